@@ -1,0 +1,187 @@
+//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier modulus.
+//!
+//! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap `0..inf`, an estimated one the
+//! bounds of its estimate. No sentinel values: the mask and the estimate say what a pixel is.
+
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::volume::{Centered, Shape};
+
+/// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a measurement.
+pub mod bit {
+    /// The detector says that its reading is invalid.
+    pub const INVALID: u32 = 0x1;
+    /// Saturated.
+    pub const SATURATED: u32 = 0x2;
+    /// Hot: reads too high.
+    pub const HOT: u32 = 0x4;
+    /// Dead: reads too low.
+    pub const DEAD: u32 = 0x8;
+    /// In the shadow of the beamstop.
+    pub const SHADOWED: u32 = 0x10;
+    /// Bad for any other reason.
+    pub const BAD: u32 = 0x80;
+    /// No sensor here: a gap between modules.
+    pub const MISSING: u32 = 0x200;
+    /// The bits with the names that reports use.
+    pub const NAMES: [(u32, &str); 7] = [
+        (INVALID, "invalid"),
+        (SATURATED, "saturated"),
+        (HOT, "hot"),
+        (DEAD, "dead"),
+        (SHADOWED, "shadowed by the beamstop"),
+        (BAD, "bad"),
+        (MISSING, "in a gap"),
+    ];
+}
+
+/// The state of one pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Its intensity was measured.
+    Measured,
+    /// Nothing is known.
+    Gap,
+    /// Not measured, but bounded by an estimate.
+    Estimated,
+}
+
+/// The values that a Fourier modulus may take, square roots of photons.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Smallest modulus.
+    pub lo: f32,
+    /// Largest modulus.
+    pub hi: f32,
+}
+
+impl Interval {
+    /// Any modulus at all.
+    pub const FREE: Interval = Interval { lo: 0.0, hi: f32::INFINITY };
+
+    /// Exactly the square root of `intensity` (photons, not negative).
+    pub fn measured(intensity: f32) -> Self {
+        let modulus = intensity.sqrt();
+        Interval { lo: modulus, hi: modulus }
+    }
+
+    /// Between the square roots of two intensities, photons.
+    pub fn between(lower: f32, upper: f32) -> Self {
+        Interval { lo: lower.max(0.0).sqrt(), hi: upper.max(0.0).sqrt() }
+    }
+}
+
+/// Estimated intensities of pixels that were not measured. All arrays have the pattern's shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Where there is an estimate. The other arrays mean nothing elsewhere.
+    pub at: Centered<bool>,
+    /// Most likely intensity, photons.
+    pub mean: Centered<f32>,
+    /// Lower bound, photons.
+    pub lower: Centered<f32>,
+    /// Upper bound, photons.
+    pub upper: Centered<f32>,
+}
+
+/// A diffraction pattern: intensities, what is wrong with which pixel, and estimates for some of those.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// Photons per pixel. Meaningless where `mask` is not zero.
+    pub intensity: Centered<f32>,
+    /// CXI bits ([`bit`]): zero is good.
+    pub mask: Centered<u32>,
+    /// Estimates in the gaps, from a fill or from the network.
+    pub estimate: Option<Estimate>,
+    /// What is known of the measurement.
+    pub geometry: Geometry,
+}
+
+impl Pattern {
+    /// A pattern whose arrays belong together and can be phased: equal shapes, some measured photons, finite and not
+    /// negative where measured, 2D or 3D with at least 8 pixels along each axis.
+    pub fn new(intensity: Centered<f32>, mask: Centered<u32>, geometry: Geometry) -> Result<Self> {
+        if mask.shape() != intensity.shape() {
+            return Err(Error::Shape {
+                what: "mask".into(),
+                found: trimmed(mask.shape()),
+                expected: trimmed(intensity.shape()),
+                remedy: "give a mask of the same shape, or cut both with --roi".into(),
+            });
+        }
+        let pattern = Pattern { intensity, mask, estimate: None, geometry };
+        pattern.check()?;
+        Ok(pattern)
+    }
+
+    /// The extents `(z, y, x)`.
+    pub fn shape(&self) -> Shape {
+        self.intensity.shape()
+    }
+
+    /// Whether the pattern is two-dimensional.
+    pub fn is_2d(&self) -> bool {
+        self.shape()[0] == 1
+    }
+
+    /// The class of each pixel.
+    pub fn class(&self, index: [usize; 3]) -> Class {
+        match (self.mask.0[index], &self.estimate) {
+            (0, _) => Class::Measured,
+            (_, Some(estimate)) if estimate.at.0[index] => Class::Estimated,
+            _ => Class::Gap,
+        }
+    }
+
+    /// True where a pixel was measured.
+    pub fn measured(&self) -> Centered<bool> {
+        self.mask.map(|&bits| bits == 0)
+    }
+
+    /// Number of measured pixels and the photons in them.
+    pub fn totals(&self) -> (usize, f64) {
+        self.intensity
+            .as_slice()
+            .iter()
+            .zip(self.mask.as_slice())
+            .filter(|(_, bits)| **bits == 0)
+            .fold((0, 0.0), |(n, sum), (&intensity, _)| (n + 1, sum + f64::from(intensity)))
+    }
+
+    fn check(&self) -> Result<()> {
+        let shape = self.shape();
+        let small = if self.is_2d() { &shape[1..] } else { &shape[..] };
+        if small.iter().any(|&n| n < 8) {
+            return Err(Error::Data(format!(
+                "the pattern is {}: every axis needs at least 8 pixels",
+                crate::error::shape_text(small)
+            )));
+        }
+        for (index, &value) in self.intensity.0.indexed_iter() {
+            let index: [usize; 3] = index.into();
+            if self.mask.0[index] != 0 {
+                continue;
+            }
+            if !value.is_finite() {
+                return Err(Error::Data(format!(
+                    "pixel {index:?} (z, y, x) is {value} and not masked: give --mask nan to mask such pixels"
+                )));
+            }
+            if value < 0.0 {
+                return Err(Error::Data(format!(
+                    "pixel {index:?} (z, y, x) has {value} photons and is not masked: give --mask negative to mask such pixels"
+                )));
+            }
+        }
+        match self.totals() {
+            (0, _) => Err(Error::Data("every pixel is masked: check the mask and its convention (0 = good)".into())),
+            (n, 0.0) => Err(Error::Data(format!("all {n} measured pixels are zero: there is nothing to phase"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A shape without the leading 1 of 2D data, as the user knows it.
+pub fn trimmed(shape: Shape) -> Vec<usize> {
+    if shape[0] == 1 { shape[1..].to_vec() } else { shape.to_vec() }
+}
