@@ -5,7 +5,7 @@
 
 pub mod backend;
 pub mod cpu;
-//many
+pub mod many;
 pub mod memory;
 mod parse;
 pub mod problem;
