@@ -1,1 +1,8 @@
 #![allow(missing_docs)]
+pub mod error;
+pub mod fft;
+pub mod geometry;
+pub mod metrics;
+pub mod pixels;
+pub mod report;
+pub mod volume;
