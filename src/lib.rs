@@ -1,4 +1,5 @@
-#![allow(missing_docs)]
+//! Coherent diffraction imaging; the module map of this branch.
+
 pub mod error;
 pub mod fft;
 pub mod geometry;

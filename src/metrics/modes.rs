@@ -106,10 +106,10 @@ fn eigen(mut a: Vec<Vec<Complex64>>) -> (Vec<f64>, Vec<Vec<Complex64>>) {
                 };
                 columns(&mut a);
                 columns(&mut v);
-                for k in 0..n {
-                    let (x, y) = (a[p][k], a[q][k] * turn.conj());
-                    a[p][k] = x * c - y * s;
-                    a[q][k] = x * s + y * c;
+                let (upper, lower) = a.split_at_mut(q);
+                for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
+                    let turned = *y * turn.conj();
+                    (*x, *y) = (*x * c - turned * s, *x * s + turned * c);
                 }
             }
         }

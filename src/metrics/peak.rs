@@ -118,18 +118,12 @@ impl Moments {
             let base = along_z[iz] * along_y[iy];
             let [one, with_x, with_xx] = sums.map(|sum| sum * base);
             let (z, y) = (signed(iz, nz) / nz as f64, signed(iy, ny) / ny as f64);
-            moments.zeroth += one;
             let first = [one * z, one * y, with_x];
-            let second = [
-                [one * (z * z), one * (z * y), with_x * z],
-                [one * (z * y), one * (y * y), with_x * y],
-                [with_x * z, with_x * y, with_xx],
-            ];
+            let second = [first.map(|m| m * z), first.map(|m| m * y), [with_x * z, with_x * y, with_xx]];
+            moments.zeroth += one;
             for a in 0..3 {
                 moments.first[a] += first[a];
-                for b in 0..3 {
-                    moments.second[a][b] += second[a][b];
-                }
+                moments.second[a].iter_mut().zip(second[a]).for_each(|(sum, term)| *sum += term);
             }
         }
         moments

@@ -56,11 +56,7 @@ const ROUNDS: usize = 6;
 const STILL: f64 = 1e-4;
 
 /// Brings `moving` into register with `reference`. Both have the same shape.
-pub fn register(
-    moving: &Centered<Complex32>,
-    reference: &Centered<Complex32>,
-    options: Options,
-) -> Result<Registered> {
+pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, options: Options) -> Result<Registered> {
     same_shapes("object", [reference.shape(), moving.shape()])?;
     let finite = |object: &Centered<Complex32>| object.as_slice().iter().all(|v| v.is_finite());
     if !finite(moving) || !finite(reference) {

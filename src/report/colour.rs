@@ -33,7 +33,7 @@ impl ColourMap {
 /// remains in black and white.
 pub fn phase(turns: f64) -> Rgb {
     let angle = TAU * turns;
-    oklch(0.64 + 0.17 * angle.cos(), 0.115, angle + 1.2)
+    oklch(0.64 + 0.17 * angle.cos(), 0.1, angle + 1.2)
 }
 
 /// Lightness, chroma, hue to sRGB (B. Ottosson, "A perceptual color space for image processing", 2020).

@@ -2,7 +2,7 @@
 //!
 //! One unit of the drawing is one CSS pixel, so that text has the same size in every figure.
 
-use super::colour::{self, Rgb};
+use super::colour;
 use super::html::{escape, swatch};
 use super::raster::{self, Pixels};
 use super::{ComplexImage, Image, Scale, ticks};
@@ -18,6 +18,19 @@ const BAR_ROOM: f64 = 84.0;
 /// Room above and below, for half a tick label.
 const EDGE: f64 = 7.0;
 
+/// The picture of a map.
+struct Picture {
+    pixels: Pixels,
+    /// Of the array that the pixels were made from.
+    shape: (usize, usize),
+    /// Metres per element of that array, `(y, x)`.
+    pixel: Option<[f64; 2]>,
+    /// The paint that shows where pixels are transparent.
+    nothing: &'static str,
+    /// Whether most of it is nearly white, so that the scale bar has to be black.
+    light: bool,
+}
+
 /// A vertical colour bar: its pixels from top to bottom, ticks as fractions of its height, label.
 struct Bar<'a> {
     pixels: Pixels,
@@ -29,12 +42,21 @@ struct Bar<'a> {
 pub fn real(image: &Image) -> String {
     let bar = matches!(image.scale, Scale::Linear | Scale::Log).then(|| value_bar(image));
     let alt = alt_text(&image.title, &image.caption);
-    let mut html = panel(&raster::real(image), image.data.dim(), image.pixel, bar, &alt);
+    let picture = Picture {
+        pixels: raster::real(image),
+        shape: image.data.dim(),
+        pixel: image.pixel,
+        nothing: "url(#no-data)",
+        light: matches!(image.scale, Scale::Binary | Scale::Categories(_)),
+    };
+    let mut html = panel(picture, bar, &alt);
     let mut legend: Vec<String> = match &image.scale {
-        Scale::Categories(labels) => {
-            labels.iter().enumerate().map(|(index, label)| swatch(&fill(colour::category(index)), label)).collect()
-        }
-        Scale::Binary if !image.unit.is_empty() => vec![swatch(&fill(colour::category(1)), &image.unit)],
+        Scale::Categories(labels) => labels
+            .iter()
+            .enumerate()
+            .map(|(index, label)| swatch(&colour::hex(colour::category(index)), label))
+            .collect(),
+        Scale::Binary if !image.unit.is_empty() => vec![swatch(&colour::hex(colour::category(1)), &image.unit)],
         _ => vec![],
     };
     if image.data.iter().any(|v| !v.is_finite()) {
@@ -48,32 +70,41 @@ pub fn real(image: &Image) -> String {
 
 /// Modulus and phase as two SVGs.
 pub fn complex(image: &ComplexImage) -> String {
+    let data = image.data.map(|value| value.norm());
+    // From zero, so that colours are proportions.
+    let range = Some((0.0, data.iter().copied().filter(|m| m.is_finite()).fold(0.0, f32::max)));
     let modulus = Image {
         title: format!("{}, modulus", image.title),
         caption: image.caption.clone(),
-        data: raster::modulus(&image.data),
-        // From zero, so that colours are proportions.
-        range: Some((0.0, raster::modulus(&image.data).iter().copied().filter(|m| m.is_finite()).fold(0.0, f32::max))),
+        data,
+        range,
         pixel: image.pixel,
         unit: if image.unit.is_empty() { "modulus".into() } else { image.unit.clone() },
         ..Image::default()
     };
     let bar = Bar {
         pixels: raster::bar(|t| colour::phase(t - 0.5)),
-        ticks: ["−π", "−π/2", "0", "π/2", "π"].iter().zip(0..).map(|(s, i)| (f64::from(i) / 4.0, (*s).into())).collect(),
+        ticks: ["−π", "−π/2", "0", "π/2", "π"]
+            .iter()
+            .zip(0..)
+            .map(|(s, i)| (f64::from(i) / 4.0, (*s).into()))
+            .collect(),
         label: "phase, radians",
     };
     let alt = alt_text(&format!("{}, phase", image.title), &image.caption);
-    let phase = panel(&raster::phase(&image.data), image.data.dim(), image.pixel, Some(bar), &alt);
+    let picture = Picture {
+        pixels: raster::phase(&image.data),
+        shape: image.data.dim(),
+        pixel: image.pixel,
+        nothing: "#fff",
+        light: true,
+    };
+    let phase = panel(picture, Some(bar), &alt);
     format!("<div>{}</div><div>{phase}</div>", real(&modulus))
 }
 
 fn alt_text(title: &str, caption: &str) -> String {
     [title, caption].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(". ")
-}
-
-fn fill(colour: Rgb) -> String {
-    colour::hex(colour)
 }
 
 fn value_bar(image: &Image) -> Bar<'_> {
@@ -98,9 +129,12 @@ fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
     ((width * scale).max(THINNEST), (height * scale).max(THINNEST))
 }
 
-fn panel(pixels: &Pixels, shape: (usize, usize), pixel: Option<[f64; 2]>, bar: Option<Bar>, alt: &str) -> String {
+/// A picture with its scale bar and colour bar.
+fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
+    let Picture { pixels, shape, pixel, nothing, light } = picture;
     let (width, height) = size(shape, pixel);
-    let full_width = width + 2.0 + bar.as_ref().map_or(0.0, |_| BAR_ROOM);
+    // With room for a bar even without one: pictures side by side keep the same size when a page is narrow.
+    let full_width = width + 2.0 + BAR_ROOM;
     let full_height = height + 2.0 * EDGE;
     let mut svg = format!(
         "<svg role=\"img\" aria-label=\"{}\" width=\"{full_width:.0}\" height=\"{full_height:.0}\" \
@@ -118,14 +152,10 @@ fn panel(pixels: &Pixels, shape: (usize, usize), pixel: Option<[f64; 2]>, bar: O
              class=\"{class}\" href=\"{url}\"/>"
         ),
     };
-    // Without the modulus panel's hatching a transparent phase is simply white.
-    let hatched = bar.as_ref().is_none_or(|bar| bar.label != "phase, radians");
-    if hatched {
-        svg += &frame(0.0, width, "fill=\"url(#no-data)\"");
-    }
-    svg += &picture(0.0, width, pixels, "pixels");
+    svg += &frame(0.0, width, &format!("fill=\"{nothing}\""));
+    svg += &picture(0.0, width, &pixels, "pixels");
     svg += &frame(0.0, width, "class=\"frame\"");
-    svg += &scale_bar(shape.1, pixel, width, height).unwrap_or_default();
+    svg += &scale_bar(shape.1, pixel, (width, height), light).unwrap_or_default();
     if let Some(bar) = bar {
         let x = width + 10.0;
         svg += &picture(x, BAR, &bar.pixels, "");
@@ -142,7 +172,9 @@ fn panel(pixels: &Pixels, shape: (usize, usize), pixel: Option<[f64; 2]>, bar: O
                 y + 4.0
             );
         }
-        let (x, y) = (x + BAR + 55.0, height / 2.0);
+        // Digits of the interface's fonts are about seven units wide.
+        let longest = bar.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0) as f64;
+        let (x, y) = (x + BAR + (24.0 + 7.0 * longest).min(BAR_ROOM - 28.0), height / 2.0);
         let _ = write!(
             svg,
             "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
@@ -153,16 +185,17 @@ fn panel(pixels: &Pixels, shape: (usize, usize), pixel: Option<[f64; 2]>, bar: O
 }
 
 /// A round length, at most a third of the picture's width.
-fn scale_bar(nx: usize, pixel: Option<[f64; 2]>, width: f64, height: f64) -> Option<String> {
+fn scale_bar(nx: usize, pixel: Option<[f64; 2]>, (width, height): (f64, f64), light: bool) -> Option<String> {
     let metres = pixel?[1] * nx as f64;
     if !(metres.is_finite() && metres > 0.0) {
         return None;
     }
     let length = ticks::round_down(metres / 3.0);
     let (x, y, long) = (10.0, height - 12.0, length / metres * width);
+    let class = if light { "scale on-light" } else { "scale" };
     Some(format!(
-        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{long:.1}\" height=\"4\" class=\"scale\"/>\
-         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"scale\">{}</text>",
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{long:.1}\" height=\"4\" class=\"{class}\"/>\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"{class}\">{}</text>",
         x + (long / 2.0).max(22.0),
         y - 6.0,
         ticks::length(length)

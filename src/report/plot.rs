@@ -68,7 +68,8 @@ pub fn plot(plot: &Plot) -> String {
     let y = Axis::new(drawable().map(|p| p.1).chain(levels), plot.log_y, 0.04, BOTTOM, TOP);
 
     let names: Vec<&str> = plot.series.iter().map(|series| series.name.as_str()).collect();
-    let alt = format!("{}: {} against {}, {} curves. {}", plot.title, plot.y_label, plot.x_label, names.len(), plot.caption);
+    let alt =
+        format!("{}: {} against {}, {} curves. {}", plot.title, plot.y_label, plot.x_label, names.len(), plot.caption);
     let mut svg = format!(
         "<svg role=\"img\" aria-label=\"{}\" width=\"{WIDTH:.0}\" height=\"{HEIGHT:.0}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\">",
         escape(&alt)
@@ -92,7 +93,7 @@ fn axes(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
             BOTTOM + 17.0
         );
     }
-    for (at, label) in y.ticks(5) {
+    for (at, label) in y.ticks(6) {
         let _ = write!(
             svg,
             "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{at:.1}\" y2=\"{at:.1}\" class=\"grid\"/>\
@@ -142,15 +143,18 @@ fn references(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
     }
 }
 
-/// The look of curve `index`: attributes of its line.
+/// The look of curve `index`: attributes of its line. Curves with emphasis are counted among themselves, so that the one
+/// best run is a solid line.
 fn style(plot: &Plot, index: usize) -> String {
-    let (colour, dash) = colour::line(index);
     let emphasis = plot.series[index].emphasis;
-    let quiet = plot.series.iter().filter(|series| !series.emphasis).count();
-    let (colour, width, dash) = match (emphasis, quiet == plot.series.len()) {
+    let bold = plot.series.iter().filter(|series| series.emphasis).count();
+    let quiet = plot.series.len() - bold;
+    let rank = plot.series[..index].iter().filter(|series| series.emphasis == emphasis).count();
+    let (colour, dash) = colour::line(if emphasis { rank } else { bold + rank });
+    let (colour, width, dash) = match (emphasis, bold) {
         (true, _) => (colour, 2.6, dash),
-        (false, true) => (colour, 1.6, dash),
-        (false, false) => ("#8f959b", 1.0, if quiet > NAMED { "" } else { dash }),
+        (false, 0) => (colour, 1.6, dash),
+        (false, _) => ("#80868c", 1.0, if quiet > NAMED { "" } else { dash }),
     };
     let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
     format!("stroke=\"{colour}\" stroke-width=\"{width}\"{dash}")
@@ -176,7 +180,8 @@ fn curve(series: &Series, style: &str, x: &Axis, y: &Axis) -> String {
             }
             _ => {
                 let path: Vec<String> = thinned(&stretch).iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-                let _ = write!(svg, "<path d=\"M{}\" fill=\"none\" stroke-linejoin=\"round\" {style}/>", path.join("L"));
+                let _ =
+                    write!(svg, "<path d=\"M{}\" fill=\"none\" stroke-linejoin=\"round\" {style}/>", path.join("L"));
             }
         }
     }
@@ -207,5 +212,9 @@ fn legend(plot: &Plot) -> String {
         entries.push(swatch_line(&style(plot, quiet[0]), &format!("{} others", quiet.len())));
     }
     let unnamed = plot.series.iter().all(|series| series.name.is_empty());
-    if entries.is_empty() || unnamed { String::new() } else { format!("<ul class=\"legend\">{}</ul>", entries.concat()) }
+    if entries.is_empty() || unnamed {
+        String::new()
+    } else {
+        format!("<ul class=\"legend\">{}</ul>", entries.concat())
+    }
 }

@@ -48,18 +48,11 @@ pub fn real(image: &Image) -> Pixels {
         Scale::Log => {
             reduced(&image.data, largest).map(|&v| opaque(v, |v| image.colour_map.at(fraction(v, lo, hi, true))))
         }
-        Scale::Binary => {
-            reduced(&image.data, largest).map(|&v| opaque(v, |v| colour::category(usize::from(v != 0.0))))
-        }
+        Scale::Binary => reduced(&image.data, largest).map(|&v| opaque(v, |v| colour::category(usize::from(v != 0.0)))),
         Scale::Categories(_) => {
             reduced(&image.data, largest).map(|&v| opaque(v, |v| colour::category(v.max(0.0).round() as usize)))
         }
     }
-}
-
-/// The modulus of a complex map as a real one.
-pub fn modulus(data: &Array2<Complex32>) -> Array2<f32> {
-    data.map(|value| value.norm())
 }
 
 /// The colours of the phase, fading where the modulus is below 5 % of its maximum: the phase of nothing means nothing.
@@ -154,7 +147,6 @@ pub fn bar(colour: impl Fn(f64) -> Rgb) -> Pixels {
         [r, g, b, 255]
     })
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn degenerate_ranges_give_ticks_too() {
-        for (lo, hi) in [(1.0, 1.0), (0.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY), (1e300, 1e300 * (1.0 + 1e-15))] {
+        for (lo, hi) in [(1.0, 1.0), (0.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY), (1e300, 1e300 * (1.0 + 1e-15))]
+        {
             assert!(linear(lo, hi, 5).len() < 60);
             assert!(logarithmic(lo, hi, 5).len() < 60);
         }
