@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;
-use crate::volume::Centered;
+use crate::volume::{Centered, Shape};
 use ndarray::Array2;
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// How the centre of the pattern is found.
@@ -81,17 +82,26 @@ impl TryFrom<String> for Centring {
 /// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for perfect symmetry.
 const SYMMETRY: f64 = 0.5;
 
-/// Finds the centre and says how. `intensity` must be finite wherever it was measured.
-pub(super) fn find(intensity: &Centered<f32>, measured: &Centered<bool>, centring: Centring) -> Result<([usize; 3], String)> {
-    let shape = intensity.shape();
+/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given centre and the middle of
+/// the file are meant in the whole frame, of shape `frame`. `intensity` must be finite wherever it was measured.
+pub(super) fn find(
+    intensity: &Centered<f32>,
+    measured: &Centered<bool>,
+    roi: &[Range<usize>; 3],
+    frame: Shape,
+    centring: Centring,
+) -> Result<([usize; 3], String)> {
+    let within = |centre: [usize; 3]| {
+        if centre.iter().zip(roi).all(|(c, range)| range.contains(c)) {
+            return Ok(std::array::from_fn(|a| centre[a] - roi[a].start));
+        }
+        let problem = format!("pixel {centre:?} (z, y, x) is outside the data in use, {}", super::window_text(roi));
+        Err(Error::setting("--centre", centring, problem))
+    };
     let maximum = || brightest(intensity, measured);
     Ok(match centring {
-        Centring::Keep => (shape.map(|n| n / 2), "the middle of the frame".into()),
-        Centring::At(centre) if centre.iter().zip(shape).all(|(&c, n)| c < n) => (centre, "as given".into()),
-        Centring::At(_) => {
-            let problem = format!("outside the data, which are {}", crate::error::shape_text(&shape));
-            return Err(Error::setting("--centre", centring, problem));
-        }
+        Centring::Keep => (within(frame.map(|n| n / 2))?, "the middle of the frame".into()),
+        Centring::At(centre) => (within(centre)?, "as given".into()),
         Centring::Maximum => (maximum(), "the brightest spot".into()),
         Centring::CentreOfMass => {
             (centre_of_mass(intensity, measured, maximum()), "the centre of mass around the brightest spot".into())
@@ -295,12 +305,18 @@ mod tests {
         (intensity, measured)
     }
 
+    /// The centre in a frame that is used as a whole.
+    fn find_in(intensity: &Centered<f32>, measured: &Centered<bool>, centring: Centring) -> Result<([usize; 3], String)> {
+        let shape = intensity.shape();
+        find(intensity, measured, &shape.map(|n| 0..n), shape, centring)
+    }
+
     #[test]
     fn symmetry_finds_a_centre_behind_the_beamstop() {
         for (dy, dx) in [(0, 0), (17, 30), (40, 5)] {
             let (intensity, measured) = moved(dy, dx);
             for centring in [Centring::Auto, Centring::Friedel] {
-                let (centre, how) = find(&intensity, &measured, centring).unwrap();
+                let (centre, how) = find_in(&intensity, &measured, centring).unwrap();
                 assert_eq!(centre, [0, 128 - dy, 128 - dx], "{how}");
                 assert!(how.contains("Friedel"), "{how}");
             }
@@ -318,10 +334,10 @@ mod tests {
         let measured = intensity.map(|_| true);
         for centring in [Centring::Auto, Centring::Maximum, Centring::CentreOfMass, Centring::Friedel] {
             intensity.0[[2, 3, 4]] = if centring == Centring::Friedel { 0.0 } else { 4000.0 };
-            assert_eq!(find(&intensity, &measured, centring).unwrap().0, [9, 13, 20], "{centring}");
+            assert_eq!(find_in(&intensity, &measured, centring).unwrap().0, [9, 13, 20], "{centring}");
         }
-        assert_eq!(find(&intensity, &measured, Centring::Keep).unwrap().0, [8, 16, 16]);
-        assert!(find(&intensity, &measured, Centring::At([16, 0, 0])).is_err());
+        assert_eq!(find_in(&intensity, &measured, Centring::Keep).unwrap().0, [8, 16, 16]);
+        assert!(find_in(&intensity, &measured, Centring::At([16, 0, 0])).is_err());
     }
 
     #[test]

@@ -141,12 +141,7 @@ pub fn prepare(
         steps.push(format!("cut to the region of interest {}", window_text(&roi)));
     }
 
-    let (found, how) = match options.centring {
-        // Both are meant in the input frame, not in the region of interest.
-        Centring::Keep => (within(&roi, shape.map(|n| n / 2))?, "the middle of the frame".into()),
-        Centring::At(centre) => (within(&roi, centre)?, "as given".into()),
-        search => centre::find(&pattern.intensity, &pattern.measured(), search)?,
-    };
+    let (found, how) = centre::find(&pattern.intensity, &pattern.measured(), &roi, shape, options.centring)?;
     let centre: [usize; 3] = std::array::from_fn(|a| found[a] + roi[a].start);
     steps.push(format!("centre at {}: {how}", trimmed_text(centre, shape)));
 
@@ -195,15 +190,6 @@ fn check(options: &Options, shape: Shape) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A pixel of the frame as a pixel of the region of interest.
-fn within(roi: &[Range<usize>; 3], centre: [usize; 3]) -> Result<[usize; 3]> {
-    if centre.iter().zip(roi).all(|(c, range)| range.contains(c)) {
-        return Ok(std::array::from_fn(|a| centre[a] - roi[a].start));
-    }
-    let problem = format!("outside the data in use, {}", window_text(roi));
-    Err(Error::setting("--centre", format!("{centre:?}"), problem))
 }
 
 fn cut<T: Clone>(array: &Centered<T>, window: &[Range<usize>; 3]) -> Centered<T> {
