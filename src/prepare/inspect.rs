@@ -1,0 +1,388 @@
+//! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling, and what looks wrong.
+
+use crate::error::Result;
+use crate::fft::Fft;
+use crate::pixels::bit;
+use crate::volume::Centered;
+use ndarray::{Array2, Axis};
+use num_complex::Complex32;
+use serde::Serialize;
+
+/// A straight gap through the whole frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The axis that it cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
+    pub axis: usize,
+    /// Its first pixel.
+    pub start: usize,
+    /// Its width, pixels.
+    pub width: usize,
+}
+
+/// What [`inspect`] found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// Extents `(z, y, x)`.
+    pub shape: [usize; 3],
+    /// Photons in the measured pixels.
+    pub photons: f64,
+    /// The brightest measured pixel.
+    pub max: f32,
+    /// Fraction of the measured pixels that read zero.
+    pub zeros: f64,
+    /// Masked pixels by cause; a pixel may have several.
+    pub masked: Vec<(String, usize)>,
+    /// Fraction of all pixels that are masked.
+    pub masked_fraction: f64,
+    /// Straight gaps through the whole frame.
+    pub gaps: Vec<Gap>,
+    /// Masked pixels without masked neighbours, in the first frame.
+    pub isolated: usize,
+    /// The detector that frame size and gaps point to.
+    pub detector: Option<String>,
+    /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can be said.
+    pub oversampling: Option<[f64; 3]>,
+    /// What looks wrong, with the option that mends it.
+    pub suspicious: Vec<String>,
+}
+
+/// Share of a row or column that must be masked, beamstop aside, to call it a gap.
+const GAP_SHARE: f64 = 0.8;
+/// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted copy.
+const AUTOCORRELATION: f32 = 0.04;
+/// Numbers that detectors write where they have none: the largest of their integer type, and Eiger's second largest.
+const SENTINELS: [(f64, &str); 7] = [
+    (65535.0, "the largest value of uint16"),
+    (65534.0, "the second largest value of uint16"),
+    (32767.0, "the largest value of int16"),
+    (1048575.0, "the largest value of 20 bits"),
+    (4294967295.0, "the largest value of uint32"),
+    (4294967294.0, "the second largest value of uint32"),
+    (2147483647.0, "the largest value of int32"),
+];
+/// Equal pixels at the maximum that look like saturation.
+const PLATEAU: usize = 5;
+
+/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns (FACTS.md).
+#[rustfmt::skip]
+const DETECTORS: [(&str, &[[usize; 2]], [usize; 2]); 8] = [
+    ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),
+    ("Lambda", &[[516, 516], [516, 1556], [1556, 1556]], [4, 4]),
+    ("Merlin quad", &[[515, 515]], [3, 3]),
+    ("Eiger", &[[514, 1030], [1065, 1030], [2167, 2070], [3269, 3110], [4371, 4150]], [37, 10]),
+    ("Eiger2", &[[512, 1028], [1062, 1028], [2162, 2068], [3262, 3108], [4362, 4148]], [38, 12]),
+    ("Pilatus", &[[195, 487], [619, 487], [1043, 981], [1679, 1475], [2527, 2463]], [17, 7]),
+    ("Pilatus4", &[[2180, 2073]], [20, 7]),
+    ("Jungfrau", &[[514, 1030], [1064, 1030], [2164, 2068]], [36, 8]),
+];
+
+/// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a sentinel count as not
+/// measured.
+///
+/// # Errors
+///
+/// [`crate::error::Error::Shape`] where the mask does not fit.
+pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Result<Inspection> {
+    let shape = intensity.shape();
+    let mask = match mask {
+        Some(mask) => mask.clone(),
+        None => intensity.map(|_| 0),
+    };
+    super::mask::check_shape("mask", &mask, intensity)?;
+    let mut suspicious = Vec::new();
+    let sentinels = find_sentinels(intensity, &mask, &mut suspicious);
+    let mut measured = mask.map(|&bits| bits == 0);
+    measured.0.zip_mut_with(&intensity.0, |measured, &value| {
+        *measured &= value.is_finite() && value >= 0.0 && !sentinels.contains(&value);
+    });
+
+    let (mut pixels, mut zeros, mut photons, mut max, mut plateau) = (0, 0, 0.0, 0.0_f32, 0);
+    for (&value, _) in intensity.0.iter().zip(&measured.0).filter(|(_, measured)| **measured) {
+        pixels += 1;
+        zeros += usize::from(value == 0.0);
+        photons += f64::from(value);
+        if value > max {
+            (max, plateau) = (value, 0);
+        }
+        plateau += usize::from(value == max);
+    }
+    if max > 0.0 && plateau >= PLATEAU && f64::from(max) > 100.0 {
+        suspicious.push(format!("{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"));
+    }
+    if pixels == 0 {
+        suspicious.push("no pixel is measured: check the mask and its convention (0 = good)".into());
+    }
+
+    let causes = bit::NAMES.iter().map(|&(bits, name)| (name.to_string(), count(&mask, |pixel| pixel & bits != 0)));
+    let known = bit::NAMES.iter().fold(0, |known, (bits, _)| known | bits);
+    let other = ("other".to_string(), count(&mask, |pixel| pixel & !known != 0));
+    let masked = causes.chain([other]).filter(|(_, pixels)| *pixels > 0).collect();
+    let bad = count(&mask, |pixel| pixel != 0);
+
+    let gaps = find_gaps(&mask);
+    for gap in find_dark_bands(intensity, &measured) {
+        let lines = if gap.axis == 1 { "rows" } else { "columns" };
+        suspicious.push(format!(
+            "{lines} {} to {} read zero everywhere: if they are a gap, give --mask with a mask file, zero or maxipix",
+            gap.start,
+            gap.start + gap.width - 1
+        ));
+    }
+    Ok(Inspection {
+        shape,
+        photons,
+        max,
+        zeros: if pixels > 0 { zeros as f64 / pixels as f64 } else { 0.0 },
+        masked,
+        masked_fraction: bad as f64 / intensity.0.len().max(1) as f64,
+        isolated: isolated(&mask),
+        detector: guess_detector([shape[1], shape[2]], &gaps),
+        oversampling: if photons > 0.0 { Some(oversampling(intensity, &measured)) } else { None },
+        gaps,
+        suspicious,
+    })
+}
+
+fn count(mask: &Centered<u32>, which: impl Fn(u32) -> bool) -> usize {
+    mask.0.iter().filter(|&&pixel| which(pixel)).count()
+}
+
+/// Unmasked values that are no counts. Returns the sentinels found.
+fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &mut Vec<String>) -> Vec<f32> {
+    let unmasked = || intensity.0.iter().zip(&mask.0).filter(|(_, bits)| **bits == 0).map(|(&value, _)| value);
+    let wrong = unmasked().filter(|value| !value.is_finite()).count();
+    if wrong > 0 {
+        suspicious.push(format!("{wrong} pixels are NaN or infinite: give --mask nan"));
+    }
+    let negative = unmasked().filter(|&value| value < 0.0).count();
+    if negative > 0 {
+        suspicious.push(format!("{negative} pixels are negative: give --mask negative"));
+    }
+    let mut found: Vec<f32> = Vec::new();
+    let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
+    for (sentinel, name) in SENTINELS {
+        let value = sentinel as f32;
+        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons may be 32767 photons.
+        let pixels = unmasked().filter(|&pixel| pixel == value).count();
+        if pixels > 0 && !found.contains(&value) && largest <= value * 1.001 {
+            suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give --mask saturated={sentinel}"));
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// Lines that are masked almost everywhere, pixels behind the beamstop aside, as ranges.
+fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
+    let shape = mask.shape();
+    let mut gaps = Vec::new();
+    for axis in (0..3).filter(|&axis| shape[axis] > 1) {
+        let lines = mask.0.axis_iter(Axis(axis)).map(|line| {
+            let free = line.iter().filter(|&&bits| bits & bit::SHADOWED == 0);
+            let (all, masked) = free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
+            all > 0 && masked as f64 >= GAP_SHARE * all as f64
+        });
+        gaps.extend(ranges(lines).map(|(start, width)| Gap { axis, start, width }));
+    }
+    gaps
+}
+
+/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have light.
+fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<Gap> {
+    let shape = intensity.shape();
+    let mut bands = Vec::new();
+    for axis in 1..3 {
+        // The share of lit pixels in each line; None where nothing was measured.
+        let lit: Vec<Option<f64>> = (intensity.0.axis_iter(Axis(axis)))
+            .zip(measured.0.axis_iter(Axis(axis)))
+            .map(|(line, measured)| {
+                let pixels = measured.iter().filter(|measured| **measured).count();
+                let lit = line.iter().zip(&measured).filter(|(value, measured)| **measured && **value > 0.0).count();
+                (pixels > 0).then(|| lit as f64 / pixels as f64)
+            })
+            .collect();
+        let bright = |i: Option<usize>| i.and_then(|i| lit.get(i).copied().flatten()).is_some_and(|lit| lit > 0.02);
+        let dark = ranges(lit.iter().map(|lit| *lit == Some(0.0)));
+        let between = dark.filter(|&(start, width)| {
+            start > 0 && start + width < shape[axis] && bright(start.checked_sub(1)) && bright(Some(start + width))
+        });
+        bands.extend(between.map(|(start, width)| Gap { axis, start, width }));
+    }
+    bands
+}
+
+/// Start and length of each run of `true`.
+fn ranges(lines: impl Iterator<Item = bool>) -> impl Iterator<Item = (usize, usize)> {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for (i, _) in lines.enumerate().filter(|(_, inside)| *inside) {
+        match found.last_mut() {
+            Some((start, width)) if *start + *width == i => *width += 1,
+            _ => found.push((i, 1)),
+        }
+    }
+    found.into_iter()
+}
+
+/// Masked pixels of the first frame that have no masked neighbour among their eight.
+fn isolated(mask: &Centered<u32>) -> usize {
+    let Some(frame) = mask.0.outer_iter().next() else { return 0 };
+    let (ny, nx) = frame.dim();
+    let alone = |(y, x): (usize, usize)| {
+        let around = frame.slice(ndarray::s![
+            y.saturating_sub(1)..(y + 2).min(ny),
+            x.saturating_sub(1)..(x + 2).min(nx)
+        ]);
+        around.iter().filter(|&&bits| bits != 0).count() == 1
+    };
+    frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
+}
+
+/// The detector whose frame size fits, told apart by its gaps; else the one whose gaps alone fit (a cropped frame).
+fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
+    let has = |axis: usize, width: usize| gaps.iter().any(|gap| gap.axis == axis && gap.width == width);
+    let crossed = gaps.iter().any(|gap| gap.axis > 0);
+    let turned = |[rows, columns]: [usize; 2]| [columns, rows];
+    let (mut by_frame, mut by_gaps) = (Vec::new(), Vec::new());
+    for (name, frames, [rows, columns]) in DETECTORS {
+        let upright = has(1, rows) || has(2, columns);
+        let lying = has(1, columns) || has(2, rows);
+        if frames.contains(&frame) && (upright || !crossed) || frames.contains(&turned(frame)) && (lying || !crossed) {
+            by_frame.push(name);
+        }
+        if has(1, rows) && has(2, columns) || has(1, columns) && has(2, rows) {
+            by_gaps.push(name);
+        }
+    }
+    let text = |names: &[&str]| names.join(" or ");
+    match (by_frame.is_empty(), by_gaps.is_empty()) {
+        (false, _) => Some(text(&by_frame)),
+        (true, false) => Some(format!("{}, from its gaps", text(&by_gaps))),
+        _ => None,
+    }
+}
+
+/// Extents of the pattern over those of the object. The autocorrelation of the object, which is the transform of the
+/// pattern, is as far from its centre to its end as the object is wide.
+fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
+    let shape = intensity.shape();
+    let mut data: Vec<Complex32> = filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
+    // The shift of the origin only changes phases here.
+    Fft::new(shape).forward(&mut data);
+    let peak = data[0].norm();
+    let autocorrelation = ndarray::ArrayView3::from_shape(shape, &data).expect("the same number of elements");
+    let mut reach = [0; 3];
+    for (index, value) in autocorrelation.indexed_iter() {
+        if value.norm() >= AUTOCORRELATION * peak {
+            let index: [usize; 3] = index.into();
+            for a in 0..3 {
+                reach[a] = reach[a].max(index[a].min(shape[a] - index[a]));
+            }
+        }
+    }
+    std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
+}
+
+/// The intensities with a straight line across each masked run of a row, or of a column where that is shorter: zeros in
+/// a gap would add their own autocorrelation. Zero where a run reaches the edge both ways.
+fn filled(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<f32> {
+    let mut out = Vec::with_capacity(intensity.0.len());
+    for (frame, measured) in intensity.0.outer_iter().zip(measured.0.outer_iter()) {
+        let (ny, nx) = frame.dim();
+        let mut best = Array2::<f32>::zeros((ny, nx));
+        let mut width = Array2::<usize>::from_elem((ny, nx), usize::MAX);
+        for axis in 0..2 {
+            for line in 0..[nx, ny][axis] {
+                let at = |i: usize| if axis == 0 { [i, line] } else { [line, i] };
+                let length = [ny, nx][axis];
+                for (start, run) in ranges((0..length).map(|i| !measured[at(i)])) {
+                    if start == 0 || start + run == length {
+                        continue;
+                    }
+                    let (before, after) = (frame[at(start - 1)], frame[at(start + run)]);
+                    for i in 0..run {
+                        let part = (i + 1) as f32 / (run + 1) as f32;
+                        if run < width[at(start + i)] {
+                            width[at(start + i)] = run;
+                            best[at(start + i)] = before + part * (after - before);
+                        }
+                    }
+                }
+            }
+        }
+        out.extend(frame.indexed_iter().map(|(index, &value)| if measured[index] { value } else { best[index] }));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::example;
+
+    #[test]
+    fn the_example_is_described() {
+        let pattern = example(1).pattern;
+        let found = inspect(&pattern.intensity, Some(&pattern.mask)).unwrap();
+        let gaps = [Gap { axis: 1, start: 147, width: 6 }, Gap { axis: 2, start: 94, width: 6 }];
+        assert_eq!(found.gaps, gaps);
+        assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
+        assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
+        assert_eq!(found.suspicious, [""; 0]);
+        // 256 pixels over 66 and 64; a corner of the object beyond the threshold is worth some per cent.
+        let [z, y, x] = found.oversampling.unwrap();
+        assert!(z == 1.0 && (3.7..4.6).contains(&y) && (3.7..4.6).contains(&x), "{y} {x}");
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_remedy() {
+        let mut intensity = Centered::filled([2, 64, 64], 3.0);
+        for x in 0..64 {
+            for y in 30..34 {
+                intensity.0[[0, y, x]] = 0.0;
+                intensity.0[[1, y, x]] = 0.0;
+            }
+        }
+        intensity.0[[0, 1, 1]] = f32::NAN;
+        intensity.0[[0, 1, 2]] = -1.0;
+        intensity.0[[0, 1, 3]] = 65535.0;
+        let found = inspect(&intensity, None).unwrap();
+        assert_eq!(
+            found.suspicious,
+            [
+                "1 pixels are NaN or infinite: give --mask nan",
+                "1 pixels are negative: give --mask negative",
+                "1 pixels hold 65535, the largest value of uint16: give --mask saturated=65535",
+                "rows 30 to 33 read zero everywhere: if they are a gap, give --mask with a mask file, zero or maxipix",
+            ]
+        );
+        assert_eq!(found.max, 3.0);
+        intensity.0[[0, 1, 3]] = 4294967295.0;
+        let found = inspect(&intensity, None).unwrap();
+        assert!(found.suspicious[2].contains("4294967295"), "{:?}", found.suspicious);
+        assert!(inspect(&Centered::filled([1, 9, 9], f32::NAN), None).unwrap().oversampling.is_none());
+    }
+
+    #[test]
+    fn frames_tell_the_detector() {
+        let gap = |axis, start, width| Gap { axis, start, width };
+        let guess = |frame, gaps: &[Gap]| guess_detector(frame, gaps);
+        let names = [
+            guess([516, 516], &[gap(1, 255, 6), gap(2, 255, 6)]),
+            guess([516, 516], &[gap(1, 256, 4)]),
+            guess([516, 516], &[]),
+            guess([2162, 2068], &[]),
+            guess([300, 300], &[gap(1, 100, 10), gap(2, 100, 37)]),
+            guess([300, 300], &[gap(1, 100, 5)]),
+        ];
+        let names = names.map(|name| name.unwrap_or_default());
+        let expected = [
+            "Maxipix or Timepix (seam of 6)",
+            "Lambda",
+            "Maxipix or Timepix (seam of 6) or Lambda",
+            "Eiger2",
+            "Eiger, from its gaps",
+            "",
+        ];
+        assert_eq!(names, expected);
+    }
+}

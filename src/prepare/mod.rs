@@ -1,0 +1,214 @@
+//! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping and binning.
+
+mod centre;
+mod defects;
+mod inspect;
+mod mask;
+mod window;
+
+pub use centre::Centring;
+pub use inspect::{Gap, Inspection, inspect};
+pub use mask::{MaskItem, apply_mask, parse_mask};
+pub use window::fft_friendly;
+
+use crate::error::{Error, Result, shape_text};
+use crate::geometry::Geometry;
+use crate::pixels::{Estimate, Pattern, trimmed};
+use crate::volume::{Centered, Shape};
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How a pattern is prepared. The defaults find the centre and bad pixels, and crop to a size that transforms fast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Response of the detector, of the data's shape or one frame: the data are divided by it.
+    #[serde(skip)]
+    pub flat: Option<Centered<f32>>,
+    /// Hot pixels exceed this many times the second brightest of their neighbours; `None` looks for none.
+    pub hot: Option<f64>,
+    /// Whether to look for dead pixels, which only stacks of frames can show.
+    pub dead: bool,
+    /// The part `(z, y, x)` of the frame to use; everything else is as if it were not there.
+    pub roi: Option<[Range<usize>; 3]>,
+    /// How the centre is found.
+    pub centring: Centring,
+    /// Largest extents `(z, y, x)` of the result, after binning.
+    pub max_size: Option<[usize; 3]>,
+    /// Pixels `(z, y, x)` that are summed into one.
+    pub rebin: [usize; 3],
+    /// Whether extents are even without prime factors above 13, or just even.
+    pub fft_friendly: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            flat: None,
+            hot: Some(10.0),
+            dead: true,
+            roi: None,
+            centring: Centring::Auto,
+            max_size: None,
+            rebin: [1; 3],
+            fft_friendly: true,
+        }
+    }
+}
+
+/// A pattern ready for phasing, and what was done to get there.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The pattern, zero frequency at `n / 2`.
+    pub pattern: Pattern,
+    /// The support that was given, for the object of this pattern.
+    pub support: Option<Centered<bool>>,
+    /// One line for each thing that was done.
+    pub steps: Vec<String>,
+    /// Zero frequency in the input, pixels `(z, y, x)`.
+    pub centre: [usize; 3],
+    /// The part of the input that was used.
+    pub window: [Range<usize>; 3],
+    /// Input pixels in one of the pattern.
+    pub rebin: [usize; 3],
+}
+
+/// Prepares raw data for phasing: flat field, hot and dead pixels, region of interest, centre, crop, binning, in this order.
+///
+/// `support` is in the object space of the whole input array, and is carried along. Intensities of masked pixels
+/// become zero. [`apply_mask`] comes before this.
+///
+/// # Errors
+///
+/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be met, [`Error::Data`] where
+/// unmasked pixels are no photon counts or too little is left.
+pub fn prepare(
+    mut intensity: Centered<f32>,
+    mask: Option<Centered<u32>>,
+    estimate: Option<Estimate>,
+    support: Option<Centered<bool>>,
+    geometry: Geometry,
+    options: &Options,
+) -> Result<Prepared> {
+    let shape = intensity.shape();
+    let mut mask = mask.unwrap_or_else(|| intensity.map(|_| 0));
+    mask::check_shape("mask", &mask, &intensity)?;
+    if let Some(support) = &support {
+        mask::check_shape("support", support, &intensity)?;
+    }
+    if let Some(estimate) = &estimate {
+        mask::check_shape("estimate", &estimate.at, &intensity)?;
+        for part in [&estimate.mean, &estimate.lower, &estimate.upper] {
+            mask::check_shape("estimate", part, &intensity)?;
+        }
+    }
+    check(options, shape)?;
+    let mut steps = Vec::new();
+
+    if let Some(flat) = &options.flat {
+        let dead = defects::flat_field(&mut intensity, &mut mask, flat)?;
+        steps.push("divided by the flat field".into());
+        steps.extend((dead > 0).then(|| format!("masked {} without a flat field", counted(dead, "pixel"))));
+    }
+    // Refuses NaN and negative pixels that nobody masked, with their place in the file.
+    let mut pattern = Pattern::new(intensity, mask, geometry)?;
+    if let Some(factor) = options.hot {
+        let hot = defects::hot_pixels(&pattern.intensity, &mut pattern.mask, factor as f32);
+        steps.extend((hot > 0).then(|| format!("masked {}", counted(hot, "hot pixel"))));
+    }
+    if options.dead {
+        let dead = defects::dead_pixels(&pattern.intensity, &mut pattern.mask);
+        steps.extend((dead > 0).then(|| format!("masked {} in every frame", counted(dead, "dead pixel"))));
+    }
+    pattern.intensity.0.zip_mut_with(&pattern.mask.0, |value, &bits| {
+        if bits != 0 {
+            *value = 0.0;
+        }
+    });
+    pattern.estimate = estimate;
+
+    let roi = options.roi.clone().unwrap_or_else(|| shape.map(|n| 0..n));
+    if options.roi.is_some() {
+        pattern.intensity = cut(&pattern.intensity, &roi);
+        pattern.mask = cut(&pattern.mask, &roi);
+        pattern.estimate = pattern.estimate.map(|estimate| Estimate {
+            at: cut(&estimate.at, &roi),
+            mean: cut(&estimate.mean, &roi),
+            lower: cut(&estimate.lower, &roi),
+            upper: cut(&estimate.upper, &roi),
+        });
+        steps.push(format!("cut to the region of interest {}", window_text(&roi)));
+    }
+
+    let (found, how) = centre::find(&pattern.intensity, &pattern.measured(), &roi, shape, options.centring)?;
+    let centre: [usize; 3] = std::array::from_fn(|a| found[a] + roi[a].start);
+    steps.push(format!("centre at {}: {how}", trimmed_text(centre, shape)));
+
+    let mut window = [0..1, 0..1, 0..1];
+    for a in 0..3 {
+        if shape[a] > 1 {
+            let most = options.max_size.map(|most| most[a]);
+            let axis = ['z', 'y', 'x'][a];
+            window[a] = window::around(roi[a].len(), found[a], options.rebin[a], most, options.fft_friendly, axis)?;
+        }
+    }
+    let (intensity, mask, estimate) = window::cut_and_bin(&pattern, &window, options.rebin);
+    let pixel_size = geometry.pixel_size.map(|[y, x]| [y * options.rebin[1] as f64, x * options.rebin[2] as f64]);
+    let mut pattern = Pattern::new(intensity, mask, Geometry { pixel_size, ..geometry })?;
+    pattern.estimate = estimate;
+    let lengths: Shape = std::array::from_fn(|a| window[a].len());
+    if lengths != shape {
+        steps.push(format!("cropped from {} to {}", shape_text(&trimmed(shape)), shape_text(&trimmed(lengths))));
+    }
+    if options.rebin != [1; 3] {
+        let bins = if shape[0] == 1 { &options.rebin[1..] } else { &options.rebin[..] };
+        steps.push(format!("binned by {} to {}", shape_text(bins), shape_text(&trimmed(pattern.shape()))));
+    }
+    let support = match support {
+        Some(support) => Some(window::carry_support(&support, &window, options.rebin)?),
+        None => None,
+    };
+    let window = std::array::from_fn(|a| window[a].start + roi[a].start..window[a].end + roi[a].start);
+    Ok(Prepared { pattern, support, steps, centre, window, rebin: options.rebin })
+}
+
+/// Refuses options that make no sense for data of this shape.
+fn check(options: &Options, shape: Shape) -> Result<()> {
+    if let Some(factor) = options.hot.filter(|factor| factor.is_nan() || *factor <= 1.0) {
+        return Err(Error::setting("hot", factor, "must be above 1; 10 is safe"));
+    }
+    if options.rebin.contains(&0) || (shape[0] == 1 && options.rebin[0] != 1) {
+        let problem = if shape[0] == 1 { "z must be 1 for a 2D pattern" } else { "must be 1 or more along every axis" };
+        return Err(Error::setting("--rebin", shape_text(&options.rebin), problem));
+    }
+    if let Some(roi) = &options.roi {
+        let fits = roi.iter().zip(shape).all(|(range, n)| range.start < range.end && range.end <= n);
+        if !fits {
+            let problem = format!("must be within the data, which are {}", shape_text(&shape));
+            return Err(Error::setting("--roi", window_text(roi), problem));
+        }
+    }
+    Ok(())
+}
+
+fn cut<T: Clone>(array: &Centered<T>, window: &[Range<usize>; 3]) -> Centered<T> {
+    let part = array.0.slice_each_axis(|axis| ndarray::Slice::from(window[axis.axis.index()].clone()));
+    Centered(Array3::from_shape_vec(part.dim(), part.iter().cloned().collect()).expect("as many elements as the part has"))
+}
+
+/// `12 hot pixels`, `1 hot pixel`.
+fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `10:50, 3:99`, as users write it.
+fn window_text(window: &[Range<usize>; 3]) -> String {
+    window.iter().map(|range| format!("{}:{}", range.start, range.end)).collect::<Vec<_>>().join(", ")
+}
+
+/// A pixel without the leading 0 of 2D data.
+fn trimmed_text(pixel: [usize; 3], shape: Shape) -> String {
+    let pixel = if shape[0] == 1 { &pixel[1..] } else { &pixel[..] };
+    format!("({})", pixel.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}

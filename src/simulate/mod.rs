@@ -1,0 +1,5 @@
+//! Simulated diffraction patterns.
+
+mod example;
+
+pub use example::{Example, example};
