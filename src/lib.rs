@@ -1,1 +1,7 @@
-#![allow(missing_docs)]
+//! Coherent diffraction imaging with detector gaps.
+
+pub mod error;
+pub mod geometry;
+pub mod io;
+pub mod pixels;
+pub mod volume;
