@@ -47,7 +47,7 @@ pub(super) fn mask_alone(place: &Location) -> Result<Centered<u32>> {
             let entry = entry(&tree);
             let mut homes = metadata::detectors(&tree, &entry);
             homes.extend([format!("{entry}/data_1"), format!("{entry}/data"), entry.clone(), String::new()]);
-            let known = homes.iter().flat_map(|home| mask_paths(home)).find(|at| is_array(&tree, at));
+            let known = mask_paths(&homes).into_iter().find(|at| is_array(&tree, at));
             known.map_or_else(|| only_array(&tree, "a mask"), Ok)?
         }
     };
@@ -187,9 +187,10 @@ fn is_real(tree: &Tree, at: &str) -> bool {
     is_array(tree, at) && tree.stored(at).is_ok_and(|stored| stored.element.kind != Kind::Complex)
 }
 
-fn mask_paths(home: &str) -> Vec<String> {
+/// Where a mask may be: lacuna's exact bits before the 0/1 copy that it writes beside them.
+fn mask_paths(homes: &[String]) -> Vec<String> {
     let names = ["mask_bits", "mask", "pixel_mask", "detectorSpecific/pixel_mask"];
-    names.iter().map(|name| format!("{home}/{name}")).collect()
+    names.iter().flat_map(|name| homes.iter().map(move |home| format!("{home}/{name}"))).collect()
 }
 
 fn convention(at: &str) -> MaskConvention {
@@ -205,7 +206,7 @@ fn mask(tree: &Tree, data: &str, entry: &str, shape: Shape, picked: bool) -> Res
     let mut homes = vec![parent(data).to_string()];
     homes.extend(metadata::detectors(tree, entry));
     let mut misfit = None;
-    for at in homes.iter().flat_map(|home| mask_paths(home)).filter(|at| is_array(tree, at)) {
+    for at in mask_paths(&homes).into_iter().filter(|at| is_array(tree, at)) {
         let mask = tree.stored(&at)?.into_mask(convention(&at))?;
         let found = mask.shape();
         match fit(mask, shape) {

@@ -150,7 +150,7 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Written {
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
-fn completed(pattern: &Pattern) -> Centered<f32> {
+pub(super) fn completed(pattern: &Pattern) -> Centered<f32> {
     let mut out = pattern.intensity.clone();
     if let Some(estimate) = &pattern.estimate {
         ndarray::Zip::from(&mut out.0).and(&estimate.at.0).and(&estimate.mean.0).and(&pattern.mask.0).for_each(

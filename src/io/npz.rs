@@ -4,7 +4,7 @@
 //! `energy_keV`, `detector_distance_m`, `pixel_size_m` (one number, or y and x).
 
 use super::Found;
-use super::cxi_write::Reconstruction;
+use super::cxi_write::{Reconstruction, completed};
 use super::element::{Kind, MaskConvention, Stored, fit, volume_shape};
 use super::location::Location;
 use super::{npy, output};
@@ -191,7 +191,7 @@ pub(super) fn mask(place: &Location) -> Result<Centered<u32>> {
 /// Writes a reconstruction as a compressed archive.
 ///
 /// Keys, the arrays `(z, y, x)` or `(y, x)`: `obj` (complex64), `support`, `mask` (uint8, 1 = not measured), `mask_bits` (CXI bits), `iobs`
-/// (photons), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`, `curve_<name>` (n, 2),
+/// (photons, the mean of the estimate where there is one), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`, `curve_<name>` (n, 2),
 /// `command`, `settings` and `results` (JSON text), `energy_keV`, `detector_distance_m`, `pixel_size_m` (y, x) where known.
 pub fn write_result_npz(path: &Path, force: bool, result: &Reconstruction) -> Result<()> {
     output::replace(path, force, |part| write(part, result).map_err(|error| Error::write(path, error)))
@@ -214,7 +214,7 @@ fn write(path: &Path, result: &Reconstruction) -> io::Result<()> {
         }
     }
     out.add("mode_weights", "<f8", &[result.mode_weights.len()], doubles(result.mode_weights.iter().copied()))?;
-    out.add("iobs", "<f4", &shape, pattern.intensity.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
+    out.add("iobs", "<f4", &shape, completed(pattern).as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
     out.add("mask", "|u1", &shape, flags(pattern.mask.as_slice().iter().map(|&bits| bits != 0)))?;
     out.add("mask_bits", "<u4", &shape, pattern.mask.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
     for (name, points) in result.curves {

@@ -41,7 +41,9 @@ impl Tree {
 
     /// Names of the members of a group, in the order of their names.
     pub fn members(&self, at: &str) -> Vec<String> {
-        self.group(at).and_then(|group| group.member_names().ok()).unwrap_or_default()
+        let mut names = self.group(at).and_then(|group| group.member_names().ok()).unwrap_or_default();
+        names.sort();
+        names
     }
 
     /// The text attribute `name` of the group or data set at `at`.
@@ -149,7 +151,9 @@ fn walk(
     if depth > 12 || seen.len() > 10_000 {
         return;
     }
-    for name in group.member_names().unwrap_or_default() {
+    let mut names = group.member_names().unwrap_or_default();
+    names.sort();
+    for name in names {
         let Ok(info) = group.loc_info_by_name(&name) else { continue };
         let identity = (info.fileno, info.token);
         if seen.contains(&identity) {

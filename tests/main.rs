@@ -1,0 +1,3 @@
+//! All integration tests in one binary: linking HDF5 once is enough.
+
+mod interop;
