@@ -13,11 +13,18 @@
 //! - A *cycle* is one pair of transforms, a *run* one random start. The same seed gives the same result on the CPU whatever the
 //!   number of threads.
 
+pub mod config;
 pub mod error;
 pub mod fft;
 pub mod geometry;
+pub mod inpaint;
+pub mod io;
+pub mod metrics;
 pub mod phasing;
 pub mod pixels;
+pub mod prepare;
+pub mod report;
+pub mod simulate;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -42,7 +42,7 @@ impl Command {
         pattern.estimate = Some(estimate);
         let results = json!({"method": self.method.to_string(), "estimated_pixels": filled});
         let process = io::Process { command: command_line(), settings: json!(settings), results: results.clone() };
-        io::cxi::write_pattern(&self.output, self.flags.force, &pattern, prepared.support.as_ref(), &process)?;
+        io::write_pattern(&self.output, self.flags.force, &pattern, prepared.support.as_ref(), &process)?;
         voice.note(format!("wrote {}", self.output.display()));
         voice.event("summary", json!({"output": self.output, "results": results}))
     }

@@ -111,7 +111,12 @@ pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Resul
 }
 
 /// The estimate of one method, with progress.
-pub fn estimate(pattern: &Pattern, method: Fill, settings: &Settings, voice: &Voice) -> Result<lacuna::pixels::Estimate> {
+pub fn estimate(
+    pattern: &Pattern,
+    method: Fill,
+    settings: &Settings,
+    voice: &Voice,
+) -> Result<lacuna::pixels::Estimate> {
     let [low, high] = settings.gap_bounds()?;
     let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
     let bar = voice.bar(100, "filling");

@@ -117,7 +117,11 @@ fn command_line() -> String {
         .map(|word| {
             let word = word.to_string_lossy().into_owned();
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
-            if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+            if !word.is_empty() && word.chars().all(plain) {
+                word
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
         })
         .collect::<Vec<_>>()
         .join(" ")

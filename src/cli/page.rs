@@ -81,11 +81,7 @@ fn verdict(result: &Reconstructed) -> String {
     let fit = &result.runs.kept[0].fit;
     let mut text = format!("The object explains the measured moduli with R = {:.4}", fit.r_factor);
     if let (Some(weight), true) = (result.combined.modes.weights.first(), result.runs.kept.len() > 1) {
-        text += &format!(
-            "; {} kept runs agree to {:.1} % of their energy",
-            result.runs.kept.len(),
-            100.0 * weight
-        );
+        text += &format!("; {} kept runs agree to {:.1} % of their energy", result.runs.kept.len(), 100.0 * weight);
     }
     text + "."
 }
@@ -199,9 +195,11 @@ fn centre_of_mass(object: &Centered<Complex32>) -> [usize; 3] {
 
 fn pattern_section(pattern: &Pattern, best: &lacuna::phasing::run::Run, steps: &[String]) -> Section {
     let shape = pattern.shape();
-    let measured = Centered(ndarray::Zip::from(&pattern.intensity.0).and(&pattern.mask.0).map_collect(
-        |&value, &bits| if bits == 0 { value } else { f32::NAN },
-    ));
+    let measured = Centered(
+        ndarray::Zip::from(&pattern.intensity.0)
+            .and(&pattern.mask.0)
+            .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
+    );
     let calculated = calculated(&best.object);
     let classes = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| match pattern.class([z, y, x]) {
         Class::Measured => 0.0,

@@ -9,11 +9,11 @@ use lacuna::error::{Error, Result, bytes_text};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::many::{self, Combined, FirstSupport, Observer, Plan, Runs, Verdict};
+use lacuna::phasing::memory;
 use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::run::{self, Point, Run};
 use lacuna::phasing::start::Form;
 use lacuna::phasing::support::SupportRule;
-use lacuna::phasing::memory;
 use lacuna::pixels::{Pattern, trimmed};
 use lacuna::volume::Centered;
 use serde_json::{Value, json};
@@ -204,10 +204,7 @@ fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Set
     }
     Ok(FirstSupport::Autocorrelation {
         intensity: intensity.to_cornered(),
-        threshold: config::range(
-            "support-autocorrelation-threshold",
-            &settings.support_autocorrelation_threshold,
-        )?,
+        threshold: config::range("support-autocorrelation-threshold", &settings.support_autocorrelation_threshold)?,
     })
 }
 

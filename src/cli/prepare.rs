@@ -33,13 +33,7 @@ impl Command {
         let (measured, photons) = prepared.pattern.totals();
         let results = json!({"measured_pixels": measured, "photons": photons, "steps": prepared.steps.join("; ")});
         let process = io::Process { command: command_line(), settings: json!(settings), results: results.clone() };
-        io::cxi::write_pattern(
-            &self.output,
-            self.flags.force,
-            &prepared.pattern,
-            prepared.support.as_ref(),
-            &process,
-        )?;
+        io::write_pattern(&self.output, self.flags.force, &prepared.pattern, prepared.support.as_ref(), &process)?;
         voice.note(format!("wrote {}", self.output.display()));
         voice.event("summary", json!({"output": self.output, "results": results}))
     }

@@ -164,13 +164,13 @@ impl Settings {
     /// # Errors
     /// For another count of numbers than the data have axes.
     pub fn per_axis(name: &str, values: &[usize], flat: bool, along_z: usize) -> Result<Option<[usize; 3]>> {
-        match (*values, flat) {
+        match (values, flat) {
             ([], _) => Ok(None),
-            ([n], true) => Ok(Some([along_z, n, n])),
-            ([n], false) => Ok(Some([n; 3])),
-            ([y, x], true) => Ok(Some([along_z, y, x])),
-            ([_, y, x], true) => Ok(Some([along_z, y, x])),
-            ([z, y, x], false) => Ok(Some([z, y, x])),
+            (&[n], true) => Ok(Some([along_z, n, n])),
+            (&[n], false) => Ok(Some([n; 3])),
+            (&[y, x], true) => Ok(Some([along_z, y, x])),
+            (&[_, y, x], true) => Ok(Some([along_z, y, x])),
+            (&[z, y, x], false) => Ok(Some([z, y, x])),
             _ => Err(Error::setting(
                 name,
                 format!("{values:?}"),

@@ -87,7 +87,8 @@ mod tests {
             let distances = to_nearest(set.view(), volume);
             for ((z, y, x), &distance) in distances.indexed_iter() {
                 let inside = set.indexed_iter().filter(|((w, _, _), inside)| **inside && (volume || *w == z));
-                let squares = inside.map(|((w, v, u), _)| z.abs_diff(w).pow(2) + y.abs_diff(v).pow(2) + x.abs_diff(u).pow(2));
+                let squares =
+                    inside.map(|((w, v, u), _)| z.abs_diff(w).pow(2) + y.abs_diff(v).pow(2) + x.abs_diff(u).pow(2));
                 let expected = squares.min().map_or(f32::INFINITY, |square| (square as f32).sqrt());
                 assert!(distance == expected || (distance - expected).abs() < 1e-5, "{distance} {expected}");
             }

@@ -16,7 +16,11 @@ const DEAD_PHOTONS: f32 = 30.0;
 
 /// Divides by the flat field, normalised by its median so that photons stay photons. Pixels whose flat field is not a
 /// positive number are masked as dead; their number is returned.
-pub(super) fn flat_field(intensity: &mut Centered<f32>, mask: &mut Centered<u32>, flat: &Centered<f32>) -> Result<usize> {
+pub(super) fn flat_field(
+    intensity: &mut Centered<f32>,
+    mask: &mut Centered<u32>,
+    flat: &Centered<f32>,
+) -> Result<usize> {
     let usable = |value: f32| value.is_finite() && value > 0.0;
     let mut values: Vec<f32> = flat.as_slice().iter().copied().filter(|&value| usable(value)).collect();
     if values.is_empty() {
@@ -192,7 +196,8 @@ mod tests {
     #[test]
     fn stacks_show_pixels_that_are_always_hot_or_dead() {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let mut intensity = Centered::filled([20, 16, 16], 0.0_f32).map(|_| Poisson::new(2.0).unwrap().sample(&mut rng));
+        let mut intensity =
+            Centered::filled([20, 16, 16], 0.0_f32).map(|_| Poisson::new(2.0).unwrap().sample(&mut rng));
         for z in 0..20 {
             intensity.0[[z, 5, 5]] = 28.0;
             intensity.0[[z, 9, 9]] = 0.0;

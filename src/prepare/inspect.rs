@@ -107,7 +107,9 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
         plateau += usize::from(value == max);
     }
     if max > 0.0 && plateau >= PLATEAU && f64::from(max) > 100.0 {
-        suspicious.push(format!("{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"));
+        suspicious.push(format!(
+            "{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"
+        ));
     }
     if pixels == 0 {
         suspicious.push("no pixel is measured: check the mask and its convention (0 = good)".into());
@@ -179,7 +181,8 @@ fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     for axis in (0..3).filter(|&axis| shape[axis] > 1) {
         let lines = mask.0.axis_iter(Axis(axis)).map(|line| {
             let free = line.iter().filter(|&&bits| bits & bit::SHADOWED == 0);
-            let (all, masked) = free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
+            let (all, masked) =
+                free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
             all > 0 && masked as f64 >= GAP_SHARE * all as f64
         });
         gaps.extend(ranges(lines).map(|(start, width)| Gap { axis, start, width }));
@@ -228,10 +231,8 @@ fn isolated(mask: &Centered<u32>) -> usize {
     let Some(frame) = mask.0.outer_iter().next() else { return 0 };
     let (ny, nx) = frame.dim();
     let alone = |(y, x): (usize, usize)| {
-        let around = frame.slice(ndarray::s![
-            y.saturating_sub(1)..(y + 2).min(ny),
-            x.saturating_sub(1)..(x + 2).min(nx)
-        ]);
+        let around =
+            frame.slice(ndarray::s![y.saturating_sub(1)..(y + 2).min(ny), x.saturating_sub(1)..(x + 2).min(nx)]);
         around.iter().filter(|&&bits| bits != 0).count() == 1
     };
     frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
@@ -265,7 +266,8 @@ fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
 /// pattern, is as far from its centre to its end as the object is wide.
 fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
-    let mut data: Vec<Complex32> = filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
+    let mut data: Vec<Complex32> =
+        filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
     // The shift of the origin only changes phases here.
     Fft::new(shape).forward(&mut data);
     let peak = data[0].norm();
