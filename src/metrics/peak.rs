@@ -34,7 +34,8 @@ pub fn peak(product: &Array3<Complex32>, fft: &Fft, subpixel: bool) -> [f64; 3] 
         }
         let Some(improvement) = improved else { break };
         (best, moments) = improvement;
-        if distance(step, [0.0; 3]) < 1e-6 {
+        // Convergence is quadratic: what is left after a step of 1e-3 pixels is of the order of 1e-6.
+        if distance(step, [0.0; 3]) < 1e-3 {
             break;
         }
     }
@@ -65,14 +66,14 @@ pub fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 /// The signed index of the largest modulus, the first of equals.
 fn largest(array: &Array3<Complex32>) -> [f64; 3] {
     let (nz, ny, nx) = array.dim();
-    let mut best = ((0, 0, 0), 0.0);
-    for (index, value) in array.indexed_iter() {
+    let mut best = (0, 0.0);
+    for (index, value) in array.as_slice().expect("standard layout").iter().enumerate() {
         if value.norm_sqr() > best.1 {
             best = (index, value.norm_sqr());
         }
     }
-    let (z, y, x) = best.0;
-    [signed(z, nz), signed(y, ny), signed(x, nx)]
+    let index = best.0;
+    [signed(index / (ny * nx), nz), signed(index / nx % ny, ny), signed(index % nx, nx)]
 }
 
 /// `exp(-2 pi i x_j s)` along each axis.
@@ -102,6 +103,10 @@ impl Moments {
             .par_chunks(nx)
             .map(|row| {
                 let mut sums = [Complex64::default(); 3];
+                // Products in real space are zero outside the object, which is most rows.
+                if row.iter().all(|value| *value == Complex32::default()) {
+                    return sums;
+                }
                 for ((value, factor), x) in row.iter().zip(&along_x).zip(&x) {
                     let term = super::wide(*value) * factor;
                     sums[0] += term;

@@ -162,7 +162,8 @@ fn demo() -> Report {
 #[test]
 fn the_demo_page_is_self_contained() {
     let html = demo().to_html();
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or(std::env::temp_dir(), Into::into).join("tmp");
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/target");
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or(target.into(), std::path::PathBuf::from).join("tmp");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("report.html"), &html).unwrap();
     assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
