@@ -11,7 +11,7 @@ const FAR: f32 = 1e12;
 /// lower envelope of the parabolas of the axes before.
 pub(super) fn to_nearest(set: ArrayView3<bool>, volume: bool) -> Array3<f32> {
     let mut squared = set.mapv(|inside| if inside { 0.0 } else { FAR });
-    squared.axis_iter_mut(Axis(0)).into_par_iter().for_each(|mut frame| {
+    squared.outer_iter_mut().collect::<Vec<_>>().into_par_iter().for_each(|mut frame| {
         let mut envelope = Envelope::default();
         for axis in [1, 0] {
             frame.lanes_mut(Axis(axis)).into_iter().for_each(|line| envelope.transform(line));
@@ -87,7 +87,8 @@ mod tests {
             let distances = to_nearest(set.view(), volume);
             for ((z, y, x), &distance) in distances.indexed_iter() {
                 let inside = set.indexed_iter().filter(|((w, _, _), inside)| **inside && (volume || *w == z));
-                let squares = inside.map(|((w, v, u), _)| z.abs_diff(w).pow(2) + y.abs_diff(v).pow(2) + x.abs_diff(u).pow(2));
+                let squares =
+                    inside.map(|((w, v, u), _)| z.abs_diff(w).pow(2) + y.abs_diff(v).pow(2) + x.abs_diff(u).pow(2));
                 let expected = squares.min().map_or(f32::INFINITY, |square| (square as f32).sqrt());
                 assert!(distance == expected || (distance - expected).abs() < 1e-5, "{distance} {expected}");
             }

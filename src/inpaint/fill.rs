@@ -88,7 +88,7 @@ const HOLE_SHARE: usize = 3;
 /// [`Error::Setting`] where bounds or distance make no sense.
 pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &dyn Fn(f64)) -> Result<Estimate> {
     let (lower, upper) = options.bounds;
-    if !(lower >= 0.0 && lower <= 1.0 && upper >= 1.0) {
+    if !(0.0..=1.0).contains(&lower) || upper.is_nan() || upper < 1.0 {
         let problem = "the lower bound must be between 0 and 1, the upper 1 or more, in units of the fill";
         return Err(Error::setting("bounds", format!("{lower},{upper}"), problem));
     }
@@ -123,7 +123,11 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
             }
         }
         if method == Fill::Biharmonic {
-            let brightest = log.iter().zip(&measured).filter(|(_, measured)| **measured).fold(0.0_f32, |max, (&value, _)| max.max(value));
+            let brightest = log
+                .iter()
+                .zip(&measured)
+                .filter(|(_, measured)| **measured)
+                .fold(0.0_f32, |max, (&value, _)| max.max(value));
             biharmonic::solve(&mut log, measured.view(), at.view(), volume, progress);
             // Slopes that are continued to the edge of the frame may leave the range of the data.
             log.mapv_inplace(|value| value.clamp(0.0, brightest));
@@ -199,7 +203,9 @@ impl Known<'_> {
     fn along_axes(&self, index: [usize; 3]) -> Option<f32> {
         let (mut sum, mut weights) = (0.0, 0.0);
         for axis in (if self.volume { 0 } else { 1 })..3 {
-            let (Some((before, left)), Some((after, right))) = (self.search(index, axis, false), self.search(index, axis, true)) else {
+            let (Some((before, left)), Some((after, right))) =
+                (self.search(index, axis, false), self.search(index, axis, true))
+            else {
                 continue;
             };
             let length = (before + after) as f32;

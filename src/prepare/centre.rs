@@ -116,10 +116,15 @@ pub(super) fn find(
                 return Ok((spot, "the brightest spot".into()));
             }
             match friedel(intensity, measured) {
-                (centre, symmetry) if symmetry >= SYMMETRY => {
-                    (centre, format!("the centre of Friedel symmetry, correlation {symmetry:.2}, as masked pixels hide the brightest spot"))
+                (centre, symmetry) if symmetry >= SYMMETRY => (
+                    centre,
+                    format!(
+                        "the centre of Friedel symmetry, correlation {symmetry:.2}, as masked pixels hide the brightest spot"
+                    ),
+                ),
+                _ => {
+                    (spot, "the brightest measured spot; masked pixels touch it, so check it, or give --centre".into())
                 }
-                _ => (spot, "the brightest measured spot; masked pixels touch it, so check it, or give --centre".into()),
             }
         }
     })
@@ -155,11 +160,8 @@ fn brightest(intensity: &Centered<f32>, measured: &Centered<bool>) -> [usize; 3]
 /// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5 around it.
 fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     let [_, ny, nx] = measured.shape();
-    let around = measured.0.slice(ndarray::s![
-        z,
-        y.saturating_sub(2)..(y + 3).min(ny),
-        x.saturating_sub(2)..(x + 3).min(nx)
-    ]);
+    let around =
+        measured.0.slice(ndarray::s![z, y.saturating_sub(2)..(y + 3).min(ny), x.saturating_sub(2)..(x + 3).min(nx)]);
     around.iter().filter(|measured| !**measured).count() >= 4
 }
 
@@ -170,7 +172,8 @@ fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [
     let mut centre = start;
     for _ in 0..20 {
         // The largest symmetric window that fits: a lopsided one would pull the centre inwards.
-        let half: [usize; 3] = std::array::from_fn(|a| (shape[a] / 8).max(4).min(centre[a]).min(shape[a] - 1 - centre[a]));
+        let half: [usize; 3] =
+            std::array::from_fn(|a| (shape[a] / 8).max(4).min(centre[a]).min(shape[a] - 1 - centre[a]));
         let (mut total, mut moment) = (0.0, [0.0; 3]);
         for z in centre[0] - half[0]..=centre[0] + half[0] {
             for y in centre[1] - half[1]..=centre[1] + half[1] {
@@ -209,12 +212,14 @@ fn friedel(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 3],
     let mut weight = Array2::<f32>::zeros((ny, nx));
     let mut image = Array2::<f32>::zeros((ny, nx));
     for (frame, measured) in intensity.0.outer_iter().zip(measured.0.outer_iter()) {
-        ndarray::Zip::from(&mut image).and(&mut weight).and(&frame).and(&measured).for_each(|image, weight, &value, &measured| {
-            if measured {
-                *image += value;
-                *weight += 1.0;
-            }
-        });
+        ndarray::Zip::from(&mut image).and(&mut weight).and(&frame).and(&measured).for_each(
+            |image, weight, &value, &measured| {
+                if measured {
+                    *image += value;
+                    *weight += 1.0;
+                }
+            },
+        );
     }
     image.zip_mut_with(&weight, |value, &weight| *value = if weight > 0.0 { (*value / weight).ln_1p() } else { 0.0 });
     weight.mapv_inplace(|weight| if weight > 0.0 { 1.0 } else { 0.0 });
@@ -306,7 +311,11 @@ mod tests {
     }
 
     /// The centre in a frame that is used as a whole.
-    fn find_in(intensity: &Centered<f32>, measured: &Centered<bool>, centring: Centring) -> Result<([usize; 3], String)> {
+    fn find_in(
+        intensity: &Centered<f32>,
+        measured: &Centered<bool>,
+        centring: Centring,
+    ) -> Result<([usize; 3], String)> {
         let shape = intensity.shape();
         find(intensity, measured, &shape.map(|n| 0..n), shape, centring)
     }

@@ -63,9 +63,12 @@ const SENTINELS: [(f64, &str); 7] = [
 /// Equal pixels at the maximum that look like saturation.
 const PLATEAU: usize = 5;
 
+/// Name, full frames, gaps.
+type Detector = (&'static str, &'static [[usize; 2]], [usize; 2]);
+
 /// Full frames `(rows, columns)` of detectors and their gaps of rows and columns (FACTS.md).
 #[rustfmt::skip]
-const DETECTORS: [(&str, &[[usize; 2]], [usize; 2]); 8] = [
+const DETECTORS: [Detector; 8] = [
     ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),
     ("Lambda", &[[516, 516], [516, 1556], [1556, 1556]], [4, 4]),
     ("Merlin quad", &[[515, 515]], [3, 3]),
@@ -107,7 +110,9 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
         plateau += usize::from(value == max);
     }
     if max > 0.0 && plateau >= PLATEAU && f64::from(max) > 100.0 {
-        suspicious.push(format!("{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"));
+        suspicious.push(format!(
+            "{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"
+        ));
     }
     if pixels == 0 {
         suspicious.push("no pixel is measured: check the mask and its convention (0 = good)".into());
@@ -172,17 +177,20 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     found
 }
 
-/// Lines that are masked almost everywhere, pixels behind the beamstop aside, as ranges.
+/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as ranges.
 fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     let shape = mask.shape();
     let mut gaps = Vec::new();
     for axis in (0..3).filter(|&axis| shape[axis] > 1) {
         let lines = mask.0.axis_iter(Axis(axis)).map(|line| {
             let free = line.iter().filter(|&&bits| bits & bit::SHADOWED == 0);
-            let (all, masked) = free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
+            let (all, masked) =
+                free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
             all > 0 && masked as f64 >= GAP_SHARE * all as f64
         });
-        gaps.extend(ranges(lines).map(|(start, width)| Gap { axis, start, width }));
+        // Masked margins of the frame are no gaps.
+        let inner = ranges(lines).filter(|(start, width)| *start > 0 && start + width < shape[axis]);
+        gaps.extend(inner.map(|(start, width)| Gap { axis, start, width }));
     }
     gaps
 }
@@ -191,7 +199,7 @@ fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
 fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<Gap> {
     let shape = intensity.shape();
     let mut bands = Vec::new();
-    for axis in 1..3 {
+    for (axis, &length) in shape.iter().enumerate().skip(1) {
         // The share of lit pixels in each line; None where nothing was measured.
         let lit: Vec<Option<f64>> = (intensity.0.axis_iter(Axis(axis)))
             .zip(measured.0.axis_iter(Axis(axis)))
@@ -204,7 +212,7 @@ fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<
         let bright = |i: Option<usize>| i.and_then(|i| lit.get(i).copied().flatten()).is_some_and(|lit| lit > 0.02);
         let dark = ranges(lit.iter().map(|lit| *lit == Some(0.0)));
         let between = dark.filter(|&(start, width)| {
-            start > 0 && start + width < shape[axis] && bright(start.checked_sub(1)) && bright(Some(start + width))
+            start > 0 && start + width < length && bright(start.checked_sub(1)) && bright(Some(start + width))
         });
         bands.extend(between.map(|(start, width)| Gap { axis, start, width }));
     }
@@ -228,10 +236,8 @@ fn isolated(mask: &Centered<u32>) -> usize {
     let Some(frame) = mask.0.outer_iter().next() else { return 0 };
     let (ny, nx) = frame.dim();
     let alone = |(y, x): (usize, usize)| {
-        let around = frame.slice(ndarray::s![
-            y.saturating_sub(1)..(y + 2).min(ny),
-            x.saturating_sub(1)..(x + 2).min(nx)
-        ]);
+        let around =
+            frame.slice(ndarray::s![y.saturating_sub(1)..(y + 2).min(ny), x.saturating_sub(1)..(x + 2).min(nx)]);
         around.iter().filter(|&&bits| bits != 0).count() == 1
     };
     frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
@@ -265,7 +271,8 @@ fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
 /// pattern, is as far from its centre to its end as the object is wide.
 fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
-    let mut data: Vec<Complex32> = filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
+    let mut data: Vec<Complex32> =
+        filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
     // The shift of the origin only changes phases here.
     Fft::new(shape).forward(&mut data);
     let peak = data[0].norm();
@@ -328,9 +335,9 @@ mod tests {
         assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
         assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
         assert_eq!(found.suspicious, [""; 0]);
-        // 256 pixels over 66 and 64; a corner of the object beyond the threshold is worth some per cent.
+        // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
-        assert!(z == 1.0 && (3.7..4.6).contains(&y) && (3.7..4.6).contains(&x), "{y} {x}");
+        assert!(z == 1.0 && (3.5..4.3).contains(&y) && (3.5..4.3).contains(&x), "{y} {x}");
     }
 
     #[test]

@@ -119,7 +119,9 @@ fn mark_seams(mask: &mut Centered<u32>) -> Result<()> {
         return Err(Error::setting(
             "--mask",
             "maxipix",
-            format!("frames are {ny}x{nx}, but a Maxipix assembly has {CHIP} pixels a chip, as in 516x516: give a mask file"),
+            format!(
+                "frames are {ny}x{nx}, but a Maxipix assembly has {CHIP} pixels a chip, as in 516x516: give a mask file"
+            ),
         ));
     }
     // Pixels at both sides of each inner multiple of 258: rows and columns 255 to 260 of 516.
@@ -202,6 +204,9 @@ mod tests {
         assert!(mask.as_slice().iter().all(|&bits| bits == 4));
         let wrong = |_: &str| Ok(Centered::filled([1, 4, 5], 4));
         let error = apply_mask(&intensity, &mut mask, &[MaskItem::File("m.npy".into())], &wrong).unwrap_err();
-        assert_eq!(error.to_string(), "mask m.npy is 4x5 but the data are 3x4x4: give one of the same shape, cut as the data were");
+        assert_eq!(
+            error.to_string(),
+            "mask m.npy is 4x5 but the data are 3x4x4: give one of the same shape, cut as the data were"
+        );
     }
 }

@@ -194,7 +194,9 @@ fn check(options: &Options, shape: Shape) -> Result<()> {
 
 fn cut<T: Clone>(array: &Centered<T>, window: &[Range<usize>; 3]) -> Centered<T> {
     let part = array.0.slice_each_axis(|axis| ndarray::Slice::from(window[axis.axis.index()].clone()));
-    Centered(Array3::from_shape_vec(part.dim(), part.iter().cloned().collect()).expect("as many elements as the part has"))
+    Centered(
+        Array3::from_shape_vec(part.dim(), part.iter().cloned().collect()).expect("as many elements as the part has"),
+    )
 }
 
 /// `12 hot pixels`, `1 hot pixel`.

@@ -22,7 +22,7 @@ pub fn fft_friendly(n: usize) -> usize {
 
 fn is_smooth(mut n: usize) -> bool {
     for prime in [2, 3, 5, 7, 11, 13] {
-        while n % prime == 0 {
+        while n.is_multiple_of(prime) {
             n /= prime;
         }
     }
@@ -31,7 +31,14 @@ fn is_smooth(mut n: usize) -> bool {
 
 /// The pixels of an axis of `length` that keep `centre` at `m / 2` after binning by `bin`: the largest such window of at
 /// most `most` binned pixels.
-pub(super) fn around(length: usize, centre: usize, bin: usize, most: Option<usize>, friendly: bool, axis: char) -> Result<Range<usize>> {
+pub(super) fn around(
+    length: usize,
+    centre: usize,
+    bin: usize,
+    most: Option<usize>,
+    friendly: bool,
+    axis: char,
+) -> Result<Range<usize>> {
     // The bin of the centre, then as many bins as fit before it, and one fewer after it.
     let first = centre.checked_sub((bin - 1) / 2).filter(|first| first + bin <= length);
     let fits = first.map_or(0, |first| (first / bin).min((length - first) / bin) * 2).min(most.unwrap_or(usize::MAX));
@@ -51,7 +58,11 @@ pub(super) fn around(length: usize, centre: usize, bin: usize, most: Option<usiz
 /// Sums the pixels of `window` in bins of `bin`, which divides its extents. A bin with at least half its pixels measured counts
 /// as measured, scaled to its full size; any other is a gap with the mask bits of its pixels, estimated if measured and
 /// estimated pixels together are at least half.
-pub(super) fn cut_and_bin(pattern: &Pattern, window: &[Range<usize>; 3], bin: [usize; 3]) -> (Centered<f32>, Centered<u32>, Option<Estimate>) {
+pub(super) fn cut_and_bin(
+    pattern: &Pattern,
+    window: &[Range<usize>; 3],
+    bin: [usize; 3],
+) -> (Centered<f32>, Centered<u32>, Option<Estimate>) {
     let shape: Shape = std::array::from_fn(|a| window[a].len() / bin[a]);
     let full = bin.iter().product::<usize>();
     let mut intensity = Centered::filled(shape, 0.0);
@@ -112,7 +123,11 @@ pub(super) fn cut_and_bin(pattern: &Pattern, window: &[Range<usize>; 3], bin: [u
 /// # Errors
 ///
 /// [`Error::Data`] where the support does not fit in the field of view that binning leaves, or vanishes.
-pub(super) fn carry_support(support: &Centered<bool>, window: &[Range<usize>; 3], bin: [usize; 3]) -> Result<Centered<bool>> {
+pub(super) fn carry_support(
+    support: &Centered<bool>,
+    window: &[Range<usize>; 3],
+    bin: [usize; 3],
+) -> Result<Centered<bool>> {
     let old = support.shape();
     let scale: [f64; 3] = std::array::from_fn(|a| old[a] as f64 / window[a].len() as f64);
     let size: Shape = std::array::from_fn(|a| window[a].len() / bin[a]);
@@ -204,7 +219,8 @@ mod tests {
         let mask = intensity.map(|_| 0);
         let pattern = Pattern::new(intensity, mask, Geometry::default()).unwrap();
         for bin in [1, 3, 5] {
-            let window = [0..1, around(n, 27, bin, None, true, 'y').unwrap(), around(n, 31, bin, None, true, 'x').unwrap()];
+            let window =
+                [0..1, around(n, 27, bin, None, true, 'y').unwrap(), around(n, 31, bin, None, true, 'x').unwrap()];
             let (binned, _, _) = cut_and_bin(&pattern, &window, [1, bin, bin]);
             let [_, ny, nx] = binned.shape();
             for y in 1..ny {
@@ -246,7 +262,9 @@ mod tests {
     fn support_follows_the_object() {
         let disc = |n: usize, radius: f64| {
             let c = (n / 2) as f64;
-            Centered(Array3::from_shape_fn([1, n, n], |(_, y, x)| (y as f64 - c).hypot(x as f64 - c - radius / 4.0) <= radius))
+            Centered(Array3::from_shape_fn([1, n, n], |(_, y, x)| {
+                (y as f64 - c).hypot(x as f64 - c - radius / 4.0) <= radius
+            }))
         };
         // Nothing changes.
         let support = disc(64, 10.0);

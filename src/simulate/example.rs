@@ -93,9 +93,7 @@ fn count(mean: f64, rng: &mut ChaCha8Rng) -> f32 {
 
 /// Mean thickness of the flake over one pixel, in units of its plain part.
 fn thickness(y: usize, x: usize) -> f64 {
-    let offset = |i: usize, sample: usize| {
-        i as f64 - (SIZE / 2) as f64 + (sample as f64 + 0.5) / SAMPLES as f64 - 0.5
-    };
+    let offset = |i: usize, sample: usize| i as f64 - (SIZE / 2) as f64 + (sample as f64 + 0.5) / SAMPLES as f64 - 0.5;
     let samples = (0..SAMPLES * SAMPLES).map(|s| thickness_at([offset(y, s / SAMPLES), offset(x, s % SAMPLES)]));
     samples.sum::<f64>() / (SAMPLES * SAMPLES) as f64
 }
@@ -114,9 +112,10 @@ fn thickness_at([y, x]: [f64; 2]) -> f64 {
 /// Whether a point is inside a polygon: an odd number of its edges crosses the ray to the right.
 fn inside(corners: &[[f64; 2]], [y, x]: [f64; 2]) -> bool {
     let next = corners.iter().cycle().skip(1);
-    let crossed = corners.iter().zip(next).filter(|([ya, xa], [yb, xb])| {
-        (*ya > y) != (*yb > y) && x < xa + (y - ya) / (yb - ya) * (xb - xa)
-    });
+    let crossed = corners
+        .iter()
+        .zip(next)
+        .filter(|([ya, xa], [yb, xb])| (*ya > y) != (*yb > y) && x < xa + (y - ya) / (yb - ya) * (xb - xa));
     crossed.count() % 2 == 1
 }
 
@@ -134,7 +133,13 @@ mod tests {
         // A cross of 6 pixels and a disc of radius 2.5 (21 pixels) that do not overlap.
         assert_eq!(256 * 256 - measured, 6 * 256 * 2 - 36 + 21);
         let extent = |axis: usize| {
-            let used: Vec<usize> = example.support.0.indexed_iter().filter(|(_, inside)| **inside).map(|(i, _)| [i.0, i.1, i.2][axis]).collect();
+            let used: Vec<usize> = example
+                .support
+                .0
+                .indexed_iter()
+                .filter(|(_, inside)| **inside)
+                .map(|(i, _)| [i.0, i.1, i.2][axis])
+                .collect();
             used.iter().max().unwrap() - used.iter().min().unwrap() + 1
         };
         assert!((60..=70).contains(&extent(1)) && (60..=70).contains(&extent(2)), "{} {}", extent(1), extent(2));
