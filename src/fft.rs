@@ -1,59 +1,229 @@
-//! Unitary transforms of C-ordered arrays with zero frequency at index 0. A plain stand-in: one line at a time.
+//! Unitary transforms of 2D and 3D arrays on the CPU, over [`rustfft`] and rayon.
+//!
+//! **Normalisation:** both directions divide by `sqrt(n)`, so the squared norm (photons) is the same on either side.
+//! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0 ([`crate::volume::Cornered`]).
+//!
+//! Strided axes are the whole cost of a library transform: a line along y or z touches one cache line per element.
+//! Here [`COLUMNS`] neighbouring lines are gathered at once, so every cache line is used whole, transformed in a buffer that
+//! stays in cache, and scattered back. In 3D, x and y are done slab by slab while the slab is in cache.
 
 use crate::volume::Shape;
+use ndarray::{ArrayViewMut2, Axis};
 use num_complex::Complex32;
-use rustfft::FftPlanner;
+use rayon::prelude::*;
+use rustfft::{FftDirection, FftPlanner};
 use std::sync::Arc;
 
-/// Transforms of one shape.
+/// Lines along a strided axis that are transformed together: 16 complex numbers are two cache lines.
+const COLUMNS: usize = 16;
+
+/// Lines along the last axis that one task transforms in the 2D case.
+const ROWS: usize = 16;
+
+/// The plan of a forward and an inverse transform of one shape. Results do not depend on the number of threads.
 pub struct Fft {
     shape: Shape,
-    forward: Vec<Arc<dyn rustfft::Fft<f32>>>,
-    inverse: Vec<Arc<dyn rustfft::Fft<f32>>>,
+    forward: Lines,
+    inverse: Lines,
+}
+
+/// One direction: a line plan for each axis.
+struct Lines {
+    axes: [Arc<dyn rustfft::Fft<f32>>; 3],
+    scratch: usize,
+}
+
+impl Lines {
+    fn new(shape: Shape, direction: FftDirection) -> Self {
+        let mut planner = FftPlanner::new();
+        let axes = shape.map(|n| planner.plan_fft(n, direction));
+        let scratch = axes.iter().map(|plan| plan.get_inplace_scratch_len()).max().unwrap_or(0);
+        Lines { axes, scratch }
+    }
+
+    /// Two buffers for one task: gathered columns, and scratch of the line transform.
+    fn buffers(&self) -> (Vec<Complex32>, Vec<Complex32>) {
+        let longest = self.axes[0].len().max(self.axes[1].len());
+        (vec![Complex32::ZERO; COLUMNS * longest], vec![Complex32::ZERO; self.scratch])
+    }
 }
 
 impl Fft {
-    /// Plans the transforms of `shape`.
+    /// Plans transforms of arrays of this shape. Fast where the extents have no prime factor above 13.
     pub fn new(shape: Shape) -> Self {
-        let mut planner = FftPlanner::new();
-        let forward = shape.iter().map(|&n| planner.plan_fft_forward(n)).collect();
-        let inverse = shape.iter().map(|&n| planner.plan_fft_inverse(n)).collect();
-        Fft { shape, forward, inverse }
+        Fft {
+            shape,
+            forward: Lines::new(shape, FftDirection::Forward),
+            inverse: Lines::new(shape, FftDirection::Inverse),
+        }
     }
 
-    /// Forward transform in place.
+    /// The extents of the arrays.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// In place, object to Fourier space: `F(k) = sum O(r) exp(-2 pi i k r / n) / sqrt(n)`.
+    ///
+    /// # Panics
+    /// If the length of `data` is not the product of the extents.
     pub fn forward(&self, data: &mut [Complex32]) {
-        self.run(data, &self.forward);
+        self.planes(data, &self.forward, self.scale());
+        self.across(data, &self.forward);
     }
 
-    /// Inverse transform in place.
+    /// In place, Fourier to object space.
+    ///
+    /// # Panics
+    /// If the length of `data` is not the product of the extents.
     pub fn inverse(&self, data: &mut [Complex32]) {
-        self.run(data, &self.inverse);
+        self.across(data, &self.inverse);
+        self.planes(data, &self.inverse, self.scale());
     }
 
-    fn run(&self, data: &mut [Complex32], plans: &[Arc<dyn rustfft::Fft<f32>>]) {
-        let total: usize = self.shape.iter().product();
-        let mut stride = total;
-        for (axis, plan) in plans.iter().enumerate() {
-            let n = self.shape[axis];
-            stride /= n;
-            if n == 1 {
-                continue;
-            }
-            let mut line = vec![Complex32::default(); n];
-            for outer in (0..total).step_by(n * stride) {
-                for start in outer..outer + stride {
-                    for (i, value) in line.iter_mut().enumerate() {
-                        *value = data[start + i * stride];
+    fn scale(&self) -> f32 {
+        (1.0 / (self.shape.iter().product::<usize>() as f64).sqrt()) as f32
+    }
+
+    /// Axes x and y, and the scaling.
+    fn planes(&self, data: &mut [Complex32], lines: &Lines, scale: f32) {
+        let [nz, ny, nx] = self.shape;
+        assert_eq!(data.len(), nz * ny * nx, "the array has the plan's shape");
+        if nz > 1 {
+            data.par_chunks_mut(ny * nx).for_each_init(
+                || lines.buffers(),
+                |(columns, scratch), slab| {
+                    rows(slab, lines, scratch, scale);
+                    let mut slab = ArrayViewMut2::from_shape((ny, nx), slab).expect("a slab");
+                    for block in slab.axis_chunks_iter_mut(Axis(1), COLUMNS) {
+                        column_block(block, &*lines.axes[1], columns, scratch);
                     }
-                    plan.process(&mut line);
-                    for (i, value) in line.iter().enumerate() {
-                        data[start + i * stride] = *value;
-                    }
+                },
+            );
+            return;
+        }
+        data.par_chunks_mut(ROWS * nx)
+            .for_each_init(|| lines.buffers(), |(_, scratch), chunk| rows(chunk, lines, scratch, scale));
+        let mut plane = ArrayViewMut2::from_shape((ny, nx), data).expect("a plane");
+        plane.axis_chunks_iter_mut(Axis(1), COLUMNS).into_par_iter().for_each_init(
+            || lines.buffers(),
+            |(columns, scratch), block| column_block(block, &*lines.axes[1], columns, scratch),
+        );
+    }
+
+    /// Axis z.
+    fn across(&self, data: &mut [Complex32], lines: &Lines) {
+        let [nz, ny, nx] = self.shape;
+        if nz == 1 {
+            return;
+        }
+        let mut all = ArrayViewMut2::from_shape((nz, ny * nx), data).expect("the whole array");
+        all.axis_chunks_iter_mut(Axis(1), COLUMNS).into_par_iter().for_each_init(
+            || lines.buffers(),
+            |(columns, scratch), block| column_block(block, &*lines.axes[0], columns, scratch),
+        );
+    }
+}
+
+/// Transforms contiguous lines, then scales them while they are in cache.
+fn rows(chunk: &mut [Complex32], lines: &Lines, scratch: &mut [Complex32], scale: f32) {
+    lines.axes[2].process_with_scratch(chunk, scratch);
+    for value in chunk {
+        *value *= scale;
+    }
+}
+
+/// Transforms up to [`COLUMNS`] neighbouring columns.
+fn column_block(
+    mut block: ArrayViewMut2<Complex32>,
+    plan: &dyn rustfft::Fft<f32>,
+    columns: &mut [Complex32],
+    scratch: &mut [Complex32],
+) {
+    let (n, width) = block.dim();
+    let columns = &mut columns[..n * width];
+    for (i, row) in block.rows().into_iter().enumerate() {
+        for (j, value) in row.into_iter().enumerate() {
+            columns[j * n + i] = *value;
+        }
+    }
+    plan.process_with_scratch(columns, scratch);
+    for (i, row) in block.rows_mut().into_iter().enumerate() {
+        for (j, value) in row.into_iter().enumerate() {
+            *value = columns[j * n + i];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_complex::Complex64;
+
+    fn noise(n: usize) -> Vec<Complex32> {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+        };
+        (0..n).map(|_| Complex32::new(next(), next())).collect()
+    }
+
+    fn naive(shape: Shape, data: &[Complex32]) -> Vec<Complex64> {
+        let mut data: Vec<Complex64> = data.iter().map(|v| Complex64::new(v.re.into(), v.im.into())).collect();
+        let strides = [shape[1] * shape[2], shape[2], 1];
+        for axis in 0..3 {
+            let (n, stride) = (shape[axis], strides[axis]);
+            for start in (0..data.len()).filter(|i| (i / stride) % n == 0) {
+                let line: Vec<Complex64> = (0..n).map(|i| data[start + i * stride]).collect();
+                for k in 0..n {
+                    let sum: Complex64 = (0..n)
+                        .map(|i| {
+                            let angle = -2.0 * std::f64::consts::PI * ((i * k) % n) as f64 / n as f64;
+                            line[i] * Complex64::from_polar(1.0, angle)
+                        })
+                        .sum();
+                    data[start + k * stride] = sum / (n as f64).sqrt();
                 }
             }
         }
-        let scale = 1.0 / (total as f32).sqrt();
-        data.iter_mut().for_each(|value| *value *= scale);
+        data
+    }
+
+    #[test]
+    fn agrees_with_the_naive_transform_and_keeps_the_norm() {
+        for shape in [[1, 20, 33], [12, 9, 22], [1, 64, 8], [5, 26, 7]] {
+            let n: usize = shape.iter().product();
+            let start = noise(n);
+            let expected = naive(shape, &start);
+            let plan = Fft::new(shape);
+            let mut data = start.clone();
+            plan.forward(&mut data);
+            let norm: f64 = expected.iter().map(|v| v.norm_sqr()).sum();
+            let error: f64 = data
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| (Complex64::new(a.re.into(), a.im.into()) - b).norm_sqr())
+                .sum();
+            // A few roundings of 6e-8 per butterfly stage, some ten stages.
+            assert!((error / norm).sqrt() < 1e-6, "{shape:?}: {}", (error / norm).sqrt());
+            plan.inverse(&mut data);
+            let back = data.iter().zip(&start).map(|(a, b)| (a - b).norm()).fold(0.0, f32::max);
+            assert!(back < 2e-6, "{shape:?}: {back}");
+        }
+    }
+
+    #[test]
+    fn the_same_bits_for_any_number_of_threads() {
+        let shape = [6, 40, 36];
+        let start = noise(shape.iter().product());
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut data = start.clone();
+            pool.install(|| Fft::new(shape).forward(&mut data));
+            data
+        };
+        assert_eq!(run(1), run(2));
+        assert_eq!(run(1), run(3));
     }
 }

@@ -1,0 +1,100 @@
+//! `lacuna info`: what is understood of a file.
+
+use super::load;
+use lacuna::config::{self, InputFlags};
+use lacuna::error::{Result, shape_text};
+use lacuna::geometry::EV;
+use lacuna::phasing::memory;
+use lacuna::pixels::trimmed;
+use lacuna::prepare::inspect;
+use serde_json::json;
+
+/// Arguments of `lacuna info`.
+#[derive(Debug, clap::Args)]
+pub struct Command {
+    /// The file
+    file: String,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    input: InputFlags,
+}
+
+impl Command {
+    pub fn execute(self) -> Result<()> {
+        let settings = config::resolve("bragg", &[config::overlay(&self.input)?])?;
+        let input = load::read(&self.file, &settings)?;
+        let found = inspect(&input.intensity, input.mask.as_ref())?;
+        let shape = input.intensity.shape();
+        let needed = memory::estimate(shape, &settings.recipe()?, 1);
+        let geometry = input.geometry;
+        if self.json {
+            let gaps: Vec<_> = found
+                .gaps
+                .iter()
+                .map(|gap| json!({"axis": gap.axis, "start": gap.start, "width": gap.width}))
+                .collect();
+            println!(
+                "{}",
+                json!({
+                    "file": input.source.path, "dataset": input.source.dataset, "format": input.source.format,
+                    "element": input.source.element, "shape": trimmed(shape), "photons": found.photons,
+                    "max": found.max, "zeros_fraction": found.zeros, "masked_fraction": found.masked_fraction,
+                    "masked": found.masked, "gaps": gaps, "isolated_bad_pixels": found.isolated,
+                    "detector": found.detector, "oversampling": found.oversampling,
+                    "suspicious": found.suspicious, "energy_ev": geometry.energy.map(|e| e / EV),
+                    "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
+                    "has_support": input.support.is_some(), "has_estimate": input.estimate.is_some(),
+                    "phasing_memory_bytes": needed,
+                })
+            );
+            return Ok(());
+        }
+        let line = |name: &str, text: String| println!("{name:>14}  {text}");
+        line("file", input.source.path.display().to_string());
+        if let Some(dataset) = &input.source.dataset {
+            line("data set", dataset.clone());
+        }
+        line("data", format!("{}, {}, {}", shape_text(&trimmed(shape)), input.source.element, input.source.format));
+        line(
+            "photons",
+            format!("{:.4e} in all, at most {}, {:.1} % zeros", found.photons, found.max, 100.0 * found.zeros),
+        );
+        line("masked", format!("{:.2} %", 100.0 * found.masked_fraction));
+        for (cause, count) in &found.masked {
+            line("", format!("{count} {cause}"));
+        }
+        for gap in &found.gaps {
+            let axis = ["frames", "rows", "columns"][gap.axis.min(2)];
+            let end = gap.start + gap.width - 1;
+            line("gap", format!("{axis} {} to {end}: {} pixels wide", gap.start, gap.width));
+        }
+        if found.isolated > 0 {
+            line("bad pixels", format!("{} single ones", found.isolated));
+        }
+        line("detector", found.detector.clone().unwrap_or_else(|| "not recognised".into()));
+        if let Some(oversampling) = found.oversampling {
+            let axes: Vec<String> = (0..3)
+                .filter(|&axis| shape[axis] > 1)
+                .map(|axis| format!("{} {:.1}", ["z", "y", "x"][axis], oversampling[axis]))
+                .collect();
+            line("oversampling", format!("{} (linear, estimated from the autocorrelation)", axes.join(", ")));
+        }
+        let known = |value: Option<String>| value.unwrap_or_else(|| "not in the file".into());
+        line("energy", known(geometry.energy.map(|e| format!("{:.1} eV", e / EV))));
+        line("distance", known(geometry.distance.map(|d| format!("{d} m"))));
+        line("pixel size", known(geometry.pixel_size.map(|[y, x]| format!("{:.2} x {:.2} um", y * 1e6, x * 1e6))));
+        if input.support.is_some() {
+            line("support", format!("in the file: use it with --support {}", self.file));
+        }
+        if input.estimate.is_some() {
+            line("estimates", "in the file".into());
+        }
+        line("memory", format!("about {} to phase it unbinned", lacuna::error::bytes_text(needed)));
+        for warning in &found.suspicious {
+            line("look at", warning.clone());
+        }
+        Ok(())
+    }
+}

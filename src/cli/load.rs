@@ -1,0 +1,130 @@
+//! From a file to a pattern that can be phased: read, mask, prepare, fill. Shared by the verbs.
+
+use super::progress::Voice;
+use lacuna::config::Settings;
+use lacuna::error::{Error, Result};
+use lacuna::geometry::{EV, Geometry};
+use lacuna::inpaint::{Fill, FillOptions, fill};
+use lacuna::io;
+use lacuna::pixels::Pattern;
+use lacuna::prepare::{self, Prepared};
+use lacuna::volume::Centered;
+use serde_json::json;
+use std::ops::Range;
+
+/// Reads a file, with the geometry that the settings override and the mask that they add.
+pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
+    let mut input = io::read(location)?;
+    input.geometry = overridden(settings).or(input.geometry);
+    if !settings.mask.is_empty() {
+        let items = prepare::parse_mask(&settings.mask)?;
+        let mut mask = input.mask.take().unwrap_or_else(|| input.intensity.map(|_| 0));
+        prepare::apply_mask(&input.intensity, &mut mask, &items, &|path| io::read_mask(path))?;
+        input.mask = Some(mask);
+    }
+    Ok(input)
+}
+
+fn overridden(settings: &Settings) -> Geometry {
+    let positive = |value: f64| (value > 0.0).then_some(value);
+    Geometry {
+        energy: positive(settings.energy).map(|energy| energy * EV),
+        distance: positive(settings.distance),
+        pixel_size: positive(settings.pixel_size).map(|size| [size; 2]),
+    }
+}
+
+/// The support that the settings name as a file; its shape is checked where it is used.
+pub fn support_file(settings: &Settings) -> Result<Option<Centered<bool>>> {
+    match settings.support.split(':').next() {
+        Some("auto" | "circle" | "box") => Ok(None),
+        _ => io::read_support(&settings.support).map(Some),
+    }
+}
+
+/// Reads and prepares. The file's own support is used only where `--support` names the file.
+pub fn prepared(location: &str, settings: &Settings, voice: &Voice) -> Result<Prepared> {
+    let input = read(location, settings)?;
+    let flat = input.intensity.shape()[0] == 1;
+    let support = support_file(settings)?;
+    let options = prepare::Options {
+        flat: if settings.flat_field.is_empty() { None } else { Some(io::read_array(&settings.flat_field)?) },
+        hot: (settings.hot_pixels > 0.0).then_some(settings.hot_pixels),
+        dead: settings.dead_pixels,
+        roi: roi(&settings.roi, flat)?,
+        centring: settings.centre.parse()?,
+        max_size: Settings::per_axis("max-size", &settings.max_size, flat, 1)?,
+        rebin: Settings::per_axis("rebin", &settings.rebin, flat, 1)?.unwrap_or([1; 3]),
+        fft_friendly: true,
+    };
+    let path = input.source.path.clone();
+    let prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
+        .map_err(|e| match e {
+            Error::Data(problem) => Error::file(&path, problem),
+            other => other,
+        })?;
+    for step in &prepared.steps {
+        voice.note(format!("prepared: {step}"));
+    }
+    voice.event(
+        "prepared",
+        json!({"steps": prepared.steps, "shape": prepared.pattern.shape(), "centre": prepared.centre,
+               "rebin": prepared.rebin}),
+    )?;
+    Ok(prepared)
+}
+
+/// `Y0:Y1,X0:X1` or `Z0:Z1,Y0:Y1,X0:X1`.
+fn roi(text: &str, flat: bool) -> Result<Option<[Range<usize>; 3]>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || {
+        let form = if flat { "Y0:Y1,X0:X1" } else { "Z0:Z1,Y0:Y1,X0:X1" };
+        Error::setting("roi", text, format!("write {form} in pixels, each end past its begin"))
+    };
+    let ranges: Option<Vec<Range<usize>>> = text
+        .split(',')
+        .map(|part| {
+            let (begin, end) = part.split_once(':')?;
+            let range = begin.trim().parse().ok()?..end.trim().parse().ok()?;
+            (range.start < range.end).then_some(range)
+        })
+        .collect();
+    match (ranges.ok_or_else(wrong)?.as_slice(), flat) {
+        ([y, x], true) => Ok(Some([0..1, y.clone(), x.clone()])),
+        ([z, y, x], _) => Ok(Some([z.clone(), y.clone(), x.clone()])),
+        _ => Err(wrong()),
+    }
+}
+
+/// Fills the gaps as the settings say. A pattern that brings its own estimate keeps it under `--gap free`.
+pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Result<Pattern> {
+    if settings.gap != "free" {
+        let method: Fill = settings
+            .gap
+            .parse()
+            .map_err(|_| Error::setting("gap", &settings.gap, "takes free, zero, linear, idw or biharmonic"))?;
+        pattern.estimate = Some(estimate(&pattern, method, settings, voice)?);
+    }
+    Ok(pattern)
+}
+
+/// The estimate of one method, with progress.
+pub fn estimate(
+    pattern: &Pattern,
+    method: Fill,
+    settings: &Settings,
+    voice: &Voice,
+) -> Result<lacuna::pixels::Estimate> {
+    let [low, high] = settings.gap_bounds()?;
+    let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
+    let bar = voice.bar(100, "filling");
+    let estimate = fill(pattern, method, &options, &|done| bar.set_position((done * 100.0) as u64))?;
+    bar.finish_and_clear();
+    let count = estimate.at.as_slice().iter().filter(|&&at| at).count();
+    let gaps = pattern.mask.as_slice().iter().filter(|&&bits| bits != 0).count();
+    voice.note(format!("filled {count} of {gaps} pixels without measurement ({method}); the others stay free"));
+    voice.event("filled", json!({"method": method.to_string(), "pixels": count, "unmeasured": gaps}))?;
+    Ok(estimate)
+}

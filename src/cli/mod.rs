@@ -1,0 +1,133 @@
+//! The command line: one file a verb.
+
+mod bench;
+mod info;
+mod inpaint;
+mod load;
+mod outputs;
+mod page;
+mod phase;
+mod prepare;
+mod presets;
+mod progress;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+use lacuna::error::Result;
+use std::path::PathBuf;
+
+/// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
+///
+/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames) or EDF.
+#[derive(Debug, Parser)]
+#[command(name = "lacuna", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a folder
+    Run(run::Command),
+    /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
+    Info(info::Command),
+    /// Mask, centre, crop and bin a pattern, and write it
+    Prepare(prepare::Command),
+    /// Fill the gaps of a pattern, and write it with its estimates
+    Inpaint(inpaint::Command),
+    /// Phase a prepared pattern
+    Phase(phase::Command),
+    /// Print a preset, to be edited and given as --preset FILE
+    Presets(presets::Command),
+    /// Measure this machine
+    Bench(bench::Command),
+}
+
+/// Options of every verb that writes a file.
+#[derive(Debug, Args)]
+struct OutputFlags {
+    /// Replace existing outputs
+    #[arg(long)]
+    force: bool,
+    /// One JSON object a line on standard output, the last one a summary
+    #[arg(long)]
+    json: bool,
+    /// No progress and no notes
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Options of the machine.
+#[derive(Debug, Args)]
+struct MachineFlags {
+    /// Number of threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Memory that may be used, GB [default: what is available]
+    #[arg(long, value_name = "GB")]
+    max_memory: Option<f64>,
+}
+
+impl MachineFlags {
+    /// Sets the number of threads of the process.
+    fn apply(&self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            if threads == 0 || threads > 4096 {
+                return Err(lacuna::Error::setting("--threads", threads, "must be from 1 to 4096"));
+            }
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build_global()
+                .map_err(|e| lacuna::Error::setting("--threads", threads, e.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that may be used.
+    fn memory(&self) -> u64 {
+        self.max_memory.map_or_else(lacuna::phasing::memory::available, |gb| (gb.max(0.0) * 1e9) as u64)
+    }
+}
+
+/// The preset that settings start from.
+#[derive(Debug, Args)]
+struct PresetFlags {
+    /// Preset by name (bragg, forward) or a TOML file of settings
+    #[arg(long, value_name = "NAME|FILE", default_value = "bragg")]
+    preset: String,
+}
+
+/// Does what was typed.
+pub fn execute(cli: Cli) -> Result<()> {
+    match cli.verb {
+        Verb::Run(command) => command.execute(),
+        Verb::Info(command) => command.execute(),
+        Verb::Prepare(command) => command.execute(),
+        Verb::Inpaint(command) => command.execute(),
+        Verb::Phase(command) => command.execute(),
+        Verb::Presets(command) => command.execute(),
+        Verb::Bench(command) => command.execute(),
+    }
+}
+
+/// The command as typed, for the outputs to quote.
+fn command_line() -> String {
+    std::env::args_os()
+        .map(|word| {
+            let word = word.to_string_lossy().into_owned();
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
+            if !word.is_empty() && word.chars().all(plain) {
+                word
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// `name.ext` -> `name`, of a location that may have a path inside the file.
+fn stem(location: &str) -> PathBuf {
+    PathBuf::from(location).file_stem().map_or_else(|| "pattern".into(), PathBuf::from)
+}

@@ -1,0 +1,365 @@
+//! The report of a reconstruction: which pictures and tables it has.
+
+use super::command_line;
+use super::phase::Reconstructed;
+use lacuna::config::Settings;
+use lacuna::error::{Error, Result, shape_text};
+use lacuna::io;
+use lacuna::metrics::{Crossing, fsc_crossing, prtf_crossing};
+use lacuna::phasing::run::Point;
+use lacuna::pixels::{Class, Pattern, trimmed};
+use lacuna::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
+use lacuna::volume::{Centered, Shape};
+use ndarray::{Array2, Axis};
+use num_complex::Complex32;
+use std::path::Path;
+
+/// Writes the report.
+pub fn write(
+    path: &Path,
+    force: bool,
+    file: &str,
+    steps: &[String],
+    result: &Reconstructed,
+    settings: &Settings,
+) -> Result<()> {
+    let html = report(file, steps, result, settings).to_html();
+    io::replace(path, force, |path| std::fs::write(path, &html).map_err(|e| Error::write(path, e)))
+}
+
+fn report(file: &str, steps: &[String], result: &Reconstructed, settings: &Settings) -> Report {
+    let best = &result.runs.kept[0];
+    let pattern = &result.pattern;
+    let (measured, photons) = pattern.totals();
+    let pixels: usize = pattern.shape().iter().product();
+    let name = Path::new(file).file_name().map_or(file.into(), |n| n.to_string_lossy());
+    let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
+    let fit = &best.fit;
+    let mut facts = vec![
+        ("File".to_string(), file.to_string()),
+        ("Pattern".into(), format!("{} pixels", shape_text(&trimmed(pattern.shape())))),
+        ("Photons".into(), format!("{photons:.3e}")),
+        ("Not measured".into(), format!("{:.2} % of the pixels", 100.0 * (1.0 - measured as f64 / pixels as f64))),
+        ("R factor".into(), format!("{:.4}", fit.r_factor)),
+        ("Log-likelihood".into(), format!("{:.4} per measured pixel", fit.llk_poisson)),
+        ("Free log-likelihood".into(), number(fit.free_llk_poisson)),
+        ("Support".into(), format!("{:.3} % of the array", 100.0 * fit.support_fraction)),
+        ("Seed".into(), best.seed.to_string()),
+        ("Runs".into(), runs_text(result)),
+    ];
+    let pixel = pattern.geometry.object_pixel(pattern.shape());
+    if let Some([y, x]) = pixel {
+        facts.push(("Object pixel".into(), format!("{:.2} x {:.2} nm", y * 1e9, x * 1e9)));
+    }
+    Report {
+        title: format!("Reconstruction of {name}"),
+        verdict: verdict(result),
+        facts,
+        sections: vec![
+            object_section(result, pixel),
+            pattern_section(pattern, best, steps),
+            curves_section(result, pixel),
+            runs_section(result, settings),
+        ],
+        command: command_line(),
+        version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+fn runs_text(result: &Reconstructed) -> String {
+    let summary = &result.summary;
+    format!(
+        "{} done, {} kept, {} diverged{}",
+        summary["runs"],
+        summary["runs_kept"],
+        summary["runs_diverged"],
+        if result.runs.interrupted { ", interrupted" } else { "" }
+    )
+}
+
+fn verdict(result: &Reconstructed) -> String {
+    let fit = &result.runs.kept[0].fit;
+    let mut text = format!("The object explains the measured moduli with R = {:.4}", fit.r_factor);
+    if let (Some(weight), true) = (result.combined.modes.weights.first(), result.runs.kept.len() > 1) {
+        text += &format!("; {} kept runs agree to {:.1} % of their energy", result.runs.kept.len(), 100.0 * weight);
+    }
+    text + "."
+}
+
+/// The middle planes of a volume, or the one plane of a 2D array, with their names and axes `(vertical, horizontal)`.
+fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, [usize; 2], Array2<T>)> {
+    let plane = |axis: usize| volume.0.index_axis(Axis(axis), at[axis]).to_owned();
+    if volume.shape()[0] == 1 {
+        return vec![("", [1, 2], plane(0))];
+    }
+    vec![("frame (y, x)", [1, 2], plane(0)), ("plane (z, x)", [0, 2], plane(1)), ("plane (z, y)", [0, 1], plane(2))]
+}
+
+/// The smallest window, with a margin, in which the support lies; 2D objects are small in their arrays.
+fn window(support: &Centered<bool>) -> [(usize, usize); 3] {
+    let shape = support.shape();
+    let mut low = shape;
+    let mut high = [0; 3];
+    for (index, _) in support.0.indexed_iter().filter(|(_, inside)| **inside) {
+        let index: [usize; 3] = index.into();
+        for axis in 0..3 {
+            low[axis] = low[axis].min(index[axis]);
+            high[axis] = high[axis].max(index[axis] + 1);
+        }
+    }
+    std::array::from_fn(|axis| {
+        if low[axis] >= high[axis] || shape[axis] == 1 {
+            return (0, shape[axis]);
+        }
+        let margin = ((high[axis] - low[axis]) / 6).max(4);
+        (low[axis].saturating_sub(margin), (high[axis] + margin).min(shape[axis]))
+    })
+}
+
+fn cropped<T: Clone>(volume: &Centered<T>, window: [(usize, usize); 3]) -> Centered<T> {
+    let [z, y, x] = window;
+    Centered(volume.0.slice(ndarray::s![z.0..z.1, y.0..y.1, x.0..x.1]).as_standard_layout().into_owned())
+}
+
+fn middle(shape: Shape) -> [usize; 3] {
+    shape.map(|n| n / 2)
+}
+
+/// The pixel of a plane, where both of its axes are known: those of the detector.
+fn plane_pixel(axes: [usize; 2], pixel: Option<[f64; 2]>) -> Option<[f64; 2]> {
+    if axes == [1, 2] { pixel } else { None }
+}
+
+fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
+    let best = &result.runs.kept[0];
+    let window = window(&best.support);
+    let object = cropped(&best.object, window);
+    let centre = centre_of_mass(&object);
+    let mut figures: Vec<Figure> = planes(&object, centre)
+        .into_iter()
+        .map(|(name, axes, data)| {
+            Figure::Complex(ComplexImage {
+                title: format!("Object {name}").trim().to_string(),
+                caption: "Modulus and phase of the best run, cut to its support.".into(),
+                data,
+                pixel: plane_pixel(axes, pixel),
+                unit: "modulus, square root of photons".into(),
+            })
+        })
+        .collect();
+    for (name, axes, data) in planes(&cropped(&best.support, window), centre) {
+        figures.push(Figure::Image(Image {
+            title: format!("Support {name}").trim().to_string(),
+            caption: format!("{} pixels.", best.support.as_slice().iter().filter(|&&s| s).count()),
+            data: data.mapv(|s| f32::from(u8::from(s))),
+            scale: Scale::Binary,
+            pixel: plane_pixel(axes, pixel),
+            unit: "inside".into(),
+            ..Image::default()
+        }));
+    }
+    let first = result.first_support.map(|&s| f32::from(u8::from(s)));
+    figures.push(Figure::Image(Image {
+        title: "First support".into(),
+        caption: "Where the runs started, whole array (middle frame).".into(),
+        data: planes(&first, middle(first.shape())).remove(0).2,
+        scale: Scale::Binary,
+        unit: "inside".into(),
+        ..Image::default()
+    }));
+    if result.combined.objects.len() > 1 {
+        let average = cropped(&result.combined.average, window);
+        figures.extend(planes(&average, centre).into_iter().map(|(name, axes, data)| {
+            Figure::Complex(ComplexImage {
+                title: format!("Average {name}").trim().to_string(),
+                caption: format!("Average of {} registered runs.", result.combined.objects.len()),
+                data,
+                pixel: plane_pixel(axes, pixel),
+                unit: "modulus, square root of photons".into(),
+            })
+        }));
+    }
+    Section { title: "Object".into(), text: String::new(), figures, tables: vec![] }
+}
+
+fn centre_of_mass(object: &Centered<Complex32>) -> [usize; 3] {
+    let mut sums = [0.0f64; 3];
+    let mut total = 0.0;
+    for (index, value) in object.0.indexed_iter() {
+        let (index, weight): ([usize; 3], f64) = (index.into(), value.norm_sqr().into());
+        total += weight;
+        (0..3).for_each(|axis| sums[axis] += weight * index[axis] as f64);
+    }
+    if total > 0.0 { sums.map(|sum| (sum / total).round() as usize) } else { middle(object.shape()) }
+}
+
+fn pattern_section(pattern: &Pattern, best: &lacuna::phasing::run::Run, steps: &[String]) -> Section {
+    let shape = pattern.shape();
+    let measured = Centered(
+        ndarray::Zip::from(&pattern.intensity.0)
+            .and(&pattern.mask.0)
+            .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
+    );
+    let calculated = calculated(&best.object);
+    let classes = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| match pattern.class([z, y, x]) {
+        Class::Measured => 0.0,
+        Class::Gap => 1.0,
+        Class::Estimated => 2.0,
+    }));
+    // One range for all patterns, so that they compare: from one photon to the brightest measured pixel.
+    let brightest = measured.as_slice().iter().copied().filter(|v| v.is_finite()).fold(1.0, f32::max);
+    let lowest = if brightest > 10.0 { 0.5 } else { brightest / 1e4 };
+    let mut figures = Vec::new();
+    let mut add = |title: &str, caption: &str, volume: &Centered<f32>, scale: Scale, unit: &str| {
+        for (name, _, data) in planes(volume, middle(shape)) {
+            figures.push(Figure::Image(Image {
+                title: format!("{title} {name}").trim().to_string(),
+                caption: caption.into(),
+                data,
+                range: (scale == Scale::Log).then_some((lowest, brightest)),
+                scale: scale.clone(),
+                colour_map: ColourMap::default(),
+                unit: unit.into(),
+                ..Image::default()
+            }));
+        }
+    };
+    add("Measured", "Hatched: no measurement.", &measured, Scale::Log, "photons");
+    if let Some(estimate) = &pattern.estimate {
+        let mut completed = measured.clone();
+        for (index, value) in completed.0.indexed_iter_mut().filter(|(index, _)| estimate.at.0[*index]) {
+            *value = estimate.mean.0[index];
+        }
+        add("Completed", "Gaps filled by their estimates.", &completed, Scale::Log, "photons");
+    }
+    add("Calculated", "Squared transform of the object.", &calculated, Scale::Log, "photons");
+    let labels = ["measured", "free", "estimated"].map(String::from).to_vec();
+    add("Pixels", "What is known of each pixel.", &classes, Scale::Categories(labels), "class");
+    let text = if steps.is_empty() {
+        "The pattern was used as it is in the file.".into()
+    } else {
+        format!("Preparation: {}.", steps.join("; "))
+    };
+    Section { title: "Pattern".into(), text, figures, tables: vec![] }
+}
+
+/// The intensities of the object's transform, photons.
+fn calculated(object: &Centered<Complex32>) -> Centered<f32> {
+    let mut field = object.to_cornered();
+    let fft = lacuna::fft::Fft::new(object.shape());
+    if let Some(data) = field.0.as_slice_mut() {
+        fft.forward(data);
+    }
+    Centered(field.to_centered().0.mapv(|v| v.norm_sqr()))
+}
+
+fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
+    let best = result.runs.kept[0].seed;
+    let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
+        Figure::Plot(Plot {
+            title: title.into(),
+            caption: "The best run is drawn bold.".into(),
+            x_label: "cycle".into(),
+            y_label: y_label.into(),
+            log_y: true,
+            series: result
+                .runs
+                .all
+                .iter()
+                .map(|run| Series {
+                    name: format!("seed {}", run.seed),
+                    points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
+                    emphasis: run.seed == best && result.runs.all.len() > 1,
+                })
+                .collect(),
+            ..Plot::default()
+        })
+    };
+    let mut figures = vec![
+        plot("R factor", "R", &|p| Some(p.fit.r_factor)),
+        plot("Log-likelihood", "per measured pixel", &|p| Some(p.fit.llk_poisson)),
+        plot("Free log-likelihood", "per held-out pixel", &|p| p.fit.free_llk_poisson),
+        plot("Support", "fraction of the array", &|p| Some(p.fit.support_fraction)),
+    ];
+    let mut text = String::new();
+    if result.runs.kept.len() > 1 {
+        let pixel = pixel.map(|[y, x]| y.max(x));
+        let prtf = &result.combined.prtf;
+        let fsc = &result.combined.fsc;
+        let words = |crossing: Crossing| match crossing.resolution(pixel) {
+            None => "nothing resolved".to_string(),
+            Some(r) => {
+                let metres = r.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));
+                let limit = if r.at_limit { ", the limit of the array" } else { "" };
+                format!("{:.2} object pixels{metres}{limit}", r.pixels)
+            }
+        };
+        text = format!(
+            "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
+             the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
+            words(prtf_crossing(prtf)),
+            result.runs.kept.len(),
+            words(fsc_crossing(fsc)),
+        );
+        let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
+        figures.push(Figure::Plot(Plot {
+            title: "Phase retrieval transfer function".into(),
+            x_label: "spatial frequency, cycles per object pixel".into(),
+            y_label: "PRTF".into(),
+            series: vec![series("PRTF", prtf.iter().map(|s| (s.frequency, s.value)).collect(), false)],
+            levels: vec![((-1f64).exp(), "1/e".into())],
+            ..Plot::default()
+        }));
+        figures.push(Figure::Plot(Plot {
+            title: "Fourier shell correlation".into(),
+            x_label: "spatial frequency, cycles per object pixel".into(),
+            y_label: "FSC".into(),
+            series: vec![
+                series("FSC", fsc.iter().map(|s| (s.frequency, s.value)).collect(), true),
+                series("half-bit", fsc.iter().map(|s| (s.frequency, s.half_bit)).collect(), false),
+            ],
+            ..Plot::default()
+        }));
+    }
+    Section { title: "Convergence and resolution".into(), text, figures, tables: vec![] }
+}
+
+fn runs_section(result: &Reconstructed, settings: &Settings) -> Section {
+    let rows = result
+        .runs
+        .all
+        .iter()
+        .map(|run| {
+            vec![
+                run.seed.to_string(),
+                format!("{:.3}", run.threshold),
+                format!("{:.4}", run.fit.r_factor),
+                format!("{:.4}", run.fit.llk_poisson),
+                run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
+                format!("{:.3}", 100.0 * run.fit.support_fraction),
+                run.cycles.to_string(),
+                format!("{:.1}", run.seconds),
+                run.verdict.text().to_string(),
+            ]
+        })
+        .collect();
+    let header =
+        ["seed", "threshold", "R", "LLK", "free LLK", "support, %", "cycles", "seconds", "verdict"].map(String::from);
+    let settings = toml::Table::try_from(settings).unwrap_or_default();
+    let recipe = vec!["recipe".into(), result.summary["recipe"].as_str().unwrap_or_default().to_string()];
+    Section {
+        title: "Runs and settings".into(),
+        text: String::new(),
+        figures: vec![],
+        tables: vec![
+            Table { title: "Runs".into(), header: header.to_vec(), rows },
+            Table {
+                title: "Settings".into(),
+                header: vec!["setting".into(), "value".into()],
+                rows: std::iter::once(recipe)
+                    .chain(settings.iter().map(|(key, value)| vec![key.clone(), value.to_string()]))
+                    .collect(),
+            },
+        ],
+    }
+}

@@ -1,0 +1,148 @@
+//! The ESRF data format: a text header `{ key = value ; ... }` of a multiple of 512 bytes, then the numbers; any number of frames.
+//!
+//! Names of types and keys as fabio reads them (`fabio/edfimage.py`); geometry keys of SPD and pyFAI, in metres.
+
+use super::element::{Element, Kind, Stored, Values, unsupported};
+use crate::error::{Error, Result, shape_text};
+use crate::geometry::{Geometry, HC};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+/// All frames of a file, stacked along z in their order, and what the first header says of the geometry.
+pub(super) fn read(path: &Path) -> Result<(Stored, Geometry)> {
+    let bytes = fs::read(path).map_err(|error| Error::file(path, error.to_string()))?;
+    parse(path, &bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Stored, Geometry)> {
+    let fail = |problem: String| Error::file(path, problem);
+    let (mut rest, mut data, mut first) = (bytes, Vec::new(), None);
+    let (mut frames, mut geometry) = (0, Geometry::default());
+    while rest.trim_ascii_start().starts_with(b"{") {
+        let (header, after) = header(rest).ok_or_else(|| fail("has an EDF header without its end".into()))?;
+        let element = element(&header).map_err(fail)?;
+        if let Some(compression) = header.get("compression").filter(|name| !name.eq_ignore_ascii_case("none")) {
+            return Err(fail(format!(
+                "is compressed inside ({compression}): unpack it before, with fabio for instance"
+            )));
+        }
+        let shape = shape(&header).ok_or_else(|| fail("has an EDF header without Dim_1 and Dim_2".into()))?;
+        let size = shape.iter().try_fold(element.width, |n, &m| n.checked_mul(m));
+        let size = size.ok_or_else(|| fail(format!("claims to hold {} numbers", shape_text(&shape))))?;
+        let frame = after.get(..size);
+        let frame = frame.ok_or_else(|| {
+            fail(format!("is cut short: frame {frames} needs {size} bytes, {} are left", after.len()))
+        })?;
+        if frames == 0 {
+            geometry = self::geometry(&header);
+        }
+        if *first.get_or_insert((element, shape)) != (element, shape) {
+            return Err(fail(format!(
+                "frame {frames} is {} {}, unlike those before",
+                shape_text(&shape),
+                element.name()
+            )));
+        }
+        data.extend_from_slice(frame);
+        frames += 1;
+        // `Size` may exceed the numbers, padded to a multiple of 512.
+        let stored =
+            header.get("edf_binarysize").or(header.get("size")).and_then(|size| size.parse().ok()).unwrap_or(size);
+        rest = after.get(stored.max(size)..).unwrap_or_default();
+    }
+    let (element, [nz, ny, nx]) = first.ok_or_else(|| fail("holds no EDF frame".into()))?;
+    let stored = Stored {
+        name: path.to_path_buf(),
+        shape: vec![frames * nz, ny, nx],
+        element,
+        fortran: false,
+        values: Values::Bytes(data),
+    };
+    Ok((stored, geometry))
+}
+
+/// The keys (in lower case) and values of a header, and what follows it.
+fn header(bytes: &[u8]) -> Option<(HashMap<String, String>, &[u8])> {
+    let end = (0..bytes.len()).find(|&at| bytes[at] == b'}' && matches!(bytes.get(at + 1), Some(b'\n' | b'\r')))?;
+    let newline = if bytes[end + 1..].starts_with(b"\r\n") { 2 } else { 1 };
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    let pairs = text.trim_start().trim_start_matches('{').split([';', '\n']).filter_map(|line| line.split_once('='));
+    let keys = pairs.map(|(key, value)| (key.trim().to_lowercase(), value.trim().to_string())).collect();
+    Some((keys, &bytes[end + 1 + newline..]))
+}
+
+fn element(header: &HashMap<String, String>) -> Result<Element, String> {
+    let name = header.get("datatype").ok_or("has an EDF header without DataType")?;
+    let (kind, width) = match name.to_lowercase().as_str() {
+        "signedbyte" | "signed8" => (Kind::Signed, 1),
+        "unsignedbyte" | "unsigned8" => (Kind::Unsigned, 1),
+        "signedshort" | "signed16" => (Kind::Signed, 2),
+        "unsignedshort" | "unsigned16" | "unsignedshortinteger" => (Kind::Unsigned, 2),
+        // A "long" of this format has 32 bits.
+        "signedinteger" | "signedlong" | "signed32" => (Kind::Signed, 4),
+        "unsignedinteger" | "unsignedlong" | "unsigned32" => (Kind::Unsigned, 4),
+        "signed64" | "signedlonglong" => (Kind::Signed, 8),
+        "unsigned64" | "unsignedlonglong" => (Kind::Unsigned, 8),
+        "float" | "floatvalue" | "float32" | "floatieee32" | "real" => (Kind::Float, 4),
+        "double" | "doublevalue" | "float64" | "floatieee64" | "doubleieee64" => (Kind::Float, 8),
+        _ => return Err(unsupported(name)),
+    };
+    let big_endian = header.get("byteorder").is_some_and(|order| order.eq_ignore_ascii_case("HighByteFirst"));
+    Ok(Element::new(kind, width, big_endian))
+}
+
+/// `Dim_1` is the fastest axis.
+fn shape(header: &HashMap<String, String>) -> Option<[usize; 3]> {
+    let extent = |key| header.get(key).map(|text| text.parse::<usize>());
+    Some([extent("dim_3").unwrap_or(Ok(1)).ok()?, extent("dim_2")?.ok()?, extent("dim_1")?.ok()?])
+}
+
+fn geometry(header: &HashMap<String, String>) -> Geometry {
+    let number = |keys: &[&str]| {
+        let text = keys.iter().find_map(|key| header.get(*key))?;
+        let value: f64 = text.split_whitespace().next()?.trim_end_matches("_m").parse().ok()?;
+        (value.is_finite() && value > 0.0).then_some(value)
+    };
+    Geometry {
+        energy: number(&["wavelength"]).map(|wavelength| HC / wavelength),
+        distance: number(&["sampledistance"]),
+        pixel_size: number(&["psize_2"]).zip(number(&["psize_1"])).map(|(y, x)| [y, x]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(keys: &str, data: &[u8]) -> Vec<u8> {
+        let mut header = format!("{{\nEDF_DataBlockID = 0 ;\n{keys}");
+        let padding = 512 - (header.len() + 2) % 512;
+        header.push_str(&" ".repeat(padding));
+        header.push_str("}\n");
+        [header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn frames_are_stacked_and_geometry_is_read() {
+        let keys = "ByteOrder = HighByteFirst ;\nDataType = UnsignedShort ;\nDim_1 = 3 ;\nDim_2 = 2 ;\nSampleDistance = 1.2 ;\n\
+                    PSize_1 = 5.5e-05 ;\nPSize_2 = 5.0e-05 ;\nWaveLength = 1e-10 ;\n";
+        let data: Vec<u8> = (1..=6u16).flat_map(u16::to_be_bytes).collect();
+        let file = [frame(keys, &data), frame(keys, &data)].concat();
+        let (stored, geometry) = parse(Path::new("a.edf"), &file).unwrap();
+        assert_eq!((stored.shape.as_slice(), stored.element.name().as_str()), (&[2, 2, 3][..], "uint16 big-endian"));
+        assert_eq!(stored.into_f32().unwrap().as_slice(), [1., 2., 3., 4., 5., 6., 1., 2., 3., 4., 5., 6.]);
+        assert_eq!((geometry.distance, geometry.pixel_size), (Some(1.2), Some([5.0e-5, 5.5e-5])));
+        assert_eq!(geometry.energy, Some(HC / 1e-10));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = |file: &[u8]| parse(Path::new("a.edf"), file).err().unwrap().to_string();
+        let keys = "DataType = FloatValue ;\nDim_1 = 3 ;\nDim_2 = 2 ;\n";
+        assert_eq!(error(&frame(keys, &[0; 23])), "a.edf: is cut short: frame 0 needs 24 bytes, 23 are left");
+        assert_eq!(error(b"{ DataType = FloatValue"), "a.edf: has an EDF header without its end");
+        assert_eq!(error(&frame("Dim_1 = 3 ;\nDim_2 = 2 ;\n", &[])), "a.edf: has an EDF header without DataType");
+        assert!(error(&frame(&keys.replace("FloatValue", "Decimal"), &[])).contains("Decimal"));
+    }
+}

@@ -1,0 +1,211 @@
+//! What a user may give as input: a file, `file:/path/inside` (or `file.npz:key`), a folder of frames, or a pattern such as `scan_*.tif`.
+
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// File formats, recognised by content, never by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Hdf5,
+    Npz,
+    Npy,
+    Tiff,
+    Edf,
+}
+
+/// A resolved input.
+#[derive(Debug)]
+pub(super) struct Location {
+    /// The file, the folder or the pattern as given, without what is inside.
+    pub path: PathBuf,
+    /// The path or key inside.
+    pub inside: Option<String>,
+    /// The files: one, or the frames of a stack in natural order.
+    pub files: Vec<PathBuf>,
+    pub format: Format,
+}
+
+impl Location {
+    pub fn parse(text: &str) -> Result<Self> {
+        let (path, inside) = split(text);
+        let files = if path.is_dir() {
+            frames(&path, |name| {
+                let name = name.to_lowercase();
+                [".tif", ".tiff", ".edf", ".npy"].iter().any(|end| name.ends_with(end))
+            })?
+        } else if !path.exists() && path.file_name().is_some_and(|name| name.to_string_lossy().contains(['*', '?'])) {
+            let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            frames(folder, |name| matches(&pattern, name))?
+        } else {
+            vec![path.clone()]
+        };
+        if files.is_empty() {
+            return Err(Error::file(&path, "no frames found here: .tif, .tiff, .edf or .npy files are expected"));
+        }
+        let formats = files.iter().map(|file| recognise(file)).collect::<Result<Vec<_>>>()?;
+        if let Some(other) = formats.iter().position(|&format| format != formats[0]) {
+            return Err(Error::file(
+                &path,
+                format!("holds {} and {}, of different formats", files[0].display(), files[other].display()),
+            ));
+        }
+        if files.len() > 1 && matches!(formats[0], Format::Hdf5 | Format::Npz) {
+            return Err(Error::file(&path, format!("names {} files: give one of them", files.len())));
+        }
+        Ok(Location { path, inside, files, format: formats[0] })
+    }
+
+    /// The path with what is inside, for messages.
+    pub fn display(&self) -> PathBuf {
+        match &self.inside {
+            Some(inside) => PathBuf::from(format!("{}:{inside}", self.path.display())),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// `file:/inside` (also silx's `file::/inside`) where `file` exists; a file whose own name holds a colon wins.
+fn split(text: &str) -> (PathBuf, Option<String>) {
+    if Path::new(text).exists() {
+        return (text.into(), None);
+    }
+    let inside = text.match_indices(':').find(|(at, _)| Path::new(&text[..*at]).is_file());
+    match inside {
+        Some((at, _)) => (text[..at].into(), Some(text[at..].trim_start_matches(':').to_string())),
+        None => match text.split_once(":/") {
+            Some((file, _)) if !file.is_empty() => (file.into(), None),
+            _ => (text.into(), None),
+        },
+    }
+}
+
+fn frames(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| Error::file(folder, error.to_string()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_file() && path.file_name().and_then(OsStr::to_str).is_some_and(&wanted))
+        .collect();
+    files.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
+    Ok(files)
+}
+
+/// Order in which `frame_9` comes before `frame_10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (head_a, head_b) = (head(a), head(b));
+        if head_a.is_empty() || head_b.is_empty() {
+            return head_a.len().cmp(&head_b.len());
+        }
+        let number = |text: &str| text.parse::<u64>().ok();
+        let order = match (number(head_a), number(head_b)) {
+            (Some(x), Some(y)) => x.cmp(&y).then(head_a.len().cmp(&head_b.len())),
+            _ => head_a.cmp(head_b),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (&a[head_a.len()..], &b[head_b.len()..]);
+    }
+}
+
+/// The leading digits, or the leading non-digits.
+fn head(text: &str) -> &str {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Shell patterns with `*` and `?`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match (pattern.chars().next(), name.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            matches(&pattern[1..], name) || name.chars().next().is_some_and(|c| matches(pattern, &name[c.len_utf8()..]))
+        }
+        (Some(p), Some(c)) if p == '?' || p == c => matches(&pattern[p.len_utf8()..], &name[c.len_utf8()..]),
+        _ => false,
+    }
+}
+
+fn recognise(path: &Path) -> Result<Format> {
+    let fail = |problem: &str| Error::file(path, problem);
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => fail("no such file"),
+        _ => fail(&format!("cannot be opened: {error}")),
+    })?;
+    // HDF5 allows a user block: its signature may also be at 512, 1024, 2048 ...
+    let mut head = Vec::new();
+    file.by_ref().take(4104).read_to_end(&mut head).map_err(|error| fail(&format!("cannot be read: {error}")))?;
+    let hdf5 = [0, 512, 1024, 2048, 4096]
+        .iter()
+        .any(|&at| head.get(at..).is_some_and(|h| h.starts_with(b"\x89HDF\r\n\x1a\n")));
+    let starts = |magic: &[&[u8]]| magic.iter().any(|magic| head.starts_with(magic));
+    if hdf5 {
+        Ok(Format::Hdf5)
+    } else if starts(&[b"PK\x03\x04", b"PK\x05\x06"]) {
+        Ok(Format::Npz)
+    } else if starts(&[b"\x93NUMPY"]) {
+        Ok(Format::Npy)
+    } else if starts(&[b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]) {
+        Ok(Format::Tiff)
+    } else if head.trim_ascii_start().starts_with(b"{") && head.contains(&b'=') {
+        Ok(Format::Edf)
+    } else if head.is_empty() {
+        Err(fail("is an empty file"))
+    } else {
+        let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
+        Err(match extension.as_str() {
+            "cxi" | "h5" | "hdf5" | "hdf" | "nxs" | "nx" => fail("is not an HDF5 file, in spite of its name"),
+            "npz" | "npy" => fail("is not a numpy file, in spite of its name"),
+            "tif" | "tiff" => fail("is not a TIFF file, in spite of its name"),
+            _ => fail("is in no format that can be read: CXI, HDF5, npz, npy, TIFF, EDF"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_in_natural_order() {
+        let mut names = ["f10.tif", "f9.tif", "f009.tif", "f1.tif", "e2.tif"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["e2.tif", "f1.tif", "f9.tif", "f009.tif", "f10.tif"]);
+    }
+
+    #[test]
+    fn patterns_match_like_those_of_the_shell() {
+        for (pattern, name, expected) in [
+            ("scan_*.tif", "scan_12.tif", true),
+            ("*", "é", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*.tif", "a.tiff", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_inside_comes_after_an_existing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a:b.h5");
+        fs::write(&file, "text").unwrap();
+        let text = file.to_str().unwrap();
+        assert_eq!(split(text), (file.clone(), None));
+        assert_eq!(split(&format!("{text}:/entry/data")), (file.clone(), Some("/entry/data".into())));
+        assert_eq!(split(&format!("{text}::/entry/data")), (file.clone(), Some("/entry/data".into())));
+        assert_eq!(split("nowhere.h5:/entry/data"), ("nowhere.h5".into(), None));
+        let error = Location::parse(text).unwrap_err().to_string();
+        assert!(error.ends_with("a:b.h5: is not an HDF5 file, in spite of its name"), "{error}");
+        let missing = Location::parse("nowhere.cxi:/entry_1").unwrap_err().to_string();
+        assert_eq!(missing, "nowhere.cxi: no such file");
+    }
+}

@@ -1,0 +1,96 @@
+//! Writing files so that nothing half-written is ever left under their name.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use tempfile::{Builder, NamedTempFile};
+
+/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is refused without `force`, and stays
+/// untouched unless `write` succeeds.
+pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    check_exists(path, force)?;
+    let fail = |source| Error::write(path, source);
+    let part = temporary(path).map_err(fail)?;
+    write(part.path())?;
+    // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
+    File::open(part.path()).and_then(|file| file.sync_all()).map_err(fail)?;
+    let part = part.into_temp_path();
+    let renamed = if force { part.persist(path) } else { part.persist_noclobber(path) };
+    renamed.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => Error::Exists { path: path.to_path_buf() },
+        _ => fail(error.error),
+    })
+}
+
+/// Whether `path` can be written, before hours of work are spent on what goes there. Makes its folder if there is none.
+pub fn check_output(path: &Path, force: bool) -> Result<()> {
+    check_exists(path, force)?;
+    temporary(path).map(drop).map_err(|source| Error::write(path, source))
+}
+
+fn check_exists(path: &Path, force: bool) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::write(path, io::Error::other("it is a folder")));
+    }
+    // A dangling link counts as well.
+    match path.symlink_metadata() {
+        Ok(_) if !force => Err(Error::Exists { path: path.to_path_buf() }),
+        _ => Ok(()),
+    }
+}
+
+fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut builder = Builder::new();
+    builder.prefix(".lacuna-").suffix(".part");
+    // Temporary files are private by default; a result is as readable as any other file, minus the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.cxi");
+        fs::write(&path, "old").unwrap();
+        let error = replace(&path, true, |part| {
+            fs::write(part, "half").unwrap();
+            Err(Error::Interrupted)
+        });
+        assert!(matches!(error, Err(Error::Interrupted)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(folder.path()), ["out.cxi"]);
+    }
+
+    #[test]
+    fn existing_files_need_force_and_folders_are_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/out.cxi");
+        check_output(&path, false).unwrap();
+        let write =
+            |text: &'static str| move |part: &Path| fs::write(part, text).map_err(|error| Error::write(part, error));
+        replace(&path, false, write("one")).unwrap();
+        let error = replace(&path, false, write("two")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("{} exists already: give --force to replace it, or another --output", path.display())
+        );
+        assert!(matches!(check_output(&path, false), Err(Error::Exists { .. })));
+        replace(&path, true, write("two")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert!(matches!(check_output(folder.path(), true), Err(Error::Write { .. })));
+        // /proc takes no files, even from root.
+        assert!(matches!(check_output(Path::new("/proc/lacuna.cxi"), false), Err(Error::Write { .. })));
+    }
+}

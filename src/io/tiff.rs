@@ -1,0 +1,79 @@
+//! Grey TIFF images, one page or many, of any integer or floating point type.
+
+use super::element::{Element, Kind, Stored, Values};
+use crate::error::{Error, Result, shape_text};
+use ::tiff::ColorType;
+use ::tiff::decoder::{Decoder, DecodingResult, Limits};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// All pages of a file, stacked along z in their order.
+pub(super) fn read(path: &Path) -> Result<Stored> {
+    let fail = |problem: String| Error::file(path, problem);
+    let damaged = |error: ::tiff::TiffError| fail(format!("cannot be read as TIFF: {error}"));
+    let file = File::open(path).map_err(|error| fail(error.to_string()))?;
+    // The default limits stop at 256 MiB a page; detectors are larger.
+    let mut decoder = Decoder::new(BufReader::new(file)).map_err(damaged)?.with_limits(Limits::unlimited());
+    let (mut bytes, mut pages, mut first) = (Vec::new(), 0, None);
+    loop {
+        let (nx, ny) = decoder.dimensions().map_err(damaged)?;
+        match decoder.colortype().map_err(damaged)? {
+            ColorType::Gray(8 | 16 | 32 | 64) => {}
+            other => {
+                return Err(fail(format!(
+                    "page {pages} is {other:?}: only grey images of 8 to 64 bits hold intensities"
+                )));
+            }
+        }
+        // A header may claim any size: ask for the memory before the decoder does.
+        let count = (nx as usize).saturating_mul(ny as usize);
+        Vec::<u64>::new().try_reserve_exact(count).map_err(|_| fail(format!("claims to be {ny}x{nx}")))?;
+        let (element, page) = native(decoder.read_image().map_err(damaged)?);
+        let this = (element, [ny as usize, nx as usize]);
+        let (_, shape) = *first.get_or_insert(this);
+        if first != Some(this) {
+            let (now, before) = (shape_text(&this.1), shape_text(&shape));
+            return Err(fail(format!("page {pages} is {now} {}, those before are {before}: no stack", element.name())));
+        }
+        bytes.extend(page);
+        pages += 1;
+        if !decoder.more_images() {
+            break;
+        }
+        decoder.next_image().map_err(damaged)?;
+    }
+    let (element, [ny, nx]) = first.ok_or_else(|| fail("holds no image".into()))?;
+    Ok(Stored {
+        name: path.to_path_buf(),
+        shape: vec![pages, ny, nx],
+        element,
+        fortran: false,
+        values: Values::Bytes(bytes),
+    })
+}
+
+/// Decoded samples as little-endian bytes.
+fn native(image: DecodingResult) -> (Element, Vec<u8>) {
+    macro_rules! bytes {
+        ($kind:ident, $width:literal, $values:expr) => {
+            (
+                Element::new(Kind::$kind, $width, false),
+                $values.into_iter().flat_map(|value| value.to_le_bytes()).collect(),
+            )
+        };
+    }
+    match image {
+        DecodingResult::U8(values) => (Element::new(Kind::Unsigned, 1, false), values),
+        DecodingResult::U16(values) => bytes!(Unsigned, 2, values),
+        DecodingResult::U32(values) => bytes!(Unsigned, 4, values),
+        DecodingResult::U64(values) => bytes!(Unsigned, 8, values),
+        DecodingResult::I8(values) => bytes!(Signed, 1, values),
+        DecodingResult::I16(values) => bytes!(Signed, 2, values),
+        DecodingResult::I32(values) => bytes!(Signed, 4, values),
+        DecodingResult::I64(values) => bytes!(Signed, 8, values),
+        DecodingResult::F16(values) => bytes!(Float, 2, values),
+        DecodingResult::F32(values) => bytes!(Float, 4, values),
+        DecodingResult::F64(values) => bytes!(Float, 8, values),
+    }
+}

@@ -1,0 +1,265 @@
+//! Registration: reconstructions of the same pattern differ by what the intensities cannot tell. Those are a shift, a
+//! conjugate inversion (the twin), a constant phase, and for Bragg data a linear phase ramp, since the pattern's centre is
+//! known to a fraction of a pixel only.
+//!
+//! A shift in one space is a ramp in the other, so both are one problem: where is the peak of a discrete Fourier transform,
+//! to a fraction of a pixel? [`super::peak`] answers it.
+
+use super::peak::{distance, peak, ramped};
+use super::{conjugate_inverse, inner, rolled, same_shapes, summed, transformed, wide};
+use crate::error::{Error, Result};
+use crate::fft::Fft;
+use crate::volume::{Centered, Cornered};
+use ndarray::Array3;
+use num_complex::{Complex32, Complex64};
+use rayon::prelude::*;
+
+/// What registration may remove besides whole-pixel shifts, the twin and the constant phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Fractions of a pixel. They resample the object; without them its values stay as they are.
+    pub subpixel: bool,
+    /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern is known.
+    pub ramp: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { subpixel: true, ramp: true }
+    }
+}
+
+/// An object brought into register with a reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// The object after twin, shift, ramp and constant phase, in this order. Its scale is its own: averages of such objects
+    /// keep their photons.
+    pub object: Centered<Complex32>,
+    /// Whether it was replaced by `conj(O(-r))`.
+    pub twin: bool,
+    /// How far it was moved, pixels `(z, y, x)`.
+    pub shift: [f64; 3],
+    /// The phase ramp that was removed, turns across the array, or pixels in Fourier space.
+    pub ramp: [f64; 3],
+    /// The constant phase that was removed, radians.
+    pub phase: f64,
+    /// The factor `c` that makes `c * object` closest to the reference.
+    pub scale: f64,
+    /// `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for nothing in common.
+    pub error: f64,
+}
+
+/// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order of magnitude a round.
+const ROUNDS: usize = 6;
+
+/// Rounds end when nothing moves by more than this, pixels: far below what single precision can hold.
+const STILL: f64 = 1e-4;
+
+/// Brings `moving` into register with `reference`. Both have the same shape.
+pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, options: Options) -> Result<Registered> {
+    same_shapes("object", [reference.shape(), moving.shape()])?;
+    let finite = |object: &Centered<Complex32>| object.as_slice().iter().all(|v| v.is_finite());
+    if !finite(moving) || !finite(reference) {
+        return Err(Error::Data("an object to be registered holds values that are not finite".into()));
+    }
+    let reference = Reference::new(reference.to_cornered());
+    let moving = moving.to_cornered();
+    let twin = conjugate_inverse(&moving);
+    let as_is = reference.aligned(&moving, options, 1);
+    let twinned = reference.aligned(&twin, options, 1);
+    // The twin has to be better by more than rounding: of symmetric objects either would do, and no twin is simpler.
+    let is_twin = twinned.error < as_is.error - 1e-5;
+    let aligned = reference.aligned(if is_twin { &twin } else { &moving }, options, ROUNDS);
+    Ok(Registered { twin: is_twin, ..aligned })
+}
+
+/// The reference with the transforms that every comparison needs.
+struct Reference {
+    object: Cornered<Complex32>,
+    spectrum: Array3<Complex32>,
+    modulus_spectrum: Array3<Complex32>,
+    norm: f64,
+    fft: Fft,
+}
+
+impl Reference {
+    fn new(object: Cornered<Complex32>) -> Self {
+        let fft = Fft::new(object.shape());
+        let spectrum = transformed(&fft, object.0.clone());
+        let modulus_spectrum = transformed(&fft, moduli(&object.0));
+        let norm = inner(object.as_slice(), object.as_slice()).re;
+        Reference { object, spectrum, modulus_spectrum, norm, fft }
+    }
+
+    /// Shift, ramp and constant phase of one of the two twins.
+    fn aligned(&self, moving: &Cornered<Complex32>, options: Options, rounds: usize) -> Registered {
+        // Moduli first: they know nothing of ramps.
+        let mut shift = self.shift_between(&moduli(&moving.0), &self.modulus_spectrum, options);
+        let mut ramp = [0.0; 3];
+        let mut object = self.moved(&moving.0, shift);
+        for _ in 0..rounds {
+            let mut step = 0.0;
+            if options.ramp {
+                let before = ramp;
+                let product = multiplied_by_conjugate(object.clone(), &self.object.0);
+                ramp = peak(&product, &self.fft, true);
+                object = ramped(object, ramp);
+                step = distance(ramp, before);
+            }
+            let more = self.shift_between(&object, &self.spectrum, options);
+            shift = [0, 1, 2].map(|axis| shift[axis] + more[axis]);
+            // Always from the original: shifts add up exactly, resampled objects do not.
+            object = self.moved(&moving.0, shift);
+            step += distance(more, [0.0; 3]);
+            if step < STILL {
+                break;
+            }
+        }
+        if options.ramp {
+            object = ramped(object, ramp);
+        }
+        self.compared(object, shift, ramp)
+    }
+
+    /// The shift that brings `moving` onto the reference, pixels.
+    fn shift_between(&self, moving: &Array3<Complex32>, spectrum: &Array3<Complex32>, options: Options) -> [f64; 3] {
+        let cross = multiplied_by_conjugate(transformed(&self.fft, moving.clone()), spectrum);
+        peak(&cross, &self.fft, options.subpixel)
+    }
+
+    /// `moving(r - shift)`. Whole pixels stay exact: zeros outside the support remain zeros.
+    fn moved(&self, moving: &Array3<Complex32>, shift: [f64; 3]) -> Array3<Complex32> {
+        if shift.iter().all(|s| s.fract() == 0.0) {
+            return rolled(moving, shift.map(|s| s as isize));
+        }
+        let mut object = ramped(transformed(&self.fft, moving.clone()), shift);
+        self.fft.inverse(object.as_slice_mut().expect("standard layout"));
+        object
+    }
+
+    /// Removes the constant phase and measures what remains.
+    fn compared(&self, mut object: Array3<Complex32>, shift: [f64; 3], ramp: [f64; 3]) -> Registered {
+        let reference = self.object.as_slice();
+        let values = object.as_slice_mut().expect("standard layout");
+        let overlap = inner(reference, values);
+        let phase = overlap.arg();
+        let factor = Complex64::from_polar(1.0, -phase);
+        values.par_iter_mut().for_each(|v| *v = narrow(wide(*v) * factor));
+        let own = inner(values, values).re;
+        let scale = if own > 0.0 { overlap.norm() / own } else { 0.0 };
+        // |c O - R|² summed directly: 1 - correlation² would lose half the digits near a perfect match.
+        let residual: f64 = summed(values.len(), |chunk| {
+            chunk.map(|i| (wide(values[i]) * scale - wide(reference[i])).norm_sqr()).sum()
+        });
+        let error = if self.norm > 0.0 { (residual / self.norm).sqrt() } else { 1.0 };
+        Registered { object: Cornered(object).to_centered(), twin: false, shift, ramp, phase, scale, error }
+    }
+}
+
+fn moduli(object: &Array3<Complex32>) -> Array3<Complex32> {
+    object.map(|v| v.norm().into())
+}
+
+fn multiplied_by_conjugate(mut a: Array3<Complex32>, b: &Array3<Complex32>) -> Array3<Complex32> {
+    a.zip_mut_with(b, |a, b| *a *= b.conj());
+    a
+}
+
+fn narrow(value: Complex64) -> Complex32 {
+    Complex32::new(value.re as f32, value.im as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{blob, noise};
+    use super::*;
+    use crate::volume::Shape;
+
+    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registered`] but inverted, and a phase.
+    fn disturbed(object: &Centered<Complex32>, shift: [f64; 3], ramp: [f64; 3], twin: bool) -> Centered<Complex32> {
+        let fft = Fft::new(object.shape());
+        let mut data = ramped(object.to_cornered().0, ramp.map(|k| -k));
+        data = ramped(transformed(&fft, data), shift.map(|s| -s));
+        fft.inverse(data.as_slice_mut().unwrap());
+        data.mapv_inplace(|v| v * Complex32::from_polar(2.0, 1.1));
+        let data = Cornered(data);
+        if twin { conjugate_inverse(&data).to_centered() } else { data.to_centered() }
+    }
+
+    fn close(a: [f64; 3], b: [f64; 3], tolerance: f64) -> bool {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() < tolerance)
+    }
+
+    #[test]
+    fn shift_twin_ramp_phase_and_scale_are_undone() {
+        for (shape, shift, ramp) in [
+            ([1, 48, 40], [0.0, 3.3, -5.75], [0.0, 0.4, -2.25]),
+            ([16, 20, 25], [1.5, -2.2, 4.0], [0.3, 0.0, 1.6]),
+            ([1, 64, 64], [0.0, -20.0, 31.0], [0.0, 7.0, 0.0]),
+        ] {
+            let object = blob(shape, 1);
+            for twin in [false, true] {
+                let found = register(&disturbed(&object, shift, ramp, twin), &object, Options::default()).unwrap();
+                assert_eq!(found.twin, twin);
+                // Rounding of single-precision transforms is 1e-6 of the peak; the position of a peak whose width is
+                // a few pixels inherits its square root only in the worst case, 1e-3.
+                assert!(close(found.shift, shift, 1e-3), "{:?} for {shift:?}", found.shift);
+                assert!(close(found.ramp, ramp, 1e-3), "{:?} for {ramp:?}", found.ramp);
+                assert!((found.scale - 0.5).abs() < 1e-4, "{}", found.scale);
+                // Positions wrong by 1e-3 pixels would give 2 pi 1e-3 at most.
+                assert!(found.error < 6e-3, "{}", found.error);
+            }
+        }
+    }
+
+    #[test]
+    fn whole_pixels_are_exact() {
+        let object = blob([1, 32, 30], 2);
+        let moved = Cornered(rolled(&object.to_cornered().0, [0, 5, -7])).to_centered();
+        let options = Options { subpixel: false, ramp: false };
+        let found = register(&moved, &object, options).unwrap();
+        assert_eq!((found.shift, found.ramp, found.twin), ([0.0, -5.0, 7.0], [0.0; 3], false));
+        assert!(found.error < 1e-6, "only the rotation by a zero phase, in single precision: {}", found.error);
+        let zeros = |o: &Centered<Complex32>| o.as_slice().iter().filter(|v| v.norm() == 0.0).count();
+        assert_eq!(zeros(&found.object), zeros(&object), "nothing was resampled");
+    }
+
+    #[test]
+    fn the_twin_is_inverted_about_the_central_pixel() {
+        for shape in [[1, 8, 9], [4, 6, 5]] {
+            let mut object = Centered::filled(shape, Complex32::default());
+            let centre = shape.map(|n: usize| n / 2);
+            object.0[[centre[0], centre[1] + 1, centre[2] - 2]] = Complex32::new(0.0, 3.0);
+            let twin = conjugate_inverse(&object.to_cornered()).to_centered();
+            assert_eq!(twin.0[[centre[0], centre[1] - 1, centre[2] + 2]], Complex32::new(0.0, -3.0));
+        }
+    }
+
+    #[test]
+    fn noise_is_told_by_the_error() {
+        let shape: Shape = [1, 40, 40];
+        let object = blob(shape, 3);
+        let amount = 0.2;
+        let disturbance = noise(shape, 4);
+        // Noise inside the object only, so that its norm relative to the object's is known.
+        let mut other = object.clone();
+        other.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * o.norm() * amount);
+        let found = register(&other, &object, Options::default()).unwrap();
+        let expected = f64::from(amount) * 2f64.sqrt();
+        // About 300 pixels: their sum of squares scatters by 1/sqrt(300), 6 %.
+        assert!((found.error / expected - 1.0).abs() < 0.2, "{} for {expected}", found.error);
+        let unrelated = register(&noise(shape, 5), &object, Options::default()).unwrap();
+        assert!(unrelated.error > 0.7 && unrelated.error <= 1.0 + 1e-6);
+    }
+
+    #[test]
+    fn nothing_breaks_on_nothing() {
+        let empty = Centered::filled([1, 8, 8], Complex32::default());
+        let found = register(&empty, &empty, Options::default()).unwrap();
+        assert_eq!((found.error, found.scale, found.shift), (1.0, 0.0, [0.0; 3]));
+        assert!(register(&Centered::filled([1, 8, 9], Complex32::default()), &empty, Options::default()).is_err());
+        let mut broken = empty.clone();
+        broken.0[[0, 1, 1]].re = f32::NAN;
+        assert!(register(&broken, &empty, Options::default()).is_err());
+    }
+}

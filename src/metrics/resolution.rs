@@ -1,0 +1,301 @@
+//! Agreement as a function of spatial frequency: phase retrieval transfer function and Fourier shell correlation.
+//!
+//! Frequencies are in cycles per object pixel along each axis, 0.5 being the Nyquist frequency; shells are as wide as the
+//! coarsest frequency step of any axis, so that every axis contributes to every shell, and the corners beyond 0.5 are left
+//! out. In 2D shells are rings and the FSC is the FRC.
+
+use super::{same_shapes, signed, transformed, wide};
+use crate::error::Result;
+use crate::fft::Fft;
+use crate::volume::{Centered, Shape};
+use num_complex::{Complex32, Complex64};
+
+/// One shell of the phase retrieval transfer function.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shell {
+    /// Cycles per object pixel.
+    pub frequency: f64,
+    /// Mean over the shell, 1 where all runs agree in phase.
+    pub value: f64,
+    /// Pixels that were averaged.
+    pub count: usize,
+}
+
+/// One shell of the Fourier shell correlation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FscShell {
+    /// Cycles per object pixel.
+    pub frequency: f64,
+    /// Correlation, -1 to 1.
+    pub value: f64,
+    /// The half-bit threshold of this shell.
+    pub half_bit: f64,
+    /// Pixels in the shell.
+    pub count: usize,
+}
+
+/// Where a curve falls below its threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Crossing {
+    /// At this frequency, cycles per object pixel, for the first time after it had been above.
+    At(f64),
+    /// Never: it stays above up to the Nyquist frequency.
+    Above,
+    /// It never was above, or there is no curve.
+    Below,
+}
+
+/// A resolution as half a period, as usual in X-ray imaging: a crossing at the Nyquist frequency is one pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resolution {
+    /// Object pixels.
+    pub pixels: f64,
+    /// Metres, where the object's pixel is known.
+    pub metres: Option<f64>,
+    /// Whether this is the limit of the array rather than of the reconstruction, which may be better.
+    pub at_limit: bool,
+}
+
+impl Crossing {
+    /// The half-period resolution, for object pixels of `pixel` metres; `None` where nothing is resolved.
+    pub fn resolution(self, pixel: Option<f64>) -> Option<Resolution> {
+        let pixels = match self {
+            Crossing::At(frequency) => 0.5 / frequency,
+            Crossing::Above => 1.0,
+            Crossing::Below => return None,
+        };
+        Some(Resolution { pixels, metres: pixel.map(|m| m * pixels), at_limit: self == Crossing::Above })
+    }
+}
+
+/// The phase retrieval transfer function of the *complex average* of registered objects: per shell, the mean over measured
+/// pixels with `modulus > 0` of the ratio `|F(average)| / modulus`, where `modulus` is the square root of the measured
+/// intensity (Chapman et al., J. Opt. Soc. Am. A 23, 1179 (2006)). Shells without such pixels are left out.
+///
+/// The average of the transforms is the transform of the average, so the objects themselves are not needed. They must have
+/// been registered to one of them that was not moved in Fourier space, or the ratio compares different pixels.
+pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Centered<bool>) -> Result<Vec<Shell>> {
+    same_shapes("average or mask", [moduli.shape(), average.shape(), measured.shape()])?;
+    let shells = Shells::new(average.shape());
+    let transform = transformed(&Fft::new(average.shape()), average.to_cornered().0);
+    let (moduli, measured) = (moduli.to_cornered(), measured.to_cornered());
+    let mut sums = vec![(0.0, 0usize); shells.count];
+    for (index, value) in transform.indexed_iter() {
+        let (index, modulus) = (index.into(), f64::from(moduli.0[index]));
+        if let Some(shell) = shells.of(index).filter(|_| measured.0[index] && modulus > 0.0 && modulus.is_finite()) {
+            sums[shell].0 += wide(*value).norm() / modulus;
+            sums[shell].1 += 1;
+        }
+    }
+    let shell = |(index, &(sum, count)): (usize, &(f64, usize))| Shell {
+        frequency: shells.frequency(index),
+        value: sum / count as f64,
+        count,
+    };
+    Ok(sums.iter().enumerate().filter(|(_, sum)| sum.1 > 0).map(shell).collect())
+}
+
+/// The Fourier shell correlation of two registered objects, `Re sum(A conj B) / sqrt(sum |A|² sum |B|²)`, with the half-bit
+/// threshold of van Heel and Schatz, J. Struct. Biol. 151, 250 (2005), equation 17.
+///
+/// The threshold depends on how many samples of a shell are independent. Transforms of complex objects have no symmetry
+/// that halves them, but an object that fills only part of the array is oversampled: the number of pixels is multiplied
+/// by that part, which is measured as the participation ratio `(sum p)² / (N sum p²)` of `p = |a|² + |b|²` (the volume
+/// fraction, if the density is uniform). Shells where an object has no signal at all are left out.
+pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscShell>> {
+    same_shapes("object", [a.shape(), b.shape()])?;
+    let shells = Shells::new(a.shape());
+    let fft = Fft::new(a.shape());
+    let filled = filled_part(a.as_slice(), b.as_slice());
+    let (a, b) = (transformed(&fft, a.to_cornered().0), transformed(&fft, b.to_cornered().0));
+    let mut sums = vec![(Complex64::default(), 0.0, 0.0, 0usize); shells.count];
+    for ((index, a), b) in a.indexed_iter().zip(&b) {
+        if let Some(shell) = shells.of(index.into()) {
+            let (a, b, sum) = (wide(*a), wide(*b), &mut sums[shell]);
+            sum.0 += a * b.conj();
+            sum.1 += a.norm_sqr();
+            sum.2 += b.norm_sqr();
+            sum.3 += 1;
+        }
+    }
+    let shell = |(index, (cross, power_a, power_b, count)): (usize, (Complex64, f64, f64, usize))| {
+        let power = (power_a * power_b).sqrt();
+        let half_bit = half_bit(count as f64 * filled);
+        (power > 0.0).then(|| FscShell { frequency: shells.frequency(index), value: cross.re / power, half_bit, count })
+    };
+    Ok(sums.into_iter().enumerate().filter_map(shell).collect())
+}
+
+/// Where the PRTF falls below 1/e.
+pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
+    crossing(shells.iter().map(|shell| (shell.frequency, shell.value - (-1f64).exp())))
+}
+
+/// Where the FSC falls below the half-bit threshold.
+pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
+    crossing(shells.iter().map(|shell| (shell.frequency, shell.value - shell.half_bit)))
+}
+
+/// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The innermost shells have so
+/// few pixels that they may start below.
+fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {
+    let mut above: Option<(f64, f64)> = None;
+    for (frequency, excess) in curve {
+        match above {
+            Some((before, had)) if excess < 0.0 => {
+                return Crossing::At(before + (frequency - before) * had / (had - excess));
+            }
+            _ if excess > 0.0 => above = Some((frequency, excess)),
+            _ => {}
+        }
+    }
+    if above.is_some() { Crossing::Above } else { Crossing::Below }
+}
+
+/// Information of half a bit per sample; never above 1, which it reaches for a single sample.
+fn half_bit(samples: f64) -> f64 {
+    let root = samples.max(1.0).sqrt();
+    (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
+}
+
+fn filled_part(a: &[Complex32], b: &[Complex32]) -> f64 {
+    let density = |i: usize| wide(a[i]).norm_sqr() + wide(b[i]).norm_sqr();
+    let sum: f64 = super::summed(a.len(), |piece| piece.map(density).sum());
+    let squares: f64 = super::summed(a.len(), |piece| piece.map(|i| density(i).powi(2)).sum());
+    if squares > 0.0 { sum * sum / (a.len() as f64 * squares) } else { 1.0 }
+}
+
+/// Which shell a frequency belongs to.
+struct Shells {
+    shape: Shape,
+    width: f64,
+    count: usize,
+}
+
+impl Shells {
+    fn new(shape: Shape) -> Self {
+        let coarsest = shape.into_iter().filter(|&n| n > 1).min().unwrap_or(1);
+        Shells { shape, width: 1.0 / coarsest as f64, count: coarsest / 2 + 1 }
+    }
+
+    fn of(&self, index: [usize; 3]) -> Option<usize> {
+        let part = |axis: usize| (signed(index[axis], self.shape[axis]) / self.shape[axis] as f64).powi(2);
+        let frequency = (part(0) + part(1) + part(2)).sqrt();
+        let shell = (frequency / self.width).round() as usize;
+        (frequency <= 0.5 && shell < self.count).then_some(shell)
+    }
+
+    fn frequency(&self, shell: usize) -> f64 {
+        shell as f64 * self.width
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::average;
+    use super::super::testing::{blob, noise};
+    use super::*;
+    use crate::volume::Cornered;
+
+    fn moduli(object: &Centered<Complex32>) -> Centered<f32> {
+        Cornered(transformed(&Fft::new(object.shape()), object.to_cornered().0)).to_centered().map(|v| v.norm())
+    }
+
+    #[test]
+    fn identical_runs_have_a_transfer_function_of_one() {
+        for shape in [[1, 30, 24], [8, 12, 16]] {
+            let object = noise(shape, 1);
+            let mut measured = Centered::filled(shape, true);
+            measured.0.slice_mut(ndarray::s![.., .., 3..6]).fill(false);
+            let mut moduli = moduli(&object);
+            // What is not measured must not be looked at.
+            moduli.0.slice_mut(ndarray::s![.., .., 3..6]).fill(f32::NAN);
+            let mean = average(&[object.clone(), object.clone()]).unwrap();
+            let shells = prtf(&mean, &moduli, &measured).unwrap();
+            // Single-precision transforms.
+            assert!(shells.iter().all(|shell| (shell.value - 1.0).abs() < 1e-4), "{shells:?}");
+            assert_eq!(shells.last().unwrap().frequency, 0.5);
+            assert_eq!(prtf_crossing(&shells), Crossing::Above);
+        }
+    }
+
+    #[test]
+    fn opposite_phases_cancel_where_they_are() {
+        // Two runs that agree up to a quarter of a cycle per pixel and have opposite signs beyond.
+        let shape = [1, 40, 40];
+        let one = noise(shape, 2);
+        let fft = Fft::new(shape);
+        let mut other = transformed(&fft, one.to_cornered().0);
+        for ((_, y, x), value) in other.indexed_iter_mut() {
+            if (signed(y, 40).hypot(signed(x, 40)) / 40.0) > 0.25 {
+                *value = -*value;
+            }
+        }
+        fft.inverse(other.as_slice_mut().unwrap());
+        let other = Cornered(other).to_centered();
+        let shells = prtf(&average(&[one.clone(), other]).unwrap(), &moduli(&one), &Centered::filled(shape, true));
+        let Crossing::At(frequency) = prtf_crossing(&shells.unwrap()) else { panic!("it must cross") };
+        // Within a shell of 1/40.
+        assert!((frequency - 0.25).abs() < 1.0 / 40.0, "{frequency}");
+    }
+
+    #[test]
+    fn an_object_correlates_with_itself() {
+        for shape in [[1, 32, 32], [10, 16, 14]] {
+            let object = blob(shape, 3);
+            let shells = fsc(&object, &object.map(|v| v * 3.0)).unwrap();
+            assert!(shells.iter().all(|shell| (shell.value - 1.0).abs() < 1e-5), "{shells:?}");
+            assert_eq!(fsc_crossing(&shells), Crossing::Above);
+            assert_eq!(shells.len(), shape.into_iter().filter(|n| *n > 1).min().unwrap() / 2 + 1);
+        }
+    }
+
+    #[test]
+    fn independent_noise_is_below_half_a_bit() {
+        let shells = fsc(&noise([1, 128, 128], 4), &noise([1, 128, 128], 5)).unwrap();
+        // n samples correlate to 1/sqrt(2n), and the threshold is above three times that from a few samples on; the two
+        // innermost rings have 1 and 8 pixels.
+        assert!(shells[2..].iter().all(|shell| shell.value < shell.half_bit));
+    }
+
+    #[test]
+    fn resolution_is_where_the_common_frequencies_end() {
+        // The same transform up to 0.2 cycles per pixel, independent beyond.
+        let shape = [1, 100, 80];
+        let fft = Fft::new(shape);
+        let [one, mut other] = [6, 7].map(|seed| noise(shape, seed).to_cornered().0);
+        for ((index, value), same) in other.indexed_iter_mut().zip(&one) {
+            if (signed(index.1, 100) / 100.0).hypot(signed(index.2, 80) / 80.0) < 0.2 {
+                *value = *same;
+            }
+        }
+        let [one, other] = [one, other].map(|mut spectrum| {
+            fft.inverse(spectrum.as_slice_mut().unwrap());
+            Cornered(spectrum).to_centered()
+        });
+        let crossing = fsc_crossing(&fsc(&one, &other).unwrap());
+        let resolution = crossing.resolution(Some(4e-9)).unwrap();
+        // A shell of 1/80 at 0.2: 6 %.
+        assert!((resolution.pixels / 2.5 - 1.0).abs() < 0.06, "{resolution:?}");
+        assert!((resolution.metres.unwrap() / 10e-9 - 1.0).abs() < 0.06);
+        assert!(!resolution.at_limit);
+    }
+
+    #[test]
+    fn the_threshold_is_the_published_one() {
+        assert!((half_bit(1.0) - 1.0).abs() < 1e-12);
+        assert!((half_bit(1e12) - 0.1716).abs() < 1e-4, "0.2071 / 1.2071");
+        assert_eq!(half_bit(0.01), half_bit(1.0));
+    }
+
+    #[test]
+    fn nothing_resolved_is_said() {
+        assert_eq!(crossing([].into_iter()), Crossing::Below);
+        assert_eq!(crossing([(0.1, -1.0)].into_iter()), Crossing::Below);
+        assert_eq!(Crossing::Below.resolution(None), None);
+        assert_eq!(crossing([(0.1, -1.0), (0.2, 1.0), (0.3, -1.0)].into_iter()), Crossing::At(0.25));
+        let zero = Centered::filled([1, 8, 8], Complex32::default());
+        assert_eq!(fsc(&zero, &zero).unwrap(), vec![]);
+        assert_eq!(prtf(&zero, &Centered::filled([1, 8, 8], 0.0), &Centered::filled([1, 8, 8], true)).unwrap(), vec![]);
+    }
+}

@@ -1,0 +1,230 @@
+//! Many runs of one problem: the best are kept, brought into register, averaged and compared.
+
+use super::backend::Backend;
+use super::run::{self, Ended, Point, Run};
+use super::start::{Draws, autocorrelation};
+use crate::error::{Error, Result};
+use crate::metrics::{self, FscShell, Modes, Shell};
+use crate::pixels::Pattern;
+use crate::volume::{Centered, Cornered};
+use num_complex::Complex32;
+use serde::Serialize;
+
+/// A run with more than this fraction of its energy outside the support is dropped.
+const MOST_OUTSIDE: f64 = 0.1;
+
+/// Where runs start.
+#[derive(Debug, Clone)]
+pub enum FirstSupport {
+    /// The same for every run.
+    Given(Cornered<bool>),
+    /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two bounds.
+    Autocorrelation {
+        /// Photons, zero where nothing is known.
+        intensity: Cornered<f32>,
+        /// The bounds.
+        threshold: [f32; 2],
+    },
+}
+
+/// What is to be run, and how often.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How each run is done.
+    pub run: run::Settings,
+    /// Bounds between which each run draws the threshold of its support updates.
+    pub threshold: [f32; 2],
+    /// Where runs start.
+    pub support: FirstSupport,
+    /// Phases of the random object either side of zero, radians.
+    pub start_phase: f32,
+    /// Run `i` (from 0) starts from `seed + i`, so that any run can be repeated alone.
+    pub seed: u64,
+    /// Number of runs.
+    pub count: usize,
+    /// Number of runs to keep.
+    pub keep: usize,
+}
+
+/// What a caller is told while runs go on.
+pub trait Observer {
+    /// A run begins.
+    fn begin(&mut self, index: usize);
+    /// A point of its curve; false stops everything.
+    fn point(&mut self, index: usize, point: &Point) -> bool;
+    /// A run ended.
+    fn end(&mut self, index: usize, run: &Run, verdict: Verdict);
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Among the best so far.
+    Kept,
+    /// Others are better.
+    Worse,
+    /// Its object vanished or overflowed.
+    Diverged,
+    /// Too much of its energy was outside the support.
+    Outside,
+}
+
+impl Verdict {
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Verdict::Kept => "kept",
+            Verdict::Worse => "others are better",
+            Verdict::Diverged => "discarded: diverged",
+            Verdict::Outside => "discarded: more than 10 % of its energy outside the support",
+        }
+    }
+}
+
+/// A line about each run, and the best ones whole.
+#[derive(Debug)]
+pub struct Runs {
+    /// The best, in order: lowest free log-likelihood, or log-likelihood where no pixels were held out.
+    pub kept: Vec<Run>,
+    /// Every run that was started, without its object.
+    pub all: Vec<Summary>,
+    /// Whether it was stopped before the last one.
+    pub interrupted: bool,
+}
+
+/// A run without its object.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// What its random numbers came from.
+    pub seed: u64,
+    /// Threshold of its support updates.
+    pub threshold: f32,
+    /// How well it fits.
+    pub fit: super::Fit,
+    /// How it ended.
+    pub ended: Ended,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Wall-clock seconds and cycles.
+    pub seconds: f64,
+    /// Cycles done.
+    pub cycles: usize,
+    /// Its curve.
+    #[serde(skip)]
+    pub curve: Vec<Point>,
+}
+
+fn score(run: &Run) -> f64 {
+    run.fit.free_llk_poisson.unwrap_or(run.fit.llk_poisson)
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// If no run gave anything, with the reason.
+pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer) -> Result<Runs> {
+    let mut result = Runs { kept: Vec::new(), all: Vec::new(), interrupted: false };
+    for index in 0..plan.count {
+        observer.begin(index);
+        let seed = plan.seed.wrapping_add(index as u64);
+        let mut draws = Draws::new(seed);
+        let mut settings = plan.run.clone();
+        settings.support.threshold = draws.between(plan.threshold);
+        let support = match &plan.support {
+            FirstSupport::Given(support) => support.clone(),
+            FirstSupport::Autocorrelation { intensity, threshold } => {
+                autocorrelation(intensity, draws.between(*threshold))?
+            }
+        };
+        let object = draws.object(&support, plan.start_phase, backend.problem().photons);
+        let mut observe = |point: &Point| observer.point(index, point);
+        let run = run::run(backend, &settings, seed, &object, &support, &mut observe);
+        result.add(run, index, plan.keep, observer);
+        if result.interrupted {
+            break;
+        }
+    }
+    if result.kept.is_empty() {
+        return Err(Error::Data(format!(
+            "none of {} runs gave an object (diverged, or outside its support): try another --support, a smaller \
+             --support-threshold, or lacuna info for what may be wrong with the data",
+            result.all.len()
+        )));
+    }
+    Ok(result)
+}
+
+impl Runs {
+    fn add(&mut self, run: Run, index: usize, keep: usize, observer: &mut dyn Observer) {
+        let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
+        let verdict = match run.ended {
+            Ended::Diverged => Verdict::Diverged,
+            _ if run.fit.outside > MOST_OUTSIDE => Verdict::Outside,
+            _ if better >= keep => Verdict::Worse,
+            _ => Verdict::Kept,
+        };
+        observer.end(index, &run, verdict);
+        self.interrupted |= run.ended == Ended::Interrupted;
+        self.all.push(Summary {
+            seed: run.seed,
+            threshold: run.threshold,
+            fit: run.fit,
+            ended: run.ended,
+            verdict,
+            seconds: run.seconds,
+            cycles: run.cycles,
+            curve: run.curve.clone(),
+        });
+        if verdict == Verdict::Kept {
+            self.kept.insert(better, run);
+            if self.kept.len() > keep {
+                let dropped = self.kept.pop().map(|run| run.seed);
+                if let Some(line) = self.all.iter_mut().find(|line| Some(line.seed) == dropped) {
+                    line.verdict = Verdict::Worse;
+                }
+            }
+        }
+    }
+}
+
+/// What several runs say together.
+pub struct Combined {
+    /// Every kept run in register with the best, which comes first.
+    pub objects: Vec<Centered<Complex32>>,
+    /// Their complex average.
+    pub average: Centered<Complex32>,
+    /// Their orthogonal modes.
+    pub modes: Modes,
+    /// Phase retrieval transfer function of the average.
+    pub prtf: Vec<Shell>,
+    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single run.
+    pub fsc: Vec<FscShell>,
+}
+
+/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be removed (Bragg data).
+///
+/// # Errors
+/// If an object is not finite.
+pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> {
+    let options = metrics::Options { subpixel: true, ramp };
+    let best = &kept[0].object;
+    let mut objects = vec![best.clone()];
+    for run in &kept[1..] {
+        objects.push(metrics::register(&run.object, best, options)?.object);
+    }
+    let average = metrics::average(&objects)?;
+    let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
+    let prtf = metrics::prtf(&average, &moduli, &pattern.measured())?;
+    let fsc = if objects.len() > 1 {
+        let half = |parity: usize| -> Result<Centered<Complex32>> {
+            let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
+            metrics::average(&half)
+        };
+        metrics::fsc(&half(0)?, &half(1)?)?
+    } else {
+        Vec::new()
+    };
+    let modes = metrics::modes(&objects)?;
+    Ok(Combined { objects, average, modes, prtf, fsc })
+}

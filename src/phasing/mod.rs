@@ -1,0 +1,21 @@
+//! Phase retrieval: what is known ([`problem`]), what is to be done ([`recipe`]), who does it ([`backend`], [`cpu`]), one run
+//! ([`run`]) and many ([`many`]).
+//!
+//! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency is at index 0.
+
+pub mod backend;
+pub mod cpu;
+pub mod many;
+pub mod memory;
+mod parse;
+pub mod problem;
+pub mod recipe;
+pub mod rules;
+pub mod run;
+pub mod start;
+pub mod support;
+
+pub use backend::{Backend, Fit};
+pub use problem::Problem;
+pub use recipe::Recipe;
+pub use rules::Algorithm;

@@ -1,0 +1,334 @@
+//! One run: a recipe walked step by step on a backend.
+
+use super::backend::{Backend, Fit};
+use super::recipe::{Parameter, Recipe, Step};
+use super::start::half;
+use super::support::{Reference, SupportRule};
+use crate::volume::{Centered, Cornered};
+use num_complex::Complex32;
+use serde::Serialize;
+use std::time::Instant;
+
+/// How a run is done, beside its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What to do.
+    pub recipe: Recipe,
+    /// Relaxation of HIO, HPR, RAAR and DM.
+    pub beta: f32,
+    /// Whether negative real parts count as outside the support.
+    pub positivity: bool,
+    /// The support update at the start of the recipe; its `sigma` comes from `smooth`.
+    pub support: SupportRule,
+    /// Blur of the support update, pixels, at the first and last cycle; it shrinks exponentially.
+    pub smooth: [f32; 2],
+    /// Cycles between two points of the error curve.
+    pub sample: usize,
+}
+
+/// One point of a run's error curve.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Point {
+    /// Cycles done.
+    pub cycle: usize,
+    /// How well the object fits.
+    #[serde(flatten)]
+    pub fit: Fit,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// The recipe is done.
+    Finished,
+    /// The observer asked to stop; the object is what was there.
+    Interrupted,
+    /// The object vanished or overflowed.
+    Diverged,
+}
+
+/// A run's result.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What its random numbers came from.
+    pub seed: u64,
+    /// The object, cut to its support and scaled to the measurement; square roots of photons.
+    pub object: Centered<Complex32>,
+    /// The final support.
+    pub support: Centered<bool>,
+    /// How well the object fits.
+    pub fit: Fit,
+    /// The curve on the way.
+    pub curve: Vec<Point>,
+    /// How it ended.
+    pub ended: Ended,
+    /// Cycles done.
+    pub cycles: usize,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Threshold of the support update at the start.
+    pub threshold: f32,
+}
+
+/// The state that a recipe changes, beside the backend's.
+struct Walk<'a> {
+    backend: &'a mut dyn Backend,
+    settings: Settings,
+    /// Blur set by the recipe, instead of the schedule's.
+    sigma: Option<f32>,
+    cycle: usize,
+    total: usize,
+    curve: Vec<Point>,
+    observe: &'a mut dyn FnMut(&Point) -> bool,
+}
+
+/// Runs `settings.recipe` from `object` and `support`. `observe` is called at every point of the curve and says whether to go on.
+pub fn run(
+    backend: &mut dyn Backend,
+    settings: &Settings,
+    seed: u64,
+    object: &Cornered<Complex32>,
+    support: &Cornered<bool>,
+    observe: &mut dyn FnMut(&Point) -> bool,
+) -> Run {
+    let begun = Instant::now();
+    backend.start(object, support);
+    let mut walk = Walk {
+        backend,
+        settings: settings.clone(),
+        sigma: None,
+        cycle: 0,
+        total: settings.recipe.cycles(),
+        curve: Vec::new(),
+        observe,
+    };
+    let mut ended = Ended::Finished;
+    for step in settings.recipe.unrolled() {
+        if let Err(why) = walk.step(step) {
+            ended = why;
+            break;
+        }
+    }
+    let (cycles, curve) = (walk.cycle, walk.curve);
+    let fit = backend.fit();
+    if !(fit.r_factor.is_finite() && fit.scale.is_finite() && fit.scale > 0.0) {
+        ended = Ended::Diverged;
+    }
+    let support = backend.support();
+    let mut object = backend.object();
+    let scale = fit.scale as f32;
+    object.0.zip_mut_with(&support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
+    Run {
+        seed,
+        object: object.to_centered(),
+        support: support.to_centered(),
+        fit,
+        curve,
+        ended,
+        cycles,
+        seconds: begun.elapsed().as_secs_f64(),
+        threshold: settings.support.threshold,
+    }
+}
+
+impl Walk<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), Ended> {
+        match *step {
+            Step::Cycles(algorithm, n) => {
+                let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
+                self.sampled(n, |backend, n| backend.cycles(cycle, n))
+            }
+            Step::Detwin(algorithm, n) => {
+                let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
+                let whole = self.backend.support();
+                self.backend.set_support(&half(&whole));
+                let done = self.sampled(n, |backend, n| backend.cycles(cycle, n));
+                self.backend.set_support(&whole);
+                done
+            }
+            Step::MaximumLikelihood(n) => self.sampled(n, |backend, n| backend.conjugate_gradients(n)),
+            Step::SupportUpdate(n) => (0..n).try_for_each(|_| self.update_support()),
+            Step::Set(parameter) => {
+                self.set(parameter);
+                Ok(())
+            }
+            Step::Repeat(ref steps, n) => (0..n).try_for_each(|_| steps.iter().try_for_each(|s| self.step(s))),
+        }
+    }
+
+    /// Does `n` cycles, stopping at the cycles where the curve has its points.
+    fn sampled(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Ended> {
+        let sample = self.settings.sample.max(1);
+        let mut left = n;
+        while left > 0 {
+            let now = left.min(sample - self.cycle % sample);
+            work(self.backend, now);
+            left -= now;
+            self.cycle += now;
+            if self.cycle % sample == 0 || self.cycle == self.total {
+                let point = Point { cycle: self.cycle, fit: self.backend.fit() };
+                self.curve.push(point);
+                if !point.fit.r_factor.is_finite() {
+                    return Err(Ended::Diverged);
+                }
+                if !(self.observe)(&point) {
+                    return Err(Ended::Interrupted);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn update_support(&mut self) -> Result<(), Ended> {
+        let [begin, end] = self.settings.smooth;
+        let progress = self.cycle as f32 / self.total.max(1) as f32;
+        let scheduled = if begin > 0.0 && end > 0.0 { begin * (end / begin).powf(progress) } else { begin };
+        let rule = SupportRule { sigma: self.sigma.unwrap_or(scheduled), ..self.settings.support.clone() };
+        if self.backend.update_support(&rule).alive { Ok(()) } else { Err(Ended::Diverged) }
+    }
+
+    fn set(&mut self, parameter: Parameter) {
+        let support = &mut self.settings.support;
+        match parameter {
+            Parameter::Beta(v) => self.settings.beta = v,
+            Parameter::Positivity(v) => self.settings.positivity = v,
+            Parameter::SupportThreshold(v) => support.threshold = v,
+            Parameter::SupportThresholdMethod(v) => support.reference = v,
+            Parameter::SupportOnlyShrink(v) => support.only_shrink = v,
+            Parameter::SupportUpdateBorderN(v) => support.border = v,
+            Parameter::SupportSmoothWidth(v) => self.sigma = Some(v),
+            Parameter::GapBounds(v) => self.backend.release_gaps(!v),
+        }
+    }
+}
+
+/// The plainest support rule, for tests and benchmarks.
+impl Default for SupportRule {
+    fn default() -> Self {
+        SupportRule {
+            sigma: 2.0,
+            threshold: 0.25,
+            reference: Reference::Rms,
+            only_shrink: false,
+            border: 0,
+            expand: Vec::new(),
+            fraction: [0.0, 1.0],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phasing::problem::Problem;
+    use crate::phasing::rules::{Algorithm, Cycle};
+    use crate::phasing::support::SupportState;
+
+    /// A backend that writes down what it is asked to do.
+    struct Diary {
+        lines: Vec<String>,
+        support: Cornered<bool>,
+        dies: bool,
+    }
+
+    impl Backend for Diary {
+        fn start(&mut self, _: &Cornered<Complex32>, support: &Cornered<bool>) {
+            self.support = support.clone();
+            self.lines.push("start".into());
+        }
+        fn cycles(&mut self, cycle: Cycle, n: usize) {
+            let name = Algorithm::ALL
+                .into_iter()
+                .find(|a| [0.5, 0.9].iter().any(|&beta| a.cycle(beta, false) == cycle))
+                .map_or("positive", Algorithm::name);
+            self.lines.push(format!("{name} {n}"));
+        }
+        fn conjugate_gradients(&mut self, n: usize) {
+            self.lines.push(format!("ML {n}"));
+        }
+        fn update_support(&mut self, rule: &SupportRule) -> SupportState {
+            self.lines.push(format!("update {:.2} {}", rule.sigma, rule.threshold));
+            SupportState { count: 1, threshold: rule.threshold, alive: !self.dies }
+        }
+        fn set_support(&mut self, support: &Cornered<bool>) {
+            self.lines.push(format!("support {}", support.0.iter().filter(|&&s| s).count()));
+        }
+        fn release_gaps(&mut self, release: bool) {
+            self.lines.push(format!("release {release}"));
+        }
+        fn fit(&mut self) -> Fit {
+            Fit {
+                r_factor: 0.1,
+                llk_poisson: 1.0,
+                free_llk_poisson: None,
+                scale: 1.0,
+                support_fraction: 0.5,
+                outside: 0.0,
+            }
+        }
+        fn object(&self) -> Cornered<Complex32> {
+            Cornered::filled(self.support.shape(), Complex32::ONE)
+        }
+        fn support(&self) -> Cornered<bool> {
+            self.support.clone()
+        }
+        fn problem(&self) -> &Problem {
+            unreachable!("a run does not ask for the problem")
+        }
+    }
+
+    fn walked(text: &str, sample: usize, dies: bool, stop_at: usize) -> (Vec<String>, Run) {
+        let shape = [1, 8, 8];
+        let mut diary = Diary { lines: vec![], support: Cornered::filled(shape, true), dies };
+        let settings = Settings {
+            recipe: text.parse().unwrap(),
+            beta: 0.9,
+            positivity: false,
+            support: SupportRule::default(),
+            smooth: [2.0, 0.5],
+            sample,
+        };
+        let support = Cornered::filled(shape, true);
+        let object = Cornered::filled(shape, Complex32::ONE);
+        let run = run(&mut diary, &settings, 1, &object, &support, &mut |p| p.cycle < stop_at);
+        (diary.lines, run)
+    }
+
+    #[test]
+    fn steps_in_the_order_of_execution() {
+        let (lines, run) = walked("ER**20,(Sup*HIO**40)**2", 1000, false, usize::MAX);
+        assert_eq!(lines, ["start", "HIO 40", "update 1.15 0.25", "HIO 40", "update 0.66 0.25", "ER 20"]);
+        assert_eq!((run.cycles, run.ended), (100, Ended::Finished));
+    }
+
+    #[test]
+    fn parameters_hold_from_where_they_stand() {
+        let (lines, _) =
+            walked("ML**3,gap_bounds=0,Sup,support_threshold=0.4,ER**2,positivity=1,beta=0.5,HIO**2", 1000, false, 99);
+        assert_eq!(lines, ["start", "HIO 2", "positive 2", "update 0.91 0.4", "release true", "ML 3"]);
+        let (lines, _) = walked("Sup,HIO,support_smooth_width=3", 1000, false, 99);
+        assert_eq!(lines, ["start", "HIO 1", "update 3.00 0.25"]);
+    }
+
+    #[test]
+    fn detwinning_halves_the_support_for_a_while() {
+        let (lines, _) = walked("ER**5,DetwinRAAR**10", 1000, false, usize::MAX);
+        assert_eq!(lines, ["start", "support 32", "RAAR 10", "support 64", "ER 5"]);
+    }
+
+    #[test]
+    fn cycles_are_sampled_and_can_be_stopped() {
+        let (lines, run) = walked("ER**25,HIO**30", 20, false, 40);
+        assert_eq!(lines, ["start", "HIO 20", "HIO 10", "ER 10"]);
+        assert_eq!(run.curve.iter().map(|p| p.cycle).collect::<Vec<_>>(), [20, 40]);
+        assert_eq!(run.ended, Ended::Interrupted);
+    }
+
+    #[test]
+    fn a_dead_support_update_ends_the_run() {
+        let (lines, run) = walked("ER**25,Sup,HIO**30", 1000, true, usize::MAX);
+        assert_eq!(lines, ["start", "HIO 30", "update 0.94 0.25"]);
+        assert_eq!(run.ended, Ended::Diverged);
+    }
+}

@@ -1,0 +1,203 @@
+//! Maps as SVG: the picture, its scale bar, its colour bar or the legend of its categories.
+//!
+//! One unit of the drawing is one CSS pixel, so that text has the same size in every figure.
+
+use super::colour;
+use super::html::{escape, swatch};
+use super::raster::{self, Pixels};
+use super::{ComplexImage, Image, Scale, ticks};
+use std::fmt::Write;
+
+/// Longest side of a picture.
+const SIDE: f64 = 340.0;
+/// Shortest side, for very long maps: they are stretched rather than drawn as a line.
+const THINNEST: f64 = 44.0;
+/// Width of a colour bar, and the room for it with its labels.
+const BAR: f64 = 13.0;
+const BAR_ROOM: f64 = 84.0;
+/// Room above and below, for half a tick label.
+const EDGE: f64 = 7.0;
+
+/// The picture of a map.
+struct Picture {
+    pixels: Pixels,
+    /// Of the array that the pixels were made from.
+    shape: (usize, usize),
+    /// Metres per element of that array, `(y, x)`.
+    pixel: Option<[f64; 2]>,
+    /// The paint that shows where pixels are transparent.
+    nothing: &'static str,
+    /// Whether most of it is nearly white, so that the scale bar has to be black.
+    light: bool,
+}
+
+/// A vertical colour bar: its pixels from top to bottom, ticks as fractions of its height, label.
+struct Bar<'a> {
+    pixels: Pixels,
+    ticks: Vec<(f64, String)>,
+    label: &'a str,
+}
+
+/// The SVG of a real-valued map and, where it needs one, its legend.
+pub fn real(image: &Image) -> String {
+    let bar = matches!(image.scale, Scale::Linear | Scale::Log).then(|| value_bar(image));
+    let alt = alt_text(&image.title, &image.caption);
+    let picture = Picture {
+        pixels: raster::real(image),
+        shape: image.data.dim(),
+        pixel: image.pixel,
+        nothing: "url(#no-data)",
+        light: matches!(image.scale, Scale::Binary | Scale::Categories(_)),
+    };
+    let mut html = panel(picture, bar, &alt);
+    let mut legend: Vec<String> = match &image.scale {
+        Scale::Categories(labels) => labels
+            .iter()
+            .enumerate()
+            .map(|(index, label)| swatch(&colour::hex(colour::category(index)), label))
+            .collect(),
+        Scale::Binary if !image.unit.is_empty() => vec![swatch(&colour::hex(colour::category(1)), &image.unit)],
+        _ => vec![],
+    };
+    if image.data.iter().any(|v| !v.is_finite()) {
+        legend.push(swatch("url(#no-data)", "no data"));
+    }
+    if !legend.is_empty() {
+        let _ = write!(html, "<ul class=\"legend\">{}</ul>", legend.concat());
+    }
+    html
+}
+
+/// Modulus and phase as two SVGs.
+pub fn complex(image: &ComplexImage) -> String {
+    let data = image.data.map(|value| value.norm());
+    // From zero, so that colours are proportions.
+    let range = Some((0.0, data.iter().copied().filter(|m| m.is_finite()).fold(0.0, f32::max)));
+    let modulus = Image {
+        title: format!("{}, modulus", image.title),
+        caption: image.caption.clone(),
+        data,
+        range,
+        pixel: image.pixel,
+        unit: if image.unit.is_empty() { "modulus".into() } else { image.unit.clone() },
+        ..Image::default()
+    };
+    let bar = Bar {
+        pixels: raster::bar(|t| colour::phase(t - 0.5)),
+        ticks: ["−π", "−π/2", "0", "π/2", "π"]
+            .iter()
+            .zip(0..)
+            .map(|(s, i)| (f64::from(i) / 4.0, (*s).into()))
+            .collect(),
+        label: "phase, radians",
+    };
+    let alt = alt_text(&format!("{}, phase", image.title), &image.caption);
+    let picture = Picture {
+        pixels: raster::phase(&image.data),
+        shape: image.data.dim(),
+        pixel: image.pixel,
+        nothing: "#fff",
+        light: true,
+    };
+    let phase = panel(picture, Some(bar), &alt);
+    format!("<div>{}</div><div>{phase}</div>", real(&modulus))
+}
+
+fn alt_text(title: &str, caption: &str) -> String {
+    [title, caption].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(". ")
+}
+
+fn value_bar(image: &Image) -> Bar<'_> {
+    let (lo, hi) = raster::limits(image);
+    let (lo, hi) = (f64::from(lo), f64::from(hi));
+    let height = size(image.data.dim(), image.pixel).1;
+    let count = (height / 45.0).clamp(1.0, 7.0) as usize;
+    let ticks = if image.scale == Scale::Log {
+        let position = |value: f64| (value / lo).ln() / (hi / lo).ln();
+        ticks::logarithmic(lo, hi, count).into_iter().map(|(v, label)| (position(v), label)).collect()
+    } else {
+        ticks::linear(lo, hi, count).into_iter().map(|(v, label)| ((v - lo) / (hi - lo), label)).collect()
+    };
+    Bar { pixels: raster::bar(|t| image.colour_map.at(t)), ticks, label: &image.unit }
+}
+
+/// Width and height of the picture: the proportions of the object where its pixel is known, those of the array otherwise.
+fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
+    let [py, px] = pixel.filter(|p| p.iter().all(|v| v.is_finite() && *v > 0.0)).unwrap_or([1.0, 1.0]);
+    let (height, width) = (ny.max(1) as f64 * py, nx.max(1) as f64 * px);
+    let scale = SIDE / height.max(width);
+    ((width * scale).max(THINNEST), (height * scale).max(THINNEST))
+}
+
+/// A picture with its scale bar and colour bar.
+fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
+    let Picture { pixels, shape, pixel, nothing, light } = picture;
+    let (width, height) = size(shape, pixel);
+    // With room for a bar even without one: pictures side by side keep the same size when a page is narrow.
+    let full_width = width + 2.0 + BAR_ROOM;
+    let full_height = height + 2.0 * EDGE;
+    let mut svg = format!(
+        "<svg role=\"img\" aria-label=\"{}\" width=\"{full_width:.0}\" height=\"{full_height:.0}\" \
+         viewBox=\"-1 {:.1} {full_width:.1} {full_height:.1}\">",
+        escape(alt),
+        -EDGE
+    );
+    let frame = |x: f64, width: f64, fill: &str| {
+        format!("<rect x=\"{x:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{height:.1}\" {fill}/>")
+    };
+    let picture = |x: f64, width: f64, pixels: &Pixels, class: &str| match raster::data_url(pixels) {
+        url if url.is_empty() => String::new(),
+        url => format!(
+            "<image x=\"{x:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{height:.1}\" preserveAspectRatio=\"none\" \
+             class=\"{class}\" href=\"{url}\"/>"
+        ),
+    };
+    svg += &frame(0.0, width, &format!("fill=\"{nothing}\""));
+    svg += &picture(0.0, width, &pixels, "pixels");
+    svg += &frame(0.0, width, "class=\"frame\"");
+    svg += &scale_bar(shape.1, pixel, (width, height), light).unwrap_or_default();
+    if let Some(bar) = bar {
+        let x = width + 10.0;
+        svg += &picture(x, BAR, &bar.pixels, "");
+        svg += &frame(x, BAR, "class=\"frame\"");
+        for (at, label) in &bar.ticks {
+            let y = (1.0 - at) * height;
+            let from = x + BAR;
+            let _ = write!(
+                svg,
+                "<line x1=\"{from:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\" class=\"tick\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
+                from + 4.0,
+                from + 7.0,
+                y + 4.0
+            );
+        }
+        // Digits of the interface's fonts are about seven units wide.
+        let longest = bar.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0) as f64;
+        let (x, y) = (x + BAR + (24.0 + 7.0 * longest).min(BAR_ROOM - 28.0), height / 2.0);
+        let _ = write!(
+            svg,
+            "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            escape(bar.label)
+        );
+    }
+    svg + "</svg>"
+}
+
+/// A round length, at most a third of the picture's width.
+fn scale_bar(nx: usize, pixel: Option<[f64; 2]>, (width, height): (f64, f64), light: bool) -> Option<String> {
+    let metres = pixel?[1] * nx as f64;
+    if !(metres.is_finite() && metres > 0.0) {
+        return None;
+    }
+    let length = ticks::round_down(metres / 3.0);
+    let (x, y, long) = (10.0, height - 12.0, length / metres * width);
+    let class = if light { "scale on-light" } else { "scale" };
+    Some(format!(
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{long:.1}\" height=\"4\" class=\"{class}\"/>\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"{class}\">{}</text>",
+        x + (long / 2.0).max(22.0),
+        y - 6.0,
+        ticks::length(length)
+    ))
+}
