@@ -11,7 +11,7 @@ const FAR: f32 = 1e12;
 /// lower envelope of the parabolas of the axes before.
 pub(super) fn to_nearest(set: ArrayView3<bool>, volume: bool) -> Array3<f32> {
     let mut squared = set.mapv(|inside| if inside { 0.0 } else { FAR });
-    squared.axis_iter_mut(Axis(0)).into_par_iter().for_each(|mut frame| {
+    squared.outer_iter_mut().collect::<Vec<_>>().into_par_iter().for_each(|mut frame| {
         let mut envelope = Envelope::default();
         for axis in [1, 0] {
             frame.lanes_mut(Axis(axis)).into_iter().for_each(|line| envelope.transform(line));

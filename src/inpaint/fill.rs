@@ -88,7 +88,7 @@ const HOLE_SHARE: usize = 3;
 /// [`Error::Setting`] where bounds or distance make no sense.
 pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &dyn Fn(f64)) -> Result<Estimate> {
     let (lower, upper) = options.bounds;
-    if !(lower >= 0.0 && lower <= 1.0 && upper >= 1.0) {
+    if !(0.0..=1.0).contains(&lower) || upper.is_nan() || upper < 1.0 {
         let problem = "the lower bound must be between 0 and 1, the upper 1 or more, in units of the fill";
         return Err(Error::setting("bounds", format!("{lower},{upper}"), problem));
     }

@@ -4,7 +4,7 @@ use super::mask::shape_error;
 use crate::error::{Error, Result};
 use crate::pixels::bit;
 use crate::volume::Centered;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 /// Fewest measured neighbours that a pixel is judged by: all that a pixel at an edge or beside a gap has.
@@ -41,20 +41,21 @@ pub(super) fn flat_field(
     Ok(dead)
 }
 
-/// Masks hot pixels and returns their number: pixels above `factor` times (one photon more than the second brightest of
-/// their measured neighbours in the frame).
+/// Masks hot pixels and returns their number: pixels above `factor` times what the second brightest of their measured
+/// neighbours in the frame could have read but for Poisson noise.
 ///
 /// An oversampled pattern cannot do that. Behind an object that fills half the field of view, even the sharpest
 /// speckle leaves 40 % of its peak in the next pixel (sinc² at half a pixel), and there are at least two such
 /// neighbours; the median would mask them, since it looks at the corners too. The second brightest, because hot pixels
-/// come in pairs; one photon more, because a rare photon among zeros is no defect: with half a photon expected,
-/// ten or more come once in 10^10 pixels.
+/// come in pairs. With Poisson noise, `n` photons may well have been `n + 1 + 2 sqrt(n + 1)`: some photons among zeros are
+/// no defect.
 ///
 /// In a stack the sum of the frames is judged too, which finds pixels that are always a little too high; those are
 /// masked in every frame.
 pub(super) fn hot_pixels(intensity: &Centered<f32>, mask: &mut Centered<u32>, factor: f32) -> usize {
-    let frames = intensity.0.axis_iter(Axis(0)).into_par_iter().zip(mask.0.axis_iter(Axis(0)));
+    let frames: Vec<_> = intensity.0.outer_iter().zip(mask.0.outer_iter()).collect();
     let hot: Vec<Vec<(usize, usize)>> = frames
+        .into_par_iter()
         .map(|(frame, mask)| {
             let measured = mask.mapv(|bits| bits == 0);
             outliers(frame, &measured, factor)
@@ -77,8 +78,8 @@ pub(super) fn hot_pixels(intensity: &Centered<f32>, mask: &mut Centered<u32>, fa
     count
 }
 
-/// Masks dead pixels in every frame and returns their number: zero in all frames, while at most one neighbour is, and
-/// the others see clearly more than nothing. Needs several frames, see [`DEAD_FRAMES`].
+/// Masks dead pixels in every frame and returns their number: zero in all frames, while the neighbours see clearly more
+/// than nothing, but for one at most of all eight. Needs several frames, see [`DEAD_FRAMES`].
 pub(super) fn dead_pixels(intensity: &Centered<f32>, mask: &mut Centered<u32>) -> usize {
     if intensity.shape()[0] < DEAD_FRAMES {
         return 0;
@@ -92,7 +93,7 @@ pub(super) fn dead_pixels(intensity: &Centered<f32>, mask: &mut Centered<u32>) -
         let around = neighbours(sum.view(), &measured, y, x);
         // A line of zeros is physics: the pattern of a facetted crystal has nodal planes.
         let lit = around.iter().filter(|&&value| value >= DEAD_PHOTONS).count();
-        if around.len() >= NEIGHBOURS && lit + 1 >= around.len() {
+        if around.len() >= NEIGHBOURS && lit + usize::from(around.len() == 8) >= around.len() {
             mask.0.slice_mut(ndarray::s![.., y, x]).mapv_inplace(|bits| bits | bit::DEAD);
             count += 1;
         }
@@ -115,12 +116,17 @@ fn outliers(frame: ArrayView2<f32>, measured: &Array2<bool>, factor: f32) -> Vec
     let mut found = Vec::new();
     for ((y, x), &value) in frame.indexed_iter() {
         // Most pixels hold less than the least value that can be hot, and need no look around.
-        if value <= factor || !measured[[y, x]] {
+        if value <= 3.0 * factor || !measured[[y, x]] {
             continue;
         }
         let mut around = neighbours(frame, measured, y, x);
         around.sort_by(|a, b| b.total_cmp(a));
-        if around.len() >= NEIGHBOURS && value > factor * (around[1] + 1.0) {
+        if around.len() < NEIGHBOURS {
+            continue;
+        }
+        // At an edge the brightest neighbour may be out of sight: the one that is seen stands for the second then.
+        let rival = around[usize::from(around.len() == 8)] + 1.0;
+        if value > factor * (rival + 2.0 * rival.sqrt()) {
             found.push((y, x));
         }
     }
@@ -166,7 +172,8 @@ mod tests {
             let mut wave = vec![num_complex::Complex32::default(); n * n];
             for y in 0..n / 2 {
                 for x in 0..n / 2 {
-                    wave[y * n + x] = num_complex::Complex32::from_polar(4.0, rng.random_range(0.0..6.283));
+                    wave[y * n + x] =
+                        num_complex::Complex32::from_polar(4.0, rng.random_range(0.0..std::f32::consts::TAU));
                 }
             }
             crate::fft::Fft::new([1, n, n]).forward(&mut wave);
@@ -185,9 +192,9 @@ mod tests {
     fn hot_pixels_are_found_even_in_pairs_and_beside_gaps() {
         let mut pattern = example(3).pattern;
         // Alone, a pair, beside the gap (rows 147 to 152), at the edge.
-        let hot = [[0, 40, 40], [0, 200, 60], [0, 200, 61], [0, 146, 20], [0, 0, 100]];
+        let hot = [[0, 40, 40], [0, 200, 60], [0, 200, 61], [0, 146, 20], [0, 0, 130]];
         for index in hot {
-            pattern.intensity.0[index] = 3000.0;
+            pattern.intensity.0[index] = 30000.0;
         }
         assert_eq!(hot_pixels(&pattern.intensity, &mut pattern.mask, 10.0), hot.len());
         assert!(hot.iter().all(|&index| pattern.mask.0[index] == bit::HOT));
@@ -199,7 +206,7 @@ mod tests {
         let mut intensity =
             Centered::filled([20, 16, 16], 0.0_f32).map(|_| Poisson::new(2.0).unwrap().sample(&mut rng));
         for z in 0..20 {
-            intensity.0[[z, 5, 5]] = 28.0;
+            intensity.0[[z, 5, 5]] = 40.0;
             intensity.0[[z, 9, 9]] = 0.0;
             // A node of the pattern: a whole line of zeros.
             for x in 0..16 {

@@ -22,7 +22,7 @@ pub fn fft_friendly(n: usize) -> usize {
 
 fn is_smooth(mut n: usize) -> bool {
     for prime in [2, 3, 5, 7, 11, 13] {
-        while n % prime == 0 {
+        while n.is_multiple_of(prime) {
             n /= prime;
         }
     }
