@@ -230,11 +230,11 @@ fn support(tree: &Tree, entry: &str, shape: Shape) -> Result<Option<Centered<boo
     let image = format!("{entry}/image_1");
     let complex = tree.stored(&format!("{image}/data")).is_ok_and(|data| data.element.kind == Kind::Complex);
     let names: &[&str] = if complex { &["support", "mask"] } else { &["support"] };
-    for at in names.iter().map(|name| format!("{image}/{name}")).filter(|at| is_array(tree, at)) {
-        let support = tree.stored(&at)?.into_flags()?;
-        return Ok((support.shape() == shape).then_some(support));
-    }
-    Ok(None)
+    let Some(at) = names.iter().map(|name| format!("{image}/{name}")).find(|at| is_array(tree, at)) else {
+        return Ok(None);
+    };
+    let support = tree.stored(&at)?.into_flags()?;
+    Ok((support.shape() == shape).then_some(support))
 }
 
 fn estimate(tree: &Tree, entry: &str, shape: Shape) -> Result<Option<Estimate>> {

@@ -229,6 +229,7 @@ fn f64_values(dataset: &hdf5::Dataset, flags: bool) -> hdf5::Result<Vec<f64>> {
 
 /// The message for an element type that nothing here can decode.
 pub(super) fn unsupported(name: &str) -> String {
+    let name = name.replace(char::is_control, "?");
     format!("holds elements of type {name}: integers and floating point numbers up to 64 bits can be read")
 }
 

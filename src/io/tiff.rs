@@ -13,8 +13,7 @@ pub(super) fn read(path: &Path) -> Result<Stored> {
     let fail = |problem: String| Error::file(path, problem);
     let damaged = |error: ::tiff::TiffError| fail(format!("cannot be read as TIFF: {error}"));
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
-    // The default limits stop at 256 MiB a page; detectors are larger.
-    let mut decoder = Decoder::new(BufReader::new(file)).map_err(damaged)?.with_limits(Limits::unlimited());
+    let mut decoder = Decoder::new(BufReader::new(file)).map_err(damaged)?;
     let (mut bytes, mut pages, mut first) = (Vec::new(), 0, None);
     loop {
         let (nx, ny) = decoder.dimensions().map_err(damaged)?;
@@ -29,7 +28,12 @@ pub(super) fn read(path: &Path) -> Result<Stored> {
         // A header may claim any size: ask for the memory before the decoder does.
         let count = (nx as usize).saturating_mul(ny as usize);
         Vec::<u64>::new().try_reserve_exact(count).map_err(|_| fail(format!("claims to be {ny}x{nx}")))?;
+        // The default limits stop at 256 MiB a page, less than some detectors; the tables of the next page stay limited.
+        let mut limits = Limits::unlimited();
+        limits.decoding_buffer_size = count.saturating_mul(8);
+        decoder = decoder.with_limits(limits);
         let (element, page) = native(decoder.read_image().map_err(damaged)?);
+        decoder = decoder.with_limits(Limits::default());
         let this = (element, [ny as usize, nx as usize]);
         let (_, shape) = *first.get_or_insert(this);
         if first != Some(this) {

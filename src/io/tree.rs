@@ -209,9 +209,12 @@ fn text(container: &Container) -> Option<String> {
     }
 }
 
-/// HDF5's reason without its function names: the innermost part of the message.
+/// HDF5's reason without function names, addresses and times: the operating system's message where there is one.
 pub(super) fn reason(error: &hdf5::Error) -> String {
     let text = error.to_string();
+    if let Some((_, after)) = text.split_once("error message = '") {
+        return after.split('\'').next().unwrap_or_default().to_string();
+    }
     let text = text.split_once("(): ").map_or(text.as_str(), |(_, text)| text);
     text.lines().next().unwrap_or_default().trim().to_string()
 }
