@@ -28,8 +28,13 @@ pub trait Backend {
     /// Replaces the support.
     fn set_support(&mut self, support: &Cornered<bool>);
 
-    /// Lets pixels without measurement take any value (`true`), or bounds them as the problem says (`false`).
-    fn release_gaps(&mut self, release: bool);
+    /// How pixels without measurement are treated from here on; a run starts with the default.
+    fn set_gaps(&mut self, gaps: Gaps);
+
+    /// The density that support updates look at: the modulus of the object's modulus projection, or under positivity the
+    /// positive part of its real part. Of the projection, because outside the support the object of HIO and its kin is
+    /// feedback and no density.
+    fn density(&mut self, positivity: bool) -> Vec<f32>;
 
     /// How well the object, cut to its support, explains the measurement.
     fn fit(&mut self) -> Fit;
@@ -42,6 +47,22 @@ pub trait Backend {
 
     /// What was given to phase.
     fn problem(&self) -> &Problem;
+}
+
+/// How pixels without measurement are treated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gaps {
+    /// Whether estimates are ignored.
+    pub released: bool,
+    /// Free moduli are multiplied by this in every projection. A little below one, it keeps low frequencies that a beamstop
+    /// hides from growing into a pedestal under the object, on which positivity would have no hold.
+    pub leak: f32,
+}
+
+impl Default for Gaps {
+    fn default() -> Self {
+        Gaps { released: false, leak: 1.0 }
+    }
 }
 
 /// How well a calculated pattern explains the measured one, at the scale that fits best.

@@ -1,7 +1,7 @@
 //! The CPU backend: library transforms, pointwise passes in parallel, sums in fixed pieces so that results do not depend on the
 //! number of threads.
 
-use super::backend::{Backend, Fit};
+use super::backend::{Backend, Fit, Gaps};
 use super::problem::{Problem, Role};
 use super::rules::{Cycle, Rule};
 use super::support::{self, SupportRule, SupportState};
@@ -27,7 +27,7 @@ pub struct Cpu {
     work: Vec<Complex32>,
     support: Vec<bool>,
     count: usize,
-    released: bool,
+    gaps: Gaps,
 }
 
 impl Cpu {
@@ -40,7 +40,7 @@ impl Cpu {
             work: vec![Complex32::ZERO; n],
             support: vec![true; n],
             count: n,
-            released: false,
+            gaps: Gaps::default(),
             problem,
         }
     }
@@ -48,8 +48,11 @@ impl Cpu {
     /// Replaces `field` by its modulus projection, in object space.
     fn project(&self, field: &mut [Complex32]) {
         self.fft.forward(field);
-        project_modulus(field, &self.problem, self.released);
+        project_modulus(field, &self.problem, self.gaps);
         self.fft.inverse(field);
+        if self.problem.real {
+            drop_imaginary(field);
+        }
     }
 
     fn rule(&mut self, rule: &Rule) {
@@ -95,6 +98,17 @@ impl Cpu {
         self.work = work;
     }
 
+    /// See [`Backend::density`].
+    fn projected_density(&mut self, positivity: bool, density: &mut [f32]) {
+        let mut work = std::mem::take(&mut self.work);
+        work.copy_from_slice(&self.object);
+        self.project(&mut work);
+        density.par_iter_mut().zip(&work).for_each(|(density, value)| {
+            *density = if positivity { value.re.max(0.0) } else { value.norm_sqr().sqrt() };
+        });
+        self.work = work;
+    }
+
     fn cut(&self, field: &mut [Complex32]) {
         field.par_iter_mut().zip(&self.support).filter(|(_, s)| !**s).for_each(|(v, _)| *v = Complex32::ZERO);
     }
@@ -124,7 +138,8 @@ fn apply_rule(rule: &Rule, rms: f32, object: &mut [Complex32], projected: &[Comp
 }
 
 /// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the intervals allow.
-pub fn project_modulus(field: &mut [Complex32], problem: &Problem, released: bool) {
+pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: Gaps) {
+    let Gaps { released, leak } = gaps;
     field
         .par_chunks_mut(PIECE)
         .zip(problem.lo.par_chunks(PIECE))
@@ -133,16 +148,18 @@ pub fn project_modulus(field: &mut [Complex32], problem: &Problem, released: boo
         .for_each(|(((field, lo), hi), role)| {
             if released {
                 for (((f, &lo), &hi), &role) in field.iter_mut().zip(lo).zip(hi).zip(role) {
-                    if role == Role::Fitted {
-                        *f = nearest(*f, lo, hi);
-                    }
+                    *f = if role == Role::Fitted { nearest(*f, lo, hi) } else { *f * leak };
                 }
             } else {
                 for ((f, &lo), &hi) in field.iter_mut().zip(lo).zip(hi) {
-                    *f = nearest(*f, lo, hi);
+                    *f = if hi.is_finite() { nearest(*f, lo, hi) } else { *f * leak };
                 }
             }
         });
+}
+
+fn drop_imaginary(field: &mut [Complex32]) {
+    field.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|value| value.im = 0.0));
 }
 
 /// The value nearest to `f` whose modulus is between `lo` and `hi`; a zero has no phase and becomes `lo`.
@@ -182,7 +199,7 @@ fn poisson(calculated: f32, observed: f32) -> f64 {
 impl Backend for Cpu {
     fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
         self.object.copy_from_slice(object.as_slice());
-        self.released = false;
+        self.gaps = Gaps::default();
         self.set_support(support);
     }
 
@@ -206,9 +223,9 @@ impl Backend for Cpu {
         field.copy_from_slice(&object);
         self.fft.forward(&mut field);
         let problem = Arc::clone(&self.problem);
-        let released = self.released;
+        let gaps = self.gaps;
         let target = |i: usize, power: f32| {
-            let free = released && problem.role[i] != Role::Fitted;
+            let free = gaps.released && problem.role[i] != Role::Fitted;
             let modulus = power.sqrt();
             let t = if free { modulus } else { modulus.max(problem.lo[i]).min(problem.hi[i]) };
             t * t
@@ -224,6 +241,9 @@ impl Backend for Cpu {
                 *g = field[i] * (target(i, power) / power - 1.0);
             });
             self.fft.inverse(&mut gradient);
+            if problem.real {
+                drop_imaginary(&mut gradient);
+            }
             self.cut(&mut gradient);
             let [new, old, cross] = sums(len, |i| {
                 [
@@ -265,7 +285,8 @@ impl Backend for Cpu {
             let before = likelihood(0.0);
             let mut length = (-slope / curvature) as f32;
             let mut halvings = 0;
-            while !(likelihood(length) < before) && halvings < 8 {
+            // Written so that a NaN counts as worse.
+            while likelihood(length).partial_cmp(&before) != Some(std::cmp::Ordering::Less) && halvings < 8 {
                 length /= 2.0;
                 halvings += 1;
             }
@@ -281,11 +302,10 @@ impl Backend for Cpu {
 
     fn update_support(&mut self, rule: &SupportRule) -> SupportState {
         let n = self.problem.len();
-        // The projection of the next cycle is not there yet: its array lends room for the modulus and the blur.
-        let room: &mut [f32] = bytemuck::cast_slice_mut(&mut self.work);
-        let (modulus, scratch) = room.split_at_mut(n);
-        modulus.par_iter_mut().zip(&self.object).for_each(|(m, o)| *m = o.norm_sqr().sqrt());
-        let state = support::update(self.problem.shape(), rule, modulus, scratch, &mut self.support);
+        let mut density = self.density(rule.positivity);
+        // The projection has been read: its array lends room for the blur.
+        let scratch: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut self.work)[..n];
+        let state = support::update(self.problem.shape(), rule, &mut density, scratch, &mut self.support);
         self.count = state.count;
         state
     }
@@ -295,8 +315,14 @@ impl Backend for Cpu {
         self.count = self.support.iter().filter(|&&s| s).count();
     }
 
-    fn release_gaps(&mut self, release: bool) {
-        self.released = release;
+    fn set_gaps(&mut self, gaps: Gaps) {
+        self.gaps = gaps;
+    }
+
+    fn density(&mut self, positivity: bool) -> Vec<f32> {
+        let mut density = vec![0.0; self.problem.len()];
+        self.projected_density(positivity, &mut density);
+        density
     }
 
     fn fit(&mut self) -> Fit {

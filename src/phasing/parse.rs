@@ -171,13 +171,14 @@ impl Parser<'_> {
             "support_update_border_n" => Parameter::SupportUpdateBorderN(number(0.0, 1000.0)? as usize),
             "support_smooth_width" => Parameter::SupportSmoothWidth(number(0.0, 50.0)?),
             "gap_bounds" => Parameter::GapBounds(flag()?),
+            "gap_leak" => Parameter::GapLeak(number(0.0, 1.0)?),
             _ => {
                 return Err(self.error_at(
                     start,
                     &format!(
                         "'{name}' is no parameter: known are beta, positivity, support_threshold, \
                          support_threshold_method, support_only_shrink, support_update_border_n, \
-                         support_smooth_width and gap_bounds"
+                         support_smooth_width, gap_bounds and gap_leak"
                     ),
                 ));
             }
@@ -224,6 +225,7 @@ mod tests {
             (0usize..9).prop_map(Parameter::SupportUpdateBorderN),
             (0.1f32..9.0).prop_map(Parameter::SupportSmoothWidth),
             any::<bool>().prop_map(Parameter::GapBounds),
+            (0.0f32..1.0).prop_map(Parameter::GapLeak),
         ];
         let leaf = prop_oneof![
             (algorithm.clone(), n.clone()).prop_map(|(a, n)| Step::Cycles(a, n)),

@@ -31,6 +31,8 @@ pub struct Problem {
     pub role: Vec<Role>,
     /// Index and measured intensity of the pixels that were held out.
     pub held_out: Vec<(usize, f32)>,
+    /// Whether the object is real: imaginary parts are dropped after every modulus projection.
+    pub real: bool,
     /// Photons in the fitted, held-out and estimated pixels: the scale of the object.
     pub photons: f64,
 }
@@ -38,9 +40,12 @@ pub struct Problem {
 impl Problem {
     /// The problem of this pattern, with the pixels where `held_out` is true kept for the free likelihood.
     ///
+    /// The pattern of a real object is symmetric, `|F(q)| = |F(-q)|` (Friedel), so with `real` a gap takes the measurement
+    /// of its mate as an estimate.
+    ///
     /// # Errors
     /// If nothing measured is left.
-    pub fn new(pattern: &Pattern, held_out: &Centered<bool>) -> Result<Self> {
+    pub fn new(pattern: &Pattern, held_out: &Centered<bool>, real: bool) -> Result<Self> {
         let shape = pattern.shape();
         let n: usize = shape.iter().product();
         let (mut lo, mut hi, mut role) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
@@ -62,6 +67,11 @@ impl Problem {
                     photons += f64::from(estimate.mean.0[at]);
                     (Interval::between(estimate.lower.0[at], estimate.upper.0[at]), Role::Unmeasured)
                 }
+                (Class::Gap, _) if real && pattern.mask.0[mate(shape, at)] == 0 && !held_out.0[mate(shape, at)] => {
+                    let intensity = pattern.intensity.0[mate(shape, at)];
+                    photons += f64::from(intensity);
+                    (Interval::measured(intensity), Role::Unmeasured)
+                }
                 _ => (Interval::FREE, Role::Unmeasured),
             };
             lo.push(interval.lo);
@@ -71,7 +81,7 @@ impl Problem {
         if photons <= 0.0 || !role.contains(&Role::Fitted) {
             return Err(Error::Data("no measured photons are left to phase: check the mask".into()));
         }
-        Ok(Problem { shape, lo, hi, role, held_out: held, photons })
+        Ok(Problem { shape, lo, hi, role, held_out: held, real, photons })
     }
 
     /// The extents `(z, y, x)`.
@@ -98,10 +108,16 @@ fn centred_indices(shape: Shape) -> impl Iterator<Item = [usize; 3]> {
     })
 }
 
+/// The pixel at `-q` of a centred array.
+fn mate(shape: Shape, at: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| (2 * (shape[axis] / 2) + shape[axis] - at[axis]) % shape[axis])
+}
+
 /// Draws the measured pixels to hold out for the free likelihood: islands of radius 3 until `fraction` of the measured pixels is
 /// reached, none with its centre in the central ellipse that holds 5 % of the array. Islands, because neighbouring pixels are
-/// correlated: a single free pixel would be predicted by those around it.
-pub fn hold_out(pattern: &Pattern, fraction: f64, seed: u64) -> Centered<bool> {
+/// correlated: a single free pixel would be predicted by those around it. For a `real` object the mates are held out too, which
+/// would predict them as well.
+pub fn hold_out(pattern: &Pattern, fraction: f64, seed: u64, real: bool) -> Centered<bool> {
     const RADIUS: isize = 3;
     const CENTRAL: f64 = 0.05;
     let shape = pattern.shape();
@@ -142,9 +158,11 @@ pub fn hold_out(pattern: &Pattern, fraction: f64, seed: u64) -> Centered<bool> {
                         .collect();
                     let Some(at) = at else { continue };
                     let at = [at[0], at[1], at[2]];
-                    if pattern.mask.0[at] == 0 && !held.0[at] {
-                        held.0[at] = true;
-                        count += 1;
+                    for at in [at, if real { mate(shape, at) } else { at }] {
+                        if pattern.mask.0[at] == 0 && !held.0[at] {
+                            held.0[at] = true;
+                            count += 1;
+                        }
                     }
                 }
             }
@@ -164,15 +182,24 @@ mod tests {
         let mut mask = Centered::filled(shape, 0u32);
         mask.0.slice_mut(ndarray::s![.., 40..46, ..]).fill(crate::pixels::bit::MISSING);
         let pattern = Pattern::new(Centered::filled(shape, 2.0), mask, Geometry::default()).unwrap();
-        let held = hold_out(&pattern, 0.05, 3);
+        let held = hold_out(&pattern, 0.05, 3, false);
         let count = held.as_slice().iter().filter(|&&h| h).count();
         let wanted = pattern.totals().0 as f64 * 0.05;
         assert!((count as f64) >= wanted.floor() && (count as f64) < wanted + 30.0, "{count} of {wanted}");
         assert!(!held.0[[0, 64, 48]]);
         assert!(held.0.indexed_iter().all(|(at, &h)| !h || pattern.mask.0[at] == 0));
-        assert_eq!(held, hold_out(&pattern, 0.05, 3));
-        let problem = Problem::new(&pattern, &held).unwrap();
+        assert_eq!(held, hold_out(&pattern, 0.05, 3, false));
+        let problem = Problem::new(&pattern, &held, false).unwrap();
         assert_eq!(problem.held_out.len(), count);
+        let held = hold_out(&pattern, 0.05, 3, true);
+        assert!(held.0.indexed_iter().all(|((z, y, x), &h)| {
+            let other = mate(shape, [z, y, x]);
+            !h || held.0[other] || pattern.mask.0[other] != 0
+        }));
+        // The gap's rows 40 to 45 take the measurement of rows 83 to 88, where those are not held out.
+        let real = Problem::new(&pattern, &held, true).unwrap();
+        let bound = |p: &Problem| p.hi.iter().filter(|hi| hi.is_finite()).count();
+        assert!(bound(&real) > bound(&problem) + 500);
         assert!((problem.photons - 2.0 * pattern.totals().0 as f64).abs() < 1e-6);
     }
 }

@@ -44,6 +44,8 @@ pub enum Parameter {
     SupportSmoothWidth(f32),
     /// Whether pixels without measurement are bounded by their estimates.
     GapBounds(bool),
+    /// Factor on free moduli in every projection.
+    GapLeak(f32),
 }
 
 /// A whole recipe, in the order of execution.
@@ -213,6 +215,7 @@ impl fmt::Display for Parameter {
             Parameter::SupportUpdateBorderN(v) => write!(f, "support_update_border_n={v}"),
             Parameter::SupportSmoothWidth(v) => write!(f, "support_smooth_width={v}"),
             Parameter::GapBounds(v) => write!(f, "gap_bounds={}", u8::from(v)),
+            Parameter::GapLeak(v) => write!(f, "gap_leak={v}"),
         }
     }
 }

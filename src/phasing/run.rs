@@ -1,6 +1,6 @@
 //! One run: a recipe walked step by step on a backend.
 
-use super::backend::{Backend, Fit};
+use super::backend::{Backend, Fit, Gaps};
 use super::recipe::{Parameter, Recipe, Step};
 use super::start::half;
 use super::support::{Reference, SupportRule};
@@ -22,6 +22,10 @@ pub struct Settings {
     pub support: SupportRule,
     /// Blur of the support update, pixels, at the first and last cycle; it shrinks exponentially.
     pub smooth: [f32; 2],
+    /// Threshold of the support update at the last cycle, on a straight line from the rule's own at the first.
+    pub threshold_end: f32,
+    /// How pixels without measurement are treated at the start of the recipe.
+    pub gaps: Gaps,
     /// Cycles between two points of the error curve.
     pub sample: usize,
 }
@@ -75,8 +79,9 @@ pub struct Run {
 struct Walk<'a> {
     backend: &'a mut dyn Backend,
     settings: Settings,
-    /// Blur set by the recipe, instead of the schedule's.
+    /// Blur and threshold set by the recipe, instead of the schedule's.
     sigma: Option<f32>,
+    threshold: Option<f32>,
     cycle: usize,
     total: usize,
     curve: Vec<Point>,
@@ -94,10 +99,12 @@ pub fn run(
 ) -> Run {
     let begun = Instant::now();
     backend.start(object, support);
+    backend.set_gaps(settings.gaps);
     let mut walk = Walk {
         backend,
         settings: settings.clone(),
         sigma: None,
+        threshold: None,
         cycle: 0,
         total: settings.recipe.cycles(),
         curve: Vec::new(),
@@ -184,8 +191,19 @@ impl Walk<'_> {
         let [begin, end] = self.settings.smooth;
         let progress = self.cycle as f32 / self.total.max(1) as f32;
         let scheduled = if begin > 0.0 && end > 0.0 { begin * (end / begin).powf(progress) } else { begin };
-        let rule = SupportRule { sigma: self.sigma.unwrap_or(scheduled), ..self.settings.support.clone() };
+        let from = self.settings.support.threshold;
+        let rule = SupportRule {
+            sigma: self.sigma.unwrap_or(scheduled),
+            threshold: self.threshold.unwrap_or(from + (self.settings.threshold_end - from) * progress),
+            positivity: self.settings.positivity,
+            ..self.settings.support.clone()
+        };
         if self.backend.update_support(&rule).alive { Ok(()) } else { Err(Ended::Diverged) }
+    }
+
+    fn set_gaps(&mut self, gaps: Gaps) {
+        self.settings.gaps = gaps;
+        self.backend.set_gaps(gaps);
     }
 
     fn set(&mut self, parameter: Parameter) {
@@ -193,12 +211,13 @@ impl Walk<'_> {
         match parameter {
             Parameter::Beta(v) => self.settings.beta = v,
             Parameter::Positivity(v) => self.settings.positivity = v,
-            Parameter::SupportThreshold(v) => support.threshold = v,
+            Parameter::SupportThreshold(v) => self.threshold = Some(v),
             Parameter::SupportThresholdMethod(v) => support.reference = v,
             Parameter::SupportOnlyShrink(v) => support.only_shrink = v,
             Parameter::SupportUpdateBorderN(v) => support.border = v,
             Parameter::SupportSmoothWidth(v) => self.sigma = Some(v),
-            Parameter::GapBounds(v) => self.backend.release_gaps(!v),
+            Parameter::GapBounds(v) => self.set_gaps(Gaps { released: !v, ..self.settings.gaps }),
+            Parameter::GapLeak(v) => self.set_gaps(Gaps { leak: v, ..self.settings.gaps }),
         }
     }
 }
@@ -210,6 +229,7 @@ impl Default for SupportRule {
             sigma: 2.0,
             threshold: 0.25,
             reference: Reference::Rms,
+            positivity: false,
             only_shrink: false,
             border: 0,
             expand: Vec::new(),
@@ -254,8 +274,13 @@ mod tests {
         fn set_support(&mut self, support: &Cornered<bool>) {
             self.lines.push(format!("support {}", support.0.iter().filter(|&&s| s).count()));
         }
-        fn release_gaps(&mut self, release: bool) {
-            self.lines.push(format!("release {release}"));
+        fn set_gaps(&mut self, gaps: Gaps) {
+            if gaps != Gaps::default() {
+                self.lines.push(format!("released {} leak {}", gaps.released, gaps.leak));
+            }
+        }
+        fn density(&mut self, _: bool) -> Vec<f32> {
+            unreachable!("a run does not ask for the density")
         }
         fn fit(&mut self) -> Fit {
             Fit {
@@ -287,6 +312,8 @@ mod tests {
             positivity: false,
             support: SupportRule::default(),
             smooth: [2.0, 0.5],
+            threshold_end: 0.25,
+            gaps: Gaps::default(),
             sample,
         };
         let support = Cornered::filled(shape, true);
@@ -306,7 +333,7 @@ mod tests {
     fn parameters_hold_from_where_they_stand() {
         let (lines, _) =
             walked("ML**3,gap_bounds=0,Sup,support_threshold=0.4,ER**2,positivity=1,beta=0.5,HIO**2", 1000, false, 99);
-        assert_eq!(lines, ["start", "HIO 2", "positive 2", "update 0.91 0.4", "release true", "ML 3"]);
+        assert_eq!(lines, ["start", "HIO 2", "positive 2", "update 0.91 0.4", "released true leak 1", "ML 3"]);
         let (lines, _) = walked("Sup,HIO,support_smooth_width=3", 1000, false, 99);
         assert_eq!(lines, ["start", "HIO 1", "update 3.00 0.25"]);
     }

@@ -1,5 +1,6 @@
 //! The support update (shrink wrap: S. Marchesini et al., Phys. Rev. B 68, 140101 (2003)): blur the modulus of the object, keep
-//! what exceeds a threshold relative to what is inside the support now.
+//! what exceeds a threshold relative to what is inside the support now. The modulus is that of the modulus projection
+//! ([`super::Backend::density`]).
 
 use crate::error::{Error, Result};
 use crate::volume::Shape;
@@ -53,6 +54,8 @@ pub struct SupportRule {
     pub threshold: f32,
     /// What the threshold is relative to.
     pub reference: Reference,
+    /// Whether the density is the positive part of the object, instead of its modulus.
+    pub positivity: bool,
     /// Whether pixels may only leave the support.
     pub only_shrink: bool,
     /// How far the border may move, pixels; 0 is any distance.
@@ -245,6 +248,7 @@ mod tests {
             sigma: 0.0,
             threshold: 0.5,
             reference: Reference::Max,
+            positivity: false,
             only_shrink: false,
             border: 0,
             expand: vec![],
