@@ -219,7 +219,7 @@ fn mask(tree: &Tree, data: &str, entry: &str, shape: Shape, picked: bool) -> Res
             what: format!("mask {}", tree.name(&at).display()),
             found: trimmed(found),
             expected: trimmed(shape),
-            remedy: "the file is inconsistent, append the data that you mean as :/path".into(),
+            remedy: "name the data as :/path to leave this mask out".into(),
         }),
         _ => Ok(None),
     }

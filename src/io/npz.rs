@@ -145,7 +145,7 @@ pub(super) fn read(place: &Location) -> Result<Found> {
                 what: format!("mask {}:{key}", place.path.display()),
                 found: trimmed(found),
                 expected: trimmed(shape),
-                remedy: "append the data that you mean as :key".into(),
+                remedy: "name the data as :key to leave this mask out".into(),
             });
         }
     }

@@ -142,7 +142,7 @@ fn files_of_others_are_read() {
         ("complex.npy", "holds complex64 numbers, an object or an amplitude: intensities (squared moduli) are needed"),
         ("broken.h5:/entry/data", "/entry/data is a link to another file, which is missing or lacks it"),
         ("colour.tif", "page 0 is RGB(8): only grey images of 8 to 64 bits hold intensities"),
-        ("misfit.cxi", "is 5x5 but the data are 7x5"),
+        ("misfit.cxi", "is 5x5 but the data are 3x7x5: name the data as :/path to leave this mask out"),
         ("half.npz", "is a damaged or incomplete npz archive"),
         ("strings.npy", "holds elements of type '<U1': integers and floating point numbers up to 64 bits can be read"),
     ] {
