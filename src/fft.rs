@@ -155,6 +155,21 @@ fn column_block(
     }
 }
 
+/// The largest even number up to `n` without a prime factor above 13, which are the sizes that every FFT library
+/// transforms fast; 1 for 1, the thin axis of a 2D pattern.
+pub fn fft_friendly(n: usize) -> usize {
+    (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
+}
+
+fn is_smooth(mut n: usize) -> bool {
+    for prime in [2, 3, 5, 7, 11, 13] {
+        while n.is_multiple_of(prime) {
+            n /= prime;
+        }
+    }
+    n == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

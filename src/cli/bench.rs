@@ -119,8 +119,8 @@ fn backend(shape: Shape) -> Result<Cpu> {
     let row = shape[1] / 2 + 10;
     mask.0.slice_mut(ndarray::s![.., row..row + 6, ..]).fill(lacuna::pixels::bit::MISSING);
     let pattern = Pattern::new(intensity, mask, Geometry::default())?;
-    let held_out = lacuna::phasing::problem::hold_out(&pattern, 0.05, 0);
-    let problem = Arc::new(Problem::new(&pattern, &held_out)?);
+    let held_out = lacuna::phasing::problem::hold_out(&pattern, 0.05, 0, false);
+    let problem = Arc::new(Problem::new(&pattern, &held_out, false)?);
     let object = Draws::new(1).object(&support, 3.0, problem.photons);
     let mut backend = Cpu::new(problem);
     backend.start(&object, &support);

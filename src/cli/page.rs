@@ -158,7 +158,7 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
             ..Image::default()
         }));
     }
-    let first = result.first_support.map(|&s| f32::from(u8::from(s)));
+    let first = best.first_support.map(|&s| f32::from(u8::from(s)));
     figures.push(Figure::Image(Image {
         title: "First support".into(),
         caption: "Where the runs started, whole array (middle frame).".into(),

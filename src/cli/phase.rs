@@ -7,7 +7,9 @@ use indicatif::ProgressBar;
 use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags, Settings};
 use lacuna::error::{Error, Result, bytes_text};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
+use lacuna::phasing::backend::Gaps;
 use lacuna::phasing::cpu::Cpu;
+use lacuna::phasing::guided::Search;
 use lacuna::phasing::many::{self, Combined, FirstSupport, Observer, Plan, Runs, Verdict};
 use lacuna::phasing::memory;
 use lacuna::phasing::problem::{Problem, hold_out};
@@ -91,7 +93,6 @@ pub struct Reconstructed {
     pub pattern: Pattern,
     pub runs: Runs,
     pub combined: Combined,
-    pub first_support: Centered<bool>,
     /// A flat JSON object.
     pub summary: Value,
 }
@@ -117,8 +118,8 @@ pub fn reconstruct(
         bytes_text(needed),
         bytes_text(available),
     ));
-    let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED);
-    let problem = Arc::new(Problem::new(&pattern, &held_out)?);
+    let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED, settings.real);
+    let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
     drop(held_out);
     let support = first_support(&pattern, support, settings)?;
     let plan = Plan {
@@ -127,6 +128,8 @@ pub fn reconstruct(
             positivity: settings.positivity,
             support: support_rule(settings),
             smooth: [settings.support_smooth_width_begin, settings.support_smooth_width_end],
+            threshold_end: settings.threshold_end(),
+            gaps: Gaps { released: false, leak: settings.gap_leak },
             sample: SAMPLE,
             recipe,
         },
@@ -150,15 +153,9 @@ pub fn reconstruct(
         voice.note("interrupted: what was reached is written");
     }
     let combined = many::combine(&runs.kept, &pattern, !settings.positivity)?;
-    let first_support = match &plan.support {
-        FirstSupport::Given(support) => support.to_centered(),
-        FirstSupport::Autocorrelation { intensity, threshold } => {
-            lacuna::phasing::start::autocorrelation(intensity, threshold[0])?.to_centered()
-        }
-    };
     let mut summary = summary(&pattern, &runs, &combined, needed, begun.elapsed().as_secs_f64());
     summary["recipe"] = plan.run.recipe.to_string().into();
-    Ok(Reconstructed { pattern, runs, combined, first_support, summary })
+    Ok(Reconstructed { pattern, runs, combined, summary })
 }
 
 /// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
@@ -177,6 +174,7 @@ fn support_rule(settings: &Settings) -> SupportRule {
         sigma: settings.support_smooth_width_begin,
         threshold: settings.support_threshold[0],
         reference: settings.support_threshold_method,
+        positivity: settings.positivity,
         only_shrink: settings.support_only_shrink,
         border: settings.support_update_border_n,
         expand: settings.support_post_expand.clone(),
@@ -195,6 +193,20 @@ fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Set
     }
     if let Some(form) = form(&settings.support)? {
         return Ok(FirstSupport::Given(form.support(shape)));
+    }
+    if settings.start == "guided" && pattern.is_2d() {
+        return Ok(FirstSupport::Guided {
+            pattern: pattern.clone(),
+            area: config::range("search-area", &settings.search_area)?,
+            search: Search {
+                population: settings.search_population,
+                generations: settings.search_generations,
+                size: settings.search_size,
+                area: settings.search_area[0],
+                leak: settings.search_leak,
+                beta: settings.beta,
+            },
+        });
     }
     let mut intensity = pattern.intensity.clone();
     if let Some(estimate) = &pattern.estimate {
@@ -234,6 +246,11 @@ struct Teller<'a> {
 impl Observer for Teller<'_> {
     fn begin(&mut self, index: usize) {
         self.bar = self.voice.bar(self.cycles as u64, &format!("run {index}"));
+    }
+
+    fn searched(&self, done: usize, of: usize) -> bool {
+        self.bar.set_message(format!("searching a start: {done} of {of}"));
+        !progress::interrupted()
     }
 
     fn point(&mut self, index: usize, point: &Point) -> bool {

@@ -55,6 +55,9 @@ pub struct GapFlags {
     /// Bounds of filled intensities, as multiples of the fill: 1,1 fixes them, 0.5,1.2 lets them vary
     #[arg(long, value_name = "LO,HI", value_delimiter = ',', num_args = 1..=2)]
     pub gap_bounds: Option<Vec<f32>>,
+    /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
+    #[arg(long, value_name = "FACTOR")]
+    pub gap_leak: Option<f32>,
 }
 
 /// Settings of phasing.
@@ -92,6 +95,27 @@ pub struct PhasingFlags {
     /// Whether negative real parts count as outside the support
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub positivity: Option<bool>,
+    /// Whether the object is real: imaginary parts are dropped, and gaps take the measurement of their Friedel mates
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub real: Option<bool>,
+    /// How runs start where no support is given: random, or guided by a search at low resolution (2D, real and positive)
+    #[arg(long, value_name = "HOW")]
+    pub start: Option<String>,
+    /// Objects in the population of the search
+    #[arg(long, value_name = "N")]
+    pub search_population: Option<usize>,
+    /// Times that the search phases its population
+    #[arg(long, value_name = "N")]
+    pub search_generations: Option<usize>,
+    /// Smallest side of the pattern on which the search is done, pixels
+    #[arg(long, value_name = "PX")]
+    pub search_size: Option<usize>,
+    /// Part of the box around the object that is object; two numbers: drawn between them for each run
+    #[arg(long, value_name = "F", value_delimiter = ',', num_args = 1..=2)]
+    pub search_area: Option<Vec<f32>>,
+    /// Factor on free moduli in every projection of the search
+    #[arg(long, value_name = "FACTOR")]
+    pub search_leak: Option<f32>,
     /// Phases of the random start, radians either side of zero
     #[arg(long, value_name = "RAD")]
     pub start_phase: Option<f32>,
@@ -101,6 +125,9 @@ pub struct PhasingFlags {
     /// Threshold of the support update, times the reference; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',', num_args = 1..=2)]
     pub support_threshold: Option<Vec<f32>>,
+    /// Threshold at the last cycle, on a straight line from the first; 0 keeps it
+    #[arg(long, value_name = "T")]
+    pub support_threshold_end: Option<f32>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
     #[arg(long, value_name = "NAME")]
     pub support_threshold_method: Option<String>,

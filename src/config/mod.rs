@@ -33,6 +33,7 @@ pub struct Settings {
     pub rebin: Vec<usize>,
     pub gap: String,
     pub gap_bounds: Vec<f32>,
+    pub gap_leak: f32,
     pub algorithm: String,
     pub nb_hio: usize,
     pub nb_raar: usize,
@@ -42,9 +43,17 @@ pub struct Settings {
     pub detwin: bool,
     pub beta: f32,
     pub positivity: bool,
+    pub real: bool,
+    pub start: String,
     pub start_phase: f32,
+    pub search_population: usize,
+    pub search_generations: usize,
+    pub search_size: usize,
+    pub search_area: Vec<f32>,
+    pub search_leak: f32,
     pub support_autocorrelation_threshold: Vec<f32>,
     pub support_threshold: Vec<f32>,
+    pub support_threshold_end: f32,
     pub support_threshold_method: Reference,
     pub support_smooth_width_begin: f32,
     pub support_smooth_width_end: f32,
@@ -189,6 +198,17 @@ impl Settings {
             }
         };
         within("beta", self.beta.into(), 0.0, 1.0)?;
+        within("gap-leak", self.gap_leak.into(), 0.0, 1.0)?;
+        within("search-leak", self.search_leak.into(), 0.0, 1.0)?;
+        within("search-population", self.search_population as f64, 1.0, 10_000.0)?;
+        within("search-generations", self.search_generations as f64, 1.0, 1_000.0)?;
+        match self.start.as_str() {
+            "guided" if !(self.real && self.positivity) => {
+                return Err(Error::setting("start", "guided", "needs --real and --positivity: or give --start random"));
+            }
+            "random" | "guided" => {}
+            other => return Err(Error::setting("start", other, "takes random or guided")),
+        }
         within("free-fraction", self.free_fraction, 0.0, 0.5)?;
         within("support-fraction-min", self.support_fraction_min, 0.0, 1.0)?;
         within("support-fraction-max", self.support_fraction_max, self.support_fraction_min, 1.0)?;
@@ -198,6 +218,7 @@ impl Settings {
         within("nb-run-keep", self.nb_run_keep as f64, 1.0, self.nb_run as f64)?;
         for (name, values) in [
             ("support-threshold", &self.support_threshold),
+            ("search-area", &self.search_area),
             ("support-autocorrelation-threshold", &self.support_autocorrelation_threshold),
         ] {
             range(name, values)?;
@@ -207,6 +228,11 @@ impl Settings {
             return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs 0 <= LO <= HI"));
         }
         Ok(())
+    }
+
+    /// The threshold of the last support update: where none is given, that of the first.
+    pub fn threshold_end(&self) -> Option<f32> {
+        (self.support_threshold_end > 0.0).then_some(self.support_threshold_end)
     }
 
     /// The bounds of filled intensities, as multiples of the fill.

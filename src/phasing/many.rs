@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use super::run::{self, Ended, Point, Run};
+use super::guided::{Search, guided};
 use super::start::{Draws, autocorrelation};
 use crate::error::{Error, Result};
 use crate::metrics::{self, FscShell, Modes, Shell};
@@ -9,6 +10,7 @@ use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
 use serde::Serialize;
+use std::time::Instant;
 
 /// A run with more than this fraction of its energy outside the support is dropped.
 const MOST_OUTSIDE: f64 = 0.1;
@@ -24,6 +26,15 @@ pub enum FirstSupport {
         intensity: Cornered<f32>,
         /// The bounds.
         threshold: [f32; 2],
+    },
+    /// Where a search at low resolution found the object, which is the first object too.
+    Guided {
+        /// What is phased.
+        pattern: Pattern,
+        /// How it is searched.
+        search: Search,
+        /// Bounds between which each run draws the area of the search.
+        area: [f32; 2],
     },
 }
 
@@ -47,9 +58,11 @@ pub struct Plan {
 }
 
 /// What a caller is told while runs go on.
-pub trait Observer {
+pub trait Observer: Sync {
     /// A run begins.
     fn begin(&mut self, index: usize);
+    /// The search of its start has phased so many of so many objects; false stops everything. Called from many threads.
+    fn searched(&self, done: usize, of: usize) -> bool;
     /// A point of its curve; false stops everything.
     fn point(&mut self, index: usize, point: &Point) -> bool;
     /// A run ended.
@@ -131,15 +144,33 @@ pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer)
         let mut draws = Draws::new(seed);
         let mut settings = plan.run.clone();
         settings.support.threshold = draws.between(plan.threshold);
-        let support = match &plan.support {
-            FirstSupport::Given(support) => support.clone(),
+        let begun = Instant::now();
+        let random = |draws: &mut Draws, support: Cornered<bool>| {
+            (draws.object(&support, plan.start_phase, backend.problem().photons), support)
+        };
+        let (object, support) = match &plan.support {
+            FirstSupport::Given(support) => random(&mut draws, support.clone()),
             FirstSupport::Autocorrelation { intensity, threshold } => {
-                autocorrelation(intensity, draws.between(*threshold))?
+                let support = autocorrelation(intensity, draws.between(*threshold))?;
+                random(&mut draws, support)
+            }
+            FirstSupport::Guided { pattern, search, area } => {
+                let search = Search { area: draws.between(*area), ..search.clone() };
+                match guided(pattern, &search, seed, &|done, of| observer.searched(done, of)) {
+                    Ok(start) => (start.object, start.support),
+                    // What earlier runs found is kept.
+                    Err(Error::Interrupted) if !result.kept.is_empty() => {
+                        result.interrupted = true;
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
-        let object = draws.object(&support, plan.start_phase, backend.problem().photons);
+        let searched = begun.elapsed().as_secs_f64();
         let mut observe = |point: &Point| observer.point(index, point);
-        let run = run::run(backend, &settings, seed, &object, &support, &mut observe);
+        let mut run = run::run(backend, &settings, seed, &object, &support, &mut observe);
+        run.seconds += searched;
         result.add(run, index, plan.keep, observer);
         if result.interrupted {
             break;

@@ -15,8 +15,8 @@ const PROBLEM: u64 = 4 + 4 + 1;
 /// Bytes a voxel of one complex array.
 const COMPLEX: u64 = 8;
 
-/// Bytes a voxel of a kept run: object and support.
-const KEPT: u64 = COMPLEX + 1;
+/// Bytes a voxel of a kept run: object, first and last support.
+const KEPT: u64 = COMPLEX + 2;
 
 /// Estimated peak in bytes of phasing a pattern of this shape on the CPU and keeping `keep` runs.
 pub fn estimate(shape: Shape, recipe: &Recipe, keep: usize) -> u64 {
@@ -27,8 +27,8 @@ pub fn estimate(shape: Shape, recipe: &Recipe, keep: usize) -> u64 {
     } else if steps.iter().any(|s| matches!(s, Step::Cycles(Algorithm::Dm, _) | Step::Detwin(Algorithm::Dm, _))) {
         COMPLEX
     } else {
-        // Start object and support of a run, or the candidates of a retuned threshold and the new support.
-        COMPLEX + 1
+        // Start object and support of a run, then density, candidates of a retuned threshold and the new support.
+        COMPLEX + 1 + 4 + 4 + 1
     };
     // Object, projection, support; registering needs four more complex arrays at the end, when the backend is gone.
     let backend = PROBLEM + 2 * COMPLEX + 1 + extra;

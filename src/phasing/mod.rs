@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod cpu;
+pub mod guided;
 pub mod many;
 pub mod memory;
 mod parse;

@@ -22,8 +22,9 @@ pub struct Settings {
     pub support: SupportRule,
     /// Blur of the support update, pixels, at the first and last cycle; it shrinks exponentially.
     pub smooth: [f32; 2],
-    /// Threshold of the support update at the last cycle, on a straight line from the rule's own at the first.
-    pub threshold_end: f32,
+    /// Threshold of the support update at the last cycle, on a straight line from the rule's own at the first; `None` keeps
+    /// the rule's.
+    pub threshold_end: Option<f32>,
     /// How pixels without measurement are treated at the start of the recipe.
     pub gaps: Gaps,
     /// Cycles between two points of the error curve.
@@ -61,6 +62,8 @@ pub struct Run {
     pub object: Centered<Complex32>,
     /// The final support.
     pub support: Centered<bool>,
+    /// The support that it began with.
+    pub first_support: Centered<bool>,
     /// How well the object fits.
     pub fit: Fit,
     /// The curve on the way.
@@ -122,6 +125,7 @@ pub fn run(
     if !(fit.r_factor.is_finite() && fit.scale.is_finite() && fit.scale > 0.0) {
         ended = Ended::Diverged;
     }
+    let first_support = support.to_centered();
     let support = backend.support();
     let mut object = backend.object();
     let scale = fit.scale as f32;
@@ -130,6 +134,7 @@ pub fn run(
         seed,
         object: object.to_centered(),
         support: support.to_centered(),
+        first_support,
         fit,
         curve,
         ended,
@@ -194,7 +199,7 @@ impl Walk<'_> {
         let from = self.settings.support.threshold;
         let rule = SupportRule {
             sigma: self.sigma.unwrap_or(scheduled),
-            threshold: self.threshold.unwrap_or(from + (self.settings.threshold_end - from) * progress),
+            threshold: self.threshold.unwrap_or(from + (self.settings.threshold_end.unwrap_or(from) - from) * progress),
             positivity: self.settings.positivity,
             ..self.settings.support.clone()
         };
@@ -312,7 +317,7 @@ mod tests {
             positivity: false,
             support: SupportRule::default(),
             smooth: [2.0, 0.5],
-            threshold_end: 0.25,
+            threshold_end: None,
             gaps: Gaps::default(),
             sample,
         };

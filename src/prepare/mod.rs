@@ -9,7 +9,7 @@ mod window;
 pub use centre::Centring;
 pub use inspect::{Gap, Inspection, inspect};
 pub use mask::{MaskItem, apply_mask, parse_mask};
-pub use window::fft_friendly;
+pub use crate::fft::fft_friendly;
 
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;

@@ -6,6 +6,7 @@
 //! which the reconstruction shows as a phase ramp of `pi / b` over its field of view.
 
 use crate::error::{Error, Result};
+use crate::fft::fft_friendly;
 use crate::pixels::{Estimate, Pattern};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
@@ -13,21 +14,6 @@ use std::ops::Range;
 
 /// Fewest pixels along an axis, after binning, that can be phased.
 const SMALLEST: usize = 8;
-
-/// The largest even number up to `n` without a prime factor above 13, which are the sizes that every FFT library
-/// transforms fast; 1 for 1, the thin axis of a 2D pattern.
-pub fn fft_friendly(n: usize) -> usize {
-    (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
-}
-
-fn is_smooth(mut n: usize) -> bool {
-    for prime in [2, 3, 5, 7, 11, 13] {
-        while n.is_multiple_of(prime) {
-            n /= prime;
-        }
-    }
-    n == 1
-}
 
 /// The pixels of an axis of `length` that keep `centre` at `m / 2` after binning by `bin`: the largest such window of at
 /// most `most` binned pixels.
