@@ -8,7 +8,7 @@
 //! stays in cache, and scattered back. In 3D, x and y are done slab by slab while the slab is in cache.
 
 use crate::volume::Shape;
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use num_complex::Complex32;
 use rayon::prelude::*;
 use rustfft::{FftDirection, FftPlanner};
@@ -16,6 +16,12 @@ use std::sync::Arc;
 
 /// Lines along a strided axis that are transformed together: 16 complex numbers are two cache lines.
 const COLUMNS: usize = 16;
+
+/// Rows that are transposed at once: a cache line of each column.
+const TILE: usize = 8;
+
+/// Unused elements between gathered columns. Columns of a power of two would all fall into the same cache set and evict each other.
+const PADDING: usize = 8;
 
 /// Lines along the last axis that one task transforms in the 2D case.
 const ROWS: usize = 16;
@@ -44,7 +50,7 @@ impl Lines {
     /// Two buffers for one task: gathered columns, and scratch of the line transform.
     fn buffers(&self) -> (Vec<Complex32>, Vec<Complex32>) {
         let longest = self.axes[0].len().max(self.axes[1].len());
-        (vec![Complex32::ZERO; COLUMNS * longest], vec![Complex32::ZERO; self.scratch])
+        (vec![Complex32::ZERO; COLUMNS * (longest + PADDING)], vec![Complex32::ZERO; self.scratch])
     }
 }
 
@@ -140,17 +146,59 @@ fn column_block(
     columns: &mut [Complex32],
     scratch: &mut [Complex32],
 ) {
-    let (n, width) = block.dim();
-    let columns = &mut columns[..n * width];
-    for (i, row) in block.rows().into_iter().enumerate() {
-        for (j, value) in row.into_iter().enumerate() {
-            columns[j * n + i] = *value;
+    let n = plan.len();
+    let stride = n + PADDING;
+    let width = block.ncols();
+    for (at, tile) in block.axis_chunks_iter(Axis(0), TILE).enumerate() {
+        gather(tile, &mut columns[at * TILE..], stride);
+    }
+    for column in columns.chunks_mut(stride).take(width) {
+        plan.process_with_scratch(&mut column[..n], scratch);
+    }
+    for (at, tile) in block.axis_chunks_iter_mut(Axis(0), TILE).enumerate() {
+        scatter(&columns[at * TILE..], stride, tile);
+    }
+}
+
+/// Transposes a tile of rows into columns `stride` apart. Whole tiles go through an array of fixed size, which the compiler
+/// turns into straight moves.
+fn gather(tile: ArrayView2<Complex32>, columns: &mut [Complex32], stride: usize) {
+    if tile.dim() != (TILE, COLUMNS) {
+        for ((i, j), value) in tile.indexed_iter() {
+            columns[j * stride + i] = *value;
+        }
+        return;
+    }
+    let mut square = [[Complex32::ZERO; COLUMNS]; TILE];
+    for (copy, row) in square.iter_mut().zip(tile.rows()) {
+        if let Some(row) = row.to_slice() {
+            copy.copy_from_slice(row);
         }
     }
-    plan.process_with_scratch(columns, scratch);
-    for (i, row) in block.rows_mut().into_iter().enumerate() {
-        for (j, value) in row.into_iter().enumerate() {
-            *value = columns[j * n + i];
+    for (j, column) in columns.chunks_mut(stride).take(COLUMNS).enumerate() {
+        for (value, row) in column[..TILE].iter_mut().zip(&square) {
+            *value = row[j];
+        }
+    }
+}
+
+/// The inverse of [`gather`].
+fn scatter(columns: &[Complex32], stride: usize, mut tile: ArrayViewMut2<Complex32>) {
+    if tile.dim() != (TILE, COLUMNS) {
+        for ((i, j), value) in tile.indexed_iter_mut() {
+            *value = columns[j * stride + i];
+        }
+        return;
+    }
+    let mut square = [[Complex32::ZERO; COLUMNS]; TILE];
+    for (j, column) in columns.chunks(stride).take(COLUMNS).enumerate() {
+        for (value, row) in column[..TILE].iter().zip(&mut square) {
+            row[j] = *value;
+        }
+    }
+    for (copy, mut row) in square.iter().zip(tile.rows_mut()) {
+        if let Some(row) = row.as_slice_mut() {
+            row.copy_from_slice(copy);
         }
     }
 }

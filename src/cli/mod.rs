@@ -14,7 +14,6 @@ mod run;
 
 use clap::{Args, Parser, Subcommand};
 use lacuna::error::Result;
-use std::path::PathBuf;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
@@ -125,9 +124,4 @@ fn command_line() -> String {
         })
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// `name.ext` -> `name`, of a location that may have a path inside the file.
-fn stem(location: &str) -> PathBuf {
-    PathBuf::from(location).file_stem().map_or_else(|| "pattern".into(), PathBuf::from)
 }

@@ -140,10 +140,12 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
         .map(|(name, axes, data)| {
             Figure::Complex(ComplexImage {
                 title: format!("Object {name}").trim().to_string(),
-                caption: "Modulus and phase of the best run, cut to its support.".into(),
+                caption:
+                    "Modulus and phase of the best run, cut to its support. The squared modulus sums to the photons."
+                        .into(),
                 data,
                 pixel: plane_pixel(axes, pixel),
-                unit: "modulus, square root of photons".into(),
+                unit: "√photons".into(),
             })
         })
         .collect();
@@ -175,7 +177,7 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
                 caption: format!("Average of {} registered runs.", result.combined.objects.len()),
                 data,
                 pixel: plane_pixel(axes, pixel),
-                unit: "modulus, square root of photons".into(),
+                unit: "√photons".into(),
             })
         }));
     }

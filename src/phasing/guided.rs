@@ -268,7 +268,8 @@ fn level(pattern: &Pattern, shape: Shape) -> Result<Problem> {
         }
     }
     let mask = pattern.mask.0.slice(window).as_standard_layout().into_owned();
-    let part = Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
+    let part =
+        Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
     Problem::new(&part, &Centered::filled(shape, false), true)
 }
 
@@ -282,10 +283,7 @@ fn resampled(object: &Cornered<Complex32>, shape: Shape) -> Cornered<Complex32> 
     let field = field.to_centered();
     let mut padded = Centered::filled(shape, Complex32::ZERO);
     let start = |axis: usize| shape[axis] / 2 - small[axis] / 2;
-    padded
-        .0
-        .slice_mut(ndarray::s![.., start(1)..start(1) + small[1], start(2)..start(2) + small[2]])
-        .assign(&field.0);
+    padded.0.slice_mut(ndarray::s![.., start(1)..start(1) + small[1], start(2)..start(2) + small[2]]).assign(&field.0);
     let mut out = padded.to_cornered();
     if let Some(data) = out.0.as_slice_mut() {
         Fft::new(shape).inverse(data);
@@ -306,7 +304,8 @@ fn standing_out(object: &Cornered<Complex32>, sigma: f32) -> Cornered<bool> {
 
 /// The box of half-sides `MARGIN / 2` times the autocorrelation's extent, at a level of the pattern.
 fn support_box(shape: Shape, whole: Shape, extent: [f64; 2]) -> Cornered<bool> {
-    let half = |axis: usize| (MARGIN * extent[axis - 1] / 2.0 * shape[axis] as f64 / whole[axis] as f64).round() as usize;
+    let half =
+        |axis: usize| (MARGIN * extent[axis - 1] / 2.0 * shape[axis] as f64 / whole[axis] as f64).round() as usize;
     let (hy, hx) = (half(1).max(2), half(2).max(2));
     let inside = |i: usize, n: usize, half: usize| i.min(n - i) <= half;
     Cornered(Array3::from_shape_fn(shape, |(_, y, x)| inside(y, shape[1], hy) && inside(x, shape[2], hx)))
@@ -374,11 +373,8 @@ fn otsu(values: &[f32]) -> f32 {
     for (i, n) in counts.iter().enumerate() {
         below += n;
         sum += i as f64 * n;
-        let between = if below > 0.0 && below < total {
-            (mean * below - sum).powi(2) / (below * (total - below))
-        } else {
-            0.0
-        };
+        let between =
+            if below > 0.0 && below < total { (mean * below - sum).powi(2) / (below * (total - below)) } else { 0.0 };
         if between > best.1 {
             best = (i, between);
         }

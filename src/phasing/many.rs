@@ -1,8 +1,8 @@
 //! Many runs of one problem: the best are kept, brought into register, averaged and compared.
 
 use super::backend::Backend;
-use super::run::{self, Ended, Point, Run};
 use super::guided::{Search, guided};
+use super::run::{self, Ended, Point, Run};
 use super::start::{Draws, autocorrelation};
 use crate::error::{Error, Result};
 use crate::metrics::{self, FscShell, Modes, Shell};
