@@ -32,7 +32,8 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         io::check_output(&self.output, self.flags.force)?;
-        let gaps = config::GapFlags { gap: Some(self.method.to_string()), gap_bounds: Some(self.gap_bounds), gap_leak: None };
+        let gaps =
+            config::GapFlags { gap: Some(self.method.to_string()), gap_bounds: Some(self.gap_bounds), gap_leak: None };
         let settings = config::resolve("bragg", &[config::overlay(&self.input)?, config::overlay(&gaps)?])?;
         let voice = Voice::new(&self.flags);
         let prepared = load::prepared(&self.file, &settings, &voice)?;

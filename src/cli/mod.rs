@@ -13,8 +13,8 @@ mod progress;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
-use lacuna::error::Result;
-use std::path::PathBuf;
+use lacuna::error::{Error, Result};
+use std::io::Write;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
@@ -74,12 +74,12 @@ impl MachineFlags {
     fn apply(&self) -> Result<()> {
         if let Some(threads) = self.threads {
             if threads == 0 || threads > 4096 {
-                return Err(lacuna::Error::setting("--threads", threads, "must be from 1 to 4096"));
+                return Err(Error::setting("--threads", threads, "must be from 1 to 4096"));
             }
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build_global()
-                .map_err(|e| lacuna::Error::setting("--threads", threads, e.to_string()))?;
+                .map_err(|e| Error::setting("--threads", threads, e.to_string()))?;
         }
         Ok(())
     }
@@ -111,6 +111,14 @@ pub fn execute(cli: Cli) -> Result<()> {
     }
 }
 
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+fn print(text: impl AsRef<str>) -> Result<()> {
+    match std::io::stdout().write_all(text.as_ref().as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output", error)),
+        _ => Ok(()),
+    }
+}
+
 /// The command as typed, for the outputs to quote.
 fn command_line() -> String {
     std::env::args_os()
@@ -125,9 +133,4 @@ fn command_line() -> String {
         })
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// `name.ext` -> `name`, of a location that may have a path inside the file.
-fn stem(location: &str) -> PathBuf {
-    PathBuf::from(location).file_stem().map_or_else(|| "pattern".into(), PathBuf::from)
 }

@@ -6,10 +6,10 @@ mod inspect;
 mod mask;
 mod window;
 
+pub use crate::fft::fft_friendly;
 pub use centre::Centring;
 pub use inspect::{Gap, Inspection, inspect};
 pub use mask::{MaskItem, apply_mask, parse_mask};
-pub use crate::fft::fft_friendly;
 
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
