@@ -2,20 +2,26 @@
 
 mod cli;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // clap exits with 2 on a wrong flag; here every bad input exits with 1 after one line.
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => {
-            eprint!("{error}");
-            return ExitCode::from(1);
-        }
-        Err(help) => {
-            print!("{help}");
+        Err(help) if !help.use_stderr() => {
+            // Nobody misses the help where nobody reads it: `lacuna --help | head -1`.
+            let _ = write!(std::io::stdout(), "{help}");
             return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            match error.kind() {
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => eprint!("{error}"),
+                _ => eprintln!("lacuna: {}", one_line(&error)),
+            }
+            // clap exits with 2; here every bad input exits with 1.
+            return ExitCode::from(1);
         }
     };
     match cli::execute(cli) {
@@ -26,4 +32,26 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// clap's message, tip and all, on one line, and where to look further.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = |line: &str| line.trim_start_matches("error:").trim_start_matches("  tip:").trim().to_string();
+    let said = text.lines().take_while(|line| !line.is_empty()).map(line).collect::<Vec<_>>().join(" ");
+    // How to pass `--foo` as a value is nothing that anyone wants here.
+    let tip = |line: &&str| line.starts_with("  tip:") && !line.contains("as a value");
+    let tips: String = text.lines().filter(tip).map(|tip| format!(", {}", line(tip))).collect();
+    format!("{said}{tips}: try '{} --help'", verb())
+}
+
+/// `lacuna run`, as far as it was typed rightly.
+fn verb() -> String {
+    let (mut command, mut words) = (cli::Cli::command(), vec!["lacuna".to_string()]);
+    for word in std::env::args_os().skip(1) {
+        let Some(verb) = command.find_subcommand(&word).cloned() else { break };
+        command = verb;
+        words.push(word.to_string_lossy().into_owned());
+    }
+    words.join(" ")
 }

@@ -35,8 +35,8 @@ impl Command {
                 .iter()
                 .map(|gap| json!({"axis": gap.axis, "start": gap.start, "width": gap.width}))
                 .collect();
-            println!(
-                "{}",
+            return super::print(format!(
+                "{}\n",
                 json!({
                     "file": input.source.path, "dataset": input.source.dataset, "format": input.source.format,
                     "element": input.source.element, "shape": trimmed(shape), "photons": found.photons,
@@ -48,10 +48,10 @@ impl Command {
                     "has_support": input.support.is_some(), "has_estimate": input.estimate.is_some(),
                     "phasing_memory_bytes": needed,
                 })
-            );
-            return Ok(());
+            ));
         }
-        let line = |name: &str, text: String| println!("{name:>14}  {text}");
+        let mut page = String::new();
+        let mut line = |name: &str, text: String| page += &format!("{name:>14}  {text}\n");
         line("file", input.source.path.display().to_string());
         if let Some(dataset) = &input.source.dataset {
             line("data set", dataset.clone());
@@ -95,6 +95,6 @@ impl Command {
         for warning in &found.suspicious {
             line("look at", warning.clone());
         }
-        Ok(())
+        super::print(page)
     }
 }

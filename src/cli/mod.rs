@@ -13,7 +13,8 @@ mod progress;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
-use lacuna::error::Result;
+use lacuna::error::{Error, Result};
+use std::io::Write;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
@@ -73,12 +74,12 @@ impl MachineFlags {
     fn apply(&self) -> Result<()> {
         if let Some(threads) = self.threads {
             if threads == 0 || threads > 4096 {
-                return Err(lacuna::Error::setting("--threads", threads, "must be from 1 to 4096"));
+                return Err(Error::setting("--threads", threads, "must be from 1 to 4096"));
             }
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build_global()
-                .map_err(|e| lacuna::Error::setting("--threads", threads, e.to_string()))?;
+                .map_err(|e| Error::setting("--threads", threads, e.to_string()))?;
         }
         Ok(())
     }
@@ -107,6 +108,14 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Phase(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
+    }
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+fn print(text: impl AsRef<str>) -> Result<()> {
+    match std::io::stdout().write_all(text.as_ref().as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output", error)),
+        _ => Ok(()),
     }
 }
 

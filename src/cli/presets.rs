@@ -13,7 +13,6 @@ pub struct Command {
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        print!("{}", config::preset(&self.name)?);
-        Ok(())
+        super::print(config::preset(&self.name)?)
     }
 }

@@ -61,17 +61,17 @@ impl Command {
         };
         let prepared = load::prepared(&file, &settings, &voice)?;
         let pattern = load::filled(prepared.pattern, &settings, &voice)?;
+        let result = phase::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
+        outputs::result(&result_path, self.output_format, force, &result, &settings)?;
+        page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
         if settings.gap != "free" {
             let process = io::Process {
                 command: super::command_line(),
                 settings: json!(settings),
                 results: json!({"method": settings.gap}),
             };
-            io::write_pattern(&place("completed.cxi"), force, &pattern, None, &process)?;
+            io::write_pattern(&place("completed.cxi"), force, &result.pattern, None, &process)?;
         }
-        let result = phase::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
-        outputs::result(&result_path, self.output_format, force, &result, &settings)?;
-        page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
         let text = toml::to_string(&settings).map_err(|e| Error::setting("settings", "all", e.to_string()))?;
         io::replace(&place("settings.toml"), force, |path| {
             std::fs::write(path, &text).map_err(|e| Error::write(path, e))

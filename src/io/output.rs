@@ -23,10 +23,18 @@ pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>
     })
 }
 
-/// Whether `path` can be written, before hours of work are spent on what goes there. Makes its folder if there is none.
+/// Whether `path` can be written, before hours of work are spent on what goes there. Leaves nothing behind: folders that `path`
+/// lacks are made and removed again.
 pub fn check_output(path: &Path, force: bool) -> Result<()> {
     check_exists(path, force)?;
-    temporary(path).map(drop).map_err(|source| Error::write(path, source))
+    let missing: Vec<&Path> =
+        path.ancestors().skip(1).take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    let written = temporary(path).map(drop);
+    for folder in missing {
+        // Not there if making it failed, not empty if someone else uses it by now: both are well.
+        let _ = fs::remove_dir(folder);
+    }
+    written.map_err(|source| Error::write(path, source))
 }
 
 fn check_exists(path: &Path, force: bool) -> Result<()> {

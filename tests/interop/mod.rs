@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A Python with what `script` imports, or `None` after saying so.
-fn python(modules: &str) -> Option<PathBuf> {
+pub fn python(modules: &str) -> Option<PathBuf> {
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
     let default = if local.exists() { local } else { "python3".into() };
     let python = std::env::var_os("LACUNA_PYTHON").map_or(default, PathBuf::from);
@@ -209,6 +209,22 @@ fn others_read_what_we_write() {
         write_result_npz(&npz, false, &result).expect("result.npz");
         run(&python, "read_result.py", &[&completed, &cxi, &npz]);
     }
+}
+
+/// The whole way: a file of h5py through the program, and its result back in h5py.
+#[test]
+fn h5py_reads_what_the_program_made_of_its_file() {
+    let Some(python) = python("h5py, numpy") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let [pattern, result] = ["pattern.h5", "out/result.cxi"].map(|name| folder.path().join(name));
+    run(&python, "program.py", &[Path::new("write"), &pattern]);
+    let settings = ["--mask", "pattern.h5:/scan/bad", "--centre", "keep", "--seed", "3", "--preset", "bragg"];
+    let recipe = ["--algorithm", "ER**50,(Sup*HIO**50)**4"];
+    crate::cli::done(
+        folder.path(),
+        &[&["run", "pattern.h5:/scan/counts", "-q", "-o", "out"][..], &settings, &recipe].concat(),
+    );
+    run(&python, "program.py", &[Path::new("read"), &pattern, &result]);
 }
 
 /// The measured data that stay outside the repository.

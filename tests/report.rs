@@ -1,0 +1,43 @@
+//! The report in a real browser: no error on its console, and something to see.
+
+use crate::cli::done;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::BufReader;
+use std::process::Command;
+
+/// Names under which distributions ship the browser.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+#[test]
+fn report_opens_in_a_browser() {
+    let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let Some(browser) = BROWSERS.iter().copied().find(works) else {
+        return println!("skipped: no chromium to open the report");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["run", "--example", "-q", "--algorithm", "ER**20,(Sup*HIO**10)**4", "-o", "out"]);
+    // Root may not use the sandbox, and the page is ours.
+    let output = Command::new(browser)
+        .current_dir(here)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"])
+        .args(["--window-size=1200,2000", "--screenshot=page.png"])
+        .arg(format!("--user-data-dir={}", here.join("profile").display()))
+        .arg(format!("file://{}", here.join("out/report.html").display()))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let console: Vec<&str> = told.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(console.is_empty(), "{console:#?}");
+
+    let decoder = png::Decoder::new(BufReader::new(File::open(here.join("page.png")).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut pixels).unwrap();
+    let samples = frame.color_type.samples();
+    let colours: HashSet<&[u8]> = pixels[..frame.buffer_size()].chunks_exact(samples).collect();
+    // An empty or broken page has a handful; the colour maps alone have hundreds.
+    assert!(colours.len() > 200, "{} colours on {} x {}", colours.len(), frame.width, frame.height);
+}
