@@ -1,5 +1,7 @@
 //! All integration tests in one binary: each further one would link the whole program again.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+
 mod cli;
 mod fills;
 mod interop;

@@ -196,7 +196,7 @@ fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Set
     }
     if settings.start == "guided" && pattern.is_2d() {
         return Ok(FirstSupport::Guided {
-            pattern: pattern.clone(),
+            pattern: Box::new(pattern.clone()),
             area: config::range("search-area", &settings.search_area)?,
             search: Search {
                 population: settings.search_population,

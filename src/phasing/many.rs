@@ -30,7 +30,7 @@ pub enum FirstSupport {
     /// Where a search at low resolution found the object, which is the first object too.
     Guided {
         /// What is phased.
-        pattern: Pattern,
+        pattern: Box<Pattern>,
         /// How it is searched.
         search: Search,
         /// Bounds between which each run draws the area of the search.

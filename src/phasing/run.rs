@@ -178,7 +178,7 @@ impl Walk<'_> {
             work(self.backend, now);
             left -= now;
             self.cycle += now;
-            if self.cycle % sample == 0 || self.cycle == self.total {
+            if self.cycle.is_multiple_of(sample) || self.cycle == self.total {
                 let point = Point { cycle: self.cycle, fit: self.backend.fit() };
                 self.curve.push(point);
                 if !point.fit.r_factor.is_finite() {
