@@ -273,7 +273,7 @@ fn the_seed_decides_and_not_the_threads() {
     write_good(&here.join("solid.cxi"), [32, 48, 64]);
     let bragg = &["--algorithm", "ER**10,(Sup*HIO**10)**4", "--nb-run", "2", "--nb-run-keep", "2"][..];
     let forward =
-        &["--preset", "forward", "--search-population", "2", "--search-generations", "1", "--nb-run", "1"][..];
+        &["--preset", "forward", "--search-population", "2", "--search-generations", "1", "--nb-run", "2"][..];
     for (file, name, settings) in
         [("flat.cxi", "flat", bragg), ("solid.cxi", "solid", bragg), ("flat.cxi", "guided", forward)]
     {

@@ -109,7 +109,9 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
 fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Written) -> Result<()> {
     replace(path, force, |part| {
         let written = || {
-            let file = File::create(part)?;
+            // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0) where a compressed data set that was
+            // closed could not be written, because the disk was full.
+            let file = File::with_options().with_fapl(|access| access.core_filebacked(true)).create(part)?;
             let result = content(&file).and_then(|()| file.flush());
             // Closed even after an error: HDF5 would otherwise write on, into a file that is gone.
             result.and(file.close())

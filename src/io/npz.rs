@@ -12,8 +12,9 @@ use crate::error::{Error, Result, shape_text};
 use crate::geometry::{EV, Geometry};
 use crate::pixels::trimmed;
 use crate::volume::Centered;
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
@@ -198,7 +199,52 @@ pub fn write_result_npz(path: &Path, force: bool, result: &Reconstruction) -> Re
 }
 
 fn write(path: &Path, result: &Reconstruction) -> io::Result<()> {
-    let mut out = Writer(ZipWriter::new(BufWriter::new(File::create(path)?)));
+    let failed = RefCell::new(None);
+    let target = Target { file: File::create(path)?, position: 0, failed: &failed };
+    let written = archive(Writer(ZipWriter::new(BufWriter::new(target))), result);
+    // The target's reason is the true one.
+    failed.into_inner().map_or(written, Err)
+}
+
+/// The file under an archive. It remembers its first error and takes everything after it: `ZipWriter` would print errors on its own while
+/// it is dropped, and keeps the reason of none.
+struct Target<'a> {
+    file: File,
+    position: u64,
+    failed: &'a RefCell<Option<io::Error>>,
+}
+
+impl Write for Target<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut failed = self.failed.borrow_mut();
+        if failed.is_none() {
+            *failed = self.file.write_all(bytes).err();
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Target<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let mut failed = self.failed.borrow_mut();
+        if failed.is_none() {
+            match self.file.seek(to) {
+                Ok(position) => self.position = position,
+                Err(error) => *failed = Some(error),
+            }
+        } else if let SeekFrom::Start(position) = to {
+            self.position = position;
+        }
+        Ok(self.position)
+    }
+}
+
+fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
     let pattern = result.pattern;
     let shape = trimmed(pattern.shape());
     let complex = |array: &Centered<num_complex::Complex32>| -> Vec<u8> {
@@ -234,12 +280,12 @@ fn write(path: &Path, result: &Reconstruction) -> io::Result<()> {
     if let Some(pixel) = geometry.pixel_size {
         out.add("pixel_size_m", "<f8", &[2], doubles(pixel))?;
     }
-    out.0.finish().map_err(io::Error::other)?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    out.0.finish().map_err(io::Error::other)?.flush()
 }
 
-struct Writer(ZipWriter<BufWriter<File>>);
+struct Writer<'a>(ZipWriter<BufWriter<Target<'a>>>);
 
-impl Writer {
+impl Writer<'_> {
     fn add(&mut self, key: &str, descr: &str, shape: &[usize], values: Vec<u8>) -> io::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)

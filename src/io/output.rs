@@ -12,7 +12,11 @@ pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>
     check_exists(path, force)?;
     let fail = |source| Error::write(path, source);
     let part = temporary(path).map_err(fail)?;
-    write(part.path())?;
+    // The name of the temporary file tells nobody anything.
+    write(part.path()).map_err(|error| match error {
+        Error::Write { source, .. } => fail(source),
+        other => other,
+    })?;
     // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
     File::open(part.path()).and_then(|file| file.sync_all()).map_err(fail)?;
     let part = part.into_temp_path();
