@@ -276,6 +276,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn parseval(nz in 1usize..6, ny in 1usize..40, nx in 1usize..40) {
+            let shape = [nz, ny, nx];
+            let start = noise(nz * ny * nx);
+            let energy = |data: &[Complex32]| data.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>();
+            let mut data = start.clone();
+            Fft::new(shape).forward(&mut data);
+            // A few roundings of 6e-8 a stage; sizes with large prime factors take more stages.
+            proptest::prop_assert!((energy(&data) / energy(&start) - 1.0).abs() < 3e-6);
+        }
+    }
+
     #[test]
     fn the_same_bits_for_any_number_of_threads() {
         let shape = [6, 40, 36];

@@ -386,3 +386,24 @@ impl Backend for Cpu {
         &self.problem
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_nearest_value_obeys_its_bounds_and_is_its_own_nearest(
+            re in -1e4f32..1e4, im in -1e4f32..1e4, lo in 0f32..1e3, width in prop::sample::select(vec![0.0f32, 1.0, 1e3])
+        ) {
+            let hi = lo + width;
+            let once = nearest(Complex32::new(re, im), lo, hi);
+            // One rounding each of modulus, quotient and product.
+            prop_assert!(once.norm() >= lo * (1.0 - 1e-6) && once.norm() <= hi * (1.0 + 1e-6));
+            prop_assert!((nearest(once, lo, hi) - once).norm() <= 1e-6 * once.norm());
+            prop_assert_eq!(nearest(Complex32::ZERO, lo, hi), Complex32::new(lo, 0.0));
+            prop_assert_eq!(bounded(Complex32::new(re, im), 0.0, f32::INFINITY, 1.0), Complex32::new(re, im));
+        }
+    }
+}
