@@ -10,6 +10,7 @@ mod phase;
 mod prepare;
 mod presets;
 mod progress;
+mod reconstruct;
 mod run;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,7 +1,7 @@
 //! The result file, CXI or NPZ.
 
 use super::command_line;
-use super::phase::Reconstructed;
+use super::reconstruct::Reconstructed;
 use lacuna::config::Settings;
 use lacuna::error::Result;
 use lacuna::io;

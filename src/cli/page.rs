@@ -1,7 +1,7 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
 use super::command_line;
-use super::phase::Reconstructed;
+use super::reconstruct::Reconstructed;
 use lacuna::config::Settings;
 use lacuna::error::{Error, Result, shape_text};
 use lacuna::io;

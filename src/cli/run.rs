@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Format};
 use super::progress::Voice;
-use super::{MachineFlags, OutputFlags, PresetFlags, load, page, phase};
+use super::{MachineFlags, OutputFlags, PresetFlags, load, page, reconstruct};
 use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags};
 use lacuna::error::{Error, Result};
 use lacuna::io;
@@ -61,7 +61,7 @@ impl Command {
         };
         let prepared = load::prepared(&file, &settings, &voice)?;
         let pattern = load::filled(prepared.pattern, &settings, &voice)?;
-        let result = phase::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
+        let result = reconstruct::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
         outputs::result(&result_path, self.output_format, force, &result, &settings)?;
         page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
         if settings.gap != "free" {

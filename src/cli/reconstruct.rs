@@ -1,0 +1,242 @@
+//! From a pattern to a reconstruction, with all that is said on the way: what `phase` and `run` share.
+
+use super::MachineFlags;
+use super::progress::{self, Voice};
+use indicatif::ProgressBar;
+use lacuna::config::{self, Settings};
+use lacuna::error::{Error, Result, bytes_text};
+use lacuna::metrics::{fsc_crossing, prtf_crossing};
+use lacuna::phasing::backend::Gaps;
+use lacuna::phasing::cpu::Cpu;
+use lacuna::phasing::guided::Search;
+use lacuna::phasing::many::{self, Combined, FirstSupport, Observer, Plan, Runs, Verdict};
+use lacuna::phasing::memory;
+use lacuna::phasing::problem::{Problem, hold_out};
+use lacuna::phasing::run::{self, Point, Run};
+use lacuna::phasing::start::Form;
+use lacuna::phasing::support::SupportRule;
+use lacuna::pixels::{Pattern, trimmed};
+use lacuna::volume::Centered;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Which pixels are held out depends on the pattern only, so that free likelihoods of all runs of a pattern compare.
+const HOLD_OUT_SEED: u64 = 0;
+
+/// Cycles between two points of a curve.
+const SAMPLE: usize = 25;
+
+/// A reconstruction and all that is said about it.
+pub struct Reconstructed {
+    pub pattern: Pattern,
+    pub runs: Runs,
+    pub combined: Combined,
+    /// A flat JSON object.
+    pub summary: Value,
+}
+
+/// Phases a pattern as the settings say.
+pub fn reconstruct(
+    pattern: Pattern,
+    support: Option<Centered<bool>>,
+    settings: &Settings,
+    machine: &MachineFlags,
+    voice: &Voice,
+) -> Result<Reconstructed> {
+    let begun = Instant::now();
+    let shape = pattern.shape();
+    let recipe = settings.recipe()?;
+    let available = machine.memory();
+    let needed = memory::check(shape, &recipe, settings.nb_run_keep, available)?;
+    voice.note(format!(
+        "phasing {}: {} runs of {} cycles ({recipe}), about {} of {} memory",
+        lacuna::error::shape_text(&trimmed(shape)),
+        settings.nb_run,
+        recipe.cycles(),
+        bytes_text(needed),
+        bytes_text(available),
+    ));
+    let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED, settings.real);
+    let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
+    drop(held_out);
+    let support = first_support(&pattern, support, settings)?;
+    let plan = Plan {
+        run: run::Settings {
+            beta: settings.beta,
+            positivity: settings.positivity,
+            support: support_rule(settings),
+            smooth: [settings.support_smooth_width_begin, settings.support_smooth_width_end],
+            threshold_end: settings.threshold_end(),
+            gaps: Gaps { released: false, leak: settings.gap_leak },
+            sample: SAMPLE,
+            recipe,
+        },
+        threshold: config::range("support-threshold", &settings.support_threshold)?,
+        support,
+        start_phase: settings.start_phase,
+        seed: settings.seed,
+        count: settings.nb_run,
+        keep: settings.nb_run_keep,
+    };
+    let mut backend = Cpu::new(problem);
+    voice.note(format!("estimated time: {}", estimated_time(&mut backend, &plan)));
+    progress::catch_interrupts();
+    let mut observer = Teller { voice, bar: ProgressBar::hidden(), cycles: plan.run.recipe.cycles(), failed: None };
+    let runs = many::runs(&mut backend, &plan, &mut observer)?;
+    if let Some(error) = observer.failed {
+        return Err(error);
+    }
+    drop(backend);
+    if runs.interrupted {
+        voice.note("interrupted: what was reached is written");
+    }
+    let combined = many::combine(&runs.kept, &pattern, !settings.positivity)?;
+    let mut summary = summary(&pattern, &runs, &combined, needed, begun.elapsed().as_secs_f64());
+    summary["recipe"] = plan.run.recipe.to_string().into();
+    Ok(Reconstructed { pattern, runs, combined, summary })
+}
+
+/// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
+fn estimated_time(backend: &mut Cpu, plan: &Plan) -> String {
+    use lacuna::phasing::{Algorithm, Backend};
+    let cycle = Algorithm::Hio.cycle(0.9, false);
+    backend.cycles(cycle, 1);
+    let begun = Instant::now();
+    backend.cycles(cycle, 2);
+    let seconds = begun.elapsed().as_secs_f64() / 2.0 * (plan.run.recipe.cycles() * plan.count) as f64;
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+fn support_rule(settings: &Settings) -> SupportRule {
+    SupportRule {
+        sigma: settings.support_smooth_width_begin,
+        threshold: settings.support_threshold[0],
+        reference: settings.support_threshold_method,
+        positivity: settings.positivity,
+        only_shrink: settings.support_only_shrink,
+        border: settings.support_update_border_n,
+        expand: settings.support_post_expand.clone(),
+        fraction: [settings.support_fraction_min, settings.support_fraction_max],
+    }
+}
+
+/// Where runs start: the file's support, a form, or the autocorrelation.
+fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Settings) -> Result<FirstSupport> {
+    let shape = pattern.shape();
+    if let Some(support) = file {
+        if !support.as_slice().contains(&true) {
+            return Err(Error::file(&settings.support, "the support is empty"));
+        }
+        return Ok(FirstSupport::Given(support.to_cornered()));
+    }
+    if let Some(form) = form(&settings.support)? {
+        return Ok(FirstSupport::Given(form.support(shape)));
+    }
+    if settings.start == "guided" && pattern.is_2d() {
+        return Ok(FirstSupport::Guided {
+            pattern: Box::new(pattern.clone()),
+            area: config::range("search-area", &settings.search_area)?,
+            search: Search {
+                population: settings.search_population,
+                generations: settings.search_generations,
+                size: settings.search_size,
+                area: settings.search_area[0],
+                leak: settings.search_leak,
+                beta: settings.beta,
+            },
+        });
+    }
+    let mut intensity = pattern.intensity.clone();
+    if let Some(estimate) = &pattern.estimate {
+        for (index, value) in intensity.0.indexed_iter_mut().filter(|(index, _)| estimate.at.0[*index]) {
+            *value = estimate.mean.0[index];
+        }
+    }
+    Ok(FirstSupport::Autocorrelation {
+        intensity: intensity.to_cornered(),
+        threshold: config::range("support-autocorrelation-threshold", &settings.support_autocorrelation_threshold)?,
+    })
+}
+
+/// `circle:RADIUS` or `box:[D,]H,W`.
+fn form(text: &str) -> Result<Option<Form>> {
+    let wrong = || Error::setting("support", text, "write circle:RADIUS or box:H,W or box:D,H,W, in pixels");
+    let Some((name, rest)) = text.split_once(':').filter(|(name, _)| matches!(*name, "circle" | "box")) else {
+        return Ok(None);
+    };
+    let numbers: Option<Vec<f64>> = rest.split(',').map(|n| n.trim().parse().ok().filter(|n| *n > 0.0)).collect();
+    match (name, numbers.ok_or_else(wrong)?.as_slice()) {
+        ("circle", &[radius]) => Ok(Some(Form::Circle(radius))),
+        ("box", &[y, x]) => Ok(Some(Form::Box([f64::INFINITY, y, x]))),
+        ("box", &[z, y, x]) => Ok(Some(Form::Box([z, y, x]))),
+        _ => Err(wrong()),
+    }
+}
+
+/// Tells a person or a machine how the runs go on.
+struct Teller<'a> {
+    voice: &'a Voice,
+    bar: ProgressBar,
+    cycles: usize,
+    failed: Option<Error>,
+}
+
+impl Observer for Teller<'_> {
+    fn begin(&mut self, index: usize) {
+        self.bar = self.voice.bar(self.cycles as u64, &format!("run {index}"));
+    }
+
+    fn searched(&self, done: usize, of: usize) -> bool {
+        self.bar.set_message(format!("searching a start: {done} of {of}"));
+        !progress::interrupted()
+    }
+
+    fn point(&mut self, index: usize, point: &Point) -> bool {
+        self.failed = self.voice.point(&self.bar, index, point).err();
+        self.failed.is_none() && !progress::interrupted()
+    }
+
+    fn end(&mut self, index: usize, run: &Run, verdict: Verdict) {
+        self.bar.finish_and_clear();
+        if let Err(error) = self.voice.run(index, run, verdict.text()) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, seconds: f64) -> Value {
+    let best = &runs.kept[0];
+    let pixel = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
+    let count = |verdict: Verdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
+    let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
+    let time: f64 = runs.all.iter().map(|run| run.seconds).sum();
+    let mut summary = json!({
+        "r_factor": best.fit.r_factor,
+        "llk_poisson": best.fit.llk_poisson,
+        "free_llk_poisson": best.fit.free_llk_poisson,
+        "support_fraction": best.fit.support_fraction,
+        "seed": best.seed,
+        "support_threshold": best.threshold,
+        "seconds_per_cycle": time / cycles.max(1) as f64,
+        "seconds": seconds,
+        "cycles": best.cycles,
+        "runs": runs.all.len(),
+        "runs_kept": runs.kept.len(),
+        "runs_diverged": count(Verdict::Diverged),
+        "runs_outside_support": count(Verdict::Outside),
+        "interrupted": runs.interrupted,
+        "memory_bytes": needed,
+        "first_mode_weight": combined.modes.weights.first(),
+        "object_pixel_m": pixel,
+    });
+    let prtf = prtf_crossing(&combined.prtf).resolution(pixel);
+    let fsc = fsc_crossing(&combined.fsc).resolution(pixel);
+    for (name, resolution) in [("prtf", prtf), ("fsc", fsc)] {
+        if runs.kept.len() > 1 {
+            summary[format!("{name}_resolution_pixels")] = json!(resolution.map(|r| r.pixels));
+            summary[format!("{name}_resolution_m")] = json!(resolution.and_then(|r| r.metres));
+        }
+    }
+    summary
+}
