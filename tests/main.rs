@@ -1,5 +1,10 @@
 //! All integration tests in one binary: each further one would link the whole program again.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers fail like the tests that use them; clippy.toml can allow it only inside of #[test]"
+)]
+
 mod cli;
 mod fills;
 mod interop;
