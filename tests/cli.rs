@@ -21,10 +21,8 @@ const SHORT: &str = "ER**5,HIO**10";
 
 /// The program, in `folder`.
 pub fn lacuna(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lacuna"));
+    let mut command = crate::interop::unlocked(env!("CARGO_BIN_EXE_lacuna"));
     command.current_dir(folder).args(arguments).env_remove("COLUMNS").stdin(Stdio::null());
-    // A process that another test starts while this one writes a file inherits HDF5's lock on it for a moment.
-    command.env("HDF5_USE_FILE_LOCKING", "FALSE");
     command
 }
 
@@ -230,7 +228,7 @@ fn a_full_disk_leaves_the_old_result() {
     let here = folder.path();
     let limited = |arguments: &str| {
         let script = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" {arguments}");
-        Command::new("bash").current_dir(here).args(["-c", &script, env!("CARGO_BIN_EXE_lacuna")]).output()
+        crate::interop::unlocked("bash").current_dir(here).args(["-c", &script, env!("CARGO_BIN_EXE_lacuna")]).output()
     };
     for (format, old) in [("cxi", "out/result.cxi"), ("npz", "out/result.npz")] {
         done(here, &["run", "good.cxi", "-q", "--algorithm", SHORT, "-o", "out", "--output-format", format, "--force"]);

@@ -91,16 +91,14 @@ impl Phasing {
                 by(&measured[measured.len() / 2])
             };
             let (wall, cpu) = (median(|m| m.0), median(|m| m.1));
-            if self.json {
-                println!(
-                    "{}",
-                    json!({"bench": "phasing", "size": size, "step": name, "seconds_per_cycle": wall,
-                           "cpu_seconds_per_cycle": cpu, "threads": rayon::current_num_threads(),
-                           "cycles": n, "repeat": self.repeat, "version": env!("CARGO_PKG_VERSION")})
-                );
+            super::print(if self.json {
+                let line = json!({"bench": "phasing", "size": size, "step": name, "seconds_per_cycle": wall,
+                                  "cpu_seconds_per_cycle": cpu, "threads": rayon::current_num_threads(),
+                                  "cycles": n, "repeat": self.repeat, "version": env!("CARGO_PKG_VERSION")});
+                format!("{line}\n")
             } else {
-                println!("{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU", wall * 1e3, cpu * 1e3);
-            }
+                format!("{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU\n", wall * 1e3, cpu * 1e3)
+            })?;
         }
         Ok(())
     }

@@ -81,6 +81,9 @@ pub fn reconstruct(
     };
     let mut backend = Cpu::new(problem);
     voice.note(format!("estimated time: {}", estimated_time(&mut backend, &plan)));
+    if settings.start == "guided" && !pattern.is_2d() {
+        voice.note("a guided start is for 2D patterns: the runs start at random in the autocorrelation's support");
+    }
     progress::catch_interrupts();
     let mut observer = Teller { voice, bar: ProgressBar::hidden(), cycles: plan.run.recipe.cycles(), failed: None };
     let runs = many::runs(&mut backend, &plan, &mut observer)?;
@@ -104,7 +107,12 @@ fn estimated_time(backend: &mut Cpu, plan: &Plan) -> String {
     backend.cycles(cycle, 1);
     let begun = Instant::now();
     backend.cycles(cycle, 2);
-    let seconds = begun.elapsed().as_secs_f64() / 2.0 * (plan.run.recipe.cycles() * plan.count) as f64;
+    let search = match &plan.support {
+        FirstSupport::Guided { search, .. } => search.cost(backend.problem().shape()),
+        _ => 0.0,
+    };
+    let cycles = (plan.run.recipe.cycles() as f64 + search) * plan.count as f64;
+    let seconds = begun.elapsed().as_secs_f64() / 2.0 * cycles;
     if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 

@@ -101,6 +101,13 @@ pub fn resolve(preset_or_file: &str, flags: &[toml::Table]) -> Result<Settings> 
     for flags in flags {
         table.extend(flags.clone());
     }
+    let given = |key: &str| flags.iter().any(|flags| flags.contains_key(key));
+    if given("nb-run") && !given("nb-run-keep") {
+        // A preset may keep more runs than are asked for now.
+        let count = |key: &str| table.get(key).and_then(toml::Value::as_integer).unwrap_or(1);
+        let keep = count("nb-run-keep").min(count("nb-run"));
+        table.insert("nb-run-keep".into(), keep.into());
+    }
     let settings = into_settings(table).map_err(|problem| Error::setting("settings", "flags", problem))?;
     settings.check()?;
     Ok(settings)
@@ -287,6 +294,10 @@ mod tests {
         let settings = resolve("forward", &[overlay(&flags).unwrap()]).unwrap();
         assert_eq!((settings.nb_raar, settings.seed), (600, 5));
         assert_eq!(settings.positivity, resolve("forward", &[]).unwrap().positivity);
+        let one = PhasingFlags { nb_run: Some(1), ..Default::default() };
+        assert_eq!(resolve("forward", &[overlay(&one).unwrap()]).unwrap().nb_run_keep, 1);
+        let wrong = PhasingFlags { nb_run: Some(1), nb_run_keep: Some(2), ..Default::default() };
+        assert!(resolve("forward", &[overlay(&wrong).unwrap()]).is_err());
     }
 
     #[test]

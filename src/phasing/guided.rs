@@ -42,6 +42,29 @@ pub struct Search {
     pub beta: f32,
 }
 
+/// Cycles of one member of the population in the first and in later generations: settling, updates, 25 cycles after each, and
+/// the final ER.
+const FIRST: (usize, usize) = (400, 32);
+const LATER: (usize, usize) = (100, 16);
+const BETWEEN: usize = 25;
+const LAST: usize = 40;
+
+/// Cycles and support updates at an intermediate level, with as many cycles after each update, and the final ER.
+const REFINE: (usize, usize, usize, usize) = (100, 20, 20, 50);
+
+impl Search {
+    /// What the search costs, in cycles of the whole pattern.
+    pub fn cost(&self, whole: Shape) -> f64 {
+        let member = |(settle, updates): (usize, usize)| settle + updates * (BETWEEN + 1) + LAST;
+        let cycles = self.population * (member(FIRST) + self.generations.saturating_sub(1) * member(LATER));
+        let levels = levels(whole, self.size);
+        let part = |shape: &Shape| (shape[1] * shape[2]) as f64 / (whole[1] * whole[2]) as f64;
+        let refine = (REFINE.0 + REFINE.1 * (REFINE.2 + 1) + REFINE.3) as f64;
+        let between: f64 = levels.iter().skip(1).filter(|shape| **shape != whole).map(part).sum();
+        cycles as f64 * part(&levels[0]) + refine * between
+    }
+}
+
 /// Extents of the support box, in units of half the autocorrelation's.
 const MARGIN: f64 = 1.1;
 
@@ -129,7 +152,7 @@ fn evolve(
     search: &Search,
     first: bool,
 ) -> Member {
-    let (settle, updates) = if first { (400, 32) } else { (100, 16) };
+    let (settle, updates) = if first { FIRST } else { LATER };
     let shape = problem.shape();
     let area = limit.0.iter().filter(|&&inside| inside).count() as f32;
     let mut backend = Cpu::new(problem);
@@ -145,10 +168,10 @@ fn evolve(
         blur(shape, 0.7f32.powf(x), &mut density, &mut scratch);
         let keep = (area * (1.0 + (search.area - 1.0) * x)) as usize;
         backend.set_support(&brightest(&density, limit, keep));
-        backend.cycles(hio, 25);
+        backend.cycles(hio, BETWEEN);
     }
     backend.set_gaps(Gaps::default());
-    backend.cycles(Algorithm::Er.cycle(search.beta, true), 40);
+    backend.cycles(Algorithm::Er.cycle(search.beta, true), LAST);
     let r_factor = backend.fit().r_factor;
     Member { object: backend.object(), r_factor: if r_factor.is_finite() { r_factor } else { f64::INFINITY } }
 }
@@ -173,14 +196,14 @@ fn refine(
     limit: &Cornered<bool>,
     search: &Search,
 ) -> Cornered<Complex32> {
-    const UPDATES: usize = 20;
+    let (settle, updates, between, last) = REFINE;
     let mut backend = Cpu::new(problem);
     backend.start(object, support);
     backend.set_gaps(Gaps { released: false, leak: search.leak });
     let raar = Algorithm::Raar.cycle(search.beta, true);
-    backend.cycles(raar, 100);
-    for update in 1..=UPDATES {
-        let x = update as f32 / UPDATES as f32;
+    backend.cycles(raar, settle);
+    for update in 1..=updates {
+        let x = update as f32 / updates as f32;
         let rule = SupportRule {
             sigma: 1.5 * (0.7f32 / 1.5).powf(x),
             threshold: 0.1 + 0.1 * x,
@@ -193,10 +216,10 @@ fn refine(
         let mut support = backend.support();
         support.0.zip_mut_with(&limit.0, |s, &inside| *s &= inside);
         backend.set_support(&support);
-        backend.cycles(raar, 20);
+        backend.cycles(raar, between);
     }
     backend.set_gaps(Gaps::default());
-    backend.cycles(Algorithm::Er.cycle(search.beta, true), 50);
+    backend.cycles(Algorithm::Er.cycle(search.beta, true), last);
     backend.object()
 }
 

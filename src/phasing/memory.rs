@@ -30,9 +30,10 @@ pub fn estimate(shape: Shape, recipe: &Recipe, keep: usize) -> u64 {
         // Start object and support of a run, then density, candidates of a retuned threshold and the new support.
         COMPLEX + 1 + 4 + 4 + 1
     };
-    // Object, projection, support; registering needs four more complex arrays at the end, when the backend is gone.
+    // Object, projection, support. At the end, when the backend is gone: registration, then the result file, which is put
+    // together in memory (object, support, pattern, and every kept run and mode).
     let backend = PROBLEM + 2 * COMPLEX + 1 + extra;
-    let ending = 4 * COMPLEX + keep as u64 * COMPLEX;
+    let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
 }
 
