@@ -4,7 +4,7 @@
 //! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0 ([`crate::volume::Cornered`]).
 //!
 //! Strided axes are the whole cost of a library transform: a line along y or z touches one cache line per element.
-//! Here [`COLUMNS`] neighbouring lines are gathered at once, so every cache line is used whole, transformed in a buffer that
+//! Here sixteen neighbouring lines are gathered at once, so every cache line is used whole, transformed in a buffer that
 //! stays in cache, and scattered back. In 3D, x and y are done slab by slab while the slab is in cache.
 
 use crate::volume::Shape;

@@ -41,8 +41,9 @@ pub fn result(path: &Path, format: Format, force: bool, result: &Reconstructed, 
             curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
         }
     }
-    curves.push(("prtf".into(), result.combined.prtf.iter().map(|s| (s.frequency, s.value)).collect()));
+    // One run agrees with itself: both curves say something of several only.
     if !result.combined.fsc.is_empty() {
+        curves.push(("prtf".into(), result.combined.prtf.iter().map(|s| (s.frequency, s.value)).collect()));
         curves.push(("fsc".into(), result.combined.fsc.iter().map(|s| (s.frequency, s.value)).collect()));
         curves.push(("fsc_half_bit".into(), result.combined.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect()));
     }

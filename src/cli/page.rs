@@ -95,24 +95,35 @@ fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, 
     vec![("frame (y, x)", [1, 2], plane(0)), ("plane (z, x)", [0, 2], plane(1)), ("plane (z, y)", [0, 1], plane(2))]
 }
 
-/// The smallest window, with a margin, in which the support lies; 2D objects are small in their arrays.
-fn window(support: &Centered<bool>) -> [(usize, usize); 3] {
-    let shape = support.shape();
-    let mut low = shape;
-    let mut high = [0; 3];
-    for (index, _) in support.0.indexed_iter().filter(|(_, inside)| **inside) {
+/// The window, with a margin, that holds the object but for a thousandth of its energy at either side of each axis: objects are
+/// small in their arrays, and a stray pixel of the support should not make the picture smaller.
+fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
+    const TAIL: f64 = 1e-3;
+    let shape = object.shape();
+    let mut profiles = shape.map(|n| vec![0.0f64; n]);
+    for (index, value) in object.0.indexed_iter() {
         let index: [usize; 3] = index.into();
-        for axis in 0..3 {
-            low[axis] = low[axis].min(index[axis]);
-            high[axis] = high[axis].max(index[axis] + 1);
-        }
+        (0..3).for_each(|axis| profiles[axis][index[axis]] += f64::from(value.norm_sqr()));
     }
     std::array::from_fn(|axis| {
-        if low[axis] >= high[axis] || shape[axis] == 1 {
-            return (0, shape[axis]);
+        let n = shape[axis];
+        let profile = &profiles[axis];
+        let tail = TAIL * profile.iter().sum::<f64>();
+        let inner = |values: &mut dyn Iterator<Item = &f64>| {
+            let mut sum = 0.0;
+            values
+                .take_while(|&&value| {
+                    sum += value;
+                    sum < tail
+                })
+                .count()
+        };
+        let (low, high) = (inner(&mut profile.iter()), n - inner(&mut profile.iter().rev()));
+        if low >= high || n == 1 {
+            return (0, n);
         }
-        let margin = ((high[axis] - low[axis]) / 6).max(4);
-        (low[axis].saturating_sub(margin), (high[axis] + margin).min(shape[axis]))
+        let margin = ((high - low) / 6).max(4);
+        (low.saturating_sub(margin), (high + margin).min(n))
     })
 }
 
@@ -132,7 +143,7 @@ fn plane_pixel(axes: [usize; 2], pixel: Option<[f64; 2]>) -> Option<[f64; 2]> {
 
 fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
     let best = &result.runs.kept[0];
-    let window = window(&best.support);
+    let window = window(&best.object);
     let object = cropped(&best.object, window);
     let centre = centre_of_mass(&object);
     let mut figures: Vec<Figure> = planes(&object, centre)

@@ -65,7 +65,7 @@ pub struct GapFlags {
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Phasing")]
 pub struct PhasingFlags {
-    /// First support: auto, circle:RADIUS, box:[D,]H,W, or a file
+    /// First support: auto, circle:RADIUS, box:H,W, box:D,H,W, or a file
     #[arg(long, value_name = "SUPPORT")]
     pub support: Option<String>,
     /// Recipe, read from right to left: 'ER**200,(Sup*HIO**50)**12'
