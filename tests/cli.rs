@@ -328,7 +328,7 @@ fn an_interrupt_keeps_what_was_reached() {
         "flat.cxi",
         "--json",
         "--algorithm",
-        "ER**50000",
+        "HIO**50000",
         "--output-format",
         "npz",
         "-o",

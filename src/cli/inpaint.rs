@@ -21,7 +21,7 @@ pub struct Command {
     #[arg(long, value_name = "METHOD", default_value = "biharmonic")]
     method: Fill,
     /// Bounds of filled intensities, as multiples of the fill
-    #[arg(long, value_name = "LO,HI", value_delimiter = ',', num_args = 1..=2, default_values_t = [0.5, 2.0])]
+    #[arg(long, value_name = "LO,HI", value_delimiter = ',', default_values_t = [0.5, 2.0])]
     gap_bounds: Vec<f32>,
     #[command(flatten)]
     input: InputFlags,
@@ -32,6 +32,7 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         io::check_output(&self.output, self.flags.force)?;
+        load::not_onto_itself(&self.file, &self.output)?;
         let gaps =
             config::GapFlags { gap: Some(self.method.to_string()), gap_bounds: Some(self.gap_bounds), gap_leak: None };
         let settings = config::resolve("bragg", &[config::overlay(&self.input)?, config::overlay(&gaps)?])?;

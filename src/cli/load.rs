@@ -11,6 +11,7 @@ use lacuna::prepare::{self, Prepared};
 use lacuna::volume::Centered;
 use serde_json::json;
 use std::ops::Range;
+use std::path::Path;
 
 /// Reads a file, with the geometry that the settings override and the mask that they add.
 pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
@@ -34,6 +35,34 @@ fn overridden(settings: &Settings) -> Geometry {
     }
 }
 
+/// Refuses to write a file over the one that is read: raw data exist once.
+pub fn not_onto_itself(input: &str, output: &Path) -> Result<()> {
+    match (Path::new(input).canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(other)) if input == other => {
+            Err(Error::file(output, "is the input: give another --output, raw data are never replaced"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses pixels that hold the largest value of their type and are not masked: they are saturated, or a gap.
+fn refuse_sentinels(input: &io::Input) -> Result<()> {
+    let Some(largest) = input.source.maximum_of_type else { return Ok(()) };
+    let masked = |index: usize| input.mask.as_ref().is_some_and(|mask| mask.as_slice()[index] != 0);
+    let values = input.intensity.as_slice().iter().enumerate();
+    let count = values.filter(|(i, value)| **value >= largest as f32 && !masked(*i)).count();
+    if count == 0 {
+        return Ok(());
+    }
+    Err(Error::file(
+        &input.source.path,
+        format!(
+            "{count} pixels hold {largest}, the largest {}, and are not masked: give --mask saturated={largest}",
+            input.source.element
+        ),
+    ))
+}
+
 /// The support that the settings name as a file; its shape is checked where it is used.
 pub fn support_file(settings: &Settings) -> Result<Option<Centered<bool>>> {
     match settings.support.split(':').next() {
@@ -45,14 +74,17 @@ pub fn support_file(settings: &Settings) -> Result<Option<Centered<bool>>> {
 /// Reads and prepares. The file's own support is used only where `--support` names the file.
 pub fn prepared(location: &str, settings: &Settings, voice: &Voice) -> Result<Prepared> {
     let input = read(location, settings)?;
+    refuse_sentinels(&input)?;
     let flat = input.intensity.shape()[0] == 1;
+    // A pattern that lacuna wrote has been prepared: its centre is where it was put.
+    let raw = input.source.process.is_none() || settings.centre != "auto";
     let support = support_file(settings)?;
     let options = prepare::Options {
         flat: if settings.flat_field.is_empty() { None } else { Some(io::read_array(&settings.flat_field)?) },
-        hot: (settings.hot_pixels > 0.0).then_some(settings.hot_pixels),
-        dead: settings.dead_pixels,
+        hot: (raw && settings.hot_pixels > 0.0).then_some(settings.hot_pixels),
+        dead: raw && settings.dead_pixels,
         roi: roi(&settings.roi, flat)?,
-        centring: settings.centre.parse()?,
+        centring: if raw { settings.centre.parse()? } else { prepare::Centring::Keep },
         max_size: Settings::per_axis("max-size", &settings.max_size, flat, 1)?,
         rebin: Settings::per_axis("rebin", &settings.rebin, flat, 1)?.unwrap_or([1; 3]),
         fft_friendly: true,

@@ -296,7 +296,7 @@ fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
     ];
     let mut text = String::new();
     if result.runs.kept.len() > 1 {
-        let pixel = pixel.map(|[y, x]| y.max(x));
+        let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
         let prtf = &result.combined.prtf;
         let fsc = &result.combined.fsc;
         let words = |crossing: Crossing| match crossing.resolution(pixel) {
@@ -351,7 +351,7 @@ fn runs_section(result: &Reconstructed, settings: &Settings) -> Section {
                 run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
                 format!("{:.3}", 100.0 * run.fit.support_fraction),
                 run.cycles.to_string(),
-                format!("{:.1}", run.seconds),
+                format!("{:.1}", run.seconds + run.search_seconds),
                 run.verdict.text().to_string(),
             ]
         })

@@ -40,6 +40,7 @@ impl Command {
         if let Some(report) = &self.report {
             lacuna::io::check_output(report, self.flags.force)?;
         }
+        load::not_onto_itself(&self.file, &self.output)?;
         self.machine.apply()?;
         let flags = [
             // A prepared pattern stays as it is.
@@ -47,7 +48,14 @@ impl Command {
                 centre: Some("keep".into()),
                 hot_pixels: Some(0.0),
                 dead_pixels: Some(false),
-                ..InputFlags::default()
+                mask: Some(String::new()),
+                flat_field: Some(String::new()),
+                roi: Some(String::new()),
+                max_size: Some(Vec::new()),
+                rebin: Some(Vec::new()),
+                energy: Some(0.0),
+                distance: Some(0.0),
+                pixel_size: Some(0.0),
             })?,
             config::overlay(&self.gaps)?,
             config::overlay(&self.phasing)?,

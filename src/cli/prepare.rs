@@ -27,6 +27,7 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         io::check_output(&self.output, self.flags.force)?;
+        load::not_onto_itself(&self.file, &self.output)?;
         let settings = config::resolve(&self.preset.preset, &[config::overlay(&self.input)?])?;
         let voice = Voice::new(&self.flags);
         let prepared = load::prepared(&self.file, &settings, &voice)?;

@@ -102,7 +102,7 @@ impl Voice {
             run.fit.llk_poisson,
             run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
             100.0 * run.fit.support_fraction,
-            run.seconds,
+            run.seconds + run.search_seconds,
         ));
         let mut value = json!(run.fit);
         value["run"] = index.into();

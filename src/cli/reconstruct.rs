@@ -59,8 +59,7 @@ pub fn reconstruct(
     ));
     let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED, settings.real);
     let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
-    drop(held_out);
-    let support = first_support(&pattern, support, settings)?;
+    let support = first_support(&pattern, held_out, support, settings)?;
     let plan = Plan {
         run: run::Settings {
             beta: settings.beta,
@@ -130,7 +129,12 @@ fn support_rule(settings: &Settings) -> SupportRule {
 }
 
 /// Where runs start: the file's support, a form, or the autocorrelation.
-fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Settings) -> Result<FirstSupport> {
+fn first_support(
+    pattern: &Pattern,
+    held_out: Centered<bool>,
+    file: Option<Centered<bool>>,
+    settings: &Settings,
+) -> Result<FirstSupport> {
     let shape = pattern.shape();
     if let Some(support) = file {
         if !support.as_slice().contains(&true) {
@@ -144,6 +148,7 @@ fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Set
     if settings.start == "guided" && pattern.is_2d() {
         return Ok(FirstSupport::Guided {
             pattern: Box::new(pattern.clone()),
+            held_out: Box::new(held_out),
             area: config::range("search-area", &settings.search_area)?,
             search: Search {
                 population: settings.search_population,
@@ -170,11 +175,13 @@ fn first_support(pattern: &Pattern, file: Option<Centered<bool>>, settings: &Set
 /// `circle:RADIUS` or `box:[D,]H,W`.
 fn form(text: &str) -> Result<Option<Form>> {
     let wrong = || Error::setting("support", text, "write circle:RADIUS or box:H,W or box:D,H,W, in pixels");
-    let Some((name, rest)) = text.split_once(':').filter(|(name, _)| matches!(*name, "circle" | "box")) else {
+    if text == "auto" {
         return Ok(None);
-    };
+    }
+    let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
     let numbers: Option<Vec<f64>> = rest.split(',').map(|n| n.trim().parse().ok().filter(|n| *n > 0.0)).collect();
     match (name, numbers.ok_or_else(wrong)?.as_slice()) {
+        // Files never come here: they have been read.
         ("circle", &[radius]) => Ok(Some(Form::Circle(radius))),
         ("box", &[y, x]) => Ok(Some(Form::Box([f64::INFINITY, y, x]))),
         ("box", &[z, y, x]) => Ok(Some(Form::Box([z, y, x]))),
@@ -215,7 +222,8 @@ impl Observer for Teller<'_> {
 
 fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, seconds: f64) -> Value {
     let best = &runs.kept[0];
-    let pixel = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
+    // In 3D the shells mix in the third axis, whose pixel is not known.
+    let pixel = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x)).filter(|_| pattern.is_2d());
     let count = |verdict: Verdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
     let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
     let time: f64 = runs.all.iter().map(|run| run.seconds).sum();
@@ -228,6 +236,7 @@ fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, sec
         "support_threshold": best.threshold,
         "seconds_per_cycle": time / cycles.max(1) as f64,
         "seconds": seconds,
+        "search_seconds": runs.all.iter().map(|run| run.search_seconds).sum::<f64>(),
         "cycles": best.cycles,
         "runs": runs.all.len(),
         "runs_kept": runs.kept.len(),

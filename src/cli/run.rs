@@ -53,6 +53,17 @@ impl Command {
         for path in outputs {
             io::check_output(path, force)?;
         }
+        if force {
+            // What this run does not write must not stay beside its result as if it did.
+            let mut stale = vec![place("result.cxi"), place("result.npz")];
+            stale.retain(|path| *path != result_path);
+            if settings.gap == "free" {
+                stale.push(place("completed.cxi"));
+            }
+            for path in stale.iter().filter(|path| path.is_file()) {
+                std::fs::remove_file(path).map_err(|e| Error::write(path, e))?;
+            }
+        }
         self.machine.apply()?;
         let voice = Voice::new(&self.flags);
         let file = match (&self.file, self.example) {

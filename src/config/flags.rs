@@ -30,7 +30,7 @@ pub struct InputFlags {
     /// Mask pixels that are dark in every frame although their neighbours are not
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dead_pixels: Option<bool>,
-    /// Zero frequency: auto, com (centre of mass), max, keep (n/2), or Y,X or Z,Y,X in pixels
+    /// Zero frequency: auto, com (centre of mass), max, friedel (of symmetry), keep (n/2), or Y,X or Z,Y,X in pixels
     #[arg(long, value_name = "HOW")]
     pub centre: Option<String>,
     /// Part to use: Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1
@@ -53,7 +53,7 @@ pub struct GapFlags {
     #[arg(long, value_name = "MODE")]
     pub gap: Option<String>,
     /// Bounds of filled intensities, as multiples of the fill: 1,1 fixes them, 0.5,1.2 lets them vary
-    #[arg(long, value_name = "LO,HI", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
     pub gap_bounds: Option<Vec<f32>>,
     /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
     #[arg(long, value_name = "FACTOR")]
@@ -111,7 +111,7 @@ pub struct PhasingFlags {
     #[arg(long, value_name = "PX")]
     pub search_size: Option<usize>,
     /// Part of the box around the object that is object; two numbers: drawn between them for each run
-    #[arg(long, value_name = "F", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "F", value_delimiter = ',')]
     pub search_area: Option<Vec<f32>>,
     /// Factor on free moduli in every projection of the search
     #[arg(long, value_name = "FACTOR")]
@@ -120,10 +120,10 @@ pub struct PhasingFlags {
     #[arg(long, value_name = "RAD")]
     pub start_phase: Option<f32>,
     /// Threshold of the first support, of the autocorrelation's maximum; two numbers: drawn between them
-    #[arg(long, value_name = "T", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "T", value_delimiter = ',')]
     pub support_autocorrelation_threshold: Option<Vec<f32>>,
     /// Threshold of the support update, times the reference; two numbers: drawn between them
-    #[arg(long, value_name = "T", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "T", value_delimiter = ',')]
     pub support_threshold: Option<Vec<f32>>,
     /// Threshold at the last cycle, on a straight line from the first; 0 keeps it
     #[arg(long, value_name = "T")]

@@ -108,6 +108,14 @@ pub fn resolve(preset_or_file: &str, flags: &[toml::Table]) -> Result<Settings> 
         let keep = count("nb-run-keep").min(count("nb-run"));
         table.insert("nb-run-keep".into(), keep.into());
     }
+    const STANDARD: [&str; 6] = ["nb-hio", "nb-raar", "nb-er", "nb-ml", "support-update-period", "detwin"];
+    if STANDARD.iter().any(|key| given(key)) && !given("algorithm") {
+        // Whoever types the standard form means it, and not the recipe of the preset.
+        table.insert("algorithm".into(), "".into());
+    }
+    if given("support-threshold") && !given("support-threshold-end") {
+        table.insert("support-threshold-end".into(), 0.0.into());
+    }
     let settings = into_settings(table).map_err(|problem| Error::setting("settings", "flags", problem))?;
     settings.check()?;
     Ok(settings)
@@ -196,7 +204,23 @@ impl Settings {
     }
 
     fn check(&self) -> Result<()> {
+        for (name, cycles) in [
+            ("nb-hio", self.nb_hio),
+            ("nb-raar", self.nb_raar),
+            ("nb-er", self.nb_er),
+            ("nb-ml", self.nb_ml),
+            ("support-update-period", self.support_update_period),
+        ] {
+            if cycles > 1_000_000 {
+                return Err(Error::setting(name, cycles, "must be at most 1000000"));
+            }
+        }
         self.recipe()?;
+        if self.real && self.rebin.iter().any(|bin| bin % 2 == 0) {
+            let problem = "an even bin puts the centre half a pixel off, which a real object cannot follow: use odd \
+                           numbers, or --real false --start random";
+            return Err(Error::setting("rebin", format!("{:?}", self.rebin), problem));
+        }
         let within = |name: &str, value: f64, low: f64, high: f64| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -231,8 +255,11 @@ impl Settings {
             range(name, values)?;
         }
         let [low, high] = self.gap_bounds()?;
-        if !(low >= 0.0 && low <= high) {
-            return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs 0 <= LO <= HI"));
+        if !(0.0..=1.0).contains(&low) || !(1.0..).contains(&high) {
+            return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs 0 <= LO <= 1 <= HI"));
+        }
+        if self.gap == "free" && [low, high] != [1.0, 1.0] {
+            return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs a --gap that fills"));
         }
         Ok(())
     }
@@ -294,6 +321,9 @@ mod tests {
         let settings = resolve("forward", &[overlay(&flags).unwrap()]).unwrap();
         assert_eq!((settings.nb_raar, settings.seed), (600, 5));
         assert_eq!(settings.positivity, resolve("forward", &[]).unwrap().positivity);
+        let recipe = |flags: &PhasingFlags| resolve("forward", &[overlay(flags).unwrap()]).unwrap().recipe().unwrap();
+        let typed = PhasingFlags { nb_hio: Some(30), nb_raar: Some(0), nb_er: Some(5), ..Default::default() };
+        assert_eq!(recipe(&typed).cycles(), 35 + 10);
         let one = PhasingFlags { nb_run: Some(1), ..Default::default() };
         assert_eq!(resolve("forward", &[overlay(&one).unwrap()]).unwrap().nb_run_keep, 1);
         let wrong = PhasingFlags { nb_run: Some(1), nb_run_keep: Some(2), ..Default::default() };

@@ -78,6 +78,4 @@ pub struct Fit {
     pub scale: f64,
     /// Fraction of the array inside the support.
     pub support_fraction: f64,
-    /// Fraction of the object's energy that was outside the support before it was cut.
-    pub outside: f64,
 }

@@ -237,7 +237,8 @@ impl Backend for Cpu {
             let free = gaps.released && problem.role[i] != Role::Fitted;
             let modulus = power.sqrt();
             let t = if free { modulus } else { modulus.max(problem.lo[i]).min(problem.hi[i]) };
-            t * t
+            // Not `t * t`, which is rarely `power` again where nothing binds.
+            if t == modulus { power } else { t * t }
         };
         let mut gradient = vec![Complex32::ZERO; len];
         let mut previous = vec![Complex32::ZERO; len];
@@ -335,10 +336,6 @@ impl Backend for Cpu {
     }
 
     fn fit(&mut self) -> Fit {
-        let [all, outside] = sums(self.problem.len(), |i| {
-            let energy = f64::from(self.object[i].norm_sqr());
-            [energy, if self.support[i] { 0.0 } else { energy }]
-        });
         self.calculate();
         let (problem, field) = (&self.problem, &self.work);
         let n = problem.len();
@@ -370,7 +367,6 @@ impl Backend for Cpu {
             free_llk_poisson: (!held_out.is_empty()).then(|| free / held_out.len() as f64),
             scale,
             support_fraction: self.count as f64 / n as f64,
-            outside: if all > 0.0 { outside / all } else { 0.0 },
         }
     }
 

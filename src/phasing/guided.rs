@@ -86,12 +86,13 @@ struct Member {
     r_factor: f64,
 }
 
-/// Searches a start for this pattern. `progress` is told how many of how many objects are phased, and says whether to go on.
+/// Searches a start for this pattern, without looking at the pixels that are held out. `progress` is told how many of how many objects are phased, and says whether to go on.
 ///
 /// # Errors
 /// For 3D patterns, patterns without an autocorrelation to speak of, and [`Error::Interrupted`].
 pub fn guided(
     pattern: &Pattern,
+    held_out: &Centered<bool>,
     search: &Search,
     seed: u64,
     progress: &(dyn Fn(usize, usize) -> bool + Sync),
@@ -104,7 +105,7 @@ pub fn guided(
     let levels = levels(whole, search.size);
     let field = |shape: Shape| support_box(shape, whole, extent);
     // The search, at the lowest level.
-    let lowest = Arc::new(level(pattern, levels[0])?);
+    let lowest = Arc::new(level(pattern, held_out, levels[0])?);
     let limit = field(levels[0]);
     let mut draws = Draws::new(seed);
     let mut starts: Vec<Cornered<Complex32>> =
@@ -138,7 +139,7 @@ pub fn guided(
         }
         let limit = field(shape);
         support.0.zip_mut_with(&limit.0, |s, &inside| *s &= inside);
-        object = refine(Arc::new(level(pattern, shape)?), &object, &support, &limit, search);
+        object = refine(Arc::new(level(pattern, held_out, shape)?), &object, &support, &limit, search);
     }
     let support = standing_out(&object, 2.0);
     Ok(Start { object, support })
@@ -277,7 +278,7 @@ fn levels(whole: Shape, size: usize) -> Vec<Shape> {
 }
 
 /// The problem of the central part of the pattern, for a real object; tapered unless it is the whole.
-fn level(pattern: &Pattern, shape: Shape) -> Result<Problem> {
+fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<Problem> {
     let whole = pattern.shape();
     let start = |axis: usize| whole[axis] / 2 - shape[axis] / 2;
     let window = ndarray::s![.., start(1)..start(1) + shape[1], start(2)..start(2) + shape[2]];
@@ -293,7 +294,8 @@ fn level(pattern: &Pattern, shape: Shape) -> Result<Problem> {
     let mask = pattern.mask.0.slice(window).as_standard_layout().into_owned();
     let part =
         Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
-    Problem::new(&part, &Centered::filled(shape, false), true)
+    let held_out = Centered(held_out.0.slice(window).as_standard_layout().into_owned());
+    Problem::new(&part, &held_out, true)
 }
 
 /// The object on a finer grid over the same field of view: its transform padded with zeros.

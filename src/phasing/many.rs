@@ -31,6 +31,8 @@ pub enum FirstSupport {
     Guided {
         /// What is phased.
         pattern: Box<Pattern>,
+        /// Pixels held out for the free likelihood: the search does not see them either.
+        held_out: Box<Centered<bool>>,
         /// How it is searched.
         search: Search,
         /// Bounds between which each run draws the area of the search.
@@ -119,8 +121,10 @@ pub struct Summary {
     pub ended: Ended,
     /// What became of it.
     pub verdict: Verdict,
-    /// Wall-clock seconds and cycles.
+    /// Wall-clock seconds of its cycles.
     pub seconds: f64,
+    /// Wall-clock seconds of the search for its start.
+    pub search_seconds: f64,
     /// Cycles done.
     pub cycles: usize,
     /// Its curve.
@@ -154,9 +158,9 @@ pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer)
                 let support = autocorrelation(intensity, draws.between(*threshold))?;
                 random(&mut draws, support)
             }
-            FirstSupport::Guided { pattern, search, area } => {
+            FirstSupport::Guided { pattern, held_out, search, area } => {
                 let search = Search { area: draws.between(*area), ..search.clone() };
-                match guided(pattern, &search, seed, &|done, of| observer.searched(done, of)) {
+                match guided(pattern, held_out, &search, seed, &|done, of| observer.searched(done, of)) {
                     Ok(start) => (start.object, start.support),
                     // What earlier runs found is kept.
                     Err(Error::Interrupted) if !result.kept.is_empty() => {
@@ -170,7 +174,7 @@ pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer)
         let searched = begun.elapsed().as_secs_f64();
         let mut observe = |point: &Point| observer.point(index, point);
         let mut run = run::run(backend, &settings, seed, &object, &support, &mut observe);
-        run.seconds += searched;
+        run.search_seconds = searched;
         result.add(run, index, plan.keep, observer);
         if result.interrupted {
             break;
@@ -191,7 +195,7 @@ impl Runs {
         let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
         let verdict = match run.ended {
             Ended::Diverged => Verdict::Diverged,
-            _ if run.fit.outside > MOST_OUTSIDE => Verdict::Outside,
+            Ended::Finished if run.outside > MOST_OUTSIDE => Verdict::Outside,
             _ if better >= keep => Verdict::Worse,
             _ => Verdict::Kept,
         };
@@ -204,6 +208,7 @@ impl Runs {
             ended: run.ended,
             verdict,
             seconds: run.seconds,
+            search_seconds: run.search_seconds,
             cycles: run.cycles,
             curve: run.curve.clone(),
         });

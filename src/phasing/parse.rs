@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// More cycles than anybody runs: a typing error such as `HIO**50000000`.
 const MOST_CYCLES: usize = 10_000_000;
 
+/// More steps, repetitions counted, than anybody runs.
+const MOST_STEPS: usize = 1_000_000;
+
 /// Deeper parentheses than anybody writes.
 const DEEPEST: usize = 16;
 
@@ -31,6 +34,10 @@ pub fn recipe(text: &str) -> Result<Recipe> {
     if recipe.cycles() > MOST_CYCLES {
         parser.at = 0;
         return Err(parser.error(&format!("{} cycles are more than the {MOST_CYCLES} allowed", recipe.cycles())));
+    }
+    if recipe.length() > MOST_STEPS {
+        parser.at = 0;
+        return Err(parser.error(&format!("it has more than the {MOST_STEPS} steps allowed")));
     }
     if recipe.cycles() == 0 {
         parser.at = 0;
@@ -208,6 +215,8 @@ mod tests {
         assert!(problem("bata=2,ER").contains("column 1: 'bata' is no parameter"));
         assert!(problem("Sup").contains("no cycles"));
         assert!(problem("HIO**50000000").contains("more than"));
+        assert!(problem("HIO,(Sup)**200000000").contains("more than"));
+        assert!(problem("HIO,Sup**200000000").contains("more than"));
         assert!(problem(&"(".repeat(100)).contains("too many parentheses"));
         assert!(problem("(((ER**99999)**99999)**99999)**99999").contains("more than"));
         assert!(problem("ER**é").contains("column 5"));
@@ -243,7 +252,7 @@ mod tests {
         #[test]
         fn what_is_printed_reads_back(steps in prop::collection::vec(step(), 1..5)) {
             let written = Recipe { steps };
-            prop_assume!((1..=MOST_CYCLES).contains(&written.cycles()));
+            prop_assume!((1..=MOST_CYCLES).contains(&written.cycles()) && written.length() <= MOST_STEPS);
             prop_assert_eq!(recipe(&written.to_string()).unwrap(), written);
         }
 

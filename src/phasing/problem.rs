@@ -63,14 +63,17 @@ impl Problem {
                     photons += f64::from(intensity);
                     (Interval::measured(intensity), Role::Fitted)
                 }
-                (Class::Estimated, Some(estimate)) => {
-                    photons += f64::from(estimate.mean.0[at]);
-                    (Interval::between(estimate.lower.0[at], estimate.upper.0[at]), Role::Unmeasured)
-                }
-                (Class::Gap, _) if real && pattern.mask.0[mate(shape, at)] == 0 && !held_out.0[mate(shape, at)] => {
+                // A measurement is worth more than an estimate.
+                (Class::Gap | Class::Estimated, _)
+                    if real && pattern.mask.0[mate(shape, at)] == 0 && !held_out.0[mate(shape, at)] =>
+                {
                     let intensity = pattern.intensity.0[mate(shape, at)];
                     photons += f64::from(intensity);
                     (Interval::measured(intensity), Role::Unmeasured)
+                }
+                (Class::Estimated, Some(estimate)) => {
+                    photons += f64::from(estimate.mean.0[at]);
+                    (Interval::between(estimate.lower.0[at], estimate.upper.0[at]), Role::Unmeasured)
                 }
                 _ => (Interval::FREE, Role::Unmeasured),
             };

@@ -113,6 +113,11 @@ impl Recipe {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
 
+    /// Number of steps, repetitions and repeated support updates counted.
+    pub fn length(&self) -> usize {
+        self.steps.iter().map(Step::length).fold(0, usize::saturating_add)
+    }
+
     /// The steps one by one, repetitions unrolled.
     pub fn unrolled(&self) -> Vec<&Step> {
         let mut out = Vec::new();
@@ -155,6 +160,16 @@ impl Step {
             Step::Cycles(_, n) | Step::Detwin(_, n) | Step::MaximumLikelihood(n) => *n,
             Step::SupportUpdate(_) | Step::Set(_) => 0,
             Step::Repeat(steps, n) => steps.iter().map(Step::cycles).fold(0, usize::saturating_add).saturating_mul(*n),
+        }
+    }
+}
+
+impl Step {
+    fn length(&self) -> usize {
+        match self {
+            Step::Repeat(steps, n) => steps.iter().map(Step::length).fold(0, usize::saturating_add).saturating_mul(*n),
+            Step::SupportUpdate(n) => *n,
+            _ => 1,
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Run {
     pub first_support: Centered<bool>,
     /// How well the object fits.
     pub fit: Fit,
+    /// Fraction of the energy of the object's modulus projection outside the final support.
+    pub outside: f64,
     /// The curve on the way.
     pub curve: Vec<Point>,
     /// How it ended.
@@ -74,6 +76,8 @@ pub struct Run {
     pub cycles: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// Wall-clock seconds of the search for its start, not counted in `seconds`.
+    pub search_seconds: f64,
     /// Threshold of the support update at the start.
     pub threshold: f32,
 }
@@ -127,6 +131,7 @@ pub fn run(
     }
     let first_support = support.to_centered();
     let support = backend.support();
+    let outside = outside(&backend.density(false), support.as_slice());
     let mut object = backend.object();
     let scale = fit.scale as f32;
     object.0.zip_mut_with(&support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
@@ -136,12 +141,23 @@ pub fn run(
         support: support.to_centered(),
         first_support,
         fit,
+        outside,
         curve,
         ended,
         cycles,
         seconds: begun.elapsed().as_secs_f64(),
+        search_seconds: 0.0,
         threshold: settings.support.threshold,
     }
+}
+
+/// Fraction of the energy where the support is not.
+fn outside(density: &[f32], support: &[bool]) -> f64 {
+    let (all, out) = density.iter().zip(support).fold((0.0, 0.0), |(all, out), (&d, &inside)| {
+        let energy = f64::from(d) * f64::from(d);
+        (all + energy, if inside { out } else { out + energy })
+    });
+    if all > 0.0 { out / all } else { 0.0 }
 }
 
 impl Walk<'_> {
@@ -195,7 +211,8 @@ impl Walk<'_> {
     fn update_support(&mut self) -> Result<(), Ended> {
         let [begin, end] = self.settings.smooth;
         let progress = self.cycle as f32 / self.total.max(1) as f32;
-        let scheduled = if begin > 0.0 && end > 0.0 { begin * (end / begin).powf(progress) } else { begin };
+        // An exponential has no zero: a blur of a twentieth of a pixel is none.
+        let scheduled = if begin > 0.0 { begin * (end.max(0.05) / begin).powf(progress) } else { end * progress };
         let from = self.settings.support.threshold;
         let rule = SupportRule {
             sigma: self.sigma.unwrap_or(scheduled),
@@ -285,17 +302,10 @@ mod tests {
             }
         }
         fn density(&mut self, _: bool) -> Vec<f32> {
-            unreachable!("a run does not ask for the density")
+            vec![1.0; self.support.0.len()]
         }
         fn fit(&mut self) -> Fit {
-            Fit {
-                r_factor: 0.1,
-                llk_poisson: 1.0,
-                free_llk_poisson: None,
-                scale: 1.0,
-                support_fraction: 0.5,
-                outside: 0.0,
-            }
+            Fit { r_factor: 0.1, llk_poisson: 1.0, free_llk_poisson: None, scale: 1.0, support_fraction: 0.5 }
         }
         fn object(&self) -> Cornered<Complex32> {
             Cornered::filled(self.support.shape(), Complex32::ONE)

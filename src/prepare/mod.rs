@@ -30,7 +30,7 @@ pub struct Options {
     pub hot: Option<f64>,
     /// Whether to look for dead pixels, which only stacks of frames can show.
     pub dead: bool,
-    /// The part `(z, y, x)` of the frame to use; everything else is as if it were not there.
+    /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all the same.
     pub roi: Option<[Range<usize>; 3]>,
     /// How the centre is found.
     pub centring: Centring,
