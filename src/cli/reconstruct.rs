@@ -223,7 +223,8 @@ impl Observer for Teller<'_> {
 fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, seconds: f64) -> Value {
     let best = &runs.kept[0];
     // In 3D the shells mix in the third axis, whose pixel is not known.
-    let pixel = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x)).filter(|_| pattern.is_2d());
+    let detector_plane = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
+    let pixel = detector_plane.filter(|_| pattern.is_2d());
     let count = |verdict: Verdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
     let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
     let time: f64 = runs.all.iter().map(|run| run.seconds).sum();
@@ -245,7 +246,7 @@ fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, sec
         "interrupted": runs.interrupted,
         "memory_bytes": needed,
         "first_mode_weight": combined.modes.weights.first(),
-        "object_pixel_m": pixel,
+        "object_pixel_m": detector_plane,
     });
     let prtf = prtf_crossing(&combined.prtf).resolution(pixel);
     let fsc = fsc_crossing(&combined.fsc).resolution(pixel);
