@@ -9,7 +9,7 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Input and preparation")]
 pub struct InputFlags {
-    /// Mask beside the file's own: files, zero, negative, nan, saturated=VALUE, maxipix; comma-separated
+    /// Mask beside the file's own: files, good=FILE (1 is good), zero, negative, nan, saturated=VALUE, maxipix; comma-separated
     #[arg(long, value_name = "LIST")]
     pub mask: Option<String>,
     /// File by which the data are divided

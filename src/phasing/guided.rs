@@ -105,7 +105,14 @@ pub fn guided(
     let levels = levels(whole, search.size);
     let field = |shape: Shape| support_box(shape, whole, extent);
     // The search, at the lowest level.
-    let lowest = Arc::new(level(pattern, held_out, levels[0])?);
+    let hidden = |_| {
+        let size = crate::error::shape_text(&levels[0][1..]);
+        Error::Data(format!(
+            "nothing is measured in the central {size} pixels, where the search begins: give a larger --search-size, or \
+             --start random"
+        ))
+    };
+    let lowest = Arc::new(level(pattern, held_out, levels[0]).map_err(hidden)?);
     let limit = field(levels[0]);
     let mut draws = Draws::new(seed);
     let mut starts: Vec<Cornered<Complex32>> =

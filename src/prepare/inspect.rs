@@ -66,7 +66,7 @@ const PLATEAU: usize = 5;
 /// Name, full frames, gaps.
 type Detector = (&'static str, &'static [[usize; 2]], [usize; 2]);
 
-/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns (FACTS.md).
+/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns, from the makers' data sheets.
 #[rustfmt::skip]
 const DETECTORS: [Detector; 8] = [
     ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),

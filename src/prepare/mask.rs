@@ -10,6 +10,8 @@ use std::fmt;
 pub enum MaskItem {
     /// A mask file, `path` or `path.h5:/inside`.
     File(String),
+    /// A file of the other convention, one where a pixel is good (psana of LCLS, the alien files of cohere).
+    Good(String),
     /// Pixels that read zero are bad (PyNX's `mask=zero`).
     Zero,
     /// Negative pixels are gaps, as Pilatus detectors mark them.
@@ -23,17 +25,18 @@ pub enum MaskItem {
 }
 
 /// The words of [`parse_mask`], for messages.
-const WORDS: &str = "zero, negative, nan, saturated=VALUE, maxipix";
+const WORDS: &str = "good=FILE, zero, negative, nan, saturated=VALUE, maxipix";
 /// Rows or columns of a chip with its share of the seam, in a Maxipix frame.
 const CHIP: usize = 258;
 /// Masked pixels on each side of a seam: two of the gap, and the three times wider pixel at the edge of the chip, which
-/// stands in the frame as one of them (FACTS: seam 4, with the wide pixels 6; PyNX masks the same rows).
+/// stands in the frame as one of them (a seam of 4, with the wide pixels 6; PyNX masks the same rows).
 const SEAM: usize = 3;
 
 impl fmt::Display for MaskItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MaskItem::File(path) => f.write_str(path),
+            MaskItem::Good(path) => write!(f, "good={path}"),
             MaskItem::Zero => f.write_str("zero"),
             MaskItem::Negative => f.write_str("negative"),
             MaskItem::Nan => f.write_str("nan"),
@@ -43,8 +46,8 @@ impl fmt::Display for MaskItem {
     }
 }
 
-/// Reads `--mask`: items separated by commas, each a file or one of `zero`, `negative`, `nan`, `saturated=VALUE`,
-/// `maxipix`.
+/// Reads `--mask`: items separated by commas, each a file (one: bad), `good=FILE` (one: good), or one of
+/// `zero`, `negative`, `nan`, `saturated=VALUE`, `maxipix`.
 ///
 /// A word that is none of these is a file if it looks like a path (it has a dot, a slash or a colon) or exists.
 ///
@@ -56,6 +59,9 @@ pub fn parse_mask(text: &str) -> Result<Vec<MaskItem>> {
 }
 
 fn parse_item(item: &str) -> Result<MaskItem> {
+    if let Some(path) = item.strip_prefix("good=").filter(|path| !path.is_empty()) {
+        return Ok(MaskItem::Good(path.into()));
+    }
     match item.to_ascii_lowercase().as_str() {
         "" => Err(Error::setting("--mask", "''", format!("an item is empty: give a file or one of {WORDS}"))),
         "zero" => Ok(MaskItem::Zero),
@@ -89,8 +95,11 @@ pub fn apply_mask(
     check_shape("mask", mask, intensity)?;
     for item in items {
         match item {
-            MaskItem::File(path) => {
-                let extra = read(path)?;
+            MaskItem::File(path) | MaskItem::Good(path) => {
+                let mut extra = read(path)?;
+                if matches!(item, MaskItem::Good(_)) {
+                    extra.0.mapv_inplace(|good| if good == 0 { bit::BAD } else { 0 });
+                }
                 let fits = extra.0.broadcast(intensity.0.dim());
                 let fits = fits.ok_or_else(|| shape_error(&format!("mask {path}"), &extra, intensity))?;
                 mask.0.zip_mut_with(&fits, |bits, extra| *bits |= extra);
@@ -159,13 +168,29 @@ mod tests {
     }
 
     #[test]
+    fn files_of_the_other_convention_are_turned_round() {
+        let intensity = Centered::filled([1, 8, 8], 5.0);
+        let mut mask = intensity.map(|_| 0);
+        let items = parse_mask("good=a.npy").unwrap();
+        assert_eq!(items, [MaskItem::Good("a.npy".into())]);
+        assert_eq!(items[0].to_string(), "good=a.npy");
+        let read = |_: &str| {
+            let mut good = Centered::filled([1, 8, 8], bit::BAD);
+            good.0[[0, 2, 3]] = 0;
+            Ok(good)
+        };
+        apply_mask(&intensity, &mut mask, &items, &read).unwrap();
+        assert!(mask.0.indexed_iter().all(|((_, y, x), &bits)| (bits != 0) == ((y, x) == (2, 3))));
+    }
+
+    #[test]
     fn words_and_files_are_told_apart() {
         let items = parse_mask("zero, NaN,saturated=65535,maxipix,negative,bad.h5:/entry/mask").unwrap();
         let text: Vec<String> = items.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["zero", "nan", "saturated=65535", "maxipix", "negative", "bad.h5:/entry/mask"]);
         assert_eq!(
             parse_mask("zreo").unwrap_err().to_string(),
-            "--mask = zreo: no such word or file: give a file or one of zero, negative, nan, saturated=VALUE, maxipix"
+            "--mask = zreo: no such word or file: give a file or one of good=FILE, zero, negative, nan, saturated=VALUE, maxipix"
         );
         assert!(parse_mask("saturated=-1").is_err());
         assert!(parse_mask("zero,,nan").is_err());
