@@ -61,7 +61,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Expects exit code 1, one line on standard error with all of `words`, nothing on standard output and nothing on disk.
-fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
+pub fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
     let before = tree(folder);
     let output = lacuna(folder, arguments).output().unwrap();
     refused_so(&output, &format!("lacuna {}", arguments.join(" ")), words);

@@ -11,4 +11,5 @@ mod readme;
 mod real;
 mod report;
 mod rules;
+mod simulate;
 mod structure;

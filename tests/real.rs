@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A file of the shared data, or `None`, said in one line, where it is absent.
-fn data(name: &str) -> Option<String> {
+pub fn data(name: &str) -> Option<String> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data");
     let folder = std::env::var_os("LACUNA_DATA").map_or_else(|| default.into(), PathBuf::from);
     let path = folder.join(name);

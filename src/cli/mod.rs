@@ -12,6 +12,7 @@ mod presets;
 mod progress;
 mod reconstruct;
 mod run;
+mod simulate;
 
 use clap::{Args, Parser, Subcommand};
 use lacuna::error::{Error, Result};
@@ -39,6 +40,8 @@ enum Verb {
     Inpaint(inpaint::Command),
     /// Phase a prepared pattern
     Phase(phase::Command),
+    /// Simulate diffraction patterns with their truth: data sets to train on and to compare with
+    Simulate(simulate::Command),
     /// Print a preset, to be edited and given as --preset FILE
     Presets(presets::Command),
     /// Measure this machine
@@ -107,6 +110,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Prepare(command) => command.execute(),
         Verb::Inpaint(command) => command.execute(),
         Verb::Phase(command) => command.execute(),
+        Verb::Simulate(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
     }

@@ -7,11 +7,13 @@ mod overlap;
 mod peak;
 mod register;
 mod resolution;
+mod texture;
 
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
 pub use register::{Options, Registered, register};
 pub use resolution::{Crossing, FscShell, Resolution, Shell, fsc, fsc_crossing, prtf, prtf_crossing};
+pub use texture::{Texture, texture};
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;

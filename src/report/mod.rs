@@ -9,6 +9,7 @@ mod html;
 mod image;
 mod plot;
 mod raster;
+pub mod sheet;
 mod ticks;
 
 pub use colour::ColourMap;

@@ -1,5 +1,6 @@
-//! `lacuna bench`: figures of this machine, as JSON.
+//! `lacuna bench phasing`: seconds a cycle.
 
+use super::cpu_seconds;
 use lacuna::error::Result;
 use lacuna::geometry::Geometry;
 use lacuna::phasing::cpu::Cpu;
@@ -13,21 +14,9 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Arguments of `lacuna bench`.
+/// Arguments of `lacuna bench phasing`.
 #[derive(Debug, clap::Args)]
-pub struct Command {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
-    Phasing(Phasing),
-}
-
-#[derive(Debug, clap::Args)]
-struct Phasing {
+pub struct Phasing {
     /// Sizes, for example 512x512 or 128x128x128
     #[arg(long, value_delimiter = ',', default_value = "512x512,1024x1024,128x128x128,256x256x256")]
     sizes: Vec<String>,
@@ -45,17 +34,9 @@ struct Phasing {
     json: bool,
 }
 
-impl Command {
-    pub fn execute(self) -> Result<()> {
-        match self.what {
-            What::Phasing(bench) => bench.execute(),
-        }
-    }
-}
-
 impl Phasing {
-    fn execute(self) -> Result<()> {
-        super::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+    pub fn execute(self) -> Result<()> {
+        crate::cli::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
         for size in &self.sizes {
             self.size(shape(size)?)?;
         }
@@ -91,7 +72,7 @@ impl Phasing {
                 by(&measured[measured.len() / 2])
             };
             let (wall, cpu) = (median(|m| m.0), median(|m| m.1));
-            super::print(if self.json {
+            crate::cli::print(if self.json {
                 let line = json!({"bench": "phasing", "size": size, "step": name, "seconds_per_cycle": wall,
                                   "cpu_seconds_per_cycle": cpu, "threads": rayon::current_num_threads(),
                                   "cycles": n, "repeat": self.repeat, "version": env!("CARGO_PKG_VERSION")});
@@ -123,15 +104,6 @@ fn backend(shape: Shape) -> Result<Cpu> {
     let mut backend = Cpu::new(problem);
     backend.start(&object, &support);
     Ok(backend)
-}
-
-/// User and system time of this process, seconds, from `/proc/self/stat`; zero where there is none.
-fn cpu_seconds() -> f64 {
-    // Clock ticks are 1/100 s on every Linux that Rust supports.
-    const TICKS: f64 = 100.0;
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = text.rsplit(')').next().unwrap_or_default();
-    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
 /// `512x512` or `128x128x128`.

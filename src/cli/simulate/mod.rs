@@ -1,0 +1,109 @@
+//! `lacuna simulate`: data sets with their truth, single patterns, contact sheets, and a comparison with measured patterns.
+
+mod beside;
+mod one;
+mod preview;
+mod quick;
+mod set;
+
+pub use set::entry;
+
+use super::progress::Voice;
+use super::{OutputFlags, load};
+use lacuna::error::{Error, Result};
+use lacuna::io;
+use lacuna::simulate::recipe::Recipe;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `lacuna simulate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lacuna simulate bragg3d --output set.h5 --count 200\n  \
+    lacuna simulate my_recipe.toml --preview sheet.png\n  \
+    lacuna simulate --shape 256,256 --object crystal --gap 6 --output one.cxi")]
+pub struct Command {
+    /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, forward2d-smoke, bragg3d-smoke). Without one, the flags
+    /// under "One pattern" say what is simulated
+    #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop"])]
+    recipe: Option<String>,
+    /// Where it goes: a set (.h5), or one pattern (.cxi) with its truth beside it (NAME-truth.cxi)
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Number of patterns [default: the recipe's, 1 without a recipe]
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// Seed of everything that is drawn [default: the recipe's, 0 without a recipe]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Draw a contact sheet (PNG): counts with their mask in red, noise-free intensity, and object of each of the first patterns
+    #[arg(long, value_name = "SHEET.png")]
+    preview: Option<PathBuf>,
+    /// Compare the look of the simulated patterns (fall-off, zeros, speckle size, contrast) with that of measured ones
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    beside: Vec<String>,
+    #[command(flatten)]
+    quick: quick::QuickFlags,
+    #[command(flatten)]
+    flags: OutputFlags,
+    /// Number of threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Command {
+    pub fn execute(self) -> Result<()> {
+        super::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        let (mut recipe, text) = match &self.recipe {
+            Some(name) => {
+                let (recipe, text) = Recipe::read(name)?;
+                (recipe, Some(text))
+            }
+            None => (self.quick.recipe()?, None),
+        };
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        if let Some(count) = self.count {
+            recipe.count = count;
+            recipe.check().map_err(|fault| Error::setting("--count", count, fault.problem))?;
+        }
+        if self.output.is_none() && self.preview.is_none() && self.beside.is_empty() {
+            let problem = "give where the patterns go, or --preview SHEET.png, or --beside FILE";
+            return Err(Error::setting("--output", "none", problem));
+        }
+        for path in self.output.iter().chain(&self.preview) {
+            if let Some(recipe) = &self.recipe {
+                load::not_onto_itself(recipe, path)?;
+            }
+        }
+        let voice = Voice::new(&self.flags);
+        if let Some(path) = &self.preview {
+            io::check_output(path, self.flags.force)?;
+            preview::draw(path, self.flags.force, &recipe, &voice)?;
+        }
+        if !self.beside.is_empty() {
+            beside::compare(&recipe, &self.beside, self.flags.json, &voice)?;
+        }
+        match &self.output {
+            None => Ok(()),
+            Some(path) if is_set(path) => {
+                // The recipe as it was written, comments and all; of one that was put together from flags, all its values.
+                let text = match text {
+                    Some(text) => text,
+                    None => toml::to_string(&recipe).map_err(|e| Error::Data(e.to_string()))?,
+                };
+                set::write(path, self.flags.force, &recipe, text, &voice)
+            }
+            Some(path) => {
+                if self.count.is_some_and(|count| count != 1) {
+                    let problem = "a CXI file takes one pattern: give a set, --output SET.h5";
+                    return Err(Error::setting("--count", recipe.count, problem));
+                }
+                one::write(path, self.flags.force, &recipe, &voice)
+            }
+        }
+    }
+}
+
+/// Whether the name is that of a set; anything else is one pattern in CXI form.
+fn is_set(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["h5", "hdf5", "hdf"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}

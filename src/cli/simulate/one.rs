@@ -1,0 +1,60 @@
+//! One pattern in CXI form, with its truth in a second file: what phases the pattern never sees it.
+
+use crate::cli::command_line;
+use crate::cli::progress::Voice;
+use lacuna::error::{Error, Result};
+use lacuna::geometry::Geometry;
+use lacuna::io::{self, Process, Reconstruction};
+use lacuna::pixels::Pattern;
+use lacuna::simulate::pattern::pattern;
+use lacuna::simulate::recipe::Recipe;
+use lacuna::volume::Centered;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Writes the first pattern of the recipe.
+pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result<()> {
+    let truth_path = truth_path(path)?;
+    for path in [path, &truth_path] {
+        io::check_output(path, force)?;
+    }
+    let bar = voice.bar(1, "simulate");
+    let simulated = pattern(recipe, 0);
+    bar.finish_and_clear();
+    let parameters = Value::Object(simulated.parameters.clone());
+    let process = Process { command: command_line(), settings: json!(recipe), results: parameters.clone() };
+    let counted = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
+    let whole = Pattern {
+        mask: Centered::filled(counted.shape(), 0),
+        intensity: simulated.intensity,
+        estimate: None,
+        geometry: Geometry::default(),
+    };
+    let truth = Reconstruction {
+        object: &simulated.object,
+        support: &simulated.support,
+        runs: &[],
+        modes: &[],
+        mode_weights: &[],
+        curves: &[],
+        pattern: &whole,
+        process: &process,
+    };
+    // The truth first: whoever finds the pattern finds its truth as well.
+    io::write_result(&truth_path, force, &truth)?;
+    io::write_pattern(path, force, &counted, None, &process)?;
+    voice.note(format!("wrote {} and its truth, {}", path.display(), truth_path.display()));
+    voice.event("summary", json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": parameters}))
+}
+
+/// `one.cxi` to `one-truth.cxi`.
+fn truth_path(path: &Path) -> Result<PathBuf> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    match (stem, path.extension().and_then(|ending| ending.to_str())) {
+        (Some(stem), Some("cxi")) => Ok(path.with_file_name(format!("{stem}-truth.cxi"))),
+        _ => {
+            let problem = "give a name that ends with .h5 (a set) or .cxi (one pattern)";
+            Err(Error::setting("--output", path.display(), problem))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The recipe that flags describe: one clean pattern, with as many troubles as are asked for.
+
+use lacuna::error::{Error, Result};
+use lacuna::simulate::beamstop::BeamstopRecipe;
+use lacuna::simulate::draw::{Fault, Range};
+use lacuna::simulate::gaps::{GapRecipe, Kinds};
+use lacuna::simulate::measure::MeasurementRecipe;
+use lacuna::simulate::object::{Family, ObjectRecipe};
+use lacuna::simulate::recipe::{Recipe, SplitRecipe};
+
+/// What is simulated without a recipe.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "One pattern")]
+pub struct QuickFlags {
+    /// Pixels: Y,X, or Z,Y,X for the rocking curve of a Bragg peak
+    #[arg(long, value_name = "PIXELS", value_delimiter = ',', default_value = "256,256")]
+    shape: Vec<usize>,
+    /// Kind of particle
+    #[arg(long, value_name = "NAME", default_value = "crystal")]
+    object: String,
+    /// A detector gap of this width, a cross
+    #[arg(long, value_name = "PIXELS")]
+    gap: Option<usize>,
+    /// The gaps of a detector, somewhere on it: maxipix, eiger-4m, pilatus-1m, ...
+    #[arg(long, value_name = "NAME", conflicts_with = "gap")]
+    detector: Option<String>,
+    /// Photons in the whole pattern
+    #[arg(long, value_name = "N", default_value_t = 1e7)]
+    photons: f64,
+    /// Linear oversampling ratio
+    #[arg(long, value_name = "RATIO", default_value_t = 3.0)]
+    oversampling: f64,
+    /// Strain of the particle: root mean square of its phase, radians
+    #[arg(long, value_name = "RADIANS", default_value_t = 0.0)]
+    strain: f64,
+    /// A beamstop of this radius
+    #[arg(long, value_name = "PIXELS")]
+    beamstop: Option<f64>,
+}
+
+impl QuickFlags {
+    /// The recipe of what is asked for.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let family = Family::from_name(&self.object).ok_or_else(|| {
+            let known: Vec<&str> = Family::NAMES.iter().map(|(name, _)| *name).collect();
+            Error::setting("--object", &self.object, format!("known are {}", known.join(", ")))
+        })?;
+        let mut object = ObjectRecipe::only(family);
+        object.real = f64::from(u8::from(self.strain == 0.0));
+        object.strain.probability = 1.0;
+        object.strain.rms = fixed(self.strain.max(1e-6));
+        object.ramp.linear_probability = 0.0;
+        object.ramp.quadratic_probability = 0.0;
+        object.dislocation.probability = 0.0;
+        object.step.probability = 0.0;
+        let mut measurement = MeasurementRecipe { photons: fixed(self.photons), ..MeasurementRecipe::default() };
+        measurement.peak_offset = fixed(0.0);
+        measurement.coherence.probability = 0.0;
+        measurement.psf.probability = 0.0;
+        measurement.background.probability = 0.0;
+        measurement.rocking.uneven = 0.0;
+        measurement.rocking.drifting = 0.0;
+        measurement.strays.probability = 0.0;
+        measurement.defects.hot = 0.0;
+        measurement.defects.dead = 0.0;
+        measurement.defects.saturation = 0.0;
+        let gaps = match (self.gap, &self.detector) {
+            (Some(width), _) => GapRecipe::cross(width),
+            (None, name) => {
+                let detector = f64::from(u8::from(name.is_some()));
+                let kinds = Kinds { none: 1.0 - detector, slab: 0.0, cross: 0.0, hole: 0.0, detector };
+                GapRecipe { kinds, detectors: name.iter().cloned().collect(), ..GapRecipe::default() }
+            }
+        };
+        let beamstop = BeamstopRecipe {
+            probability: f64::from(u8::from(self.beamstop.is_some())),
+            radius: fixed(self.beamstop.unwrap_or(1.0)),
+            offset: fixed(0.0),
+            ..BeamstopRecipe::default()
+        };
+        let recipe = Recipe {
+            name: "one".into(),
+            description: String::new(),
+            count: 1,
+            seed: 0,
+            shape: self.shape.clone(),
+            patterns_per_particle: 1,
+            split: SplitRecipe::default(),
+            oversampling: fixed(self.oversampling),
+            object,
+            measurement,
+            gaps,
+            beamstop,
+        };
+        recipe.check().map_err(|fault| self.refused(fault))?;
+        Ok(recipe)
+    }
+
+    /// A fault of the recipe, told as one of the flag that it came from.
+    fn refused(&self, fault: Fault) -> Error {
+        let (flag, value) = match fault.key.as_str() {
+            "shape" => ("--shape", self.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+            "oversampling" => ("--oversampling", self.oversampling.to_string()),
+            "measurement.photons" => ("--photons", self.photons.to_string()),
+            "object.strain.rms" => ("--strain", self.strain.to_string()),
+            "gaps.detectors" => ("--detector", self.detector.clone().unwrap_or_default()),
+            key if key.starts_with("gaps") => ("--gap", self.gap.unwrap_or_default().to_string()),
+            key if key.starts_with("beamstop") => ("--beamstop", self.beamstop.unwrap_or_default().to_string()),
+            key => (key, String::new()),
+        };
+        Error::setting(flag, value, fault.problem)
+    }
+}
+
+fn fixed(value: f64) -> Range {
+    Range::new(value, value)
+}

@@ -1,0 +1,126 @@
+//! One simulated pattern with its truth: everything drawn from a recipe, in a fixed order, from the seed and the pattern's number alone.
+
+use super::draw::Rng;
+use super::farfield::{FarField, Sampling, Scatterer, far_field};
+use super::object::Particle;
+use super::recipe::Recipe;
+use crate::volume::Centered;
+use ndarray::Axis;
+use num_complex::{Complex32, Complex64};
+use rand::SeedableRng;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A simulated pattern and what is behind it. All arrays have the recipe's shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// Photons per pixel that this measurement would average to: blurred, with drift and background; without stray spots, defects, gaps.
+    pub intensity: Centered<f32>,
+    /// Photons counted. Zero where there is no sensor and in the beamstop's shadow.
+    pub counts: Centered<u32>,
+    /// CXI bits by cause ([`crate::pixels::bit`]), 0 = good.
+    pub mask: Centered<u32>,
+    /// The band-limited object, square roots of photons.
+    pub object: Centered<Complex32>,
+    /// Voxels that the particle touches.
+    pub support: Centered<bool>,
+    /// Everything that was drawn: a flat table of numbers, short lists and names.
+    pub parameters: Map<String, Value>,
+    /// Number of the particle. Patterns of one particle belong to the same split.
+    pub particle: u64,
+}
+
+/// Pattern `index` of a recipe. Depends on the recipe, its seed and the index, and on nothing else.
+pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
+    let shape = recipe.extents();
+    let number = recipe.particle_of(index);
+    // Even streams for particles and odd ones for measurements: no two share their random numbers.
+    let (particle, object) = recipe.object.draw(recipe.shape.len(), &mut stream(recipe.seed, 2 * number));
+    let rng = &mut stream(recipe.seed, 2 * index as u64 + 1);
+
+    let oversampling = draw_oversampling(recipe, &particle, rng);
+    let conditions = recipe.measurement.draw(shape, rng);
+    let sampling = Sampling {
+        shape,
+        oversampling,
+        peak_offset: conditions.peak_offset,
+        frame_offsets: conditions.frame_offsets.clone(),
+        photons: conditions.photons,
+    };
+    let FarField { intensity, object: truth, support } = far_field(&particle, &sampling);
+    let intensity = conditions.expected(intensity);
+
+    let gaps = recipe.gaps.draw(shape, rng);
+    let (shadow, beamstop) = recipe.beamstop.draw(shape, rng);
+    let mut mask = gaps.mask(shape[0]);
+    for mut frame in mask.0.axis_iter_mut(Axis(0)) {
+        frame.zip_mut_with(&shadow, |bits, shadow| *bits |= shadow);
+    }
+    let counts = conditions.count(&intensity, &mut mask, rng);
+
+    let mut parameters = Map::new();
+    parameters.insert("oversampling".into(), serde_json::json!(oversampling));
+    table(&mut parameters, "object", &object);
+    table(&mut parameters, "measurement", &conditions.description());
+    table(&mut parameters, "gap", &gaps.description);
+    table(&mut parameters, "beamstop", &beamstop);
+    let masked = mask.as_slice().iter().filter(|bits| **bits != 0).count();
+    parameters.insert("masked_fraction".into(), (masked as f64 / mask.as_slice().len() as f64).into());
+    let zeros = counts.as_slice().iter().zip(mask.as_slice()).filter(|(n, bits)| **n == 0 && **bits == 0).count();
+    let measured = (mask.as_slice().len() - masked).max(1);
+    parameters.insert("zero_fraction".into(), (zeros as f64 / measured as f64).into());
+    Simulated { intensity, counts, mask, object: truth, support, parameters, particle: number }
+}
+
+impl Simulated {
+    /// The counts as a pattern to be phased.
+    pub fn measured(&self) -> Centered<f32> {
+        self.counts.map(|&n| n as f32)
+    }
+}
+
+impl Scatterer for Particle {
+    fn half_extents(&self) -> [f64; 3] {
+        self.half_extents()
+    }
+
+    fn distance(&self, r: [f64; 3]) -> f64 {
+        self.distance(r)
+    }
+
+    fn value(&self, r: [f64; 3], depth: f64) -> Complex64 {
+        self.value(r, depth)
+    }
+
+    fn is_flat(&self) -> bool {
+        self.is_flat()
+    }
+}
+
+/// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of its own.
+fn draw_oversampling(recipe: &Recipe, particle: &Particle, rng: &mut Rng) -> [f64; 3] {
+    let [_, ny, nx] = recipe.extents();
+    let half = particle.half_extents();
+    let drawn = recipe.oversampling.uniform(rng);
+    // Pixels of the array for each unit of the particle, the same along y and x.
+    let scale = (ny as f64 / half[1]).min(nx as f64 / half[2]) / drawn;
+    let [y, x] = [ny as f64 / (half[1] * scale), nx as f64 / (half[2] * scale)];
+    let z = if recipe.shape.len() == 3 { recipe.oversampling.uniform(rng) } else { 1.0 };
+    [z, y, x]
+}
+
+fn stream(seed: u64, number: u64) -> Rng {
+    let mut rng = Rng::seed_from_u64(seed);
+    rng.set_stream(number);
+    rng
+}
+
+/// Adds the fields of `section` under names such as `gap_width`.
+fn table(parameters: &mut Map<String, Value>, section: &str, fields: &impl Serialize) {
+    if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
+        for (name, value) in fields {
+            let name = if name.starts_with(section) { name } else { format!("{section}_{name}") };
+            parameters.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see `datasets/`.
+
+use super::beamstop::BeamstopRecipe;
+use super::draw::{Checked, Fault, Range, fault};
+use super::gaps::GapRecipe;
+use super::measure::MeasurementRecipe;
+use super::object::ObjectRecipe;
+use crate::error::{Error, Result, shape_text};
+use crate::volume::Shape;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use toml::de::{DeTable, DeValue};
+
+/// Recipes that are built into the program: name and text.
+pub const RECIPES: [(&str, &str); 4] = [
+    ("forward2d", include_str!("../../datasets/forward2d.toml")),
+    ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
+    ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
+    ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
+];
+
+/// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill a large machine.
+const LONGEST: usize = 1024;
+
+/// A recipe. Every property of a pattern is drawn from what stands here and is stored with the pattern.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the set.
+    pub name: String,
+    /// What the set stands for, in a sentence.
+    #[serde(default)]
+    pub description: String,
+    /// Number of patterns.
+    #[serde(default = "hundred")]
+    pub count: usize,
+    /// Seed of everything that is drawn.
+    #[serde(default)]
+    pub seed: u64,
+    /// Pixels of each pattern: `[y, x]` or `[z, y, x]`, z being the frames of a rocking curve.
+    pub shape: Vec<usize>,
+    /// Patterns of each particle, with measurement and gaps drawn anew.
+    #[serde(default = "one")]
+    pub patterns_per_particle: usize,
+    /// Fractions of the particles in each split.
+    #[serde(default)]
+    pub split: SplitRecipe,
+    /// Linear oversampling, of the frame's axis along which the particle is largest for its number of pixels (pixels are square, so that of the
+    /// other axis follows), and apart from it of the rocking curve.
+    #[serde(default = "oversampling")]
+    pub oversampling: Range,
+    /// The particles.
+    #[serde(default)]
+    pub object: ObjectRecipe,
+    /// Photons, blur, background, frames, defects.
+    #[serde(default)]
+    pub measurement: MeasurementRecipe,
+    /// Where the detector is blind.
+    #[serde(default)]
+    pub gaps: GapRecipe,
+    /// The beamstop.
+    #[serde(default)]
+    pub beamstop: BeamstopRecipe,
+}
+
+/// Fractions of the particles in each split; they sum up to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitRecipe {
+    /// To learn from.
+    pub train: f64,
+    /// To choose by.
+    pub validation: f64,
+    /// To report.
+    pub test: f64,
+}
+
+impl Default for SplitRecipe {
+    fn default() -> Self {
+        SplitRecipe { train: 0.8, validation: 0.1, test: 0.1 }
+    }
+}
+
+fn hundred() -> usize {
+    100
+}
+
+fn one() -> usize {
+    1
+}
+
+fn oversampling() -> Range {
+    Range::new(2.0, 5.0)
+}
+
+impl Recipe {
+    /// Reads the recipe `name`: one of [`RECIPES`], or a file. Returns its text as well, to be kept with what is made from it.
+    pub fn read(name: &str) -> Result<(Recipe, String)> {
+        if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
+            return Ok((Recipe::parse(text, Path::new(name))?, (*text).to_string()));
+        }
+        let text = std::fs::read_to_string(name).map_err(|error| {
+            let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+            Error::file(name, format!("{error}; give a recipe's file, or one of {}", known.join(", ")))
+        })?;
+        Ok((Recipe::parse(&text, Path::new(name))?, text))
+    }
+
+    /// A recipe from its text; `path` is named in errors, with the line and the key.
+    pub fn parse(text: &str, path: &Path) -> Result<Recipe> {
+        let recipe: Recipe = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(String::new(), |span| format!("line {}: ", line_of(text, span.start)));
+            Error::file(path, format!("{line}{}", error.message().replace('\n', " ")))
+        })?;
+        recipe.check().map_err(|Fault { key, problem }| {
+            let line = key_line(text, &key).map_or(String::new(), |line| format!("line {line}: "));
+            Error::file(path, format!("{line}{key}: {problem}"))
+        })?;
+        Ok(recipe)
+    }
+
+    /// Refuses what cannot be drawn from.
+    pub fn check(&self) -> Checked {
+        let axes = &self.shape[..];
+        if !(2..=3).contains(&axes.len()) || axes.iter().any(|n| !(16..=LONGEST).contains(n) || n % 2 != 0) {
+            let problem = format!("{axes:?} is not two or three even numbers of pixels from 16 to {LONGEST}");
+            return fault("shape", problem);
+        }
+        if self.count == 0 {
+            return fault("count", "no pattern is asked for");
+        }
+        if self.patterns_per_particle == 0 {
+            return fault("patterns_per_particle", "a particle has at least one pattern");
+        }
+        let SplitRecipe { train, validation, test } = self.split;
+        let sum = train + validation + test;
+        if [train, validation, test].iter().any(|part| !(0.0..=1.0).contains(part)) || (sum - 1.0).abs() > 1e-6 {
+            return fault("split", format!("{train}, {validation} and {test} are not three fractions that sum up to 1"));
+        }
+        // Below 2 the pattern does not determine its particle; above 20 the particle is a few pixels.
+        self.oversampling.check("oversampling", 1.5..=20.0)?;
+        let smallest = *axes.iter().min().unwrap_or(&0) as f64 / self.oversampling.hi;
+        if smallest < 3.0 {
+            let problem = format!("{} leaves the particle {smallest:.1} pixels on {}", self.oversampling, shape_text(axes));
+            return fault("oversampling", problem);
+        }
+        self.object.check()?;
+        self.measurement.check()?;
+        self.gaps.check(self.extents())?;
+        self.beamstop.check(self.extents())
+    }
+
+    /// The shape with its z.
+    pub fn extents(&self) -> Shape {
+        match self.shape[..] {
+            [z, y, x] => [z, y, x],
+            [y, x] => [1, y, x],
+            _ => [1, 1, 1],
+        }
+    }
+
+    /// The particle of a pattern.
+    pub fn particle_of(&self, pattern: usize) -> u64 {
+        (pattern / self.patterns_per_particle.max(1)) as u64
+    }
+
+    /// Where a particle stands among the splits, from 0 to 1: below `train` it is for training, and so on. Multiples of the golden ratio
+    /// fill the interval evenly, so every count of particles is split as asked, and no particle moves when the count grows.
+    pub fn split_position(particle: u64) -> f64 {
+        // 2^64 over the golden ratio: exact arithmetic, however many particles.
+        let turns = particle.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        turns as f64 / 2f64.powi(64)
+    }
+}
+
+/// The line, from 1, of a position in a text.
+fn line_of(text: &str, position: usize) -> usize {
+    1 + text.as_bytes()[..position.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// The line of a key such as `measurement.photons`, or of the innermost section of it that the text has.
+fn key_line(text: &str, key: &str) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref();
+    let mut found = None;
+    for part in key.split('.') {
+        let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else { break };
+        found = Some(name.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    found.map(|position| line_of(text, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        Recipe::parse(text, Path::new("my.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn built_in_recipes_are_sound_and_named_as_their_files() {
+        for (name, text) in RECIPES {
+            let recipe = Recipe::parse(text, Path::new(name)).unwrap();
+            assert_eq!(recipe.name, name);
+            assert!(!recipe.description.is_empty());
+        }
+    }
+
+    #[test]
+    fn faults_name_the_file_the_line_and_the_key() {
+        let start = "name = \"x\"\nshape = [64, 64]\n";
+        let unknown = message(&format!("{start}\n[measurement]\nfotons = 3\n"));
+        assert!(unknown.starts_with("my.toml: line 5: unknown field `fotons`, expected one of"), "{unknown}");
+        let empty = message(&format!("{start}oversampling = [5, 2]\n"));
+        assert_eq!(empty, "my.toml: line 3: oversampling: the range [5, 2] is empty: the smaller value comes first");
+        let dark = message(&format!("{start}[measurement]\nphotons = 0\n"));
+        assert!(dark.starts_with("my.toml: line 4: measurement.photons: 0 is out of bounds"), "{dark}");
+        let wide = message(&format!("{start}[gaps]\nwidth = [2, 99]\n"));
+        assert!(wide.starts_with("my.toml: line 4: gaps.width: ") && wide.contains("64"), "{wide}");
+        let text = message("name = \"x\"\nshape = \"large\"\n");
+        assert!(text.starts_with("my.toml: line 2: "), "{text}");
+        assert!(message("name = \"x\"\n").contains("missing field `shape`"));
+        assert!(message("name = \"x\"\nshape = [64, 63]\n").contains("even numbers"));
+        assert!(message(&format!("{start}[split]\ntrain = 1\nvalidation = 1\ntest = 0\n")).contains("line 3: split: "));
+        assert!(!unknown.contains('\n'));
+    }
+
+    #[test]
+    fn particles_are_split_evenly_whatever_their_number() {
+        for n in [10u64, 50, 1000] {
+            let train = (0..n).filter(|&p| Recipe::split_position(p) < 0.8).count() as f64;
+            // Multiples of the golden ratio: the discrepancy grows as the logarithm of the number only.
+            assert!((train - 0.8 * n as f64).abs() < 2.5, "{train} of {n}");
+        }
+    }
+}
