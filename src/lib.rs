@@ -25,6 +25,7 @@ pub mod pixels;
 pub mod prepare;
 pub mod report;
 pub mod simulate;
+pub mod training;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -89,8 +89,8 @@ fn libraries_are_named_where_they_belong() {
         if !["cli", "config", "main"].contains(&module(&name)) {
             assert!(!found("clap::"), "{name} names clap");
         }
-        // HDF5 takes filters as C functions.
-        if name != "io/filters.rs" {
+        // HDF5 takes filters as C functions, and its crate has no call for chunks that are compressed already.
+        if !["io/filters.rs", "io/set/raw.rs"].contains(&name.as_str()) {
             assert!(!found("unsafe ") && !found("allow(unsafe"), "{name} is unsafe");
         }
     }

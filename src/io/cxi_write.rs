@@ -266,7 +266,7 @@ fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
     Ok(group)
 }
 
-fn attribute(home: &Location, name: &str, value: &str) -> Written {
+pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Written {
     home.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
 }
 
@@ -275,7 +275,7 @@ fn text(home: &Group, name: &str, value: &str) -> Written {
 }
 
 /// HDF5 strings end at a NUL.
-fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
+pub(super) fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
     value.replace('\0', " ").parse().map_err(|_| "text cannot be stored".into())
 }
 

@@ -1,7 +1,7 @@
 //! Makes HDF5 decode bitshuffle (32008) and LZ4 (32004) chunks, the formats of Eiger detectors, without a plugin. Registered as filters
 //! rather than called on raw chunks, so that virtual data sets and external links into such files work like any other data.
 //!
-//! The only file of this module with `unsafe`: HDF5 takes filters as C functions that own their buffers.
+//! `unsafe`, because HDF5 takes filters as C functions that own their buffers.
 #![allow(unsafe_code)]
 
 use super::bitshuffle;

@@ -15,6 +15,7 @@ mod metadata;
 mod npy;
 mod npz;
 pub mod output;
+pub mod set;
 mod tiff;
 mod tree;
 

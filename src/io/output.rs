@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempPath};
 
 /// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is refused without `force`, and stays
 /// untouched unless `write` succeeds.
@@ -17,9 +17,14 @@ pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>
         Error::Write { source, .. } => fail(source),
         other => other,
     })?;
+    persist(part.into_temp_path(), path, force)
+}
+
+/// Gives a finished temporary file, on the same file system, its name.
+pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
+    let fail = |source| Error::write(path, source);
     // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
-    File::open(part.path()).and_then(|file| file.sync_all()).map_err(fail)?;
-    let part = part.into_temp_path();
+    File::open(&part).and_then(|file| file.sync_all()).map_err(fail)?;
     let renamed = if force { part.persist(path) } else { part.persist_noclobber(path) };
     renamed.map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists { path: path.to_path_buf() },

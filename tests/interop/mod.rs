@@ -2,6 +2,7 @@
 
 use lacuna::error::Error;
 use lacuna::geometry::{EV, Geometry, HC};
+use lacuna::io::set::{Entry, SetHeader, SetWriter, Split};
 use lacuna::io::{
     Process, Reconstruction, read, read_array, read_mask, read_support, write_pattern, write_result, write_result_npz,
 };
@@ -232,6 +233,42 @@ fn h5py_reads_what_the_program_made_of_its_file() {
         &[&["run", "pattern.h5:/scan/counts", "-q", "-o", "out"][..], &settings, &recipe].concat(),
     );
     run(&python, "program.py", &[Path::new("read"), &pattern, &result]);
+}
+
+#[test]
+fn h5py_reads_data_sets() {
+    let Some(python) = python("h5py, numpy") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for frames in [1, 6] {
+        let shape = [frames, 9, 10];
+        let path = folder.path().join(format!("{frames}.h5"));
+        let recipe_text = "[object]\nsize = 3".into();
+        let header = SetHeader { shape, count: 4, seed: 7, recipe_name: "ramp".into(), recipe_text };
+        let writer = SetWriter::open(&path, header, false).expect("a writer");
+        for index in 0..4 {
+            let counts =
+                Centered(Array3::from_shape_fn(shape, |(z, y, x)| (1000 * index + 100 * z + 10 * y + x) as u32));
+            let parameters = json!({
+                "photons": if index == 1 { json!(null) } else { json!(0.5 * index as f64) },
+                "cell": [index, 2],
+                "shape": if index == 2 { "Würfel" } else { "rod" },
+                "twinned": index == 3,
+            });
+            let entry = Entry {
+                intensity: counts.map(|&counts| counts as f32),
+                mask: counts.map(|&counts| if counts % 10 == 3 { bit::MISSING } else { 0 }),
+                object: counts.map(|&counts| Complex32::new(counts as f32, -(counts as f32))),
+                support: counts.map(|&counts| counts > 50),
+                counts,
+                parameters: parameters.as_object().expect("an object").clone(),
+                split: if index == 2 { Split::Test } else { Split::Train },
+                particle: 10 + index as u64,
+            };
+            writer.put(index, &entry).expect("a pattern");
+        }
+        writer.finish(|_| {}).expect("a set");
+        run(&python, "read_set.py", &[&path]);
+    }
 }
 
 /// The measured data that stay outside the repository.

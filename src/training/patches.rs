@@ -1,0 +1,284 @@
+//! An endless stream of random patches of the patterns of a set, the same for the same seed whatever the number of threads, which can
+//! start at any of them.
+//!
+//! Patches come in blocks: the patterns of a block, what is cut from each, and the order in which the patches leave are drawn from the
+//! stream of random numbers that has the block's number. The next block is made in the background while one is consumed.
+
+use super::augment::{Augment, thin};
+use crate::error::{Error, Result, shape_text};
+use crate::io::set::{Measured, Set, Split};
+use crate::pixels::trimmed;
+use crate::volume::Shape;
+use ndarray::{Array3, ArrayView3, s};
+use rand::seq::SliceRandom;
+use rand::{Rng as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// Places tried for a patch before the brightest of them is taken.
+const TRIES: usize = 16;
+
+/// Part of a patch's pixels that must be measured.
+const MEASURED: f64 = 0.1;
+
+/// What is cut from the patterns of a set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchOptions {
+    /// Pixels along each axis; 2D patches are one pixel thick.
+    pub size: usize,
+    /// The patterns to use.
+    pub split: Split,
+    /// Seed of all that is drawn.
+    pub seed: u64,
+    /// Patterns read at a time: as many differ within a batch. All different, as far as the split has as many.
+    pub patterns_per_block: usize,
+    /// Patches cut from a pattern each time it is read.
+    pub patches_per_pattern: usize,
+    /// Photons that a patch should have at least (expected ones, after thinning): darker places are passed over for brighter ones.
+    pub min_photons: f64,
+    /// Changes of each patch.
+    pub augment: Augment,
+    /// Threads that read and cut; 0 is one a core. Does not change the patches.
+    pub threads: usize,
+}
+
+impl Default for PatchOptions {
+    fn default() -> Self {
+        PatchOptions {
+            size: 32,
+            split: Split::Train,
+            seed: 0,
+            patterns_per_block: 16,
+            patches_per_pattern: 16,
+            min_photons: 50.0,
+            augment: Augment::default(),
+            threads: 0,
+        }
+    }
+}
+
+/// A patch of a pattern: `(1, size, size)` in 2D, `(size, size, size)` in 3D.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patch {
+    /// Expected photons, without noise: what the network should say.
+    pub intensity: Array3<f32>,
+    /// What the detector read.
+    pub counts: Array3<f32>,
+    /// CXI bits, 0 = good.
+    pub mask: Array3<u32>,
+    /// The pattern that it was cut from.
+    pub pattern: usize,
+    /// The corner `(z, y, x)` where it was cut, before any symmetry.
+    pub at: [usize; 3],
+}
+
+/// The stream. Ends only after an error.
+#[derive(Debug)]
+pub struct PatchStream {
+    source: Arc<Source>,
+    pool: Arc<ThreadPool>,
+    /// Number of the next patch.
+    next: u64,
+    /// What is left of the current block, last first.
+    block: Vec<Patch>,
+    /// The blocks after it; `None` before the first patch and after [`PatchStream::start_at`].
+    blocks: Option<Receiver<Result<Vec<Patch>>>>,
+}
+
+impl PatchStream {
+    /// The stream from its first patch.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an option that does not fit the set, [`Error::Data`] if the split is empty.
+    pub fn new(set: Arc<Set>, options: PatchOptions) -> Result<Self> {
+        let shape = set.shape();
+        let size = options.size;
+        let window = if shape[0] == 1 { [1, size, size] } else { [size; 3] };
+        if size == 0 || window.iter().zip(&shape).any(|(window, n)| window > n) {
+            let problem = format!("the patterns are {}: 1 to the shortest axis", shape_text(&trimmed(shape)));
+            return Err(Error::setting("patch size", size, problem));
+        }
+        if options.patterns_per_block == 0 || options.patches_per_pattern == 0 {
+            return Err(Error::setting("patches of a block", 0, "at least one pattern and one patch of each"));
+        }
+        if let Some([lo, hi]) = options.augment.thinning.filter(|&[lo, hi]| !(0.0 < lo && lo <= hi && hi <= 1.0)) {
+            return Err(Error::setting("thinning", format!("{lo}..{hi}"), "parts above 0 up to 1, the smaller first"));
+        }
+        let patterns = set.indices(options.split);
+        if patterns.is_empty() {
+            return Err(Error::Data(format!("no pattern of the set is for {}", options.split.name())));
+        }
+        let pool = ThreadPoolBuilder::new().num_threads(options.threads).build();
+        let pool = pool.map_err(|error| Error::setting("threads", options.threads, error.to_string()))?;
+        let source = Arc::new(Source { set, options, patterns, window });
+        Ok(PatchStream { source, pool: Arc::new(pool), next: 0, block: Vec::new(), blocks: None })
+    }
+
+    /// Goes to patch `number`, counted from 0, without making those before.
+    pub fn start_at(&mut self, number: u64) {
+        self.next = number;
+        self.block.clear();
+        self.blocks = None;
+    }
+
+    /// Starts making blocks, from number `first` on, until nobody receives them. The channel holds none: one is consumed, one made.
+    fn produce(&self, first: u64) -> Receiver<Result<Vec<Patch>>> {
+        let (sender, receiver) = sync_channel(0);
+        let (source, pool) = (self.source.clone(), self.pool.clone());
+        std::thread::spawn(move || {
+            for number in first.. {
+                let block = pool.install(|| source.block(number));
+                let failed = block.is_err();
+                if sender.send(block).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+}
+
+impl Iterator for PatchStream {
+    type Item = Result<Patch>;
+
+    fn next(&mut self) -> Option<Result<Patch>> {
+        if self.block.is_empty() {
+            let length = self.source.block_length();
+            let receiver = self.blocks.take().unwrap_or_else(|| self.produce(self.next / length));
+            // The sender is gone after an error.
+            let block = receiver.recv().ok();
+            self.blocks = Some(receiver);
+            match block? {
+                Ok(block) => self.block = block,
+                Err(error) => return Some(Err(error)),
+            }
+            self.block.reverse();
+            self.block.truncate((length - self.next % length) as usize);
+        }
+        self.next += 1;
+        self.block.pop().map(Ok)
+    }
+}
+
+/// Where patches come from.
+#[derive(Debug)]
+struct Source {
+    set: Arc<Set>,
+    options: PatchOptions,
+    patterns: Vec<usize>,
+    window: Shape,
+}
+
+impl Source {
+    fn block_length(&self) -> u64 {
+        (self.options.patterns_per_block * self.options.patches_per_pattern) as u64
+    }
+
+    /// All patches of block `number`, in the order in which they leave.
+    fn block(&self, number: u64) -> Result<Vec<Patch>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
+        rng.set_stream(number);
+        let mut drawn = Vec::with_capacity(self.options.patterns_per_block);
+        while drawn.len() < self.options.patterns_per_block {
+            let mut patterns = self.patterns.clone();
+            let wanted = self.options.patterns_per_block - drawn.len();
+            let (some, _) = patterns.partial_shuffle(&mut rng, wanted);
+            drawn.extend(some.iter().map(|&pattern| (pattern, rng.random::<u64>())));
+        }
+        let cut: Vec<Vec<Patch>> =
+            drawn.into_par_iter().map(|(pattern, seed)| self.cut(pattern, seed)).collect::<Result<_>>()?;
+        let mut patches: Vec<Patch> = cut.into_iter().flatten().collect();
+        // Patches of a pattern are alike: a batch should have those of many.
+        patches.shuffle(&mut rng);
+        Ok(patches)
+    }
+
+    /// The patches of one pattern.
+    fn cut(&self, pattern: usize, seed: u64) -> Result<Vec<Patch>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let measured = self.set.measured(pattern)?;
+        let peak = peak(&measured.intensity.0);
+        Ok((0..self.options.patches_per_pattern).map(|_| self.patch(&measured, peak, pattern, &mut rng)).collect())
+    }
+
+    fn patch(&self, measured: &Measured, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
+        let augment = &self.options.augment;
+        let exposure = augment.exposure(rng);
+        let at = self.place(measured, peak, self.options.min_photons / exposure, rng);
+        let symmetry = augment.symmetry(self.window[0] == 1, rng);
+        let intensity = symmetry.apply(self.window(&measured.intensity.0, at));
+        let counts = symmetry.apply(self.window(&measured.counts.0, at));
+        Patch {
+            intensity: intensity.mapv_into(|value| (f64::from(value) * exposure) as f32),
+            counts: counts.mapv(|value| thin(value, exposure, rng) as f32),
+            mask: symmetry.apply(self.window(&measured.mask.0, at)),
+            pattern,
+            at,
+        }
+    }
+
+    /// A place with something to learn: enough photons and measured pixels. If none of those tried has them, the brightest.
+    fn place(&self, measured: &Measured, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
+        let near = rng.random::<bool>();
+        let (mut best, mut brightest) = ([0; 3], f64::NEG_INFINITY);
+        for _ in 0..TRIES {
+            let at = if near { self.near(peak, rng) } else { self.anywhere(rng) };
+            let mask = self.window(&measured.mask.0, at);
+            let good = mask.iter().filter(|&&bits| bits == 0).count();
+            let sum = if (good as f64) < MEASURED * mask.len() as f64 {
+                // Worse than dark, but still a place if there is no other.
+                -1.0
+            } else {
+                self.window(&measured.intensity.0, at).iter().map(|&value| f64::from(value)).sum()
+            };
+            if sum > brightest {
+                (best, brightest) = (at, sum);
+            }
+            if sum >= photons.max(0.0) {
+                break;
+            }
+        }
+        best
+    }
+
+    /// A corner, all equally likely.
+    fn anywhere(&self, rng: &mut ChaCha8Rng) -> [usize; 3] {
+        let shape = self.set.shape();
+        std::array::from_fn(|axis| rng.random_range(0..=shape[axis] - self.window[axis]))
+    }
+
+    /// A corner with probability proportional to `1 / (1 + (d / size)^2)`, `d` from the patch's centre to the brightest pixel.
+    fn near(&self, peak: [usize; 3], rng: &mut ChaCha8Rng) -> [usize; 3] {
+        let size = self.options.size as f64;
+        let mut at = self.anywhere(rng);
+        // By rejection; the bound cuts the tail of volumes that are much larger than the patch.
+        for _ in 0..200 {
+            let d2: f64 =
+                (0..3).map(|axis| (at[axis] + self.window[axis] / 2) as f64 - peak[axis] as f64).map(|d| d * d).sum();
+            if rng.random::<f64>() * (1.0 + d2 / (size * size)) < 1.0 {
+                break;
+            }
+            at = self.anywhere(rng);
+        }
+        at
+    }
+
+    fn window<'a, T>(&self, array: &'a Array3<T>, at: [usize; 3]) -> ArrayView3<'a, T> {
+        let [nz, ny, nx] = self.window;
+        array.slice(s![at[0]..at[0] + nz, at[1]..at[1] + ny, at[2]..at[2] + nx])
+    }
+}
+
+/// The brightest pixel, the first of several.
+fn peak(intensity: &Array3<f32>) -> [usize; 3] {
+    let mut found = ([0; 3], f32::NEG_INFINITY);
+    for (at, &value) in intensity.indexed_iter() {
+        if value > found.1 {
+            found = (at.into(), value);
+        }
+    }
+    found.0
+}
