@@ -38,7 +38,8 @@ fn sets_are_the_same_to_the_byte_on_any_number_of_threads_and_after_a_kill() {
     // Killed at different moments: with nothing, with some patterns and with most of them finished.
     for (attempt, wanted) in [1, 8, 20].into_iter().enumerate() {
         let name = format!("killed{attempt}.h5");
-        let mut child = lacuna(folder, &["simulate", "tiny.toml", "-q", "-o", &name, "--threads", "1"]).spawn().unwrap();
+        let mut child =
+            lacuna(folder, &["simulate", "tiny.toml", "-q", "-o", &name, "--threads", "1"]).spawn().unwrap();
         let start = Instant::now();
         // Whatever lies beside the output while it is made.
         let beside = || {
@@ -55,7 +56,8 @@ fn sets_are_the_same_to_the_byte_on_any_number_of_threads_and_after_a_kill() {
         assert_eq!(told["patterns"], 24);
         assert!(bytes == fs::read(folder.join(&name)).unwrap(), "resumed after {wanted} files");
     }
-    let left: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let left: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_dir()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -129,7 +131,10 @@ fn one_pattern_and_its_truth_need_no_recipe() {
     let folder = folder.path();
     let told = summary(&done(
         folder,
-        &["simulate", "--shape", "64,64", "--object", "crystal", "--gap", "6", "-o", "one.cxi", "--json", "--seed", "3"],
+        &[
+            "simulate", "--shape", "64,64", "--object", "crystal", "--gap", "6", "-o", "one.cxi", "--json", "--seed",
+            "3",
+        ],
     ));
     assert_eq!(told["truth"], "one-truth.cxi");
     let pattern = lacuna::io::read(folder.join("one.cxi").to_str().unwrap()).unwrap();
@@ -189,10 +194,8 @@ fn measured_patterns_lie_inside_what_the_recipes_cover() {
         let Some(path) = crate::real::data(file) else { return };
         let folder = tempfile::tempdir().unwrap();
         let output = done(folder.path(), &["simulate", recipe, "--beside", &path, "--count", "60", "--json"]);
-        let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Value> =
+            String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 4, "{recipe}");
         for line in lines {
             println!("{line}");

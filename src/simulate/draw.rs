@@ -63,7 +63,10 @@ impl Range {
             return fault(key, format!("the range {self} is empty: the smaller value comes first"));
         }
         if !allowed.contains(&self.lo) || !allowed.contains(&self.hi) {
-            return fault(key, format!("{self} is out of bounds: {} to {} can be used", allowed.start(), allowed.end()));
+            return fault(
+                key,
+                format!("{self} is out of bounds: {} to {} can be used", allowed.start(), allowed.end()),
+            );
         }
         Ok(())
     }

@@ -141,9 +141,9 @@ impl Sampled {
             let rows = values.axis_iter_mut(Axis(1)).into_par_iter().zip(touched.axis_iter_mut(Axis(1)));
             rows.enumerate().for_each(|(y, (mut row, mut touch))| {
                 for x in 0..width {
-                    let (sum, any) = (0..depth).map(|z| voxel(z, y, x)).fold((Complex64::ZERO, false), |(sum, any), v| {
-                        (sum + v, any || v != Complex64::ZERO)
-                    });
+                    let (sum, any) = (0..depth)
+                        .map(|z| voxel(z, y, x))
+                        .fold((Complex64::ZERO, false), |(sum, any), v| (sum + v, any || v != Complex64::ZERO));
                     row[[0, x]] = narrow(sum);
                     touch[[0, x]] = any;
                 }

@@ -58,7 +58,8 @@ fn sinc(x: f64) -> f64 {
 /// `2 J1(x) / x` by Bessel's integral, whose trapezoidal sum converges exponentially.
 fn airy(x: f64) -> f64 {
     let n = 400;
-    let j1: f64 = (0..n).map(|i| PI * (i as f64 + 0.5) / n as f64).map(|t| (t - x * t.sin()).cos()).sum::<f64>() / n as f64;
+    let j1: f64 =
+        (0..n).map(|i| PI * (i as f64 + 0.5) / n as f64).map(|t| (t - x * t.sin()).cos()).sum::<f64>() / n as f64;
     if x == 0.0 { 1.0 } else { 2.0 * j1 / x }
 }
 
@@ -72,9 +73,7 @@ fn worst(field: &FarField, axis: usize, fringe: f64, theory: impl Fn(f64) -> f64
         f64::from(field.intensity.0[index])
     };
     let peak = at(0);
-    let envelope = |k: f64| {
-        (0..=40).map(|i| theory(k + fringe * (i as f64 / 40.0 - 0.5))).fold(0.0, f64::max)
-    };
+    let envelope = |k: f64| (0..=40).map(|i| theory(k + fringe * (i as f64 / 40.0 - 0.5))).fold(0.0, f64::max);
     (0..(5.5 * fringe) as usize)
         .map(|k| (at(k) / peak - theory(k as f64)).abs() / envelope(k as f64))
         .fold(0.0, f64::max)
@@ -176,10 +175,7 @@ fn a_tilted_plane_phase_moves_the_peak() {
     let peak = moved.0.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     assert_eq!(peak, (16 + 3, 32 - 5, 32 + 7));
     // The same as a phase ramp of the body itself: seven turns from one end of the array to the other.
-    let ramp = Body {
-        value: |[_, _, x]| Complex64::from_polar(1.0, TAU * 7.0 * x / (2.0 * 0.8 * 3.0)),
-        ..cuboid()
-    };
+    let ramp = Body { value: |[_, _, x]| Complex64::from_polar(1.0, TAU * 7.0 * x / (2.0 * 0.8 * 3.0)), ..cuboid() };
     let tilted = far_field(&ramp, &sampling([1, 64, 64], 3.0)).intensity;
     let peak = tilted.0.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     assert_eq!(peak, (0, 32, 32 + 7));
@@ -204,7 +200,8 @@ fn asymmetry(field: &FarField) -> f64 {
 
 #[test]
 fn friedel_mates_are_equal_for_real_objects_only() {
-    let wedge = |[z, y, x]: [f64; 3]| (z.abs() - 0.7).max(y.abs() - 1.0).max(x.abs() - 0.8).max(0.6 * x + 0.8 * y - 0.3);
+    let wedge =
+        |[z, y, x]: [f64; 3]| (z.abs() - 0.7).max(y.abs() - 1.0).max(x.abs() - 0.8).max(0.6 * x + 0.8 * y - 0.3);
     for shape in [[1, 64, 64], [32, 48, 64]] {
         let real = Body { distance: wedge, ..cuboid() };
         // Rounding.

@@ -135,13 +135,17 @@ impl Recipe {
         let SplitRecipe { train, validation, test } = self.split;
         let sum = train + validation + test;
         if [train, validation, test].iter().any(|part| !(0.0..=1.0).contains(part)) || (sum - 1.0).abs() > 1e-6 {
-            return fault("split", format!("{train}, {validation} and {test} are not three fractions that sum up to 1"));
+            return fault(
+                "split",
+                format!("{train}, {validation} and {test} are not three fractions that sum up to 1"),
+            );
         }
         // Below 2 the pattern does not determine its particle; above 20 the particle is a few pixels.
         self.oversampling.check("oversampling", 1.5..=20.0)?;
         let smallest = *axes.iter().min().unwrap_or(&0) as f64 / self.oversampling.hi;
         if smallest < 3.0 {
-            let problem = format!("{} leaves the particle {smallest:.1} pixels on {}", self.oversampling, shape_text(axes));
+            let problem =
+                format!("{} leaves the particle {smallest:.1} pixels on {}", self.oversampling, shape_text(axes));
             return fault("oversampling", problem);
         }
         self.object.check()?;

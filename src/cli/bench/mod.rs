@@ -37,4 +37,3 @@ fn cpu_seconds() -> f64 {
     let after_name = text.rsplit(')').next().unwrap_or_default();
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
-

@@ -62,7 +62,8 @@ impl Simulate {
 
         // Everything at its default, as a training has it, but from all patterns that there are.
         let set = Arc::new(Set::open(&path)?);
-        let options = PatchOptions { split: Split::Train, threads: self.threads.unwrap_or(0), ..PatchOptions::default() };
+        let options =
+            PatchOptions { split: Split::Train, threads: self.threads.unwrap_or(0), ..PatchOptions::default() };
         let mut stream = PatchStream::new(set, options)?;
         // The first block is not measured: it waits for the file to come into the cache.
         for patch in stream.by_ref().take(256) {

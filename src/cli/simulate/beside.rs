@@ -20,7 +20,8 @@ const FRAMES: usize = 32;
 
 /// Compares each file with the recipe and prints a table, or JSON.
 pub fn compare(recipe: &Recipe, files: &[String], json: bool, voice: &Voice) -> Result<()> {
-    let measured = files.iter().map(|file| Ok((file, of_file(file, recipe.shape.len())?))).collect::<Result<Vec<_>>>()?;
+    let measured =
+        files.iter().map(|file| Ok((file, of_file(file, recipe.shape.len())?))).collect::<Result<Vec<_>>>()?;
     let count = recipe.count.min(MOST);
     let bar = voice.bar(count as u64, "simulate");
     let simulated: Vec<Texture> = (0..count)
@@ -62,7 +63,8 @@ fn of_file(file: &str, dimensions: usize) -> Result<Vec<Texture>> {
     let mask = input.mask.unwrap_or_else(|| input.intensity.map(|_| 0));
     let shape = input.intensity.shape();
     if dimensions == 3 && shape[0] == 1 {
-        let problem = format!("is a 2D pattern ({}): compare it with a 2D recipe", lacuna::error::shape_text(&trimmed(shape)));
+        let problem =
+            format!("is a 2D pattern ({}): compare it with a 2D recipe", lacuna::error::shape_text(&trimmed(shape)));
         return Err(Error::file(file, problem));
     }
     if dimensions == 3 || shape[0] == 1 {

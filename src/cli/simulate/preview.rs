@@ -33,7 +33,10 @@ pub fn draw(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result<
     bar.finish_and_clear();
     let bytes = sheet::png(&sheet::sheet(&items, COLUMNS, TILE))?;
     io::replace(path, force, |part| std::fs::write(part, &bytes).map_err(|error| Error::write(path, error)))?;
-    voice.note(format!("wrote {}: {count} patterns, each as counts (masked pixels red), expectation and object", path.display()));
+    voice.note(format!(
+        "wrote {}: {count} patterns, each as counts (masked pixels red), expectation and object",
+        path.display()
+    ));
     voice.event("preview", json!({"preview": path, "patterns": count}))
 }
 
