@@ -6,7 +6,7 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use num_complex::Complex32;
 use std::io::{self, Write};
 
-/// Effort of zlib: beyond it, speckles shrink by less than 1 % more, for twice the time and worse.
+/// Effort of zlib: beyond it, speckles shrink by less than 1 % more, for up to twice the time at the next steps.
 pub(super) const LEVEL: u8 = 4;
 
 /// Bits of the mantissa that [`rounded`] keeps, the leading one not counted.
