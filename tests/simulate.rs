@@ -4,6 +4,8 @@
 use crate::cli::{done, lacuna, refused, summary};
 use crate::interop::python;
 use lacuna::io::set::{Set, Split};
+use lacuna::simulate::detector::Layout;
+use ndarray::{Array2, Axis};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -202,4 +204,30 @@ fn measured_patterns_lie_inside_what_the_recipes_cover() {
             assert_eq!(line["inside"], true, "{line}");
         }
     }
+}
+
+/// How a real mask (true = not measured) and the mask of a layout differ: pixels masked by the layout alone, and by the beamline alone.
+/// `widened` more lines on each side of a gap are taken for the layout's.
+fn compare(mask: &Array2<bool>, layout: &str, widened: usize) -> (usize, usize) {
+    let layout = Layout::named(layout).expect("a known detector");
+    let layout = Layout { wide: layout.wide + widened, ..*layout };
+    assert_eq!(mask.dim(), layout.frame().into(), "the mask is a whole frame");
+    let own = layout.mask(true).mapv(|bits| bits != 0);
+    let count = |wanted: [bool; 2]| mask.iter().zip(&own).filter(|(real, own)| [**real, **own] == wanted).count();
+    (count([false, true]), count([true, false]))
+}
+
+#[test]
+fn real_masks_cover_the_layouts() {
+    let Some(path) = crate::real::data("gap_masks_real.npz") else { return };
+    let read = |key: &str| {
+        let mask = lacuna::io::read_array(&format!("{path}:{key}")).unwrap();
+        mask.0.index_axis(Axis(0), 0).map(|bad| *bad != 0.0)
+    };
+    let maxipix = read("maxipix2x2_516");
+    // ID10 masks one line more on each side than the wide pixels; with those, 723 bad pixels remain.
+    assert_eq!(compare(&maxipix, "maxipix", 0), (0, 2759));
+    assert_eq!(compare(&maxipix, "maxipix", 1), (0, 723));
+    // Merlin at SixS: the gap and one wide pixel on each side, exactly; 55 bad pixels.
+    assert_eq!(compare(&read("merlin_515_sixs"), "merlin", 0), (0, 55));
 }

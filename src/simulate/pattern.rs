@@ -11,6 +11,9 @@ use rand::SeedableRng;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// Part of the frame's half width that the bright field of a focused beam may fill.
+const BRIGHT_FIELD: f64 = 0.8;
+
 /// A simulated pattern and what is behind it. All arrays have the recipe's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
@@ -38,7 +41,7 @@ pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
     let (particle, object) = recipe.object.draw(recipe.shape.len(), &mut stream(recipe.seed, 2 * number));
     let rng = &mut stream(recipe.seed, 2 * index as u64 + 1);
 
-    let oversampling = draw_oversampling(recipe, &particle, rng);
+    let oversampling = draw_oversampling(recipe, &particle, object.divergence, rng);
     let conditions = recipe.measurement.draw(shape, rng);
     let sampling = Sampling {
         shape,
@@ -98,10 +101,14 @@ impl Scatterer for Particle {
 }
 
 /// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of its own.
-fn draw_oversampling(recipe: &Recipe, particle: &Particle, rng: &mut Rng) -> [f64; 3] {
+fn draw_oversampling(recipe: &Recipe, particle: &Particle, divergence: f64, rng: &mut Rng) -> [f64; 3] {
     let [_, ny, nx] = recipe.extents();
     let half = particle.half_extents();
-    let drawn = recipe.oversampling.uniform(rng);
+    let mut drawn = recipe.oversampling.uniform(rng);
+    if divergence > 0.0 {
+        // The bright field of a focused beam ends 2 * divergence * oversampling pixels from the centre: detectors are put where it fits.
+        drawn = drawn.min(BRIGHT_FIELD * 0.25 * ny.min(nx) as f64 / divergence).max(recipe.oversampling.lo);
+    }
     // Pixels of the array for each unit of the particle, the same along y and x.
     let scale = (ny as f64 / half[1]).min(nx as f64 / half[2]) / drawn;
     let [y, x] = [ny as f64 / (half[1] * scale), nx as f64 / (half[2] * scale)];

@@ -47,8 +47,10 @@ impl QuickFlags {
         })?;
         let mut object = ObjectRecipe::only(family);
         object.real = f64::from(u8::from(self.strain == 0.0));
-        object.strain.probability = 1.0;
-        object.strain.rms = fixed(self.strain.max(1e-6));
+        object.strain.probability = f64::from(u8::from(self.strain != 0.0));
+        if self.strain != 0.0 {
+            object.strain.rms = fixed(self.strain);
+        }
         object.ramp.linear_probability = 0.0;
         object.ramp.quadratic_probability = 0.0;
         object.dislocation.probability = 0.0;

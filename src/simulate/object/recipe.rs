@@ -290,8 +290,8 @@ impl Default for IlluminationRecipe {
     fn default() -> Self {
         IlluminationRecipe {
             ring_width: Range::new(0.3, 0.6),
-            edge: Range::new(0.02, 0.1),
-            divergence: Range::new(3.0, 25.0),
+            edge: Range::new(0.02, 0.3),
+            divergence: Range::new(3.0, 20.0),
             phase: Range::new(0.1, 2.0),
             absorption: Range::new(0.0, 0.3),
             feature: Range::new(0.06, 0.3),
