@@ -360,9 +360,11 @@ fn help_texts() {
         &["prepare"],
         &["inpaint"],
         &["phase"],
+        &["simulate"],
         &["presets"],
         &["bench"],
         &["bench", "phasing"],
+        &["bench", "simulate"],
     ];
     for verb in verbs {
         let output = done(here.path(), &[verb, &["--help"]].concat());

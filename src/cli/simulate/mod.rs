@@ -42,12 +42,12 @@ pub struct Command {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     beside: Vec<String>,
     #[command(flatten)]
-    quick: quick::QuickFlags,
-    #[command(flatten)]
     flags: OutputFlags,
     /// Number of threads; the result does not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    quick: quick::QuickFlags,
 }
 
 impl Command {
@@ -74,6 +74,7 @@ impl Command {
                 load::not_onto_itself(recipe, path)?;
             }
         }
+        check_memory(&recipe)?;
         let voice = Voice::new(&self.flags);
         if let Some(path) = &self.preview {
             io::check_output(path, self.flags.force)?;
@@ -101,6 +102,20 @@ impl Command {
             }
         }
     }
+}
+
+/// Refuses patterns that do not fit into memory, one for each thread.
+fn check_memory(recipe: &Recipe) -> Result<()> {
+    // Planes of the particle at twice the resolution, amplitude, object, and the arrays of the result: at an oversampling of 2.
+    const BYTES_A_VOXEL: u64 = 60;
+    let voxels: u64 = recipe.extents().iter().map(|&n| n as u64).product();
+    let needed = BYTES_A_VOXEL * voxels * rayon::current_num_threads().min(recipe.count) as u64;
+    let available = lacuna::phasing::memory::available();
+    if needed > available {
+        let remedy = "simulate a smaller shape, or with fewer --threads".into();
+        return Err(Error::Memory { needed, available, remedy });
+    }
+    Ok(())
 }
 
 /// Whether the name is that of a set; anything else is one pattern in CXI form.

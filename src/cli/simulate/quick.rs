@@ -15,7 +15,8 @@ pub struct QuickFlags {
     /// Pixels: Y,X, or Z,Y,X for the rocking curve of a Bragg peak
     #[arg(long, value_name = "PIXELS", value_delimiter = ',', default_value = "256,256")]
     shape: Vec<usize>,
-    /// Kind of particle
+    /// Kind of particle: crystal (any of fcc, bcc, hcp, cube, octahedron, rod, plate), rounded, ellipsoid, aggregate, cluster, cell, flake,
+    /// pattern, star, illuminated (2D)
     #[arg(long, value_name = "NAME", default_value = "crystal")]
     object: String,
     /// A detector gap of this width, a cross
