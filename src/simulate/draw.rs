@@ -74,7 +74,14 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.lo == self.hi { write!(f, "{}", self.lo) } else { write!(f, "[{}, {}]", self.lo, self.hi) }
+        // 1e10 rather than ten zeros.
+        let plain = |value: f64| value == 0.0 || (1e-4..1e7).contains(&value.abs());
+        let text = |value: f64| if plain(value) { format!("{value}") } else { format!("{value:e}") };
+        if self.lo == self.hi || self.lo.is_nan() {
+            f.write_str(&text(self.lo))
+        } else {
+            write!(f, "[{}, {}]", text(self.lo), text(self.hi))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::beamstop::BeamstopRecipe;
 use super::draw::{Checked, Fault, Range, fault};
 use super::gaps::GapRecipe;
 use super::measure::MeasurementRecipe;
-use super::object::ObjectRecipe;
+use super::object::{Family, ObjectRecipe};
 use crate::error::{Error, Result, shape_text};
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub const RECIPES: [(&str, &str); 4] = [
 
 /// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill a large machine.
 const LONGEST: usize = 1024;
+
+/// Most patterns of a set.
+const MOST: usize = 1_000_000;
 
 /// A recipe. Every property of a pattern is drawn from what stands here and is stored with the pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,8 +129,8 @@ impl Recipe {
             let problem = format!("{axes:?} is not two or three even numbers of pixels from 16 to {LONGEST}");
             return fault("shape", problem);
         }
-        if self.count == 0 {
-            return fault("count", "no pattern is asked for");
+        if !(1..=MOST).contains(&self.count) {
+            return fault("count", format!("{} is not from 1 to {MOST} patterns", self.count));
         }
         if self.patterns_per_particle == 0 {
             return fault("patterns_per_particle", "a particle has at least one pattern");
@@ -149,6 +152,9 @@ impl Recipe {
             return fault("oversampling", problem);
         }
         self.object.check()?;
+        if axes.len() == 3 && self.object.families.get(&Family::Illuminated).is_some_and(|&weight| weight > 0.0) {
+            return fault("object.families", "illuminated samples are flat: they need a shape of two axes");
+        }
         self.measurement.check()?;
         self.gaps.check(self.extents())?;
         self.beamstop.check(self.extents())

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `lacuna simulate`.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "Examples:\n  \
     lacuna simulate bragg3d --output set.h5 --count 200\n  \
     lacuna simulate my_recipe.toml --preview sheet.png\n  \
@@ -75,9 +76,9 @@ impl Command {
             }
         }
         check_memory(&recipe)?;
+        self.check_outputs()?;
         let voice = Voice::new(&self.flags);
         if let Some(path) = &self.preview {
-            io::check_output(path, self.flags.force)?;
             preview::draw(path, self.flags.force, &recipe, &voice)?;
         }
         if !self.beside.is_empty() {
@@ -101,6 +102,24 @@ impl Command {
                 one::write(path, self.flags.force, &recipe, &voice)
             }
         }
+    }
+}
+
+impl Command {
+    /// Refuses what cannot be written, before anything is simulated.
+    fn check_outputs(&self) -> Result<()> {
+        let Some(preview) = &self.preview else { return Ok(()) };
+        if !preview.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+            return Err(Error::setting(
+                "--preview",
+                preview.display(),
+                "a contact sheet is a PNG: give a name that ends with .png",
+            ));
+        }
+        if let Some(output) = &self.output {
+            io::check_output(output, self.flags.force)?;
+        }
+        io::check_output(preview, self.flags.force)
     }
 }
 

@@ -31,10 +31,10 @@ pub struct QuickFlags {
     /// Linear oversampling ratio
     #[arg(long, value_name = "RATIO", default_value_t = 3.0)]
     oversampling: f64,
-    /// Strain of the particle: root mean square of its phase, radians
+    /// Strain of the particle: root mean square of its phase inside, radians (in 2D before it is projected)
     #[arg(long, value_name = "RADIANS", default_value_t = 0.0)]
     strain: f64,
-    /// A beamstop of this radius
+    /// A round beamstop of this radius
     #[arg(long, value_name = "PIXELS")]
     beamstop: Option<f64>,
 }
@@ -46,6 +46,12 @@ impl QuickFlags {
             let known: Vec<&str> = Family::NAMES.iter().map(|(name, _)| *name).collect();
             Error::setting("--object", &self.object, format!("known are {}", known.join(", ")))
         })?;
+        if family == Family::Illuminated && self.strain != 0.0 {
+            return Err(Error::setting("--strain", self.strain, "a beam on a sample has no strain"));
+        }
+        if self.beamstop.is_some_and(|radius| radius <= 0.0) {
+            return Err(Error::setting("--beamstop", 0, "a radius is above 0"));
+        }
         let mut object = ObjectRecipe::only(family);
         object.real = f64::from(u8::from(self.strain == 0.0));
         object.strain.probability = f64::from(u8::from(self.strain != 0.0));
@@ -78,7 +84,9 @@ impl QuickFlags {
         let beamstop = BeamstopRecipe {
             probability: f64::from(u8::from(self.beamstop.is_some())),
             radius: fixed(self.beamstop.unwrap_or(1.0)),
+            square: 0.0,
             offset: fixed(0.0),
+            arm: 0.0,
             ..BeamstopRecipe::default()
         };
         let recipe = Recipe {
@@ -108,6 +116,7 @@ impl QuickFlags {
             "object.strain.rms" => ("--strain", self.strain.to_string()),
             "gaps.detectors" => ("--detector", self.detector.clone().unwrap_or_default()),
             key if key.starts_with("gaps") => ("--gap", self.gap.unwrap_or_default().to_string()),
+            "object.families" => ("--object", self.object.clone()),
             key if key.starts_with("beamstop") => ("--beamstop", self.beamstop.unwrap_or_default().to_string()),
             key => (key, String::new()),
         };

@@ -170,8 +170,9 @@ impl GapRecipe {
         check_probability("gaps.frames", self.frames)?;
         self.frame_width.check("gaps.frame_width", 1.0..=1e4)?;
         let (widest, narrow) = (self.width.hi, shape[1].min(shape[2]));
-        if self.kinds.slab + self.kinds.cross > 0.0 && widest >= narrow as f64 {
-            let problem = format!("a gap of {widest} pixels leaves nothing of a pattern of {}x{}", shape[1], shape[2]);
+        if self.kinds.slab + self.kinds.cross > 0.0 && widest > narrow as f64 / 2.0 {
+            let problem =
+                format!("a gap of {widest} pixels is more than half of a pattern of {}x{}", shape[1], shape[2]);
             return fault("gaps.width", problem);
         }
         if self.frames > 0.0 && shape[0] > 1 && self.frame_width.hi >= shape[0] as f64 {

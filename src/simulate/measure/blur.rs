@@ -149,7 +149,7 @@ impl Kernel {
     }
 }
 
-/// Convolves along each axis, periodically: no photon is lost. All terms are positive, so even the weakest pixel has the
+/// Convolves along each axis, mirrored at the borders: as much leaves the frame as comes in from outside, so no photon is lost. All terms are positive, so even the weakest pixel has the
 /// relative accuracy of f32.
 pub fn blur(intensity: &mut Array3<f32>, kernels: &[Kernel; 3]) {
     for (axis, kernel) in kernels.iter().enumerate() {
@@ -158,6 +158,12 @@ pub fn blur(intensity: &mut Array3<f32>, kernels: &[Kernel; 3]) {
             along(intensity, axis, kernel);
         }
     }
+}
+
+/// The index inside of an axis that mirrors an index outside of it: -1 is 0, `length` is `length - 1`.
+fn mirrored(index: isize, length: usize) -> usize {
+    let place = index.rem_euclid(2 * length as isize) as usize;
+    place.min(2 * length - 1 - place)
 }
 
 fn along(intensity: &mut Array3<f32>, axis: usize, kernel: &Kernel) {
@@ -170,7 +176,7 @@ fn along(intensity: &mut Array3<f32>, axis: usize, kernel: &Kernel) {
     let mut padded = vec![0.0; (length + 2 * reach) * step];
     for block in data.chunks_exact_mut(length * step) {
         for (i, part) in padded.chunks_exact_mut(step).enumerate() {
-            let from = (i as isize - reach as isize).rem_euclid(length as isize) as usize;
+            let from = mirrored(i as isize - reach as isize, length);
             part.copy_from_slice(&block[from * step..][..step]);
         }
         let middle = &padded[reach * step..][..length * step];
@@ -212,9 +218,10 @@ mod tests {
         let mut point = Array3::zeros([16, 17, 18]);
         point[[8, 0, 17]] = 1e10f32;
         blur(&mut point, &kernels);
+        // The point and its mirror images beyond either border.
         let weight = |axis: usize, i: usize, n: usize, at: usize| {
-            let d = i.abs_diff(at).min(n - i.abs_diff(at));
-            kernels[axis].0.get(d).copied().unwrap_or(0.0)
+            let distances = [i.abs_diff(at), i + at + 1, 2 * n - 1 - at - i];
+            distances.iter().map(|&d| kernels[axis].0.get(d).copied().unwrap_or(0.0)).sum::<f64>()
         };
         for ((z, y, x), value) in point.indexed_iter() {
             let expected = 1e10 * weight(0, z, 16, 8) * weight(1, y, 17, 0) * weight(2, x, 18, 17);

@@ -13,7 +13,7 @@ const FEW: f64 = 10.0;
 /// sqrt(mean) at most (first term of the Edgeworth expansion), here 0.0004.
 const MANY: f64 = 1e5;
 /// Counts end here: detectors use the largest number for pixels without a reading.
-const MOST: u32 = u32::MAX - 1;
+pub(super) const MOST: u32 = u32::MAX - 1;
 
 /// A number drawn from the Poisson distribution of this mean. 0 where the mean is not above 0.
 pub fn poisson(mean: f64, rng: &mut Rng) -> u32 {

@@ -11,10 +11,11 @@ pub mod rocking;
 pub mod strays;
 
 use super::draw::{Checked, Range, Rng};
+use crate::pixels::bit;
 use crate::volume::{Centered, Shape};
 use background::{Background, BackgroundRecipe};
 use blur::{CoherenceRecipe, Kernel, Peak, PsfRecipe, blur};
-use counting::{UNREAD, poisson};
+use counting::{MOST, UNREAD, poisson};
 use defects::{DefectRecipe, Defects};
 use ndarray::Array3;
 use rocking::RockingRecipe;
@@ -159,17 +160,17 @@ impl MeasurementRecipe {
 
 impl Conditions {
     /// Photons per pixel that this measurement would average to: the noise-free diffraction (of the shape that was drawn
-    /// for) blurred, in the drifting beam, on its background. Without stray spots and defects.
+    /// for) blurred, on its background, in the drifting beam. Without stray spots and defects.
     pub fn expected(&self, diffraction: Centered<f32>) -> Centered<f32> {
         let mut intensity = diffraction.0;
         let photons = intensity.iter().map(|value| f64::from(*value)).sum();
         blur(&mut intensity, &self.kernels());
+        self.background.add(&mut intensity, photons);
         for (mut frame, &flux) in intensity.outer_iter_mut().zip(&self.flux) {
             if flux != 1.0 {
                 frame *= flux as f32;
             }
         }
-        self.background.add(&mut intensity, photons);
         Centered(intensity)
     }
 
@@ -200,6 +201,11 @@ impl Conditions {
         }
         self.defects.read_hot(&mut counts, mask, rng);
         self.defects.saturate(&mut counts, mask);
+        for (&count, bits) in counts.iter().zip(mask.0.iter_mut()) {
+            if count >= MOST {
+                *bits |= bit::SATURATED;
+            }
+        }
         Centered(counts)
     }
 
