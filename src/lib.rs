@@ -20,6 +20,7 @@ pub mod geometry;
 pub mod inpaint;
 pub mod io;
 pub mod metrics;
+pub mod network;
 pub mod phasing;
 pub mod pixels;
 pub mod prepare;

@@ -365,6 +365,7 @@ fn help_texts() {
         &["bench"],
         &["bench", "phasing"],
         &["bench", "simulate"],
+        &["bench", "network"],
     ];
     for verb in verbs {
         let output = done(here.path(), &[verb, &["--help"]].concat());

@@ -1,5 +1,7 @@
 //! `lacuna bench`: figures of this machine, as JSON.
 
+mod nets;
+mod network;
 mod phasing;
 mod simulate;
 
@@ -16,6 +18,8 @@ pub struct Command {
 enum What {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
+    /// Patches per second of common U-Nets, training and inference, beside burn's own layers
+    Network(network::Network),
     /// Patterns per second that are simulated, and patches per second that are delivered to a training
     Simulate(simulate::Simulate),
 }
@@ -24,6 +28,7 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         match self.what {
             What::Phasing(bench) => bench.execute(),
+            What::Network(bench) => bench.execute(),
             What::Simulate(bench) => bench.execute(),
         }
     }

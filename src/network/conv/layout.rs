@@ -1,0 +1,63 @@
+//! Moving channels: between channels-first and channels-last, and side by side.
+
+use rayon::prelude::*;
+
+/// Points that are transposed together.
+const TILE: usize = 16;
+
+/// `[image][channel][point]` to `[image][point][channel]`.
+pub fn to_channels_last(values: &[f32], channels: usize, points: usize) -> Vec<f32> {
+    transpose(values, channels, points)
+}
+
+/// `[image][point][channel]` to `[image][channel][point]`.
+pub fn to_channels_first(values: &[f32], channels: usize, points: usize) -> Vec<f32> {
+    transpose(values, points, channels)
+}
+
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    let image = (rows * columns).max(1);
+    out.par_chunks_mut(image).zip(values.par_chunks(image)).for_each(|(out, values)| {
+        for column in (0..columns).step_by(TILE) {
+            let end = columns.min(column + TILE);
+            for (r, row) in values.chunks_exact(columns).enumerate() {
+                for (c, value) in (column..end).zip(&row[column..end]) {
+                    out[c * rows + r] = *value;
+                }
+            }
+        }
+    });
+    out
+}
+
+/// The channels of two sets of channels-last images side by side.
+pub fn join_channels(a: &[f32], b: &[f32], channels: [usize; 2]) -> Vec<f32> {
+    let mut out = vec![0.0; a.len() + b.len()];
+    let part = |channels: usize| (channels * 1024).max(1);
+    let parts = a.par_chunks(part(channels[0])).zip(b.par_chunks(part(channels[1])));
+    out.par_chunks_mut(part(channels[0] + channels[1])).zip(parts).for_each(|(out, (a, b))| {
+        let points = a.chunks_exact(channels[0]).zip(b.chunks_exact(channels[1]));
+        for (out, (a, b)) in out.chunks_exact_mut(channels[0] + channels[1]).zip(points) {
+            out[..channels[0]].copy_from_slice(a);
+            out[channels[0]..].copy_from_slice(b);
+        }
+    });
+    out
+}
+
+/// Takes apart what [`join_channels`] puts together.
+pub fn split_channels(values: &[f32], channels: [usize; 2]) -> [Vec<f32>; 2] {
+    let points = values.len() / (channels[0] + channels[1]);
+    let [mut first, mut second] = channels.map(|c| vec![0.0; points * c]);
+    let part = |channels: usize| (channels * 1024).max(1);
+    let parts = first.par_chunks_mut(part(channels[0])).zip(second.par_chunks_mut(part(channels[1])));
+    values.par_chunks(part(channels[0] + channels[1])).zip(parts).for_each(|(values, (a, b))| {
+        let points = a.chunks_exact_mut(channels[0]).zip(b.chunks_exact_mut(channels[1]));
+        for (value, (a, b)) in values.chunks_exact(channels[0] + channels[1]).zip(points) {
+            a.copy_from_slice(&value[..channels[0]]);
+            b.copy_from_slice(&value[channels[0]..]);
+        }
+    });
+    [first, second]
+}

@@ -1,0 +1,25 @@
+//! Layers of convolutional networks on the processor's cores: channels-last images, packed weights, vector
+//! instructions chosen at run time, and results that do not depend on the number of threads.
+
+mod activation;
+mod gather;
+mod isa;
+mod layout;
+mod norm;
+mod plan;
+mod weight_gradient;
+mod weights;
+mod window;
+
+pub use activation::Activation;
+pub use gather::gather;
+pub use isa::Isa;
+pub use layout::{join_channels, split_channels, to_channels_first, to_channels_last};
+pub use norm::{Moments, Norm};
+pub use plan::Plan;
+pub use weight_gradient::{bias_gradient, weight_gradient};
+pub use weights::{Packed, Sum};
+pub use window::{Extent, Window};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! Group normalisation and the activation after it, in two passes over channels-last images, forward and backward.
+//!
+//! Images are cut into parts of a fixed number of points; their sums are added in order, in f64.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::activation::{Activation, Function, Gelu, Identity, Relu, Silu};
+use super::isa::Isa;
+
+/// Values in one part, about.
+const PART: usize = 1 << 14;
+/// Channels are repeated to at least this many values, so that the loops over them are long enough.
+const PERIOD: usize = 64;
+
+/// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm {
+    /// Vector instructions.
+    pub isa: Isa,
+    /// Points of an image.
+    pub points: usize,
+    /// Channels of a point.
+    pub channels: usize,
+    /// Groups of channels that share mean and variance.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// Mean and inverse standard deviation of each group of each image.
+#[derive(Debug, Clone, Default)]
+pub struct Moments(Vec<[f32; 2]>);
+
+impl Norm {
+    /// `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments for the way back.
+    ///
+    /// # Panics
+    /// If lengths disagree.
+    pub fn forward(&self, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Moments) {
+        let image_len = self.points * self.channels;
+        assert_eq!(x.len() % image_len, 0, "not a whole number of images");
+        let sums = self.sums(x, |part| self.isa.run(Squares { x: part, channels: self.channels }));
+        let per_group = self.channels / self.groups;
+        let count = (self.points * per_group) as f64;
+        let mut moments = Vec::new();
+        for sums in sums.chunks_exact(self.channels) {
+            for group in sums.chunks_exact(per_group) {
+                let [sum, squares] = group.iter().fold([0.0; 2], |[a, b], [sum, squares]| [a + sum, b + squares]);
+                let mean = sum / count;
+                let variance = (squares / count - mean * mean).max(0.0);
+                moments.push([mean as f32, (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32]);
+            }
+        }
+        let mut y = vec![0.0; x.len()];
+        let part = self.part();
+        for_images(x, &mut y, image_len, |n, x, y| {
+            let affine = self.affine(&moments[n * self.groups..], scale, shift);
+            y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
+                self.isa.run(Apply { activation: self.activation, x, affine: &affine, y });
+            });
+        });
+        (y, Moments(moments))
+    }
+
+    /// Gradients with respect to `x`, `scale` and `shift`.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        Moments(moments): &Moments,
+        gradient: &[f32],
+    ) -> [Vec<f32>; 3] {
+        let (image_len, part) = (self.points * self.channels, self.part());
+        let per_group = self.channels / self.groups;
+        let count = (self.points * per_group) as f64;
+        let mut dx = vec![0.0; x.len()];
+        let mut totals = vec![[0.0_f64; 2]; self.channels];
+        for_images(x, &mut dx, image_len, |n, x, dx| {
+            let moments = &moments[n * self.groups..];
+            let affine = self.affine(moments, scale, shift);
+            let gradient = &gradient[n * image_len..][..image_len];
+            // First the gradient before the activation, with its sums and its products with x.
+            let parts: Vec<Vec<[f32; 2]>> = dx
+                .par_chunks_mut(part)
+                .zip(x.par_chunks(part).zip(gradient.par_chunks(part)))
+                .map(|(dz, (x, gradient))| {
+                    let channels = self.channels;
+                    self.isa.run(Derive { activation: self.activation, x, gradient, affine: &affine, dz, channels })
+                })
+                .collect();
+            let sums = add_in_order(&parts, self.channels);
+            let mut coefficients = Vec::with_capacity(self.channels);
+            for (g, group) in sums.chunks_exact(per_group).enumerate() {
+                let [mean, inverse] = moments[g].map(f64::from);
+                let mut mean_dz = 0.0;
+                let mut mean_product = 0.0;
+                for (c, [sum, product]) in (g * per_group..).zip(group) {
+                    let normalised = (product - mean * sum) * inverse;
+                    totals[c][0] += normalised;
+                    totals[c][1] += sum;
+                    mean_dz += f64::from(scale[c]) * sum / count;
+                    mean_product += f64::from(scale[c]) * normalised / count;
+                }
+                let slope = -inverse * inverse * mean_product;
+                let offset = -inverse * mean_dz - slope * mean;
+                let factors = affine[g * per_group..].iter().take(per_group);
+                coefficients.extend(factors.map(|[factor, _]| [*factor, slope as f32, offset as f32]));
+            }
+            let coefficients = repeat(&coefficients);
+            dx.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(dx, x)| {
+                self.isa.run(Finish { x, coefficients: &coefficients, dx });
+            });
+        });
+        [dx, totals.iter().map(|t| t[0] as f32).collect(), totals.iter().map(|t| t[1] as f32).collect()]
+    }
+
+    fn part(&self) -> usize {
+        PART.div_ceil(self.channels) * self.channels
+    }
+
+    /// Sums over the points of each image.
+    fn sums(&self, x: &[f32], sum: impl Fn(&[f32]) -> Vec<[f32; 2]> + Sync) -> Vec<[f64; 2]> {
+        let part = self.part();
+        x.par_chunks(self.points * self.channels)
+            .flat_map_iter(|image| {
+                let parts: Vec<_> = image.par_chunks(part).map(&sum).collect();
+                add_in_order(&parts, self.channels)
+            })
+            .collect()
+    }
+
+    /// Factor and offset that normalise, scale and shift each channel, repeated.
+    fn affine(&self, moments: &[[f32; 2]], scale: &[f32], shift: &[f32]) -> Vec<[f32; 2]> {
+        let per_group = self.channels / self.groups;
+        let affine: Vec<_> = (0..self.channels)
+            .map(|c| {
+                let [mean, inverse] = moments[c / per_group];
+                [scale[c] * inverse, shift[c] - mean * scale[c] * inverse]
+            })
+            .collect();
+        repeat(&affine)
+    }
+}
+
+/// Image by image, in parallel inside.
+fn for_images(x: &[f32], y: &mut [f32], image_len: usize, mut each: impl FnMut(usize, &[f32], &mut [f32])) {
+    for (n, (x, y)) in x.chunks_exact(image_len).zip(y.chunks_exact_mut(image_len)).enumerate() {
+        each(n, x, y);
+    }
+}
+
+fn repeat<T: Copy>(per_channel: &[T]) -> Vec<T> {
+    per_channel.repeat(PERIOD.div_ceil(per_channel.len()))
+}
+
+fn add_in_order(parts: &[Vec<[f32; 2]>], channels: usize) -> Vec<[f64; 2]> {
+    let mut total = vec![[0.0; 2]; channels];
+    for part in parts {
+        for (i, sums) in part.iter().enumerate() {
+            total[i % channels][0] += f64::from(sums[0]);
+            total[i % channels][1] += f64::from(sums[1]);
+        }
+    }
+    total
+}
+
+struct Squares<'a> {
+    x: &'a [f32],
+    channels: usize,
+}
+
+impl WithSimd for Squares<'_> {
+    type Output = Vec<[f32; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<[f32; 2]> {
+        let period = self.channels * PERIOD.div_ceil(self.channels);
+        let (mut sums, mut squares) = (vec![0.0; period], vec![0.0; period]);
+        for x in self.x.chunks(period) {
+            for ((x, sum), square) in x.iter().zip(&mut sums).zip(&mut squares) {
+                *sum += x;
+                *square += x * x;
+            }
+        }
+        sums.into_iter().zip(squares).map(|(a, b)| [a, b]).collect()
+    }
+}
+
+struct Apply<'a> {
+    activation: Activation,
+    x: &'a [f32],
+    affine: &'a [[f32; 2]],
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        match self.activation {
+            Activation::Identity => self.with(Identity),
+            Activation::Relu => self.with(Relu),
+            Activation::Silu => self.with(Silu),
+            Activation::Gelu => self.with(Gelu),
+        }
+    }
+}
+
+impl Apply<'_> {
+    #[inline(always)]
+    fn with(self, function: impl Function) {
+        let (factor, offset): (Vec<f32>, Vec<f32>) = self.affine.iter().map(|a| (a[0], a[1])).unzip();
+        for (x, y) in self.x.chunks(factor.len()).zip(self.y.chunks_mut(factor.len())) {
+            for (((x, y), factor), offset) in x.iter().zip(y).zip(&factor).zip(&offset) {
+                *y = function.value(x * factor + offset);
+            }
+        }
+    }
+}
+
+struct Derive<'a> {
+    activation: Activation,
+    x: &'a [f32],
+    gradient: &'a [f32],
+    affine: &'a [[f32; 2]],
+    dz: &'a mut [f32],
+    channels: usize,
+}
+
+impl WithSimd for Derive<'_> {
+    type Output = Vec<[f32; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<[f32; 2]> {
+        match self.activation {
+            Activation::Identity => self.with(Identity),
+            Activation::Relu => self.with(Relu),
+            Activation::Silu => self.with(Silu),
+            Activation::Gelu => self.with(Gelu),
+        }
+    }
+}
+
+impl Derive<'_> {
+    #[inline(always)]
+    fn with(self, function: impl Function) -> Vec<[f32; 2]> {
+        let (factor, offset): (Vec<f32>, Vec<f32>) = self.affine.iter().map(|a| (a[0], a[1])).unzip();
+        let period = factor.len();
+        debug_assert_eq!(period % self.channels, 0, "coefficients repeat the channels");
+        let (mut sums, mut products) = (vec![0.0; period], vec![0.0; period]);
+        let gradients = self.gradient.chunks(period);
+        for ((x, gradient), dz) in self.x.chunks(period).zip(gradients).zip(self.dz.chunks_mut(period)) {
+            let coefficients = factor.iter().zip(&offset);
+            let totals = sums.iter_mut().zip(&mut products);
+            for ((((x, gradient), dz), (factor, offset)), (sum, product)) in
+                x.iter().zip(gradient).zip(dz).zip(coefficients).zip(totals)
+            {
+                *dz = gradient * function.derivative(x * factor + offset);
+                *sum += *dz;
+                *product += *dz * x;
+            }
+        }
+        sums.into_iter().zip(products).map(|(a, b)| [a, b]).collect()
+    }
+}
+
+struct Finish<'a> {
+    x: &'a [f32],
+    coefficients: &'a [[f32; 3]],
+    dx: &'a mut [f32],
+}
+
+impl WithSimd for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let column = |i: usize| self.coefficients.iter().map(|c| c[i]).collect::<Vec<f32>>();
+        let (factor, slope, offset) = (column(0), column(1), column(2));
+        for (x, dx) in self.x.chunks(factor.len()).zip(self.dx.chunks_mut(factor.len())) {
+            for ((((x, dx), factor), slope), offset) in x.iter().zip(dx).zip(&factor).zip(&slope).zip(&offset) {
+                *dx = *dx * factor + x * slope + offset;
+            }
+        }
+    }
+}

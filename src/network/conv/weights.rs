@@ -1,0 +1,88 @@
+//! Weights in the order in which the kernels read them.
+
+use super::isa::Isa;
+
+/// At most this many registers of target channels are computed at once.
+const MAX_VECTORS: usize = 3;
+
+/// The blocks of target channels: the number of registers in a block and of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Blocks {
+    pub(super) vectors: usize,
+    pub(super) count: usize,
+}
+
+impl Blocks {
+    /// As few blocks as possible, all of one size.
+    pub(super) fn of(lanes_needed: usize, isa: Isa) -> Self {
+        let vectors = lanes_needed.div_ceil(isa.lanes());
+        let count = vectors.div_ceil(MAX_VECTORS).max(1);
+        Self { vectors: vectors.div_ceil(count), count }
+    }
+
+    /// Lanes in a block, padding included.
+    pub(super) fn width(self, isa: Isa) -> usize {
+        self.vectors * isa.lanes()
+    }
+}
+
+/// Source channels that share a register where the target channels alone would leave half of it idle.
+pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
+    [4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
+}
+
+/// Which of the two channel axes of a weight is summed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// The second one: weights are `[target, source, taps]`, as in a convolution.
+    Second,
+    /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in the gradient of a
+    /// convolution with respect to its input.
+    First,
+}
+
+/// Weights packed as `[block][tap][group of source channels][target channel of the block][channel of the group]`, zero
+/// in the padding.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    pub(super) isa: Isa,
+    pub(super) blocks: Blocks,
+    pub(super) group: usize,
+    pub(super) source: usize,
+    pub(super) target: usize,
+    pub(super) taps: usize,
+    pub(super) reversed: bool,
+    pub(super) values: Vec<f32>,
+}
+
+impl Packed {
+    /// Packs contiguous weights `[first, second, taps]`, on request from the last tap to the first.
+    pub fn new(isa: Isa, weights: &[f32], [first, second, taps]: [usize; 3], sum: Sum, reversed: bool) -> Self {
+        assert_eq!(weights.len(), first * second * taps, "weights and their shape disagree");
+        let (source, target, source_step, target_step) = match sum {
+            Sum::Second => (second, first, taps, second * taps),
+            Sum::First => (first, second, second * taps, taps),
+        };
+        let group = group_of(source, target, isa);
+        let blocks = Blocks::of(target * group, isa);
+        let width = blocks.width(isa);
+        let (groups, targets) = (source / group, width / group);
+        let mut values = vec![0.0; blocks.count * taps * groups * width];
+        for (row, out) in values.chunks_exact_mut(width).enumerate() {
+            let (block, tap, s) = (row / (taps * groups), row / groups % taps, row % groups * group);
+            let tap = if reversed { taps - 1 - tap } else { tap };
+            let block = block * targets..target.min((block + 1) * targets);
+            for (values, t) in out.chunks_exact_mut(group).zip(block) {
+                for (g, value) in values.iter_mut().enumerate() {
+                    *value = weights[(s + g) * source_step + t * target_step + tap];
+                }
+            }
+        }
+        Self { isa, blocks, group, source, target, taps, reversed, values }
+    }
+
+    /// Target channels in a block.
+    pub(super) fn targets(&self) -> usize {
+        self.blocks.width(self.isa) / self.group
+    }
+}
