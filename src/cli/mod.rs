@@ -13,6 +13,7 @@ mod progress;
 mod reconstruct;
 mod run;
 mod simulate;
+mod train;
 
 use clap::{Args, Parser, Subcommand};
 use lacuna::error::{Error, Result};
@@ -42,6 +43,8 @@ enum Verb {
     Phase(phase::Command),
     /// Simulate diffraction patterns with their truth: data sets to train on and to compare with
     Simulate(simulate::Command),
+    /// Train the network that fills gaps
+    Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
     Presets(presets::Command),
     /// Measure this machine
@@ -111,6 +114,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Inpaint(command) => command.execute(),
         Verb::Phase(command) => command.execute(),
         Verb::Simulate(command) => command.execute(),
+        Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
     }

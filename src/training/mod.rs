@@ -1,10 +1,23 @@
-//! What the network learns from: random patches of the patterns of a data set.
+//! What the network learns from, and how: random patches of the patterns of a data set, gaps cut into them, a loss, steps of an optimiser.
 
 mod augment;
+mod calibrate;
+mod checkpoint;
+mod gaps;
 mod patches;
+mod recipe;
+mod run;
+mod samples;
+mod step;
 
 pub use augment::Augment;
+pub use calibrate::calibrate;
+pub use gaps::CutRecipe;
 pub use patches::{Patch, PatchOptions, PatchStream};
+pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
+pub use run::{Event, Patches, Run, Trained, samples, train};
+pub use samples::Sample;
+pub use step::{Learner, Score, score};
 
 #[cfg(test)]
 mod tests;

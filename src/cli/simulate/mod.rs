@@ -6,7 +6,7 @@ mod preview;
 mod quick;
 mod set;
 
-pub use set::entry;
+pub use set::{entry, write as write_set};
 
 use super::progress::Voice;
 use super::{OutputFlags, load};

@@ -1,0 +1,288 @@
+//! A trained network: weights, and a card that says what they are, how they were made, and how far they can be trusted.
+
+use super::patch::Normalised;
+use super::unet::{Architecture, INPUTS, Unet};
+use crate::error::{Error, Result};
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// File of the weights in a model's folder.
+pub const WEIGHTS: &str = "weights.safetensors";
+/// File of the card.
+pub const CARD: &str = "card.toml";
+
+/// Limits of the logarithm of the spread that the network may state, relative to the patch's.
+pub(crate) const LOG_SPREAD: [f32; 2] = [-6.0, 3.0];
+
+/// What the weights are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Name, with its version.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Where it should not be trusted.
+    pub limits: String,
+    /// Pixels of a patch along each axis.
+    pub patch: usize,
+    /// Of the file of the weights, in hexadecimal.
+    pub sha256: String,
+    /// The network.
+    pub network: Architecture,
+    /// How the stated spread becomes an interval.
+    pub calibration: Calibration,
+    /// How it was made.
+    pub training: Provenance,
+    /// Scores inside the gaps of test patterns, as `lacuna evaluate` printed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<toml::Table>,
+}
+
+/// Half widths of 90 % intervals in units of the stated spread, found on validation patches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Predicted `ln(1 + I)` at which the factors hold, ascending; between them straight lines, beyond them the nearest.
+    pub levels: Vec<f32>,
+    /// One for each level.
+    pub factors: Vec<f32>,
+    /// A pixel whose half width in `ln(1 + I)` is larger stays free: nothing useful is known of it.
+    pub unknown: f32,
+}
+
+impl Calibration {
+    /// That of a Laplace distribution whose spread is right.
+    pub fn nominal() -> Self {
+        Self { levels: vec![0.0], factors: vec![std::f32::consts::LN_10], unknown: 4.0 }
+    }
+
+    /// The factor at a predicted `ln(1 + I)`.
+    pub fn factor(&self, level: f32) -> f32 {
+        let above = self.levels.partition_point(|&at| at <= level);
+        match (above.checked_sub(1), self.levels.get(above)) {
+            (None, _) => self.factors[0],
+            (Some(below), None) => self.factors[below],
+            (Some(below), Some(&next)) => {
+                let part = (level - self.levels[below]) / (next - self.levels[below]);
+                self.factors[below] + part * (self.factors[above] - self.factors[below])
+            }
+        }
+    }
+}
+
+/// How weights were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Name of the training recipe.
+    pub recipe: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Name of the recipe of the data, the number of patterns and their seed.
+    pub data: String,
+    /// Patterns of that set.
+    pub patterns: usize,
+    /// Seed of that set.
+    pub data_seed: u64,
+    /// How training, validation and test patterns were told apart.
+    pub split: String,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// Patches learned from.
+    pub patches: u64,
+    /// Hours of training.
+    pub hours: f64,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// A network in two or three dimensions.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// Two.
+    Flat(Unet<4>),
+    /// Three.
+    Deep(Unet<5>),
+}
+
+/// What a network says of a patch's pixels, in `ln(1 + I)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Most likely value.
+    pub mean: Vec<f32>,
+    /// Spread: the half width of the 90 % interval over the calibration's factor.
+    pub spread: Vec<f32>,
+}
+
+impl Network {
+    /// Predictions for patches of `size` pixels along each axis, `part` of them at a time.
+    pub fn predict(&self, patches: &[Normalised], size: usize, part: usize) -> Vec<Prediction> {
+        let parts = patches.par_chunks(part.max(1)).with_max_len(1);
+        match self {
+            Self::Flat(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
+            Self::Deep(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
+        }
+    }
+
+    fn load(&mut self, store: &mut SafetensorsStore) -> std::result::Result<(), String> {
+        let result = match self {
+            Self::Flat(net) => net.load_from(store),
+            Self::Deep(net) => net.load_from(store),
+        };
+        let applied = result.map_err(|error| error.to_string())?;
+        if !applied.errors.is_empty() || !applied.missing.is_empty() || !applied.unused.is_empty() {
+            return Err("names or shapes of the weights do not fit the architecture on the card".into());
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> std::result::Result<Vec<u8>, String> {
+        let mut store = SafetensorsStore::from_bytes(None);
+        let saved = match self {
+            Self::Flat(net) => net.save_into(&mut store),
+            Self::Deep(net) => net.save_into(&mut store),
+        };
+        saved.and_then(|()| store.get_bytes()).map_err(|error| error.to_string())
+    }
+}
+
+fn predict_part<const D: usize>(net: &Unet<D>, patches: &[Normalised], size: usize) -> Vec<Prediction> {
+    let mut shape = [size; D];
+    [shape[0], shape[1]] = [patches.len(), INPUTS];
+    let values: Vec<f32> = patches.iter().flat_map(|patch| patch.inputs.iter().copied()).collect();
+    let out = net.forward(Tensor::from_data(TensorData::new(values, shape), &Device::flex()));
+    let out = out.into_data().try_to_vec::<f32>().expect("outputs are floats");
+    patches
+        .iter()
+        .zip(out.chunks_exact(out.len() / patches.len().max(1)))
+        .map(|(patch, out)| {
+            let (offset, log_spread) = out.split_at(patch.len());
+            let mean = patch.filled().iter().zip(offset).map(|(filled, offset)| {
+                patch.mean + patch.spread * (filled + offset)
+            });
+            let spread = log_spread.iter().map(|log| patch.spread * log.clamp(LOG_SPREAD[0], LOG_SPREAD[1]).exp());
+            Prediction { mean: mean.collect(), spread: spread.collect() }
+        })
+        .collect()
+}
+
+/// A network with its card.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What it is.
+    pub card: Card,
+    /// What it does.
+    pub network: Network,
+}
+
+impl Model {
+    /// The model in a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a file is missing, damaged, or the two do not belong together.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|error| Error::file(&path, format!("{error}: a model is a folder with {WEIGHTS} and {CARD}")))
+        };
+        let card = String::from_utf8_lossy(&read(CARD)?).into_owned();
+        Self::from_files(read(WEIGHTS)?, &card, folder)
+    }
+
+    /// The model made of the contents of its two files; `place` is named in errors.
+    pub fn from_files(weights: Vec<u8>, card: &str, place: &Path) -> Result<Self> {
+        let card: Card = toml::from_str(card)
+            .map_err(|error| Error::file(place.join(CARD), format!("is no card of a model: {}", error.message())))?;
+        card.network.check(card.patch).map_err(|error| Error::file(place.join(CARD), error.to_string()))?;
+        let path = place.join(WEIGHTS);
+        if hex(&weights) != card.sha256 {
+            let problem = "does not have the checksum on the card: the file is damaged or of another model, get it again";
+            return Err(Error::file(path, problem));
+        }
+        let device = Device::flex();
+        let mut network = match card.network.dimensions {
+            2 => Network::Flat(Unet::new(&card.network, 0, &device)),
+            _ => Network::Deep(Unet::new(&card.network, 0, &device)),
+        };
+        network.load(&mut SafetensorsStore::from_bytes(Some(weights))).map_err(|problem| Error::file(path, problem))?;
+        Ok(Self { card, network })
+    }
+
+    /// Contents of the files: weights and card. The card's checksum is set.
+    pub fn files(&mut self) -> Result<(Vec<u8>, String)> {
+        let weights = self.network.bytes().map_err(Error::Data)?;
+        self.card.sha256 = hex(&weights);
+        let card = toml::to_string(&self.card).map_err(|error| Error::Data(error.to_string()))?;
+        Ok((weights, card))
+    }
+
+    /// 2 or 3.
+    pub fn dimensions(&self) -> usize {
+        self.card.network.dimensions
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let network = Architecture { dimensions: 2, channels: vec![8, 16], groups: 4, dilations: vec![1] };
+        let card = Card {
+            name: "test".into(),
+            description: String::new(),
+            limits: String::new(),
+            patch: 16,
+            sha256: String::new(),
+            network: network.clone(),
+            calibration: Calibration::nominal(),
+            training: Provenance {
+                recipe: "none".into(),
+                seed: 0,
+                data: "none".into(),
+                patterns: 0,
+                data_seed: 0,
+                split: "none".into(),
+                steps: 0,
+                patches: 0,
+                hours: 0.0,
+                version: "0".into(),
+            },
+            scores: Vec::new(),
+        };
+        Model { card, network: Network::Flat(Unet::new(&network, 3, &Device::flex())) }
+    }
+
+    #[test]
+    fn files_give_the_same_model_and_damage_is_noticed() {
+        let mut model = model();
+        let (weights, card) = model.files().unwrap();
+        let again = Model::from_files(weights.clone(), &card, Path::new("here")).unwrap();
+        assert_eq!(again.card, model.card);
+        assert_eq!(again.network.bytes().unwrap(), weights);
+        let refused = |weights: Vec<u8>, card: &str| Model::from_files(weights, card, Path::new("here")).unwrap_err().to_string();
+        let mut damaged = weights.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(refused(damaged, &card).contains("checksum"));
+        assert!(refused(weights[..100].to_vec(), &card).contains("checksum"));
+        let other = card.replace("channels = [8, 16]", "channels = [8, 24]");
+        assert_ne!(other, card);
+        assert!(refused(weights.clone(), &other).contains("do not fit the architecture"), "{}", refused(weights.clone(), &other));
+        assert!(refused(weights, "patch = 3").contains("no card"));
+    }
+
+    #[test]
+    fn factors_are_straight_lines_between_levels() {
+        let calibration = Calibration { levels: vec![1.0, 3.0], factors: vec![2.0, 4.0], unknown: 1.0 };
+        assert_eq!([0.0, 1.0, 2.0, 3.0, 9.0].map(|level| calibration.factor(level)), [2.0, 2.0, 3.0, 4.0, 4.0]);
+    }
+}

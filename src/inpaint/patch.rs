@@ -1,0 +1,149 @@
+//! What the network is told of a patch: logarithms of the measured intensities relative to the patch's own mean and spread, with the
+//! gaps filled from coarser and coarser means.
+
+use super::unet::INPUTS;
+use ndarray::{Array3, ArrayView3, Axis, Slice, Zip};
+
+/// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise must not be blown up.
+const LEAST_SPREAD: f32 = 0.1;
+/// Logarithm of the intensity that counts as one in the channel of the level.
+const LEVEL: f32 = 8.0;
+
+/// A patch as the network sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalised {
+    /// `[INPUTS][pixel]`: filled pattern, measured or not, level.
+    pub inputs: Vec<f32>,
+    /// Mean of `ln(1 + I)` of the measured pixels.
+    pub mean: f32,
+    /// Their standard deviation, not less than 0.1.
+    pub spread: f32,
+}
+
+impl Normalised {
+    /// Of a patch whose pixels are `known` or not; nothing if none is. Intensities elsewhere play no part.
+    pub fn new(intensity: ArrayView3<f32>, known: ArrayView3<bool>) -> Option<Self> {
+        let mut log = Array3::zeros(intensity.dim());
+        let (mut count, mut sum, mut squares) = (0_u32, 0.0_f64, 0.0_f64);
+        Zip::from(&mut log).and(intensity).and(known).for_each(|log, &intensity, &known| {
+            if known {
+                *log = intensity.max(0.0).ln_1p();
+                count += 1;
+                sum += f64::from(*log);
+                squares += f64::from(*log).powi(2);
+            }
+        });
+        if count == 0 {
+            return None;
+        }
+        let mean = sum / f64::from(count);
+        let variance = (squares / f64::from(count) - mean * mean).max(0.0);
+        let (mean, spread) = (mean as f32, (variance.sqrt() as f32).max(LEAST_SPREAD));
+        Zip::from(&mut log).and(known).for_each(|log, &known| *log = if known { (*log - mean) / spread } else { 0.0 });
+        let weight = known.mapv(|known| f32::from(u8::from(known)));
+        let filled = push_pull(log, weight.clone());
+        let mut inputs = Vec::with_capacity(INPUTS * filled.len());
+        inputs.extend(&filled);
+        inputs.extend(&weight);
+        inputs.extend(filled.iter().map(|value| (mean + spread * value) / LEVEL));
+        Some(Self { inputs, mean, spread })
+    }
+
+    /// Number of pixels.
+    pub fn len(&self) -> usize {
+        self.inputs.len() / INPUTS
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// The filled pattern: what the network adds to.
+    pub fn filled(&self) -> &[f32] {
+        &self.inputs[..self.len()]
+    }
+
+    /// An intensity, photons, on the scale of the patch.
+    pub fn scaled(&self, intensity: f32) -> f32 {
+        (intensity.max(0.0).ln_1p() - self.mean) / self.spread
+    }
+}
+
+/// Fills pixels of weight zero from weighted means over blocks of two, four, eight.. pixels (push-pull, Gortler et al., SIGGRAPH 1996).
+fn push_pull(values: Array3<f32>, weights: Array3<f32>) -> Array3<f32> {
+    let axes: Vec<Axis> = (0..3).map(Axis).filter(|&axis| values.len_of(axis) > 1).collect();
+    if axes.is_empty() || weights.iter().all(|&weight| weight >= 1.0) {
+        return values;
+    }
+    let (mut sums, mut totals) = (&values * &weights, weights.clone());
+    for &axis in &axes {
+        sums = halve(sums, axis);
+        totals = halve(totals, axis);
+    }
+    Zip::from(&mut sums).and(&totals).for_each(|sum, &total| *sum = if total > 0.0 { *sum / total } else { 0.0 });
+    totals.mapv_inplace(|total| total.min(1.0));
+    let mut coarse = push_pull(sums, totals);
+    for &axis in &axes {
+        coarse = double(&coarse, axis, values.len_of(axis));
+    }
+    Zip::from(&mut coarse).and(&values).and(&weights).for_each(|coarse, &value, &weight| {
+        *coarse += weight * (value - *coarse);
+    });
+    coarse
+}
+
+/// Sums of pairs; a last one without partner stays.
+fn halve(values: Array3<f32>, axis: Axis) -> Array3<f32> {
+    let mut sums = values.slice_axis(axis, Slice::new(0, None, 2)).to_owned();
+    let odd = values.slice_axis(axis, Slice::new(1, None, 2));
+    let mut paired = sums.slice_axis_mut(axis, Slice::from(0..odd.len_of(axis)));
+    paired += &odd;
+    sums
+}
+
+/// Straight lines between the centres of pairs.
+fn double(values: &Array3<f32>, axis: Axis, len: usize) -> Array3<f32> {
+    let mut shape = values.raw_dim();
+    shape[axis.index()] = len;
+    let mut out = Array3::zeros(shape);
+    let last = values.len_of(axis) - 1;
+    for i in 0..len {
+        let near = values.index_axis(axis, i / 2);
+        let next = if i % 2 == 0 { (i / 2).saturating_sub(1) } else { (i / 2 + 1).min(last) };
+        Zip::from(out.index_axis_mut(axis, i)).and(near).and(values.index_axis(axis, next)).for_each(
+            |out, near, next| {
+                *out = 0.75 * near + 0.25 * next;
+            },
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measured_pixels_keep_their_values_and_gaps_continue_them() {
+        let intensity = Array3::from_shape_fn((1, 32, 32), |(_, y, x)| (y + 2 * x) as f32);
+        let known = Array3::from_shape_fn((1, 32, 32), |(_, _, x)| !(12..18).contains(&x));
+        let patch = Normalised::new(intensity.view(), known.view()).unwrap();
+        assert_eq!(patch.len(), 1024);
+        for ((index, &known), &filled) in known.indexed_iter().zip(patch.filled()) {
+            let wanted = patch.scaled(intensity[index]);
+            // In the gap, within a part of the spread of the patch, which is 1.
+            assert!((filled - wanted).abs() < if known { 1e-5 } else { 0.4 }, "{index:?} {filled} {wanted}");
+        }
+        let mean = patch.filled().iter().zip(&known).filter(|(_, known)| **known).map(|(value, _)| value).sum::<f32>();
+        assert!(mean.abs() < 0.01 * 1024.0);
+    }
+
+    #[test]
+    fn a_patch_without_measured_pixels_says_nothing() {
+        let dark = Array3::zeros((4, 4, 4));
+        assert_eq!(Normalised::new(dark.view(), dark.mapv(|_| false).view()), None);
+        let patch = Normalised::new(dark.view(), dark.mapv(|_| true).view()).unwrap();
+        assert_eq!((patch.mean, patch.spread), (0.0, LEAST_SPREAD));
+    }
+}

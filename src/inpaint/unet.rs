@@ -1,0 +1,194 @@
+//! The network that fills gaps: a U-Net on patches, the same code in two and three dimensions. It knows no loss and no data.
+
+use crate::error::{Error, Result};
+use crate::network::ops::{Activation, NormSettings, Spacing, conv, conv_transpose, group_norm, join};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// What the network sees of each pixel: the filled pattern relative to the patch, whether it is measured, and the pattern's own level.
+pub const INPUTS: usize = 3;
+/// What it says of each pixel: how much to add to the filled pattern, and the logarithm of the spread.
+pub const OUTPUTS: usize = 2;
+
+/// Taps of all convolutions but the last, along each axis.
+const TAPS: usize = 3;
+/// Added to the variance in normalisations.
+const EPSILON: f32 = 1e-5;
+
+/// Everything that decides the shapes of the weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// 2 or 3.
+    pub dimensions: usize,
+    /// Channels of each level, finest first; each level has half the pixels of the one before along each axis.
+    pub channels: Vec<usize>,
+    /// Groups of channels that are normalised together.
+    pub groups: usize,
+    /// Steps between the taps of the convolutions of the coarsest level, one for each convolution after its first.
+    pub dilations: Vec<usize>,
+}
+
+impl Architecture {
+    /// Refuses what cannot be built for patches of `size` pixels.
+    pub fn check(&self, size: usize) -> Result<()> {
+        if ![2, 3].contains(&self.dimensions) {
+            return Err(Error::setting("network.dimensions", self.dimensions, "2 or 3"));
+        }
+        let levels = self.channels.len();
+        if levels == 0 || levels > 8 || size % (1 << (levels - 1)) != 0 {
+            let problem = format!("one number a level, whose patches of {size} pixels can be halved {} times", levels.max(1) - 1);
+            return Err(Error::setting("network.channels", format!("{:?}", self.channels), problem));
+        }
+        if self.groups == 0 || self.channels.iter().any(|&channels| channels == 0 || channels % self.groups != 0) {
+            let problem = format!("must divide the channels {:?}", self.channels);
+            return Err(Error::setting("network.groups", self.groups, problem));
+        }
+        if self.dilations.contains(&0) {
+            return Err(Error::setting("network.dilations", format!("{:?}", self.dilations), "steps are at least 1"));
+        }
+        Ok(())
+    }
+}
+
+/// Convolution, group normalisation, GELU.
+#[derive(Module, Debug)]
+struct Block<const D: usize> {
+    weight: Param<Tensor<D>>,
+    bias: Param<Tensor<1>>,
+    scale: Param<Tensor<1>>,
+    shift: Param<Tensor<1>>,
+    stride: usize,
+    dilation: usize,
+    groups: usize,
+}
+
+impl<const D: usize> Block<D> {
+    fn forward(&self, x: Tensor<D>) -> Tensor<D> {
+        let spacing = Spacing { stride: self.stride, ..Spacing::same(TAPS, self.dilation) };
+        let settings = NormSettings { groups: self.groups, epsilon: EPSILON, activation: Activation::Gelu };
+        let x = conv(x, self.weight.val(), self.bias.val(), spacing);
+        group_norm(x, self.scale.val(), self.shift.val(), settings)
+    }
+}
+
+/// A convolution without anything after it, ordinary or transposed.
+#[derive(Module, Debug)]
+struct Plain<const D: usize> {
+    weight: Param<Tensor<D>>,
+    bias: Param<Tensor<1>>,
+}
+
+/// One level: two blocks down, and two blocks up again after joining what comes from below.
+#[derive(Module, Debug)]
+struct Level<const D: usize> {
+    down: Vec<Block<D>>,
+    from_below: Plain<D>,
+    up: Vec<Block<D>>,
+}
+
+/// The network; `D` is 4 for two dimensions, 5 for three: images, channels, and the axes.
+#[derive(Module, Debug)]
+pub struct Unet<const D: usize> {
+    levels: Vec<Level<D>>,
+    bottom: Vec<Block<D>>,
+    last: Plain<D>,
+}
+
+impl<const D: usize> Unet<D> {
+    /// With random weights. The first prediction is the filled pattern itself.
+    ///
+    /// # Panics
+    /// If the architecture has another number of dimensions.
+    pub fn new(architecture: &Architecture, seed: u64, device: &Device) -> Self {
+        assert_eq!(architecture.dimensions + 2, D, "dimensions of the architecture");
+        let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), groups: architecture.groups, device };
+        let channels = &architecture.channels;
+        let mut levels = Vec::new();
+        let mut from = INPUTS;
+        for (level, pair) in channels.windows(2).enumerate() {
+            let (here, below) = (pair[0], pair[1]);
+            let stride = if level == 0 { 1 } else { 2 };
+            levels.push(Level {
+                down: vec![maker.block(from, here, stride, 1), maker.block(here, here, 1, 1)],
+                from_below: maker.up(below, here),
+                up: vec![maker.block(2 * here, here, 1, 1), maker.block(here, here, 1, 1)],
+            });
+            from = here;
+        }
+        let coarsest = channels.last().copied().unwrap_or(architecture.groups);
+        let mut bottom = vec![maker.block(from, coarsest, if levels.is_empty() { 1 } else { 2 }, 1)];
+        bottom.extend(architecture.dilations.iter().map(|&dilation| maker.block(coarsest, coarsest, 1, dilation)));
+        let finest = channels.first().copied().unwrap_or(coarsest);
+        Self { levels, bottom, last: maker.last(finest) }
+    }
+
+    /// # Shapes
+    /// `[patch, INPUTS, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
+    pub fn forward(&self, x: Tensor<D>) -> Tensor<D> {
+        let run = |blocks: &[Block<D>], x| blocks.iter().fold(x, |x, block| block.forward(x));
+        let mut skips = Vec::with_capacity(self.levels.len());
+        let mut x = x;
+        for level in &self.levels {
+            x = run(&level.down, x);
+            skips.push(x.clone());
+        }
+        x = run(&self.bottom, x);
+        for (level, skip) in self.levels.iter().zip(skips).rev() {
+            let spacing = Spacing { stride: 2, padding: 0, dilation: 1 };
+            let above = conv_transpose(x, level.from_below.weight.val(), level.from_below.bias.val(), spacing);
+            x = run(&level.up, join(above, skip));
+        }
+        conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1))
+    }
+}
+
+/// Makes layers with random weights.
+struct Maker<'a> {
+    rng: ChaCha8Rng,
+    groups: usize,
+    device: &'a Device,
+}
+
+impl Maker<'_> {
+    /// Uniform within the inverse root of the number of values that are summed, as is usual.
+    fn weights<const D: usize>(&mut self, [first, second]: [usize; 2], taps: usize, sums_over: usize) -> Param<Tensor<D>> {
+        let mut shape = [taps; D];
+        [shape[0], shape[1]] = [first, second];
+        let bound = 1.0 / ((sums_over * taps.pow(D as u32 - 2)) as f32).sqrt();
+        let count = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|_| self.rng.random_range(-bound..bound)).collect();
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+
+    fn constant(&self, channels: usize, value: f32) -> Param<Tensor<1>> {
+        Param::from_data(TensorData::new(vec![value; channels], [channels]), self.device)
+    }
+
+    fn block<const D: usize>(&mut self, from: usize, to: usize, stride: usize, dilation: usize) -> Block<D> {
+        Block {
+            weight: self.weights([to, from], TAPS, from),
+            bias: self.constant(to, 0.0),
+            scale: self.constant(to, 1.0),
+            shift: self.constant(to, 0.0),
+            stride,
+            dilation,
+            groups: self.groups,
+        }
+    }
+
+    fn up<const D: usize>(&mut self, from: usize, to: usize) -> Plain<D> {
+        // Each output point has one tap.
+        Plain { weight: self.weights([from, to], 2, from), bias: self.constant(to, 0.0) }
+    }
+
+    fn last<const D: usize>(&mut self, from: usize) -> Plain<D> {
+        let mut shape = [1; D];
+        [shape[0], shape[1]] = [OUTPUTS, from];
+        let weight = TensorData::new(vec![0.0_f32; OUTPUTS * from], shape);
+        Plain { weight: Param::from_data(weight, self.device), bias: self.constant(OUTPUTS, 0.0) }
+    }
+}

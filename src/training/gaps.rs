@@ -1,0 +1,189 @@
+//! Gaps that are cut into patches while training, so that one set of weights learns them all.
+
+use crate::error::{Error, Result};
+use crate::simulate::shapes;
+use ndarray::{Array2, Array3, Axis};
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Section `[gaps]` of a training recipe: what is cut out of a patch beside what its detector hides already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CutRecipe {
+    /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent (uniform in the logarithm).
+    pub width: [usize; 2],
+    /// How often only what the detector hides is missing.
+    pub none: f64,
+    /// How often there are two crossing slabs.
+    pub cross: f64,
+    /// How often there is a second, parallel slab.
+    pub second: f64,
+    /// How often there is a disc or a rectangle, the edge of a beamstop or a dead region, instead of a slab.
+    pub hole: f64,
+    /// How often there are chip lines: one or two pixels wide.
+    pub lines: f64,
+    /// How often there are single dead pixels.
+    pub dead: f64,
+    /// How often the middle of a slab lies in the middle half of the patch and not anywhere.
+    pub central: f64,
+}
+
+impl Default for CutRecipe {
+    fn default() -> Self {
+        Self { width: [2, 16], none: 0.1, cross: 0.25, second: 0.1, hole: 0.15, lines: 0.15, dead: 0.2, central: 0.7 }
+    }
+}
+
+/// Largest part of a patch that may be missing.
+const MISSING: f64 = 0.8;
+/// Tries to keep below that.
+const TRIES: usize = 20;
+
+impl CutRecipe {
+    /// Refuses what cannot be drawn.
+    pub fn check(&self, size: usize) -> Result<()> {
+        let [least, most] = self.width;
+        if least == 0 || least > most || most >= size {
+            let problem = format!("smallest and largest width, from 1 to less than the patch's {size}");
+            return Err(Error::setting("gaps.width", format!("{least}, {most}"), problem));
+        }
+        for (name, value) in [
+            ("none", self.none),
+            ("cross", self.cross),
+            ("second", self.second),
+            ("hole", self.hole),
+            ("lines", self.lines),
+            ("dead", self.dead),
+            ("central", self.central),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::setting(&format!("gaps.{name}"), value, "a probability, 0 to 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks pixels of `known` as missing. At least one is, and enough stay.
+    pub fn cut(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
+        let limit = MISSING * known.len() as f64;
+        for attempt in 0..TRIES {
+            let none = attempt == 0 && rng.random_bool(self.none);
+            let mut candidate = known.clone();
+            if !none {
+                self.cut_once(&mut candidate, rng);
+            }
+            let missing = candidate.iter().filter(|known| !**known).count();
+            if missing > 0 && (missing as f64) <= limit {
+                *known = candidate;
+                return;
+            }
+        }
+        // Patches that are nearly all gap already stay as they are; others have a dead pixel.
+        if known.iter().all(|&known| known) {
+            let at = std::array::from_fn(|axis| rng.random_range(0..known.shape()[axis]));
+            known[at] = false;
+        }
+    }
+
+    /// A gap in a plane, the same along the third axis, whichever that is.
+    fn cut_once(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
+        let axis = if known.len_of(Axis(0)) == 1 { Axis(0) } else { Axis(rng.random_range(0..3)) };
+        let plane = known.index_axis(axis, 0);
+        let mut cut = Array2::<u32>::zeros(plane.raw_dim());
+        let extents = [cut.nrows(), cut.ncols()];
+        let frame = &mut cut.view_mut();
+        let side = rng.random_range(0..2);
+        let kind: f64 = rng.random();
+        if kind < self.hole {
+            let centre = extents.map(|n| rng.random_range(0.0..n as f64));
+            let radius = rng.random_range(0.7..extents[0] as f64 / 3.0);
+            if rng.random() {
+                shapes::disc(frame, centre, radius, 1);
+                if rng.random_bool(0.3) {
+                    let angle = rng.random_range(0.0..std::f64::consts::TAU);
+                    shapes::bar(frame, centre, angle, (0.7 * radius).max(1.0), 1);
+                }
+            } else {
+                let ratio = rng.random_range(0.5_f64..2.0).sqrt();
+                let half = [radius * ratio, radius / ratio];
+                let first = [0, 1].map(|a| (centre[a] - half[a]).round() as isize);
+                shapes::rectangle(frame, first, half.map(|half| (2.0 * half).round().max(1.0) as usize), 1);
+            }
+        } else if kind < self.hole + self.lines {
+            for _ in 0..rng.random_range(1..=3) {
+                let side = rng.random_range(0..2);
+                let width = rng.random_range(1..=2);
+                shapes::slab(frame, side, rng.random_range(0..extents[side]) as isize, width, 1);
+            }
+        } else {
+            let width = self.width(rng);
+            let first = self.first(extents[side], width, rng);
+            shapes::slab(frame, side, first, width, 1);
+            let more: f64 = rng.random();
+            if more < self.cross {
+                let width = if rng.random() { width } else { self.width(rng) };
+                shapes::slab(frame, 1 - side, self.first(extents[1 - side], width, rng), width, 1);
+            } else if more < self.cross + self.second {
+                let away = (width + rng.random_range(4..=extents[side].max(5) / 2 + 4)) as isize;
+                shapes::slab(frame, side, if rng.random() { first + away } else { first - away }, width, 1);
+            }
+        }
+        for mut plane in known.axis_iter_mut(axis) {
+            plane.zip_mut_with(&cut, |known, &cut| *known &= cut == 0);
+        }
+        if rng.random_bool(self.dead) {
+            let part = 10_f64.powf(rng.random_range(-3.0..-1.3));
+            known.iter_mut().for_each(|known| *known &= !rng.random_bool(part));
+        }
+    }
+
+    fn width(&self, rng: &mut ChaCha8Rng) -> usize {
+        let [least, most] = self.width;
+        let log = rng.random_range((least as f64).ln()..=((most + 1) as f64).ln());
+        (log.exp() as usize).clamp(least, most)
+    }
+
+    /// First pixel of a slab.
+    fn first(&self, extent: usize, width: usize, rng: &mut ChaCha8Rng) -> isize {
+        let n = extent as f64;
+        let middle = if rng.random_bool(self.central) {
+            rng.random_range(0.25 * n..0.75 * n)
+        } else {
+            rng.random_range(0.0..n)
+        };
+        (middle - width as f64 / 2.0).round() as isize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn gaps_leave_enough_and_take_something() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for shape in [[1, 32, 32], [32, 32, 32]] {
+            let mut missing = 0;
+            for _ in 0..200 {
+                let mut known = Array3::from_elem(shape, true);
+                CutRecipe::default().cut(&mut known, &mut rng);
+                let cut = known.iter().filter(|known| !**known).count();
+                assert!(cut > 0 && cut as f64 <= MISSING * known.len() as f64);
+                missing += cut;
+            }
+            let part = missing as f64 / 200.0 / shape.iter().product::<usize>() as f64;
+            assert!((0.1..0.5).contains(&part), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_patch_that_is_nearly_all_gap_is_left_alone() {
+        let mut known = Array3::from_elem((1, 8, 8), false);
+        known[[0, 0, 0]] = true;
+        let before = known.clone();
+        CutRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
+        assert_eq!(known, before);
+    }
+}

@@ -1,0 +1,197 @@
+//! What a training does, as a TOML file says it.
+
+use super::gaps::CutRecipe;
+use crate::error::{Error, Result};
+use crate::inpaint::unet::Architecture;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Recipes that are part of the program, by name.
+pub const RECIPES: [(&str, &str); 4] = [
+    ("unet2d", include_str!("../../training/unet2d.toml")),
+    ("unet2d-smoke", include_str!("../../training/unet2d-smoke.toml")),
+    ("unet3d", include_str!("../../training/unet3d.toml")),
+    ("unet3d-smoke", include_str!("../../training/unet3d-smoke.toml")),
+];
+
+/// A training recipe. All is needed but what has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRecipe {
+    /// Name of the model.
+    pub name: String,
+    /// What the model is for, in a sentence.
+    pub description: String,
+    /// Built-in recipe of the data, `forward2d` say, which is simulated if no set is given.
+    pub data: String,
+    /// Patterns of that set; as many as its recipe says if it is left out.
+    #[serde(default)]
+    pub patterns: Option<usize>,
+    /// Seed of weights, patches and gaps.
+    pub seed: u64,
+    /// Pixels of a patch along each axis.
+    #[serde(default = "default_patch")]
+    pub patch: usize,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// Patches of a step.
+    pub batch: usize,
+    /// Parts of a batch that are computed side by side. Sums are taken part by part, so it changes the last digits.
+    #[serde(default = "default_shards")]
+    pub shards: usize,
+    /// The network.
+    pub network: Architecture,
+    /// Section `[optimizer]`.
+    #[serde(default)]
+    pub optimizer: OptimizerRecipe,
+    /// Section `[loss]`.
+    #[serde(default)]
+    pub loss: LossRecipe,
+    /// Section `[gaps]`.
+    #[serde(default)]
+    pub gaps: CutRecipe,
+    /// Section `[validation]`.
+    #[serde(default)]
+    pub validation: ValidationRecipe,
+}
+
+fn default_patch() -> usize {
+    32
+}
+
+fn default_shards() -> usize {
+    4
+}
+
+/// AdamW (Loshchilov and Hutter, 2019) with warm-up and a cosine down to nearly nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerRecipe {
+    /// Largest learning rate.
+    pub rate: f64,
+    /// Part of the weights that is lost in a step, times the learning rate.
+    pub weight_decay: f32,
+    /// Part of all steps in which the learning rate rises.
+    pub warm_up: f64,
+    /// Learning rate at the end, as a part of the largest.
+    pub end: f64,
+    /// Norm to which the gradient of each tensor is clipped.
+    pub clip: f32,
+    /// Part of the averaged weights that stays at each step; fewer stay in the first steps.
+    pub average: f64,
+}
+
+impl Default for OptimizerRecipe {
+    fn default() -> Self {
+        Self { rate: 2e-3, weight_decay: 1e-4, warm_up: 0.02, end: 0.01, clip: 1.0, average: 0.999 }
+    }
+}
+
+/// Weights of what is added to the likelihood of a Laplace distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossRecipe {
+    /// Of the absolute error, which does not excuse errors where the spread is wide.
+    pub absolute: f32,
+    /// Of the absolute error of differences between neighbours.
+    pub gradient: f32,
+}
+
+impl Default for LossRecipe {
+    fn default() -> Self {
+        Self { absolute: 0.5, gradient: 0.2 }
+    }
+}
+
+/// How the network is watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidationRecipe {
+    /// Steps between two looks, each followed by a checkpoint.
+    pub every: u64,
+    /// Patches, the same each time, of particles that are not trained on.
+    pub patches: usize,
+}
+
+impl Default for ValidationRecipe {
+    fn default() -> Self {
+        Self { every: 500, patches: 512 }
+    }
+}
+
+impl TrainingRecipe {
+    /// Reads and checks a recipe: one that is built in, by its name, or a file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is no recipe, with line and key.
+    pub fn read(name: &str) -> Result<Self> {
+        let path = Path::new(name);
+        let text = match RECIPES.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => (*text).to_string(),
+            None => std::fs::read_to_string(path).map_err(|error| {
+                let names: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+                Error::file(path, format!("{error}: give a file, or one of {}", names.join(", ")))
+            })?,
+        };
+        let recipe: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            Error::file(path, format!("line {line}: {}", error.message().replace('\n', " ")))
+        })?;
+        recipe.check().map_err(|error| Error::file(path, error.to_string()))?;
+        Ok(recipe)
+    }
+
+    /// Refuses what cannot be trained.
+    pub fn check(&self) -> Result<()> {
+        if !(8..=128).contains(&self.patch) {
+            return Err(Error::setting("patch", self.patch, "8 to 128 pixels"));
+        }
+        self.network.check(self.patch)?;
+        self.gaps.check(self.patch)?;
+        for (name, value) in [
+            ("steps", self.steps),
+            ("batch", self.batch as u64),
+            ("validation.every", self.validation.every),
+            ("validation.patches", self.validation.patches as u64),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "at least 1"));
+            }
+        }
+        if self.shards == 0 || self.batch % self.shards != 0 {
+            return Err(Error::setting("shards", self.shards, format!("must divide the batch of {}", self.batch)));
+        }
+        let OptimizerRecipe { rate, warm_up, end, average, clip, weight_decay } = self.optimizer;
+        if !(rate > 0.0 && rate <= 1.0) {
+            return Err(Error::setting("optimizer.rate", rate, "above 0, up to 1"));
+        }
+        for (name, value) in [("warm_up", warm_up), ("end", end), ("average", average)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::setting(&format!("optimizer.{name}"), value, "0 to 1"));
+            }
+        }
+        for (name, value, least) in [
+            ("optimizer.clip", clip, f32::MIN_POSITIVE),
+            ("optimizer.weight_decay", weight_decay, 0.0),
+            ("loss.absolute", self.loss.absolute, 0.0),
+            ("loss.gradient", self.loss.gradient, 0.0),
+        ] {
+            if !(value >= least && value.is_finite()) {
+                return Err(Error::setting(name, value, if least > 0.0 { "above 0" } else { "0 or more" }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn rate(&self, step: u64) -> f64 {
+        let OptimizerRecipe { rate, warm_up, end, .. } = self.optimizer;
+        let rising = warm_up * self.steps as f64;
+        let at = step as f64 + 1.0;
+        if at < rising {
+            return rate * at / rising;
+        }
+        let done = ((at - rising) / (self.steps as f64 - rising).max(1.0)).min(1.0);
+        rate * (end + (1.0 - end) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()))
+    }
+}

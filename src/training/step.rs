@@ -1,0 +1,211 @@
+//! One step of learning: a batch is cut into parts that are computed side by side, each forward and back on a core of its own.
+
+use super::recipe::{LossRecipe, TrainingRecipe};
+use super::samples::Sample;
+use crate::inpaint::model::LOG_SPREAD;
+use crate::inpaint::unet::{INPUTS, Unet};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+
+/// A network that learns.
+pub struct Learner<const D: usize> {
+    /// The weights, which learn.
+    pub net: Unet<D>,
+    /// AdamW with its state.
+    pub optimizer: ModuleOptimizer,
+    /// Running average of the weights, which is what one uses in the end; in the order in which the module names them.
+    pub average: Vec<f32>,
+    device: Device,
+}
+
+/// What a step or a look at the validation patches found, means over all pixels that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// The loss.
+    pub loss: f64,
+    /// Absolute error of `ln(1 + I)`.
+    pub error: f64,
+    /// The same of the cheap fill that the network starts from.
+    pub filled: f64,
+    /// Part of the pixels whose error is within the spread times `ln 10`, which is 0.9 if the spread is right.
+    pub covered: f64,
+}
+
+impl<const D: usize> Learner<D> {
+    /// With random weights.
+    pub fn new(recipe: &TrainingRecipe) -> Self {
+        let device = Device::flex().autodiff();
+        let net = Unet::new(&recipe.network, recipe.seed, &device);
+        Self::with(net, recipe, device)
+    }
+
+    /// With given weights.
+    pub fn continued(net: Unet<D>, recipe: &TrainingRecipe) -> Self {
+        let device = Device::flex().autodiff();
+        Self::with(net.fork(&device).train(), recipe, device)
+    }
+
+    fn with(net: Unet<D>, recipe: &TrainingRecipe, device: Device) -> Self {
+        let optimizer = AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(recipe.optimizer.weight_decay)
+            .with_grad_clipping(Some(GradientClippingConfig::Norm(recipe.optimizer.clip)))
+            .init();
+        let average = values(&net);
+        Self { net, optimizer, average, device }
+    }
+
+    /// Learns from a batch; `step` is counted from 0. Returns the loss.
+    pub fn step(&mut self, batch: &[Sample], recipe: &TrainingRecipe, step: u64) -> f64 {
+        let asked: f32 = batch.iter().map(Sample::count).sum::<f32>().max(1.0);
+        let parts: Vec<(f64, GradientsParams)> = batch
+            .par_chunks(batch.len().div_ceil(recipe.shards).max(1))
+            .with_max_len(1)
+            .map(|part| {
+                // A graph of its own, which no other part's backward pass waits for.
+                let net = self.net.clone().fork(&self.device);
+                let loss = loss(&net, part, &recipe.loss, &self.device) / asked;
+                let value = f64::from(loss.clone().into_scalar::<f32>());
+                (value, GradientsParams::from_grads(loss.backward(), &net))
+            })
+            .collect();
+        let mut sum = GradientsAccumulator::new();
+        let mut total = 0.0;
+        for (value, gradients) in parts {
+            total += value;
+            sum.accumulate(&self.net, gradients);
+        }
+        self.net = self.optimizer.step(recipe.rate(step), self.net.clone(), sum.grads());
+        // In the first steps the average is short, or it would remember the random start.
+        let keep = recipe.optimizer.average.min((step as f64 + 1.0) / (step as f64 + 10.0)) as f32;
+        for (average, value) in self.average.iter_mut().zip(values(&self.net)) {
+            *average = keep * *average + (1.0 - keep) * value;
+        }
+        total
+    }
+
+    /// The network with the averaged weights, for use.
+    pub fn averaged(&self) -> Unet<D> {
+        with_values(self.net.valid(), &self.average)
+    }
+}
+
+/// Score of a network on samples, in parts of `part` patches side by side.
+pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, part: usize) -> Score {
+    let device = Device::flex();
+    let parts: Vec<(f64, [f64; 4])> = samples
+        .par_chunks(part.max(1))
+        .map(|samples| {
+            let out = net.forward(inputs::<D>(samples, &device));
+            let sum = f64::from(loss_of(out.clone(), samples, recipe, &device).into_scalar::<f32>());
+            let out = out.into_data().try_to_vec::<f32>().expect("outputs are floats");
+            let mut sums = [0.0; 4];
+            for (sample, out) in samples.iter().zip(out.chunks_exact(out.len() / samples.len())) {
+                let (mean, log_spread) = out.split_at(out.len() / 2);
+                let scale = sample.patch.spread;
+                for (i, &filled) in sample.patch.filled().iter().enumerate().filter(|(i, _)| sample.asked[*i] > 0.0) {
+                    let error = (filled + mean[i] - sample.target[i]).abs();
+                    let spread = log_spread[i].clamp(LOG_SPREAD[0], LOG_SPREAD[1]).exp();
+                    sums[0] += 1.0;
+                    sums[1] += f64::from(scale * error);
+                    sums[2] += f64::from(scale * (filled - sample.target[i]).abs());
+                    sums[3] += f64::from(u8::from(error <= std::f32::consts::LN_10 * spread));
+                }
+            }
+            (sum, sums)
+        })
+        .collect();
+    let mut totals = [0.0; 5];
+    for (loss, sums) in parts {
+        totals[4] += loss;
+        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    }
+    let [count, error, filled, covered, loss] = totals;
+    let count = count.max(1.0);
+    Score { loss: loss / count, error: error / count, filled: filled / count, covered: covered / count }
+}
+
+/// What the network sees of some samples.
+fn inputs<const D: usize>(samples: &[Sample], device: &Device) -> Tensor<D> {
+    let values = samples.iter().flat_map(|sample| sample.patch.inputs.iter().copied()).collect();
+    tensor(values, samples, INPUTS, device)
+}
+
+/// `[sample, channels, (planes,) rows, columns]`
+fn tensor<const D: usize>(values: Vec<f32>, samples: &[Sample], channels: usize, device: &Device) -> Tensor<D> {
+    let pixels = samples.first().map_or(0, |sample| sample.patch.len());
+    let size = (pixels as f64).powf(1.0 / (D as f64 - 2.0)).round() as usize;
+    let mut shape = [size; D];
+    [shape[0], shape[1]] = [samples.len(), channels];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Sum of the loss over the pixels that are asked for.
+fn loss<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
+    loss_of(net.forward(inputs::<D>(samples, device)), samples, recipe, device)
+}
+
+/// Negative logarithm of a Laplace distribution, plus absolute errors of values and of differences between neighbours.
+fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
+    let field = |of: &dyn Fn(&Sample, &mut Vec<f32>)| -> Tensor<D> {
+        let mut values = Vec::new();
+        samples.iter().for_each(|sample| of(sample, &mut values));
+        tensor(values, samples, 1, device)
+    };
+    let asked = field(&|sample, values| values.extend(&sample.asked));
+    // What must be added to the filled pattern, zero where nothing is asked.
+    let wanted = field(&|sample, values| {
+        let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
+        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked));
+    });
+    let error = out.clone().narrow(1, 0, 1) * asked.clone() - wanted;
+    let log_spread = out.narrow(1, 1, 1).clamp(LOG_SPREAD[0], LOG_SPREAD[1]);
+    let absolute = error.clone().abs();
+    let mut total = (absolute.clone() * (log_spread.clone().neg().exp() + recipe.absolute) + log_spread * asked).sum();
+    if recipe.gradient > 0.0 {
+        for axis in 2..D {
+            let n = error.dims()[axis];
+            let step = error.clone().narrow(axis, 1, n - 1) - error.clone().narrow(axis, 0, n - 1);
+            total = total + step.abs().sum() * recipe.gradient;
+        }
+    }
+    total
+}
+
+/// All weights, one after the other.
+pub fn values<M: Module>(net: &M) -> Vec<f32> {
+    struct Collect(Vec<f32>);
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().try_to_vec::<f32>().expect("weights are floats"));
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    net.visit(&mut collect);
+    collect.0
+}
+
+/// The network with other weights.
+///
+/// # Panics
+/// If their number is another.
+pub fn with_values<M: Module>(net: M, values: &[f32]) -> M {
+    struct Replace<'a>(&'a [f32]);
+    impl ModuleMapper for Replace<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|old| {
+                let shape = old.dims();
+                let (values, rest) = self.0.split_at(shape.iter().product());
+                self.0 = rest;
+                Tensor::from_data(TensorData::new(values.to_vec(), shape), &old.device())
+            })
+        }
+    }
+    let mut replace = Replace(values);
+    let net = net.map(&mut replace);
+    assert!(replace.0.is_empty(), "more weights than the network has");
+    net
+}
