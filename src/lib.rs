@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod error;
+pub mod evaluate;
 pub mod fft;
 pub mod geometry;
 pub mod inpaint;

@@ -361,6 +361,8 @@ fn help_texts() {
         &["inpaint"],
         &["phase"],
         &["simulate"],
+        &["evaluate"],
+        &["train"],
         &["presets"],
         &["bench"],
         &["bench", "phasing"],

@@ -5,6 +5,7 @@
 mod cli;
 mod fills;
 mod interop;
+mod network;
 mod prepare;
 mod prepare_real;
 mod readme;

@@ -1,14 +1,16 @@
 //! From a file to a pattern that can be phased: read, mask, prepare, fill. Shared by the verbs.
 
-use super::progress::Voice;
+use super::progress::{self, Voice};
 use lacuna::config::Settings;
 use lacuna::error::{Error, Result};
 use lacuna::geometry::{EV, Geometry};
+use lacuna::inpaint::model::Model;
+use lacuna::inpaint::predict::{PredictOptions, predict};
 use lacuna::inpaint::{Fill, FillOptions, fill};
 use lacuna::io;
-use lacuna::pixels::Pattern;
+use lacuna::pixels::{Estimate, Pattern};
 use lacuna::prepare::{self, Prepared};
-use lacuna::volume::Centered;
+use lacuna::volume::{Centered, Shape};
 use serde_json::json;
 use std::ops::Range;
 use std::path::Path;
@@ -133,30 +135,56 @@ fn roi(text: &str, flat: bool) -> Result<Option<[Range<usize>; 3]>> {
 /// Fills the gaps as the settings say. A pattern that brings its own estimate keeps it under `--gap free`.
 pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Result<Pattern> {
     if settings.gap != "free" {
-        let method: Fill = settings
-            .gap
-            .parse()
-            .map_err(|_| Error::setting("gap", &settings.gap, "takes free, zero, linear, idw or biharmonic"))?;
-        pattern.estimate = Some(estimate(&pattern, method, settings, voice)?);
+        pattern.estimate = Some(estimate(&pattern, settings, voice)?);
     }
     Ok(pattern)
 }
 
-/// The estimate of one method, with progress.
-pub fn estimate(
-    pattern: &Pattern,
-    method: Fill,
-    settings: &Settings,
-    voice: &Voice,
-) -> Result<lacuna::pixels::Estimate> {
-    let [low, high] = settings.gap_bounds()?;
-    let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
-    let bar = voice.bar(100, "filling");
-    let estimate = fill(pattern, method, &options, &|done| bar.set_position((done * 100.0) as u64))?;
-    bar.finish_and_clear();
+/// The estimate of the method that the settings name, with progress.
+pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<Estimate> {
+    let (estimate, method) = if settings.gap == "network" {
+        let options = PredictOptions { slices: pattern.is_2d() || slices((settings.dims > 0).then_some(settings.dims), pattern.shape())? };
+        let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
+        let model = model(folder, if options.slices { 2 } else { 3 })?;
+        progress::catch_interrupts();
+        let bar = voice.bar(100, "filling");
+        let field = predict(pattern, &model, options, &mut |done| {
+            bar.set_position((done * 100.0) as u64);
+            !progress::interrupted()
+        })?;
+        bar.finish_and_clear();
+        (field.estimate(&model.card.calibration), model.card.name)
+    } else {
+        let method: Fill = settings
+            .gap
+            .parse()
+            .map_err(|_| Error::setting("gap", &settings.gap, "takes free, network, zero, linear, idw or biharmonic"))?;
+        let [low, high] = settings.gap_bounds()?;
+        let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
+        let bar = voice.bar(100, "filling");
+        let estimate = fill(pattern, method, &options, &|done| bar.set_position((done * 100.0) as u64))?;
+        bar.finish_and_clear();
+        (estimate, method.to_string())
+    };
     let count = estimate.at.as_slice().iter().filter(|&&at| at).count();
     let gaps = pattern.mask.as_slice().iter().filter(|&&bits| bits != 0).count();
     voice.note(format!("filled {count} of {gaps} pixels without measurement ({method}); the others stay free"));
-    voice.event("filled", json!({"method": method.to_string(), "pixels": count, "unmeasured": gaps}))?;
+    voice.event("filled", json!({"method": method, "pixels": count, "unmeasured": gaps}))?;
     Ok(estimate)
+}
+
+/// The model in a folder, or the one in the program for this number of dimensions.
+pub fn model(folder: Option<&Path>, dimensions: usize) -> Result<Model> {
+    folder.map_or_else(|| Model::shipped(dimensions), Model::load)
+}
+
+/// Whether a volume is filled frame by frame.
+pub fn slices(dims: Option<usize>, shape: Shape) -> Result<bool> {
+    match dims {
+        None => Ok(shape[0] == 1),
+        Some(2) => Ok(true),
+        Some(3) if shape[0] > 1 => Ok(false),
+        Some(3) => Err(Error::setting("--dims", 3, "the pattern is a single frame")),
+        Some(other) => Err(Error::setting("--dims", other, "2 fills frame by frame, 3 the volume")),
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod bench;
+mod evaluate;
 mod info;
 mod inpaint;
 mod load;
@@ -43,6 +44,8 @@ enum Verb {
     Phase(phase::Command),
     /// Simulate diffraction patterns with their truth: data sets to train on and to compare with
     Simulate(simulate::Command),
+    /// Score a network inside gaps, beside the classical fills, on patterns whose truth is known
+    Evaluate(evaluate::Command),
     /// Train the network that fills gaps
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
@@ -114,6 +117,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Inpaint(command) => command.execute(),
         Verb::Phase(command) => command.execute(),
         Verb::Simulate(command) => command.execute(),
+        Verb::Evaluate(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),

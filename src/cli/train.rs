@@ -1,15 +1,17 @@
 //! `lacuna train`: from a recipe to the weights of a model, with checkpoints, curves and a card.
 
 use super::progress::{self, Voice};
-use super::{MachineFlags, OutputFlags, command_line, simulate};
+use super::{MachineFlags, OutputFlags, command_line, load, simulate};
+use lacuna::config;
 use lacuna::error::{Error, Result};
 use lacuna::inpaint::model::{CARD, Calibration, Card, Model, Network, Provenance, WEIGHTS};
 use lacuna::io;
 use lacuna::io::set::{Set, Split};
+use lacuna::pixels::Pattern;
 use lacuna::report::{Figure, Plot, Report, Section, Series};
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{
-    Event, PatchOptions, PatchStream, Patches, Run, Sample, Score, Trained, TrainingRecipe, calibrate, samples, train,
+    Event, MeasuredPatches, PatchOptions, PatchStream, Patches, Run, Score, Trained, TrainingRecipe, calibrate, samples, train,
 };
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -21,14 +23,21 @@ use std::time::Instant;
 /// Arguments of `lacuna train`.
 #[derive(Debug, clap::Args)]
 pub struct Command {
-    /// Training recipe: a TOML file, or one that is built in (unet2d, unet3d, unet2d-smoke, unet3d-smoke)
-    recipe: String,
+    /// Training recipe: a TOML file, or one that is built in (unet2d, unet3d, unet2d-smoke, unet3d-smoke; finetune2d, finetune3d)
+    #[arg(required_unless_present = "finetune")]
+    recipe: Option<String>,
     /// Folder of the model: weights and card, checkpoint and curves
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Set of patterns to train on, made by lacuna simulate [default: simulated as the recipe says, into the folder]
     #[arg(long, value_name = "SET.h5")]
     set: Option<PathBuf>,
+    /// Adapt a model to this pattern, from its measured pixels alone; a self-check on the same pattern is flattering afterwards
+    #[arg(long, value_name = "FILE", conflicts_with = "set")]
+    finetune: Option<String>,
+    /// Folder of the model that is adapted [default: the one in the program for the pattern's dimensions]
+    #[arg(long, value_name = "DIR", requires = "finetune")]
+    model: Option<PathBuf>,
     /// Go on from the folder's checkpoint
     #[arg(long)]
     resume: bool,
@@ -58,49 +67,44 @@ impl Command {
             let problem = "this program trains on cpu: the networks are small, and burn's GPU backends need downloads to build";
             return Err(Error::setting("--device", &self.device, problem));
         }
-        let mut recipe = TrainingRecipe::read(&self.recipe)?;
+        let voice = Voice::new(&self.flags);
+        progress::catch_interrupts();
+        let adapted = self.adapted(&voice)?;
+        let name = match (&self.recipe, &adapted) {
+            (Some(name), _) => name.clone(),
+            (None, Some((model, _))) => format!("finetune{}d", model.dimensions()),
+            (None, None) => unreachable!("clap asks for the one or the other"),
+        };
+        let mut recipe = TrainingRecipe::read(&name)?;
         recipe.steps = self.steps.unwrap_or(recipe.steps);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
+        if let Some((model, _)) = &adapted {
+            (recipe.network, recipe.patch) = (model.card.network.clone(), model.card.patch);
+        }
         recipe.check()?;
         let checkpoint = self.output.join(CHECKPOINT);
         self.check_folder(&checkpoint)?;
-        let voice = Voice::new(&self.flags);
-        progress::catch_interrupts();
-        let set = Arc::new(self.open_set(&recipe, &voice)?);
-        self.check_set(&recipe, &set)?;
-
-        let options = PatchOptions { size: recipe.patch, seed: recipe.seed, ..PatchOptions::default() };
-        let patches = |first: u64| -> Result<Patches> {
-            let mut stream = PatchStream::new(set.clone(), options.clone())?;
-            stream.start_at(first);
-            Ok(Box::new(stream))
+        let source = match adapted {
+            Some((model, pattern)) => Source::Pattern(Box::new(model), pattern),
+            None => Source::Set(self.open_set(&recipe, &voice)?),
         };
-        let validation = validation(&recipe, &set)?;
-        let header = set.header();
-        let identity = json!({"recipe": recipe, "set": header.recipe_text, "patterns": header.count, "set_seed": header.seed,
+        let patches = |first: u64| source.patches(&recipe, Split::Train, recipe.seed, first);
+        let seed = recipe.seed.wrapping_add(1);
+        let watched = source.patches(&recipe, Split::Validation, seed, 0)?.take(recipe.validation.patches);
+        let validation = samples(&watched.collect::<Result<Vec<_>>>()?, &recipe, seed, 0);
+        let provenance = source.provenance(&recipe, self.finetune.as_deref());
+        let identity = json!({"recipe": recipe, "data": source.identity(), "data_name": provenance.data,
                               "version": env!("CARGO_PKG_VERSION")});
         let run = Run {
             recipe: &recipe,
             patches: &patches,
             validation: &validation,
             identity: identity.to_string(),
-            start: None,
+            start: source.start(),
             checkpoint: &checkpoint,
             resume: self.resume,
         };
         let mut watch = Watch::new(&self, &recipe, &voice)?;
-        let provenance = Provenance {
-            recipe: recipe.name.clone(),
-            seed: recipe.seed,
-            data: header.recipe_name.clone(),
-            patterns: header.count,
-            data_seed: header.seed,
-            split: "by particle, as the set says".into(),
-            steps: 0,
-            patches: 0,
-            hours: 0.0,
-            version: env!("CARGO_PKG_VERSION").into(),
-        };
         let part = (recipe.batch / recipe.shards).max(1);
         let trained = train(&run, &mut |event| {
             if let Event::Look { score, so_far, .. } = &event {
@@ -119,6 +123,21 @@ impl Command {
         let summary = json!({"output": self.output, "steps": trained.steps, "patches": trained.patches,
                              "seconds": trained.seconds, "command": command_line()});
         voice.event("summary", summary)
+    }
+
+    /// The model and the pattern that it is adapted to.
+    fn adapted(&self, voice: &Voice) -> Result<Option<(Model, Arc<Pattern>)>> {
+        let Some(file) = &self.finetune else { return Ok(None) };
+        let settings = config::resolve("bragg", &[])?;
+        let pattern = load::prepared(file, &settings, voice)?.pattern;
+        let model = match &self.model {
+            Some(folder) => Model::load(folder)?,
+            None => Model::shipped(if pattern.is_2d() { 2 } else { 3 })?,
+        };
+        if model.dimensions() == 3 && pattern.is_2d() {
+            return Err(Error::Data(format!("model {} is for volumes, {file} is a frame", model.card.name)));
+        }
+        Ok(Some((model, Arc::new(pattern))))
     }
 
     /// Refuses to mix two trainings in a folder.
@@ -143,37 +162,99 @@ impl Command {
     }
 
     /// The set that was given, or the one that the recipe names, which is made if it is not there yet.
-    fn open_set(&self, recipe: &TrainingRecipe, voice: &Voice) -> Result<Set> {
-        if let Some(path) = &self.set {
-            return Set::open(path);
-        }
-        let path = self.output.join(format!("{}.h5", recipe.data));
-        if !path.exists() {
-            let (mut data, text) = Recipe::read(&recipe.data)?;
-            data.count = recipe.patterns.unwrap_or(data.count);
-            voice.note(format!("simulating {} patterns of {}", data.count, recipe.data));
-            simulate::write_set(&path, false, &data, text, voice)?;
-        }
-        Set::open(&path)
-    }
-
-    fn check_set(&self, recipe: &TrainingRecipe, set: &Set) -> Result<()> {
+    fn open_set(&self, recipe: &TrainingRecipe, voice: &Voice) -> Result<Arc<Set>> {
+        let path = match &self.set {
+            Some(path) => path.clone(),
+            None => {
+                let path = self.output.join(format!("{}.h5", recipe.data));
+                if !path.exists() {
+                    let (mut data, text) = Recipe::read(&recipe.data)?;
+                    data.count = recipe.patterns.unwrap_or(data.count);
+                    voice.note(format!("simulating {} patterns of {}", data.count, recipe.data));
+                    simulate::write_set(&path, false, &data, text, voice)?;
+                }
+                path
+            }
+        };
+        let set = Set::open(&path)?;
         let dimensions = if set.shape()[0] == 1 { 2 } else { 3 };
         if dimensions != recipe.network.dimensions {
             let problem = format!("the patterns of the set have {dimensions}: give a recipe or a set that fits");
             return Err(Error::setting("network.dimensions", recipe.network.dimensions, problem));
         }
-        Ok(())
+        Ok(Arc::new(set))
     }
 }
 
-/// Samples of particles that are not trained on, the same for every look.
-fn validation(recipe: &TrainingRecipe, set: &Arc<Set>) -> Result<Vec<Sample>> {
-    let seed = recipe.seed.wrapping_add(1);
-    let options = PatchOptions { size: recipe.patch, seed, split: Split::Validation, ..PatchOptions::default() };
-    let patches = PatchStream::new(set.clone(), options)?.take(recipe.validation.patches);
-    let patches = patches.collect::<Result<Vec<_>>>()?;
-    Ok(samples(&patches, recipe, seed, 0))
+/// Where patches come from.
+enum Source {
+    Set(Arc<Set>),
+    Pattern(Box<Model>, Arc<Pattern>),
+}
+
+impl Source {
+    fn patches(&self, recipe: &TrainingRecipe, split: Split, seed: u64, first: u64) -> Result<Patches> {
+        match self {
+            Source::Set(set) => {
+                let options = PatchOptions { size: recipe.patch, seed, split, ..PatchOptions::default() };
+                let mut stream = PatchStream::new(set.clone(), options)?;
+                stream.start_at(first);
+                Ok(Box::new(stream))
+            }
+            Source::Pattern(model, pattern) => {
+                let slices = model.dimensions() == 2;
+                Ok(Box::new(MeasuredPatches::new(pattern.clone(), recipe.patch, slices, seed, first)?))
+            }
+        }
+    }
+
+    /// Weights to start from.
+    fn start(&self) -> Option<Network> {
+        match self {
+            Source::Set(_) => None,
+            Source::Pattern(model, _) => Some(model.network.clone()),
+        }
+    }
+
+    /// What tells these data from others.
+    fn identity(&self) -> Value {
+        match self {
+            Source::Set(set) => {
+                let header = set.header();
+                json!({"set": header.recipe_text, "patterns": header.count, "seed": header.seed})
+            }
+            Source::Pattern(model, pattern) => {
+                let sum: f64 = pattern.intensity.as_slice().iter().map(|&value| f64::from(value)).sum();
+                json!({"model": model.card.sha256, "shape": pattern.shape(), "sum": sum})
+            }
+        }
+    }
+
+    /// For the card, without what is only known at the end.
+    fn provenance(&self, recipe: &TrainingRecipe, file: Option<&str>) -> Provenance {
+        let (data, patterns, data_seed, split) = match self {
+            Source::Set(set) => {
+                let header = set.header();
+                (header.recipe_name.clone(), header.count, header.seed, "by particle, as the set says".to_string())
+            }
+            Source::Pattern(model, _) => {
+                let split = format!("none: adapted from {} ({})", model.card.name, &model.card.sha256);
+                (file.unwrap_or_default().to_string(), 1, 0, split)
+            }
+        };
+        Provenance {
+            recipe: recipe.name.clone(),
+            seed: recipe.seed,
+            data,
+            patterns,
+            data_seed,
+            split,
+            steps: 0,
+            patches: 0,
+            hours: 0.0,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
 }
 
 /// Writes weights and card. The card is written last: without it the weights are no model.

@@ -49,7 +49,7 @@ pub struct InputFlags {
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Gaps")]
 pub struct GapFlags {
-    /// What pixels without measurement are: free, or filled by zero, linear, idw or biharmonic
+    /// What pixels without measurement are: free, or filled by network, zero, linear, idw or biharmonic
     #[arg(long, value_name = "MODE")]
     pub gap: Option<String>,
     /// Bounds of filled intensities, as multiples of the fill: 1,1 fixes them, 0.5,1.2 lets them vary
@@ -58,6 +58,12 @@ pub struct GapFlags {
     /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
     #[arg(long, value_name = "FACTOR")]
     pub gap_leak: Option<f32>,
+    /// Folder of the network's model, for --gap network [default: the one in the program]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<String>,
+    /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the pattern]
+    #[arg(long, value_name = "2|3")]
+    pub dims: Option<usize>,
 }
 
 /// Settings of phasing.

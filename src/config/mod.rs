@@ -34,6 +34,8 @@ pub struct Settings {
     pub gap: String,
     pub gap_bounds: Vec<f32>,
     pub gap_leak: f32,
+    pub model: String,
+    pub dims: usize,
     pub algorithm: String,
     pub nb_hio: usize,
     pub nb_raar: usize,

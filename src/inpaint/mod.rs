@@ -5,6 +5,12 @@ mod distance;
 pub mod fill;
 pub mod model;
 pub mod patch;
+pub mod predict;
 pub mod unet;
 
 pub use fill::{Fill, FillOptions, fill};
+
+/// Distance of each pixel to the nearest measured one, pixels: within its frame, or in the volume.
+pub fn distance_to_measured(measured: &ndarray::Array3<bool>, volume: bool) -> ndarray::Array3<f32> {
+    distance::to_nearest(measured.view(), volume)
+}

@@ -180,7 +180,28 @@ pub struct Model {
     pub network: Network,
 }
 
+/// The models in the program: weights and card, for two and for three dimensions.
+const SHIPPED: [(&[u8], &str); 2] = [
+    (
+        include_bytes!("../../models/unet2d-v1/weights.safetensors"),
+        include_str!("../../models/unet2d-v1/card.toml"),
+    ),
+    (
+        include_bytes!("../../models/unet3d-v1/weights.safetensors"),
+        include_str!("../../models/unet3d-v1/card.toml"),
+    ),
+];
+
 impl Model {
+    /// The model that is part of the program, for 2 or 3 dimensions.
+    ///
+    /// # Panics
+    /// For any other number.
+    pub fn shipped(dimensions: usize) -> Result<Self> {
+        let (weights, card) = SHIPPED[dimensions - 2];
+        Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
+    }
+
     /// The model in a folder.
     ///
     /// # Errors

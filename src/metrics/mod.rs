@@ -2,6 +2,8 @@
 //!
 //! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on any number of threads.
 
+mod bootstrap;
+mod inside;
 mod modes;
 mod overlap;
 mod peak;
@@ -9,6 +11,8 @@ mod register;
 mod resolution;
 mod texture;
 
+pub use bootstrap::{interval, median};
+pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
 pub use register::{Options, Registered, register};

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Recipes that are part of the program, by name.
-pub const RECIPES: [(&str, &str); 4] = [
+pub const RECIPES: [(&str, &str); 6] = [
     ("unet2d", include_str!("../../training/unet2d.toml")),
     ("unet2d-smoke", include_str!("../../training/unet2d-smoke.toml")),
     ("unet3d", include_str!("../../training/unet3d.toml")),
     ("unet3d-smoke", include_str!("../../training/unet3d-smoke.toml")),
+    ("finetune2d", include_str!("../../training/finetune2d.toml")),
+    ("finetune3d", include_str!("../../training/finetune3d.toml")),
 ];
 
 /// A training recipe. All is needed but what has a default.
@@ -87,19 +89,19 @@ impl Default for OptimizerRecipe {
     }
 }
 
-/// Weights of what is added to the likelihood of a Laplace distribution.
+/// Weights of what is added to the absolute error of `ln(1 + I)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossRecipe {
-    /// Of the absolute error, which does not excuse errors where the spread is wide.
-    pub absolute: f32,
+    /// Of the negative log-likelihood, from which the network learns its spread.
+    pub likelihood: f32,
     /// Of the absolute error of differences between neighbours.
     pub gradient: f32,
 }
 
 impl Default for LossRecipe {
     fn default() -> Self {
-        Self { absolute: 0.5, gradient: 0.2 }
+        Self { likelihood: 0.2, gradient: 0.2 }
     }
 }
 
@@ -173,7 +175,7 @@ impl TrainingRecipe {
         for (name, value, least) in [
             ("optimizer.clip", clip, f32::MIN_POSITIVE),
             ("optimizer.weight_decay", weight_decay, 0.0),
-            ("loss.absolute", self.loss.absolute, 0.0),
+            ("loss.likelihood", self.loss.likelihood, 0.0),
             ("loss.gradient", self.loss.gradient, 0.0),
         ] {
             if !(value >= least && value.is_finite()) {

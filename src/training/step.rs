@@ -148,7 +148,9 @@ fn loss<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, 
     loss_of(net.forward(inputs::<D>(samples, device)), samples, recipe, device)
 }
 
-/// Negative logarithm of a Laplace distribution, plus absolute errors of values and of differences between neighbours.
+/// Absolute errors of values and of differences between neighbours, in `ln(1 + I)`, and the negative logarithm of a Laplace distribution.
+///
+/// The likelihood teaches the spread alone: divided by it, the errors of the few pixels that are easy would drown all others.
 fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
     let field = |of: &dyn Fn(&Sample, &mut Vec<f32>)| -> Tensor<D> {
         let mut values = Vec::new();
@@ -156,15 +158,15 @@ fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossReci
         tensor(values, samples, 1, device)
     };
     let asked = field(&|sample, values| values.extend(&sample.asked));
+    let scale = field(&|sample, values| values.extend(sample.asked.iter().map(|asked| asked * sample.patch.spread)));
     // What must be added to the filled pattern, zero where nothing is asked.
     let wanted = field(&|sample, values| {
         let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
-        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked));
+        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked * sample.patch.spread));
     });
-    let error = out.clone().narrow(1, 0, 1) * asked.clone() - wanted;
-    let log_spread = out.narrow(1, 1, 1).clamp(LOG_SPREAD[0], LOG_SPREAD[1]);
+    let error = out.clone().narrow(1, 0, 1) * scale.clone() - wanted;
     let absolute = error.clone().abs();
-    let mut total = (absolute.clone() * (log_spread.clone().neg().exp() + recipe.absolute) + log_spread * asked).sum();
+    let mut total = absolute.clone().sum();
     if recipe.gradient > 0.0 {
         for axis in 2..D {
             let n = error.dims()[axis];
@@ -172,7 +174,11 @@ fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossReci
             total = total + step.abs().sum() * recipe.gradient;
         }
     }
-    total
+    // Relative to the patch, as the spread is.
+    let relative = absolute.detach() / scale.clamp_min(f32::MIN_POSITIVE);
+    let log_spread = out.narrow(1, 1, 1).clamp(LOG_SPREAD[0], LOG_SPREAD[1]);
+    let likelihood = (relative * log_spread.clone().neg().exp() + log_spread) * asked;
+    total + likelihood.sum() * recipe.likelihood
 }
 
 /// All weights, one after the other.

@@ -1,9 +1,12 @@
 //! `lacuna bench`: figures of this machine, as JSON.
 
+mod curve;
+mod inpaint;
 mod nets;
 mod network;
 mod phasing;
 mod simulate;
+mod torch;
 
 use lacuna::error::Result;
 
@@ -18,6 +21,8 @@ pub struct Command {
 enum What {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
+    /// Patches per second of the networks in the program, and seconds for whole patterns
+    Inpaint(inpaint::Inpaint),
     /// Patches per second of common U-Nets, training and inference, beside burn's own layers
     Network(network::Network),
     /// Patterns per second that are simulated, and patches per second that are delivered to a training
@@ -28,17 +33,20 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         match self.what {
             What::Phasing(bench) => bench.execute(),
+            What::Inpaint(bench) => bench.execute(),
             What::Network(bench) => bench.execute(),
             What::Simulate(bench) => bench.execute(),
         }
     }
 }
 
-/// User and system time of this process, seconds, from `/proc/self/stat`; zero where there is none.
+/// Processor seconds of all threads of this process; zero on systems without such a clock.
 fn cpu_seconds() -> f64 {
-    // Clock ticks are 1/100 s on every Linux that Rust supports.
-    const TICKS: f64 = 100.0;
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = text.rsplit(')').next().unwrap_or_default();
-    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+    }
+    #[cfg(not(unix))]
+    0.0
 }

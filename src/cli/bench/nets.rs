@@ -1,7 +1,7 @@
 //! The U-Nets that are measured: three levels, blocks of convolution, group normalisation and GELU, strided convolutions down,
 //! transposed ones up. Each can run with either kind of layers, on the same weights.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{
     Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose2d, ConvTranspose2dConfig, ConvTranspose3d,
     ConvTranspose3dConfig,
@@ -9,6 +9,7 @@ use burn::nn::conv::{
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d, PaddingConfig3d};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use lacuna::network::conv::Window;
 use lacuna::network::ops::{Activation, NormSettings, Spacing, conv, conv_transpose, group_norm, join};
 
 /// Whose layers compute.
@@ -45,15 +46,59 @@ fn plan([a, b, c]: [usize; 3]) -> [(usize, usize, usize); 11] {
 /// Level, 0 at full resolution, at which each block's output lies.
 const LEVELS: [u32; 11] = [0, 0, 1, 1, 2, 2, 2, 1, 1, 0, 0];
 
+/// A convolution of one of the networks.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer {
+    /// Input and output channels.
+    pub channels: [usize; 2],
+    /// Along each axis; of a transposed convolution, the output that its window slides over.
+    pub window: Window,
+    /// Whether it is a transposed one.
+    pub transposed: bool,
+}
+
+impl Layer {
+    /// Floating-point operations for one patch, forward; as many for each gradient.
+    pub fn flops(&self) -> f64 {
+        let Window { kernel, input, .. } = self.window;
+        let points: usize = self.window.output().iter().product();
+        debug_assert!(input.iter().all(|&n| n > 0), "layers have pixels");
+        2.0 * (self.channels[0] * self.channels[1] * points * kernel.iter().product::<usize>()) as f64
+    }
+}
+
+/// All convolutions of a network.
+pub fn layers(channels: [usize; 3], dimensions: usize) -> Vec<Layer> {
+    let of = |value: usize, none: usize| if dimensions == 2 { [value, none, value] } else { [value; 3] };
+    let window = |size: usize, taps: usize, stride: usize, padding: usize| Window {
+        input: of(size, 1),
+        kernel: of(taps, 1),
+        stride: of(stride, 1),
+        dilation: [1; 3],
+        padding: of(padding, 0),
+    };
+    let blocks = plan(channels).into_iter().zip(LEVELS).map(|((from, to, stride), level)| Layer {
+        channels: [from, to],
+        window: window((SIZE >> level) * stride, 3, stride, 1),
+        transposed: false,
+    });
+    let [a, b, c] = channels;
+    let up = |from, to, level: u32| Layer { channels: [from, to], window: window(SIZE >> level, 2, 2, 0), transposed: true };
+    let last = Layer { channels: [a, 1], window: window(SIZE, 1, 1, 0), transposed: false };
+    blocks.chain([up(c, b, 1), up(b, a, 0), last]).collect()
+}
+
 /// Floating-point operations of all convolutions for one patch, forward.
 fn flops(channels: [usize; 3], dimensions: u32) -> f64 {
-    let points = |level: u32| (SIZE >> level).pow(dimensions) as f64;
-    let blocks = plan(channels).into_iter().zip(LEVELS);
-    let blocks: f64 =
-        blocks.map(|((i, o, _), level)| (i * o) as f64 * 3f64.powi(dimensions as i32) * points(level)).sum();
-    let [a, b, c] = channels;
-    // Each output point of a transposed convolution whose stride is its width has one tap.
-    2.0 * (blocks + (c * b) as f64 * points(1) + (b * a) as f64 * points(0) + a as f64 * points(0))
+    layers(channels, dimensions as usize).iter().map(Layer::flops).sum()
+}
+
+/// A tensor's name, shape and values.
+pub type Named = (String, Vec<usize>, Vec<f32>);
+
+fn named<const D: usize>(name: String, tensor: Tensor<D>) -> Named {
+    let shape = tensor.dims().to_vec();
+    (name, shape, tensor.into_data().try_to_vec::<f32>().expect("weights are floats"))
 }
 
 macro_rules! network {
@@ -109,6 +154,25 @@ macro_rules! network {
             /// Floating-point operations of all convolutions for one patch, forward.
             pub fn flops(channels: [usize; 3]) -> f64 {
                 flops(channels, $d)
+            }
+
+            /// All weights, for another program.
+            pub fn weights(&self) -> Vec<Named> {
+                let mut all = Vec::new();
+                for (i, block) in self.blocks.iter().enumerate() {
+                    let one = |part: &Option<Param<Tensor<1>>>| part.as_ref().expect("has this part").val();
+                    all.push(named(format!("block{i}.weight"), block.conv.weight.val()));
+                    all.push(named(format!("block{i}.bias"), one(&block.conv.bias)));
+                    all.push(named(format!("block{i}.scale"), one(&block.norm.gamma)));
+                    all.push(named(format!("block{i}.shift"), one(&block.norm.beta)));
+                }
+                for (i, up) in self.ups.iter().enumerate() {
+                    all.push(named(format!("up{i}.weight"), up.weight.val()));
+                    all.push(named(format!("up{i}.bias"), up.bias.as_ref().expect("has a bias").val()));
+                }
+                all.push(named("last.weight".into(), self.last.weight.val()));
+                all.push(named("last.bias".into(), self.last.bias.as_ref().expect("has a bias").val()));
+                all
             }
 
             fn up(&self, i: usize, x: Tensor<$rank>, skip: Tensor<$rank>, layers: Layers) -> Tensor<$rank> {

@@ -3,17 +3,21 @@
 //!
 //! A slab of the source is first copied with the zeros around it, so that no tap needs a test. A block of target
 //! points times a block of target channels is then accumulated in registers, one run of source values after another.
+//! Where the weights outgrow the nearest cache, all points pass a part of them before the next part is taken up.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd, c64};
 use rayon::prelude::*;
 
-use super::plan::{Phase, Plan};
+use super::plan::{Phase, Plan, Run};
 use super::weights::Packed;
 
 /// Source values of a slab, so that it stays in a core's own cache.
-const SLAB: usize = 48 << 10;
+pub(super) const SLAB: usize = 48 << 10;
+/// Weights that are worked through at once, so that they stay in the nearest cache while the points pass.
+const WEIGHTS: usize = 8 << 10;
 
 /// Writes `target[image][point][channel] = bias + sum over taps and source channels`; all images channels-last.
 ///
@@ -37,18 +41,28 @@ pub fn gather(source: &[f32], weights: &Packed, bias: Option<&[f32]>, plan: &Pla
     // At least two planes: their neighbours are copied along.
     let source_plane = plan.padded[1] * plan.padded[2] * plan.channels * plan.source_step[0];
     let slab = (SLAB * plan.target_step[0] / source_plane.max(1)).max(2).min(planes);
-    let slabs = planes.div_ceil(slab);
     target
         .par_chunks_mut(planes * plane_len)
         .enumerate()
         .flat_map(|(n, image)| image.par_chunks_mut(slab * plane_len).enumerate().map(move |(s, out)| (n, s, out)))
-        .for_each_init(Vec::new, |scratch, (n, s, out)| {
-            debug_assert!(s < slabs, "slabs cover the image");
+        .for_each(|(n, s, out)| {
             let source = &source[n * source_len..][..source_len];
             let planes = s * slab..planes.min((s + 1) * slab);
-            let first = copy_padded(source, plan, plan.planes(planes.clone()), scratch);
-            weights.isa.run(Slab { source: scratch, first, weights, bias: &bias, plan, planes, out });
+            with_scratch(|scratch| {
+                let (source, first) = padded(source, plan, plan.planes(planes.clone()), scratch);
+                weights.isa.run(Slab { source, first, weights, bias: &bias, plan, planes, out });
+            });
         });
+}
+
+/// Lends the thread's own memory: fresh memory costs a page fault every 4 KiB.
+pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>) -> T) -> T {
+    thread_local!(static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) });
+    // Taken away meanwhile, so that work within work gets memory of its own.
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let result = work(&mut scratch);
+    SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
+    result
 }
 
 /// The bias in the lanes of the packed weights: in the first channel of each group.
@@ -60,8 +74,16 @@ fn spread(bias: &[f32], weights: &Packed) -> Vec<f32> {
     lanes
 }
 
-/// Copies planes of the padded source, and returns the first one.
-fn copy_padded(source: &[f32], plan: &Plan, planes: Range<usize>, out: &mut Vec<f32>) -> usize {
+/// Planes of the padded source, copied if there is anything around it, and the first plane.
+pub(super) fn padded<'a>(
+    source: &'a [f32],
+    plan: &Plan,
+    planes: Range<usize>,
+    out: &'a mut Vec<f32>,
+) -> (&'a [f32], usize) {
+    if plan.padded == plan.source {
+        return (source, 0);
+    }
     let [depth, height, width] = plan.source;
     let [_, padded_height, padded_width] = plan.padded;
     let row_len = padded_width * plan.channels;
@@ -79,7 +101,7 @@ fn copy_padded(source: &[f32], plan: &Plan, planes: Range<usize>, out: &mut Vec<
         row[left..left + len].copy_from_slice(&source[(d * height + h) * len..][..len]);
         row[left + len..].fill(0.0);
     }
-    planes.start
+    (out, planes.start)
 }
 
 /// Some planes of one target image.
@@ -101,6 +123,8 @@ impl WithSimd for Slab<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Accumulators, weights and one broadcast value share the registers.
         match (S::REGISTER_COUNT >= 32, self.weights.blocks.vectors, self.weights.group) {
+            (_, _, 16) if S::F32_LANES == 16 => self.run::<S, 8, 1, 16>(simd),
+            (_, _, 8) if S::F32_LANES == 8 => self.run::<S, 8, 1, 8>(simd),
             (_, _, 4) => self.run::<S, 8, 1, 4>(simd),
             (_, _, 2) => self.run::<S, 8, 1, 2>(simd),
             (true, 1, _) => self.run::<S, 8, 1, 1>(simd),
@@ -113,74 +137,126 @@ impl WithSimd for Slab<'_> {
     }
 }
 
-/// Where `R` points' own values lie in the source and in the target.
-struct Points<const R: usize> {
-    source: [usize; R],
-    target: [usize; R],
-    count: usize,
+/// Where a point's own values lie in the source and in the target.
+#[derive(Clone, Copy)]
+struct Point {
+    source: usize,
+    target: usize,
 }
 
 impl Slab<'_> {
     /// `R` points, `V` registers of target channels, `G` source channels in a register.
     #[inline(always)]
     fn run<S: Simd, const R: usize, const V: usize, const G: usize>(&mut self, simd: S) {
-        let plan = self.plan;
-        let [_, height, width] = plan.target;
-        let [pd, ph, pw] = plan.target_step;
-        let [sd, sh, sw] = plan.source_step;
-        let mut points = Points { source: [0; R], target: [0; R], count: 0 };
-        for phase in &plan.phases {
-            let [d0, h0, w0] = phase.first;
-            for d in self.planes.clone().filter(|d| d % pd == d0) {
-                let plane = d / pd * sd;
-                for (qh, h) in (h0..height).step_by(ph).enumerate() {
-                    let row = (plane * plan.padded[1] + qh * sh) * plan.padded[2];
-                    let target_row = ((d - self.planes.start) * height + h) * width;
-                    for (qw, w) in (w0..width).step_by(pw).enumerate() {
-                        points.source[points.count] = (row + qw * sw) * plan.channels;
-                        points.target[points.count] = (target_row + w) * self.weights.target;
-                        points.count += 1;
-                        if points.count == R {
-                            self.block::<S, R, V, G>(simd, phase, &points);
-                            points.count = 0;
-                        }
+        let mut points = Vec::new();
+        for phase in &self.plan.phases {
+            self.list(phase, &mut points);
+            for block in 0..self.weights.blocks.count {
+                let mut runs = &phase.runs[..];
+                let mut first = true;
+                while first || !runs.is_empty() {
+                    // Sums of several channels in one register are only added up at the end.
+                    let limit = if G == 1 { WEIGHTS / (V * S::F32_LANES) } else { usize::MAX };
+                    let mut rows = 0;
+                    let fitting = runs.iter().take_while(|run| {
+                        rows += run.len;
+                        rows <= limit
+                    });
+                    let (now, later) = runs.split_at(fitting.count().max(1).min(runs.len()));
+                    for points in points.chunks(R) {
+                        self.block::<S, R, V, G>(simd, block, now, first, points);
                     }
+                    (runs, first) = (later, false);
                 }
-            }
-            if points.count > 0 {
-                // The rest of the block repeats a point, and is not written.
-                for r in points.count..R {
-                    points.source[r] = points.source[0];
-                }
-                self.block::<S, R, V, G>(simd, phase, &points);
-                points.count = 0;
             }
         }
     }
 
-    /// All target channels of `R` points.
+    /// The points of a phase.
+    fn list(&self, phase: &Phase, points: &mut Vec<Point>) {
+        let plan = self.plan;
+        let [_, height, width] = plan.target;
+        let [pd, ph, pw] = plan.target_step;
+        let [sd, sh, sw] = plan.source_step;
+        let [d0, h0, w0] = phase.first;
+        points.clear();
+        for d in self.planes.clone().filter(|d| d % pd == d0) {
+            for (qh, h) in (h0..height).step_by(ph).enumerate() {
+                let source = ((d / pd * sd - self.first) * plan.padded[1] + qh * sh) * plan.padded[2] * plan.channels;
+                let target = ((d - self.planes.start) * height + h) * width * self.weights.target;
+                points.extend((w0..width).step_by(pw).enumerate().map(|(qw, w)| Point {
+                    source: source + qw * sw * plan.channels,
+                    target: target + w * self.weights.target,
+                }));
+            }
+        }
+    }
+
+    /// One block of target channels of up to `R` points, from some of the runs.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const V: usize, const G: usize>(
         &mut self,
         simd: S,
-        phase: &Phase,
-        points: &Points<R>,
+        block: usize,
+        runs: &[Run],
+        first: bool,
+        points: &[Point],
     ) {
         let width = V * S::F32_LANES;
         let rows = self.weights.taps * self.weights.source / G;
-        let skipped = self.first * self.plan.padded[1] * self.plan.padded[2] * self.plan.channels;
-        for block in 0..self.weights.blocks.count {
-            let weights = as_vectors::<S, V>(&self.weights.values[block * rows * width..][..rows * width]);
-            let mut sum = [as_vectors::<S, V>(&self.bias[block * width..][..width])[0]; R];
-            for run in &phase.runs {
-                let mut values: [&[[f32; G]]; R] = [&[]; R];
-                for (values, start) in values.iter_mut().zip(&points.source) {
-                    let start = start + run.offset - skipped;
-                    *values = self.source[start..start + run.len].as_chunks::<G>().0;
-                }
-                multiply(simd, &values, &weights[run.row / G..][..run.len / G], &mut sum);
+        let weights = as_vectors::<S, V>(&self.weights.values[block * rows * width..][..rows * width]);
+        let mut sum = [as_vectors::<S, V>(&self.bias[block * width..][..width])[0]; R];
+        if !first {
+            self.load::<S, R, V>(simd, points, block, &mut sum);
+        }
+        // A block that is not full repeats a point, and does not write it.
+        let mut starts = [points[0].source; R];
+        for (start, point) in starts.iter_mut().zip(points) {
+            *start = point.source;
+        }
+        // With more registers of target channels, broadcasts are few enough as it is.
+        let contiguous = points.len() == R && self.plan.source_step[2] == 1 && {
+            points[R - 1].source == points[0].source + (R - 1) * self.plan.channels
+        };
+        let line = Line { source: self.source, start: points[0].source, runs };
+        let done = contiguous
+            && V * R <= 8
+            && match self.plan.channels / G {
+                1 => line.multiply::<S, R, V, G, 1>(simd, weights, &mut sum),
+                3 => line.multiply::<S, R, V, G, 3>(simd, weights, &mut sum),
+                4 => line.multiply::<S, R, V, G, 4>(simd, weights, &mut sum),
+                8 => line.multiply::<S, R, V, G, 8>(simd, weights, &mut sum),
+                16 => line.multiply::<S, R, V, G, 16>(simd, weights, &mut sum),
+                32 => line.multiply::<S, R, V, G, 32>(simd, weights, &mut sum),
+                _ => false,
+            };
+        for run in if done { &[] } else { runs } {
+            let mut values: [&[[f32; G]]; R] = [&[]; R];
+            for (values, start) in values.iter_mut().zip(&starts) {
+                *values = self.source[start + run.offset..][..run.len].as_chunks::<G>().0;
             }
-            self.store::<S, R, V, G>(simd, points, block, &sum);
+            multiply(simd, &values, &weights[run.row / G..][..run.len / G], &mut sum);
+        }
+        self.store::<S, R, V, G>(simd, points, block, &sum);
+    }
+
+    /// The sums that [`Self::store`] has left.
+    #[inline(always)]
+    fn load<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        points: &[Point],
+        block: usize,
+        sum: &mut [[S::f32s; V]; R],
+    ) {
+        for (point, sum) in points.iter().zip(sum) {
+            let pixel = &self.out[point.target + block * self.weights.targets()..point.target + self.weights.target];
+            let (whole, rest) = S::as_simd_f32s(pixel);
+            let full = whole.len().min(V);
+            sum[..full].copy_from_slice(&whole[..full]);
+            if full < V {
+                sum[full] = simd.partial_load_f32s(rest);
+            }
         }
     }
 
@@ -188,13 +264,13 @@ impl Slab<'_> {
     fn store<S: Simd, const R: usize, const V: usize, const G: usize>(
         &mut self,
         simd: S,
-        points: &Points<R>,
+        points: &[Point],
         block: usize,
         sum: &[[S::f32s; V]; R],
     ) {
         let first = block * self.weights.targets();
-        for (at, sum) in points.target.iter().zip(sum).take(points.count) {
-            let pixel = &mut self.out[at + first..at + self.weights.target];
+        for (point, sum) in points.iter().zip(sum) {
+            let pixel = &mut self.out[point.target + first..point.target + self.weights.target];
             if G > 1 {
                 let lanes: &[f32] = bytemuck::cast_slice(sum);
                 for (value, group) in pixel.iter_mut().zip(lanes.as_chunks::<G>().0) {
@@ -202,11 +278,73 @@ impl Slab<'_> {
                 }
                 continue;
             }
+            if let Some(whole) = S::as_mut_simd_f32s(pixel).0.first_chunk_mut::<V>() {
+                *whole = *sum;
+                continue;
+            }
             let (whole, rest) = S::as_mut_simd_f32s(pixel);
-            let full = whole.len().min(V);
-            whole[..full].copy_from_slice(&sum[..full]);
-            if full < V {
-                simd.partial_store_f32s(rest, sum[full]);
+            let full = whole.len();
+            whole.copy_from_slice(&sum[..full]);
+            simd.partial_store_f32s(rest, sum[full]);
+        }
+    }
+}
+
+/// Points side by side.
+struct Line<'a> {
+    source: &'a [f32],
+    /// Where the first point's own values lie.
+    start: usize,
+    runs: &'a [Run],
+}
+
+impl Line<'_> {
+    /// Adds what `R` points read, if all runs are up to three taps of `C` groups of channels.
+    #[inline(always)]
+    fn multiply<S: Simd, const R: usize, const V: usize, const G: usize, const C: usize>(
+        &self,
+        simd: S,
+        weights: &[[S::f32s; V]],
+        sum: &mut [[S::f32s; V]; R],
+    ) -> bool {
+        if self.runs.iter().any(|run| run.len > 3 * C * G) {
+            return false;
+        }
+        let mut acc = *sum;
+        for run in self.runs {
+            let values = &self.source[self.start + run.offset..][..(R - 1) * C * G + run.len];
+            let values = values.as_chunks::<G>().0.as_chunks::<C>().0;
+            let weights = weights[run.row / G..][..run.len / G].as_chunks::<C>().0;
+            match run.len / (C * G) {
+                1 => taps::<S, 1, R, V, G, C>(simd, values, weights, &mut acc),
+                2 => taps::<S, 2, R, V, G, C>(simd, values, weights, &mut acc),
+                _ => taps::<S, 3, R, V, G, C>(simd, values, weights, &mut acc),
+            }
+        }
+        *sum = acc;
+        true
+    }
+}
+
+/// `K` taps of `R` points side by side. Neighbours share taps: each source value is loaded once for all of them.
+#[inline(always)]
+fn taps<S: Simd, const K: usize, const R: usize, const V: usize, const G: usize, const C: usize>(
+    simd: S,
+    values: &[[[f32; G]; C]],
+    weights: &[[[S::f32s; V]; C]],
+    acc: &mut [[S::f32s; V]; R],
+) {
+    let Some(weights) = weights.first_chunk::<K>() else { return };
+    let values = &values[..R + K - 1];
+    for c in 0..C {
+        for q in 0..R + K - 1 {
+            let value = broadcast::<S, G>(simd, &values[q][c]);
+            for k in 0..K {
+                if q >= k && q - k < R {
+                    for v in 0..V {
+                        acc[q - k][v] = simd.mul_add_e_f32s(value, weights[k][c][v], acc[q - k][v]);
+                    }
+                }
             }
         }
     }
@@ -243,6 +381,7 @@ pub(super) fn broadcast<S: Simd, const G: usize>(simd: S, values: &[f32; G]) -> 
     let bits = |i: usize| u64::from(values[i].to_bits()) | u64::from(values[i + 1].to_bits()) << 32;
     match G {
         1 => simd.splat_f32s(values[0]),
+        _ if G == S::F32_LANES => S::as_simd_f32s(values).0[0],
         2 => pulp::cast(simd.splat_f64s(f64::from_bits(bits(0)))),
         _ => pulp::cast(simd.splat_c64s(c64 { re: f64::from_bits(bits(0)), im: f64::from_bits(bits(2)) })),
     }

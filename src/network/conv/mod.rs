@@ -2,22 +2,26 @@
 //! instructions chosen at run time, and results that do not depend on the number of threads.
 
 mod activation;
+mod bias_gradient;
 mod gather;
 mod isa;
 mod layout;
 mod norm;
+mod peak;
 mod plan;
 mod weight_gradient;
 mod weights;
 mod window;
 
 pub use activation::Activation;
+pub use bias_gradient::bias_gradient;
 pub use gather::gather;
 pub use isa::Isa;
 pub use layout::{join_channels, split_channels, to_channels_first, to_channels_last};
 pub use norm::{Moments, Norm};
+pub use peak::peak_flops;
 pub use plan::Plan;
-pub use weight_gradient::{bias_gradient, weight_gradient};
+pub use weight_gradient::weight_gradient;
 pub use weights::{Packed, Sum};
 pub use window::{Extent, Window};
 

@@ -11,7 +11,7 @@ use super::isa::Isa;
 /// Values in one part, about.
 const PART: usize = 1 << 14;
 /// Channels are repeated to at least this many values, so that the loops over them are long enough.
-const PERIOD: usize = 64;
+const PERIOD: usize = 256;
 
 /// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
 #[derive(Debug, Clone, Copy)]
@@ -42,27 +42,34 @@ impl Norm {
     pub fn forward(&self, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Moments) {
         let image_len = self.points * self.channels;
         assert_eq!(x.len() % image_len, 0, "not a whole number of images");
-        let sums = self.sums(x, |part| self.isa.run(Squares { x: part, channels: self.channels }));
-        let per_group = self.channels / self.groups;
-        let count = (self.points * per_group) as f64;
-        let mut moments = Vec::new();
-        for sums in sums.chunks_exact(self.channels) {
-            for group in sums.chunks_exact(per_group) {
-                let [sum, squares] = group.iter().fold([0.0; 2], |[a, b], [sum, squares]| [a + sum, b + squares]);
-                let mean = sum / count;
-                let variance = (squares / count - mean * mean).max(0.0);
-                moments.push([mean as f32, (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32]);
-            }
-        }
-        let mut y = vec![0.0; x.len()];
+        let count = (self.points * (self.channels / self.groups)) as f64;
         let part = self.part();
-        for_images(x, &mut y, image_len, |n, x, y| {
-            let affine = self.affine(&moments[n * self.groups..], scale, shift);
-            y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
-                self.isa.run(Apply { activation: self.activation, x, affine: &affine, y });
-            });
-        });
-        (y, Moments(moments))
+        let mut y = vec![0.0; x.len()];
+        // Image by image, while its values are in the cache.
+        let images = y.par_chunks_mut(image_len).zip(x.par_chunks(image_len));
+        let moments: Vec<Vec<[f32; 2]>> = images
+            .map(|(y, x)| {
+                let squares = |part| self.isa.run(Squares { x: part, channels: self.channels });
+                let parts: Vec<_> = x.par_chunks(part).map(squares).collect();
+                let sums = add_in_order(&parts, self.channels);
+                let moments: Vec<[f32; 2]> = sums
+                    .chunks_exact(self.channels / self.groups)
+                    .map(|group| {
+                        let [sum, squares] =
+                            group.iter().fold([0.0; 2], |[a, b], [sum, squares]| [a + sum, b + squares]);
+                        let mean = sum / count;
+                        let variance = (squares / count - mean * mean).max(0.0);
+                        [mean as f32, (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32]
+                    })
+                    .collect();
+                let affine = self.affine(&moments, scale, shift);
+                y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
+                    self.isa.run(Apply { activation: self.activation, x, affine: &affine, y });
+                });
+                moments
+            })
+            .collect();
+        (y, Moments(moments.concat()))
     }
 
     /// Gradients with respect to `x`, `scale` and `shift`.
@@ -78,11 +85,10 @@ impl Norm {
         let per_group = self.channels / self.groups;
         let count = (self.points * per_group) as f64;
         let mut dx = vec![0.0; x.len()];
-        let mut totals = vec![[0.0_f64; 2]; self.channels];
-        for_images(x, &mut dx, image_len, |n, x, dx| {
-            let moments = &moments[n * self.groups..];
+        let images = dx.par_chunks_mut(image_len).zip(x.par_chunks(image_len).zip(gradient.par_chunks(image_len)));
+        let totals = images.zip(moments.par_chunks(self.groups)).map(|((dx, (x, gradient)), moments)| {
             let affine = self.affine(moments, scale, shift);
-            let gradient = &gradient[n * image_len..][..image_len];
+            let mut totals = vec![[0.0_f64; 2]; self.channels];
             // First the gradient before the activation, with its sums and its products with x.
             let parts: Vec<Vec<[f32; 2]>> = dx
                 .par_chunks_mut(part)
@@ -100,8 +106,7 @@ impl Norm {
                 let mut mean_product = 0.0;
                 for (c, [sum, product]) in (g * per_group..).zip(group) {
                     let normalised = (product - mean * sum) * inverse;
-                    totals[c][0] += normalised;
-                    totals[c][1] += sum;
+                    totals[c] = [normalised, *sum];
                     mean_dz += f64::from(scale[c]) * sum / count;
                     mean_product += f64::from(scale[c]) * normalised / count;
                 }
@@ -114,23 +119,19 @@ impl Norm {
             dx.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(dx, x)| {
                 self.isa.run(Finish { x, coefficients: &coefficients, dx });
             });
+            totals
         });
-        [dx, totals.iter().map(|t| t[0] as f32).collect(), totals.iter().map(|t| t[1] as f32).collect()]
+        let totals: Vec<Vec<[f64; 2]>> = totals.collect();
+        let total = |which: usize| {
+            let sum = |c: usize| totals.iter().map(|image| image[c][which]).sum::<f64>() as f32;
+            (0..self.channels).map(sum).collect()
+        };
+        let [scale, shift] = [total(0), total(1)];
+        [dx, scale, shift]
     }
 
     fn part(&self) -> usize {
         PART.div_ceil(self.channels) * self.channels
-    }
-
-    /// Sums over the points of each image.
-    fn sums(&self, x: &[f32], sum: impl Fn(&[f32]) -> Vec<[f32; 2]> + Sync) -> Vec<[f64; 2]> {
-        let part = self.part();
-        x.par_chunks(self.points * self.channels)
-            .flat_map_iter(|image| {
-                let parts: Vec<_> = image.par_chunks(part).map(&sum).collect();
-                add_in_order(&parts, self.channels)
-            })
-            .collect()
     }
 
     /// Factor and offset that normalise, scale and shift each channel, repeated.
@@ -143,13 +144,6 @@ impl Norm {
             })
             .collect();
         repeat(&affine)
-    }
-}
-
-/// Image by image, in parallel inside.
-fn for_images(x: &[f32], y: &mut [f32], image_len: usize, mut each: impl FnMut(usize, &[f32], &mut [f32])) {
-    for (n, (x, y)) in x.chunks_exact(image_len).zip(y.chunks_exact_mut(image_len)).enumerate() {
-        each(n, x, y);
     }
 }
 

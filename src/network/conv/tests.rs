@@ -34,7 +34,29 @@ fn cases() -> Vec<(Window, usize, [usize; 2])> {
         (window([4, 4, 4], [2, 2, 2], 2, 1, 0), 2, [16, 8]),
         (window([9, 5, 6], [3, 3, 3], 1, 3, 3), 1, [6, 100]),
         (window([2, 3, 3], [3, 3, 3], 1, 1, 0), 1, [4, 4]),
+        // Rows that are long enough for points side by side to share taps.
+        (window([10, 1, 19], [3, 1, 3], 1, 1, 1), 2, [1, 8]),
+        (window([10, 1, 16], [3, 1, 3], 1, 1, 1), 3, [3, 16]),
+        (window([9, 1, 17], [3, 1, 3], 1, 1, 1), 1, [4, 8]),
+        (window([5, 6, 8], [3, 3, 3], 1, 1, 1), 2, [16, 8]),
+        (window([7, 8, 17], [3, 3, 3], 2, 1, 1), 1, [8, 16]),
+        (window([4, 1, 33], [3, 1, 3], 1, 1, 1), 2, [32, 16]),
+        (window([16, 1, 18], [2, 1, 2], 2, 1, 0), 2, [8, 16]),
+        // More weights than are worked through at once, and blocks that are not full.
+        (window([6, 1, 8], [3, 1, 3], 1, 1, 1), 2, [50, 60]),
+        (window([4, 4, 4], [3, 3, 3], 1, 1, 1), 1, [32, 27]),
+        // One target channel; taps of several lines side by side; more than three taps side by side.
+        (window([8, 1, 9], [3, 1, 3], 1, 1, 1), 2, [16, 1]),
+        (window([8, 1, 9], [3, 1, 3], 1, 1, 1), 1, [1, 1]),
+        (window([3, 3, 3], [3, 3, 3], 1, 1, 0), 5, [3, 5]),
+        (window([6, 1, 12], [5, 1, 5], 1, 1, 2), 1, [8, 8]),
     ]
+}
+
+/// The input coordinate under tap `k` of output `o` along one axis, if it lies in the image.
+fn input_at(w: &Window, axis: usize, o: usize, k: usize) -> Option<usize> {
+    let i = (o * w.stride[axis] + k * w.dilation[axis]).checked_sub(w.padding[axis])?;
+    (i < w.input[axis]).then_some(i)
 }
 
 /// Calls `each(source element, target element, weight element)` for all products of a convolution.
@@ -44,7 +66,7 @@ fn products(w: &Window, images: usize, [from, to]: [usize; 2], mut each: impl Fn
     for n in 0..images {
         for o in cells(output) {
             for t in cells(k) {
-                let at: Option<Vec<usize>> = (0..3).map(|a| w.input_at(a, o[a], t[a])).collect();
+                let at: Option<Vec<usize>> = (0..3).map(|a| input_at(w, a, o[a], t[a])).collect();
                 let Some(i) = at else { continue };
                 let source = ((n * input[0] + i[0]) * input[1] + i[1]) * input[2] + i[2];
                 let target = ((n * output[0] + o[0]) * output[1] + o[1]) * output[2] + o[2];
@@ -202,4 +224,10 @@ fn moving_channels_there_and_back_changes_nothing() {
     let joined = join_channels(&a, &b, [2, 3]);
     assert_eq!(joined[5..10], [a[2], a[3], b[3], b[4], b[5]]);
     assert_eq!(split_channels(&joined, [2, 3]), [a, b]);
+    for half in [8, 16, 32, 64] {
+        let (a, b) = (noise(1500 * half, 3), noise(1500 * half, 4));
+        let joined = join_channels(&a, &b, [half; 2]);
+        assert_eq!(joined[2 * half..][..2 * half], [&a[half..2 * half], &b[half..2 * half]].concat());
+        assert_eq!(split_channels(&joined, [half; 2]), [a, b]);
+    }
 }

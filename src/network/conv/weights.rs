@@ -13,11 +13,12 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// As few blocks as possible, all of one size.
+    /// All of one size, with as few idle registers as possible, and then as few blocks.
     pub(super) fn of(lanes_needed: usize, isa: Isa) -> Self {
-        let vectors = lanes_needed.div_ceil(isa.lanes());
-        let count = vectors.div_ceil(MAX_VECTORS).max(1);
-        Self { vectors: vectors.div_ceil(count), count }
+        let needed = lanes_needed.div_ceil(isa.lanes()).max(1);
+        let sizes = if needed == 1 { 1..=1 } else { 2..=MAX_VECTORS };
+        let vectors = sizes.rev().min_by_key(|&size| needed.next_multiple_of(size)).unwrap_or(1);
+        Self { vectors, count: needed.div_ceil(vectors) }
     }
 
     /// Lanes in a block, padding included.
@@ -26,9 +27,10 @@ impl Blocks {
     }
 }
 
-/// Source channels that share a register where the target channels alone would leave half of it idle.
+/// Source channels that share a register where the target channels alone would leave half of it idle. Registers are
+/// filled with two or four values again and again, or with one value per lane.
 pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
-    [4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
+    [isa.lanes(), 4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
 }
 
 /// Which of the two channel axes of a weight is summed over.

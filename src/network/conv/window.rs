@@ -31,10 +31,4 @@ impl Window {
     pub fn taps(&self) -> usize {
         self.kernel.iter().product()
     }
-
-    /// The input coordinate under tap `k` of output `o` along one axis, if it lies in the image.
-    pub(super) fn input_at(&self, axis: usize, o: usize, k: usize) -> Option<usize> {
-        let i = (o * self.stride[axis] + k * self.dilation[axis]).checked_sub(self.padding[axis])?;
-        (i < self.input[axis]).then_some(i)
-    }
 }
