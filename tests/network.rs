@@ -48,11 +48,11 @@ fn a_training_goes_on_after_an_interruption_as_if_it_had_never_stopped() {
     let arguments = ["train", "tiny.toml", "-o", "parts", "--set", "whole/forward2d-smoke.h5", "--json"];
     let mut child = lacuna(folder, &arguments).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Read on to the end: nobody likes to write to a closed pipe.
     for line in lines.map_while(Result::ok) {
-        if line.contains("\"step\":11") {
+        if line.contains("\"step\":11,") || line.contains("\"step\":11}") {
             let id = child.id().to_string();
             std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
-            break;
         }
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -61,17 +61,19 @@ fn a_training_goes_on_after_an_interruption_as_if_it_had_never_stopped() {
     let other = TINY.replace("seed = 3", "seed = 4");
     fs::write(folder.join("other.toml"), other).unwrap();
     let set = ["--set", "whole/forward2d-smoke.h5", "--resume"];
-    refused(folder, &[&["train", "other.toml", "-o", "parts"], &set[..]].concat(), &["checkpoint.zip", "another recipe"]);
+    refused(
+        folder,
+        &[&["train", "other.toml", "-o", "parts"], &set[..]].concat(),
+        &["checkpoint.zip", "another recipe"],
+    );
 
     let output = done(folder, &[&arguments[..], &["--resume"]].concat());
     let resumed = events(&output.stdout, "resumed");
     let at = resumed[0]["step"].as_u64().unwrap();
     assert!((11..24).contains(&at), "resumed after step {at}");
     assert_eq!(summary(&output)["steps"], 24);
-    for name in ["weights.safetensors"] {
-        let [whole, parts] = ["whole", "parts"].map(|run| fs::read(folder.join(run).join(name)).unwrap());
-        assert!(whole == parts, "{name} differs");
-    }
+    let [whole, parts] = ["whole", "parts"].map(|run| fs::read(folder.join(run).join("weights.safetensors")).unwrap());
+    assert!(whole == parts, "weights differ");
     let curve = fs::read_to_string(folder.join("parts/curve.jsonl")).unwrap();
     let steps: Vec<u64> =
         curve.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64().unwrap()).collect();
@@ -129,7 +131,9 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
     let mask = Array3::from_shape_fn((1, 40, 40), |(_, _, x)| u8::from((18..22).contains(&x)));
     write_npz(&folder.join("good.npz"), &counts, &mask);
     let keep = ["--centre", "keep"];
-    let inpaint = |file: &'static str, more: &[&'static str]| [&["inpaint", file, "-o", "out.cxi"], &keep[..], more].concat();
+    let inpaint = |file: &'static str, more: &[&'static str]| {
+        [&["inpaint", file, "-q", "-o", "out.cxi"], &keep[..], more].concat()
+    };
     refused(folder, &inpaint("good.npz", &["--model", "nowhere"]), &["nowhere/card.toml", "folder"]);
     let model = folder.join("model");
     fs::create_dir(&model).unwrap();
@@ -144,9 +148,11 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
     write(&other, &card);
     refused(folder, &inpaint("good.npz", &["--model", "model"]), &["model/weights.safetensors", "checksum"]);
     write(&weights, &card);
-    done(folder, &inpaint("good.npz", &["--model", "model", "-q"]));
+    done(folder, &inpaint("good.npz", &["--model", "model"]));
 
-    let small = |shape: (usize, usize, usize)| (Array3::<f32>::ones(shape), Array3::from_shape_fn(shape, |(_, _, x)| u8::from(x == 3)));
+    let small = |shape: (usize, usize, usize)| {
+        (Array3::<f32>::ones(shape), Array3::from_shape_fn(shape, |(_, _, x)| u8::from(x == 3)))
+    };
     let (counts, mask) = small((1, 20, 40));
     write_npz(&folder.join("small.npz"), &counts, &mask);
     fs::remove_file(folder.join("out.cxi")).unwrap();
@@ -154,7 +160,7 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
     let (counts, mask) = small((12, 40, 40));
     write_npz(&folder.join("short.npz"), &counts, &mask);
     refused(folder, &inpaint("short.npz", &[]), &["smaller than a patch", "--dims 2"]);
-    done(folder, &inpaint("short.npz", &["--dims", "2", "-q"]));
+    done(folder, &inpaint("short.npz", &["--dims", "2"]));
     refused(folder, &["inpaint", "good.npz", "--self-check", "--method", "linear"], &["--method", "network"]);
 }
 
@@ -171,7 +177,8 @@ fn measured_pixels_stay_as_they_are_to_the_bit_and_filled_ones_lie_within_their_
     let folder = folder.path();
     done(folder, &["simulate", "--shape", "96,96", "--object", "crystal", "--gap", "6", "-q", "-o", "one.cxi"]);
     done(folder, &["inpaint", "one.cxi", "-q", "-o", "filled.cxi"]);
-    let [before, after] = ["one.cxi", "filled.cxi"].map(|name| lacuna::io::read(folder.join(name).to_str().unwrap()).unwrap());
+    let [before, after] =
+        ["one.cxi", "filled.cxi"].map(|name| lacuna::io::read(folder.join(name).to_str().unwrap()).unwrap());
     let estimate = after.estimate.expect("an estimate");
     let mask = before.mask.unwrap();
     let (mut filled, mut gap) = (0, 0);
@@ -208,7 +215,8 @@ fn a_hole_wider_than_a_patch_is_filled_from_binned_copies() {
         let d = (y as f32 - 80.0).hypot(x as f32 - 80.0);
         (1e4 / (1.0 + 0.01 * d * d)).round()
     });
-    let mask = Array3::from_shape_fn((1, 160, 160), |(_, y, x)| u8::from((60..104).contains(&y) && (50..94).contains(&x)));
+    let mask =
+        Array3::from_shape_fn((1, 160, 160), |(_, y, x)| u8::from((60..104).contains(&y) && (50..94).contains(&x)));
     write_npz(&folder.join("hole.npz"), &counts, &mask);
     done(folder, &["inpaint", "hole.npz", "-q", "-o", "filled.cxi", "--centre", "keep", "--hot-pixels", "0"]);
     let estimate = lacuna::io::read(folder.join("filled.cxi").to_str().unwrap()).unwrap().estimate.unwrap();
@@ -225,7 +233,8 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
     let arguments = ["evaluate", "set.h5", "--split", "train", "--limit", "6", "--widths", "own,4", "--json"];
     let first = done(folder, &[&arguments[..], &["--report", "page.html"]].concat());
     let classes = events(&first.stdout, "class");
-    let widths: Vec<&Value> = classes.iter().filter(|class| class["by"] == "width").map(|class| &class["name"]).collect();
+    let widths: Vec<&Value> =
+        classes.iter().filter(|class| class["by"] == "width").map(|class| &class["name"]).collect();
     assert_eq!(widths, ["own", "4 px"]);
     assert!(fs::read_to_string(folder.join("page.html")).unwrap().contains("Median case"));
     let again = done(folder, &[&arguments[..], &["--threads", "1"]].concat());

@@ -103,8 +103,11 @@ impl Command {
             io::replace(&path, true, |part| std::fs::write(part, card).map_err(|error| Error::write(part, error)))?;
             voice.note(format!("wrote {}", path.display()));
         }
-        voice.event("summary", json!({"model": model.card.name, "set": self.set, "split": self.split, "patterns": patterns.len(),
-                                      "outcomes": rows.len(), "seed": self.seed, "command": command_line()}))
+        voice.event(
+            "summary",
+            json!({"model": model.card.name, "set": self.set, "split": self.split, "patterns": patterns.len(),
+                                      "outcomes": rows.len(), "seed": self.seed, "command": command_line()}),
+        )
     }
 
     /// All outcomes, and the cases for pictures: best, median and worst of the 6 px gaps, or of the first width.
@@ -171,7 +174,8 @@ impl Command {
         }
         let done = outcome(&seen, &truth, &inside, model, options, &mut || !progress::interrupted())?;
         let Some((outcome, filled)) = done else { return Ok(None) };
-        let oversampling = entry.parameters.get("oversampling").and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        let oversampling =
+            entry.parameters.get("oversampling").and_then(|list| list.as_array().cloned()).unwrap_or_default();
         let across = |gap: &Gap| oversampling.get(gap.axis).and_then(serde_json::Value::as_f64);
         let row = Row {
             pattern,
@@ -256,7 +260,10 @@ fn cells(class: &Class) -> Vec<String> {
         format!("{:.4}", class.network[1]),
         format!("{:.4}", class.network[2]),
         format!("{} / {} / {}", error(0), error(1), error(2)),
-        format!("{:.3} ({:.3} to {:.3})", class.error_ratio, class.error_ratio_interval[0], class.error_ratio_interval[1]),
+        format!(
+            "{:.3} ({:.3} to {:.3})",
+            class.error_ratio, class.error_ratio_interval[0], class.error_ratio_interval[1]
+        ),
         format!("{:.1} %", 100.0 * class.covered),
         format!("{:.1} %", 100.0 * class.free),
     ]
@@ -265,7 +272,11 @@ fn cells(class: &Class) -> Vec<String> {
 fn table(by: &str, classes: &[Class]) -> Table {
     let mut header: Vec<String> = HEADER.map(String::from).into();
     header[0] = by.into();
-    Table { title: format!("By {by}"), header, rows: classes.iter().filter(|class| class.by == by).map(cells).collect() }
+    Table {
+        title: format!("By {by}"),
+        header,
+        rows: classes.iter().filter(|class| class.by == by).map(cells).collect(),
+    }
 }
 
 /// The tables for a terminal.
@@ -277,7 +288,14 @@ fn text(classes: &[Class], model: &Model) -> String {
             by = class.by;
             text += &format!(
                 "{by:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>9} {:>6}\n",
-                "patterns", "Pearson log", "err. log10", "Pearson |F|", "linear/idw/biharmonic", "ratio to the best", "within 90", "free"
+                "patterns",
+                "Pearson log",
+                "err. log10",
+                "Pearson |F|",
+                "linear/idw/biharmonic",
+                "ratio to the best",
+                "within 90",
+                "free"
             );
         }
         let c = cells(class);

@@ -57,6 +57,10 @@ impl Command {
         if self.self_check && self.method != "network" {
             return Err(Error::setting("--method", &self.method, "only the network is checked: leave it out"));
         }
+        if let Some(folder) = &self.model {
+            // A wrong folder is better told before a large file is read.
+            load::model(Some(Path::new(folder)), 2)?;
+        }
         let gaps = config::GapFlags {
             gap: Some(self.method.clone()),
             gap_bounds: Some(self.gap_bounds.clone()),
@@ -154,7 +158,9 @@ impl Command {
                 figures,
                 tables: vec![Table {
                     title: "Inside the copies".into(),
-                    header: ["", "Pearson of log", "error of log10(1 + I)", "Pearson of modulus"].map(String::from).into(),
+                    header: ["", "Pearson of log", "error of log10(1 + I)", "Pearson of modulus"]
+                        .map(String::from)
+                        .into(),
                     rows: names.into_iter().zip(scores).map(row).collect(),
                 }],
             }],

@@ -143,7 +143,9 @@ pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Resul
 /// The estimate of the method that the settings name, with progress.
 pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<Estimate> {
     let (estimate, method) = if settings.gap == "network" {
-        let options = PredictOptions { slices: pattern.is_2d() || slices((settings.dims > 0).then_some(settings.dims), pattern.shape())? };
+        let options = PredictOptions {
+            slices: pattern.is_2d() || slices((settings.dims > 0).then_some(settings.dims), pattern.shape())?,
+        };
         let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
         let model = model(folder, if options.slices { 2 } else { 3 })?;
         progress::catch_interrupts();
@@ -155,10 +157,9 @@ pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result
         bar.finish_and_clear();
         (field.estimate(&model.card.calibration), model.card.name)
     } else {
-        let method: Fill = settings
-            .gap
-            .parse()
-            .map_err(|_| Error::setting("gap", &settings.gap, "takes free, network, zero, linear, idw or biharmonic"))?;
+        let method: Fill = settings.gap.parse().map_err(|_| {
+            Error::setting("gap", &settings.gap, "takes free, network, zero, linear, idw or biharmonic")
+        })?;
         let [low, high] = settings.gap_bounds()?;
         let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
         let bar = voice.bar(100, "filling");

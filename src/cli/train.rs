@@ -11,7 +11,8 @@ use lacuna::pixels::Pattern;
 use lacuna::report::{Figure, Plot, Report, Section, Series};
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{
-    Event, MeasuredPatches, PatchOptions, PatchStream, Patches, Run, Score, Trained, TrainingRecipe, calibrate, samples, train,
+    Event, MeasuredPatches, PatchOptions, PatchStream, Patches, Run, Score, Trained, TrainingRecipe, calibrate,
+    samples, train,
 };
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -64,7 +65,8 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
         if self.device != "cpu" {
-            let problem = "this program trains on cpu: the networks are small, and burn's GPU backends need downloads to build";
+            let problem =
+                "this program trains on cpu: the networks are small, and burn's GPU backends need downloads to build";
             return Err(Error::setting("--device", &self.device, problem));
         }
         let voice = Voice::new(&self.flags);
@@ -146,7 +148,8 @@ impl Command {
             return Ok(());
         }
         if checkpoint.exists() && !self.flags.force {
-            let problem = "is of an earlier training: give --resume to go on with it, --force to start anew, or another --output";
+            let problem =
+                "is of an earlier training: give --resume to go on with it, --force to start anew, or another --output";
             return Err(Error::file(checkpoint, problem));
         }
         for name in [WEIGHTS, CARD, CURVE] {
@@ -403,6 +406,8 @@ impl<'a> Watch<'a> {
             ..Report::default()
         };
         let path = self.folder.join(PAGE);
-        io::replace(&path, true, |part| std::fs::write(part, report.to_html()).map_err(|error| Error::write(part, error)))
+        io::replace(&path, true, |part| {
+            std::fs::write(part, report.to_html()).map_err(|error| Error::write(part, error))
+        })
     }
 }

@@ -87,7 +87,8 @@ pub fn self_check(
         let intensity = field.mean.mapv(|mean| mean.max(0.0).exp_m1());
         for (index, _) in scored.indexed_iter().filter(|(_, scored)| **scored) {
             let count = pattern.intensity.0[index];
-            let [low, high] = [-1.0, 1.0].map(|sign| (field.mean[index] + sign * field.half_width[index]).max(0.0).exp_m1());
+            let [low, high] =
+                [-1.0, 1.0].map(|sign| (field.mean[index] + sign * field.half_width[index]).max(0.0).exp_m1());
             let holds = count >= low - NINETY * low.sqrt() && count <= high + NINETY * high.sqrt();
             covered += usize::from(holds);
             free += usize::from(field.half_width[index] > model.card.calibration.unknown);

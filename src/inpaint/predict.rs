@@ -124,7 +124,8 @@ impl Blend<'_> {
             for (at, said) in corners.into_iter().zip(self.model.network.predict(&patches, self.size, PART[kind])) {
                 let window = self.slice(at);
                 let shape = self.window(known, at).raw_dim();
-                let view = |values| ArrayView3::from_shape(shape, values).expect("a prediction has the pixels of its patch");
+                let view =
+                    |values| ArrayView3::from_shape(shape, values).expect("a prediction has the pixels of its patch");
                 Zip::from(weights.slice_mut(window))
                     .and(means.slice_mut(window))
                     .and(votes.slice_mut(window))
@@ -182,9 +183,8 @@ impl Blend<'_> {
             }
             // Two opinions, by confidence.
             let [fine_weight, coarse_weight] =
-                [(field.at[index], field.half_width[index]), (true, coarse.half_width[from])].map(|(at, half)| {
-                    if at { (half * half).recip() } else { 0.0 }
-                });
+                [(field.at[index], field.half_width[index]), (true, coarse.half_width[from])]
+                    .map(|(at, half)| if at { (half * half).recip() } else { 0.0 });
             let total = fine_weight + coarse_weight;
             field.mean[index] = (fine_weight * field.mean[index] + coarse_weight * coarse.mean[from]) / total;
             field.half_width[index] = if field.at[index] { (2.0 / total).sqrt() } else { coarse.half_width[from] };
@@ -215,9 +215,12 @@ impl Blend<'_> {
         .collect()
     }
 
-    fn slice(&self, [z, y, x]: [usize; 3]) -> ndarray::SliceInfo<[ndarray::SliceInfoElem; 3], ndarray::Ix3, ndarray::Ix3> {
+    fn slice(
+        &self,
+        [z, y, x]: [usize; 3],
+    ) -> ndarray::SliceInfo<[ndarray::SliceInfoElem; 3], ndarray::Ix3, ndarray::Ix3> {
         let depth = if self.slices { 1 } else { self.size };
-        s![z..z + depth, y..y + self.size, x..x + self.size].into()
+        s![z..z + depth, y..y + self.size, x..x + self.size]
     }
 
     fn window<'a, T>(&self, array: &'a Array3<T>, at: [usize; 3]) -> ArrayView3<'a, T> {
@@ -226,7 +229,12 @@ impl Blend<'_> {
 }
 
 /// Means over blocks of the measured pixels of each; a block counts as measured if half of it is.
-fn bin(intensity: &Array3<f32>, known: &Array3<bool>, shape: [usize; 3], step: [usize; 3]) -> (Array3<f32>, Array3<bool>) {
+fn bin(
+    intensity: &Array3<f32>,
+    known: &Array3<bool>,
+    shape: [usize; 3],
+    step: [usize; 3],
+) -> (Array3<f32>, Array3<bool>) {
     let block = step.iter().product::<usize>();
     let mut binned = (Array3::zeros(shape), Array3::from_elem(shape, false));
     for index in ndarray::indices(shape) {

@@ -39,8 +39,9 @@ impl Architecture {
             return Err(Error::setting("network.dimensions", self.dimensions, "2 or 3"));
         }
         let levels = self.channels.len();
-        if levels == 0 || levels > 8 || size % (1 << (levels - 1)) != 0 {
-            let problem = format!("one number a level, whose patches of {size} pixels can be halved {} times", levels.max(1) - 1);
+        if levels == 0 || levels > 8 || !size.is_multiple_of(1 << (levels - 1)) {
+            let problem =
+                format!("one number a level, whose patches of {size} pixels can be halved {} times", levels.max(1) - 1);
             return Err(Error::setting("network.channels", format!("{:?}", self.channels), problem));
         }
         if self.groups == 0 || self.channels.iter().any(|&channels| channels == 0 || channels % self.groups != 0) {
@@ -155,7 +156,12 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// Uniform within the inverse root of the number of values that are summed, as is usual.
-    fn weights<const D: usize>(&mut self, [first, second]: [usize; 2], taps: usize, sums_over: usize) -> Param<Tensor<D>> {
+    fn weights<const D: usize>(
+        &mut self,
+        [first, second]: [usize; 2],
+        taps: usize,
+        sums_over: usize,
+    ) -> Param<Tensor<D>> {
         let mut shape = [taps; D];
         [shape[0], shape[1]] = [first, second];
         let bound = 1.0 / ((sums_over * taps.pow(D as u32 - 2)) as f32).sqrt();

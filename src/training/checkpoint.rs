@@ -42,7 +42,9 @@ pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -
         let mut zip = ZipWriter::new(File::create(part).map_err(|error| failed(&error))?);
         // Weights do not compress.
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        for (name, bytes) in [(STATE, &state[..]), (NET, &net[..]), (OPTIMIZER, &optimizer[..]), (AVERAGE, &average[..])] {
+        for (name, bytes) in
+            [(STATE, &state[..]), (NET, &net[..]), (OPTIMIZER, &optimizer[..]), (AVERAGE, &average[..])]
+        {
             zip.start_file(name, options).map_err(|error| failed(&error))?;
             zip.write_all(bytes).map_err(|error| failed(&error))?;
         }

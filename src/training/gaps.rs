@@ -147,11 +147,8 @@ impl CutRecipe {
     /// First pixel of a slab.
     fn first(&self, extent: usize, width: usize, rng: &mut ChaCha8Rng) -> isize {
         let n = extent as f64;
-        let middle = if rng.random_bool(self.central) {
-            rng.random_range(0.25 * n..0.75 * n)
-        } else {
-            rng.random_range(0.0..n)
-        };
+        let middle =
+            if rng.random_bool(self.central) { rng.random_range(0.25 * n..0.75 * n) } else { rng.random_range(0.0..n) };
         (middle - width as f64 / 2.0).round() as isize
     }
 }

@@ -33,7 +33,9 @@ impl MeasuredPatches {
         let shape = pattern.shape();
         if window.iter().zip(&shape).any(|(window, n)| window > n) {
             let shape = shape_text(&trimmed(shape));
-            return Err(Error::Data(format!("the pattern of {shape} pixels is smaller than a patch of {size}: give more of it")));
+            return Err(Error::Data(format!(
+                "the pattern of {shape} pixels is smaller than a patch of {size}: give more of it"
+            )));
         }
         Ok(Self { pattern, window, seed, next: first })
     }

@@ -160,7 +160,7 @@ impl TrainingRecipe {
                 return Err(Error::setting(name, value, "at least 1"));
             }
         }
-        if self.shards == 0 || self.batch % self.shards != 0 {
+        if self.shards == 0 || !self.batch.is_multiple_of(self.shards) {
             return Err(Error::setting("shards", self.shards, format!("must divide the batch of {}", self.batch)));
         }
         let OptimizerRecipe { rate, warm_up, end, average, clip, weight_decay } = self.optimizer;

@@ -54,7 +54,7 @@ pub enum Event {
         /// On the validation samples.
         score: Score,
         /// The averaged weights so far.
-        so_far: Trained,
+        so_far: Box<Trained>,
     },
 }
 
@@ -117,7 +117,7 @@ fn train_in<const D: usize>(
             return Err(Error::Data(format!("after {} steps {problem}", state.step)));
         }
         let mut go_on = on(Event::Step { step: state.step, loss, rate })?;
-        let look = state.step % recipe.validation.every == 0 || state.step == recipe.steps;
+        let look = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;
         if look || !go_on {
             state.seconds += clock.elapsed().as_secs_f64();
             checkpoint::write(run.checkpoint, &state, &learner)?;
@@ -125,7 +125,8 @@ fn train_in<const D: usize>(
                 let part = (recipe.batch / recipe.shards).max(1);
                 let averaged = learner.averaged();
                 let score = score(&averaged, run.validation, &recipe.loss, part);
-                go_on &= on(Event::Look { step: state.step, score, so_far: trained(wrap(averaged), &state) })?;
+                go_on &=
+                    on(Event::Look { step: state.step, score, so_far: Box::new(trained(wrap(averaged), &state)) })?;
             }
             clock = Instant::now();
         }

@@ -93,9 +93,12 @@ fn pattern(shape: [usize; 3]) -> Pattern {
         (1e6 * (0.4 * d).sin().powi(2) / (1.0 + d * d)).round()
     });
     let inside = |i: usize, n: usize| (n / 3..n / 3 + GAP).contains(&i);
-    let mask = Array3::from_shape_fn(shape, |(_, y, x)| {
-        if inside(y, shape[1]) || inside(x, shape[2]) { bit::MISSING } else { 0 }
-    });
+    let mask = Array3::from_shape_fn(
+        shape,
+        |(_, y, x)| {
+            if inside(y, shape[1]) || inside(x, shape[2]) { bit::MISSING } else { 0 }
+        },
+    );
     Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: Default::default() }
 }
 

@@ -1,9 +1,9 @@
 //! `lacuna bench`: figures of this machine, as JSON.
 
-mod curve;
 mod inpaint;
 mod nets;
 mod network;
+mod network_curve;
 mod phasing;
 mod simulate;
 mod torch;

@@ -83,7 +83,8 @@ pub fn layers(channels: [usize; 3], dimensions: usize) -> Vec<Layer> {
         transposed: false,
     });
     let [a, b, c] = channels;
-    let up = |from, to, level: u32| Layer { channels: [from, to], window: window(SIZE >> level, 2, 2, 0), transposed: true };
+    let up =
+        |from, to, level: u32| Layer { channels: [from, to], window: window(SIZE >> level, 2, 2, 0), transposed: true };
     let last = Layer { channels: [a, 1], window: window(SIZE, 1, 1, 0), transposed: false };
     blocks.chain([up(c, b, 1), up(b, a, 0), last]).collect()
 }

@@ -15,6 +15,8 @@ use std::time::Instant;
 
 /// Parts of a batch that are computed side by side with our layers, as in a training.
 const SHARDS: usize = 2;
+/// Patches that a thread fills at a time, by the number of dimensions less two: their images stay in its own cache.
+const FILLED: [usize; 2] = [4, 1];
 
 /// A macro, because burn's tensors carry their rank in the type and the two networks are two types.
 macro_rules! measure {
@@ -62,7 +64,8 @@ macro_rules! measure {
                             .into_par_iter()
                             .map(|shard| {
                                 let net = nets[0].clone().fork(&learning);
-                                let [x, wanted] = [&learned, &wanted].map(|all| all.clone().narrow(0, shard * part, part));
+                                let [x, wanted] =
+                                    [&learned, &wanted].map(|all| all.clone().narrow(0, shard * part, part));
                                 let loss = (net.forward(x, Layers::Own) - wanted).abs().mean() / SHARDS as f32;
                                 GradientsParams::from_grads(loss.backward(), &net)
                             })
@@ -76,7 +79,8 @@ macro_rules! measure {
                         let gradients = GradientsParams::from_grads(loss.backward(), &nets[1]);
                         nets[1] = optimizers[1].step(1e-3, nets[1].clone(), gradients);
                     }
-                    ("infer", "lacuna") => (0..SHARDS).into_par_iter().for_each(|shard| {
+                    ("infer", "lacuna") => (0..$shape[0] / FILLED[dimensions - 2]).into_par_iter().for_each(|shard| {
+                        let part = FILLED[dimensions - 2];
                         let x = x.clone().narrow(0, shard * part, part);
                         std::hint::black_box(inference.forward(x, Layers::Own).into_data());
                     }),
@@ -139,7 +143,7 @@ impl Network {
             return Err(Error::setting("--rounds", 0, "at least one round is measured"));
         }
         if let Some(steps) = self.curve {
-            return super::curve::curves(FLAT, steps.max(10), self.json);
+            return super::network_curve::curves(FLAT, steps.max(10), self.json);
         }
         let peak = peak_flops(Isa::best());
         for &dimensions in &self.dimensions {
@@ -152,7 +156,8 @@ impl Network {
                     .build()
                     .map_err(|error| Error::setting("--threads", threads, error.to_string()))?;
                 pool.install(|| self.convolutions(dimensions, threads, peak))?;
-                let measured = pool.install(|| if dimensions == 2 { self.two(threads) } else { self.three(threads) })?;
+                let measured =
+                    pool.install(|| if dimensions == 2 { self.two(threads) } else { self.three(threads) })?;
                 self.tell(dimensions, threads, &measured)?;
             }
         }

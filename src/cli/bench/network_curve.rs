@@ -37,9 +37,7 @@ pub fn curves(channels: [usize; 3], steps: usize, as_json: bool) -> Result<()> {
     };
     let own = [1, 2].map(|seed| train(seed, Layers::Own));
     let burn = [1, 2].map(|seed| train(seed, Layers::Burn));
-    let apart = |a: &[f64], b: &[f64]| {
-        a.iter().zip(b).map(|(a, b)| (a - b).abs() / (a + b) * 2.0).fold(0.0, f64::max)
-    };
+    let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs() / (a + b) * 2.0).fold(0.0, f64::max);
     let kinds = [apart(&own[0], &burn[0]), apart(&own[1], &burn[1])];
     let seeds = [apart(&own[0], &own[1]), apart(&burn[0], &burn[1])];
     crate::cli::print(if as_json {
@@ -52,7 +50,14 @@ pub fn curves(channels: [usize; 3], steps: usize, as_json: bool) -> Result<()> {
         format!(
             "mean loss by tenth of {steps} steps\n  lacuna, seed 1: {}\n  burn,   seed 1: {}\n  lacuna, seed 2: {}\n  burn,   seed 2: {}\n\
              largest relative difference between layers {:.4} and {:.4}, between seeds {:.4} and {:.4}\n",
-            text(&own[0]), text(&burn[0]), text(&own[1]), text(&burn[1]), kinds[0], kinds[1], seeds[0], seeds[1]
+            text(&own[0]),
+            text(&burn[0]),
+            text(&own[1]),
+            text(&burn[1]),
+            kinds[0],
+            kinds[1],
+            seeds[0],
+            seeds[1]
         )
     })
 }
@@ -79,8 +84,9 @@ impl ModuleMapper for Start {
 fn batch(rng: &mut ChaCha8Rng) -> [Vec<f32>; 2] {
     let (mut seen, mut wanted) = (Vec::new(), Vec::new());
     for _ in 0..BATCH {
-        let waves: Vec<[f32; 3]> =
-            (0..4).map(|_| [rng.random_range(-1.5..1.5), rng.random_range(-1.5..1.5), rng.random_range(0.0..6.3)]).collect();
+        let waves: Vec<[f32; 3]> = (0..4)
+            .map(|_| [rng.random_range(-1.5..1.5), rng.random_range(-1.5..1.5), rng.random_range(0.0..6.3)])
+            .collect();
         let gap = rng.random_range(4..22);
         for y in 0..SIZE {
             for x in 0..SIZE {
