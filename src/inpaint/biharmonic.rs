@@ -8,8 +8,8 @@
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
-/// Most iterations. Gaps of twice the default reach converge in fewer.
-const ITERATIONS: usize = 1000;
+/// Most iterations for a whole pattern. Gaps of twice the default reach converge in fewer.
+pub(super) const ITERATIONS: usize = 1000;
 /// The residual relative to that of the starting surface at which the solution counts as found: errors of about 0.1 % in ln(1 + I).
 const TOLERANCE: f64 = 1e-5;
 /// Elements that one thread sums up, the same for any number of threads, so that results are too.
@@ -28,12 +28,13 @@ struct Rows {
 }
 
 /// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first guess. Other pixels play no part.
-/// With `volume`, frames are connected. `progress` is told the fraction done.
+/// With `volume`, frames are connected. Stops after some `iterations` at the latest. `progress` is told the fraction done.
 pub(super) fn solve(
     u: &mut Array3<f32>,
     measured: ArrayView3<bool>,
     target: ArrayView3<bool>,
     volume: bool,
+    iterations: usize,
     progress: &dyn Fn(f64),
 ) {
     let (rows, pixels) = equations(measured, target, volume);
@@ -50,7 +51,7 @@ pub(super) fn solve(
     let mut correction = vec![0.0_f32; count];
     let start = dot(&residual, &residual);
     let mut square = start;
-    for _ in 0..ITERATIONS {
+    for _ in 0..iterations {
         if square <= start * TOLERANCE * TOLERANCE || square == 0.0 {
             break;
         }

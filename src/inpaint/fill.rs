@@ -128,7 +128,7 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
                 .zip(&measured)
                 .filter(|(_, measured)| **measured)
                 .fold(0.0_f32, |max, (&value, _)| max.max(value));
-            biharmonic::solve(&mut log, measured.view(), at.view(), volume, progress);
+            biharmonic::solve(&mut log, measured.view(), at.view(), volume, biharmonic::ITERATIONS, progress);
             // Slopes that are continued to the edge of the frame may leave the range of the data.
             log.mapv_inplace(|value| value.clamp(0.0, brightest));
         }

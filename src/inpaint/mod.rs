@@ -3,6 +3,7 @@
 mod biharmonic;
 mod distance;
 pub mod fill;
+mod lines;
 pub mod model;
 pub mod patch;
 pub mod predict;

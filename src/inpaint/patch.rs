@@ -1,18 +1,24 @@
 //! What the network is told of a patch: logarithms of the measured intensities relative to the patch's own mean and spread, with the
-//! gaps filled from coarser and coarser means.
+//! gaps filled in three cheap ways.
 
+use super::biharmonic;
+use super::lines::{Lines, lines};
 use super::unet::INPUTS;
 use ndarray::{Array3, ArrayView3, Axis, Slice, Zip};
 
 /// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise must not be blown up.
 const LEAST_SPREAD: f32 = 0.1;
+/// Iterations towards the smoothest surface.
+const ITERATIONS: usize = 25;
+/// Largest difference of that surface from straight lines: slopes of noisy pixels say little far away.
+const LARGEST: f32 = 3.0;
 /// Logarithm of the intensity that counts as one in the channel of the level.
 const LEVEL: f32 = 8.0;
 
 /// A patch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalised {
-    /// `[INPUTS][pixel]`: filled pattern, measured or not, level.
+    /// `[INPUTS][pixel]`: filled along straight lines, measured or not, level, what the smoothest surface adds, what means over blocks add.
     pub inputs: Vec<f32>,
     /// Mean of `ln(1 + I)` of the measured pixels.
     pub mean: f32,
@@ -41,11 +47,18 @@ impl Normalised {
         let (mean, spread) = (mean as f32, (variance.sqrt() as f32).max(LEAST_SPREAD));
         Zip::from(&mut log).and(known).for_each(|log, &known| *log = if known { (*log - mean) / spread } else { 0.0 });
         let weight = known.mapv(|known| f32::from(u8::from(known)));
-        let filled = push_pull(log, weight.clone());
+        let smooth = push_pull(log.clone(), weight.clone());
+        let Lines { straight: filled, bend } = lines(&log, known, &smooth);
+        // The curves along the axes are near enough to the smoothest surface that few iterations lead there.
+        let mut curved = &filled + &bend;
+        let (unknown, volume) = (known.mapv(|known| !known), known.len_of(Axis(0)) > 1);
+        biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &|_| ());
         let mut inputs = Vec::with_capacity(INPUTS * filled.len());
         inputs.extend(&filled);
         inputs.extend(&weight);
         inputs.extend(filled.iter().map(|value| (mean + spread * value) / LEVEL));
+        inputs.extend(curved.iter().zip(&filled).map(|(curved, filled)| (curved - filled).clamp(-LARGEST, LARGEST)));
+        inputs.extend(smooth.iter().zip(&filled).map(|(smooth, filled)| smooth - filled));
         Some(Self { inputs, mean, spread })
     }
 

@@ -12,7 +12,7 @@ use ndarray::{Array3, ArrayView3, Zip, s};
 /// Patches that are computed between two looks at progress and at Ctrl-C.
 const CHUNK: [usize; 2] = [256, 16];
 /// Patches that one core computes at a time.
-const PART: [usize; 2] = [4, 1];
+const PART: [usize; 2] = [8, 1];
 /// Patches overlap by this part of their size along each axis: three quarters in 2D, half along each of three axes.
 const STRIDE: [usize; 2] = [4, 2];
 /// Times a pattern is binned at most.

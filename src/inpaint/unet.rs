@@ -8,8 +8,11 @@ use rand::{Rng as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// What the network sees of each pixel: the filled pattern relative to the patch, whether it is measured, and the pattern's own level.
-pub const INPUTS: usize = 3;
+/// What the network sees of each pixel: the pattern filled along straight lines, relative to the patch; whether it is measured; the
+/// pattern's own level; and what two other fills would add, the smoothest surface and means over blocks.
+pub const INPUTS: usize = 5;
+/// Those of them that are other fills: the last ones.
+const FILLS: usize = 2;
 /// What it says of each pixel: how much to add to the filled pattern, and the logarithm of the spread.
 pub const OUTPUTS: usize = 2;
 
@@ -131,6 +134,7 @@ impl<const D: usize> Unet<D> {
     /// `[patch, INPUTS, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
     pub fn forward(&self, x: Tensor<D>) -> Tensor<D> {
         let run = |blocks: &[Block<D>], x| blocks.iter().fold(x, |x, block| block.forward(x));
+        let fills = x.clone().narrow(1, INPUTS - FILLS, FILLS);
         let mut skips = Vec::with_capacity(self.levels.len());
         let mut x = x;
         for level in &self.levels {
@@ -143,7 +147,12 @@ impl<const D: usize> Unet<D> {
             let above = conv_transpose(x, level.from_below.weight.val(), level.from_below.bias.val(), spacing);
             x = run(&level.up, join(above, skip));
         }
-        conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1))
+        let said = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
+        // How much of each other fill to take, pixel by pixel: smooth patterns are told by a fill to a precision that
+        // the normalised values inside the network do not have.
+        let mixed = (said.clone().narrow(1, OUTPUTS, FILLS) * fills).sum_dim(1);
+        let mean = said.clone().narrow(1, 0, 1) + mixed;
+        Tensor::cat(vec![mean, said.narrow(1, 1, 1)], 1)
     }
 }
 
@@ -193,8 +202,9 @@ impl Maker<'_> {
 
     fn last<const D: usize>(&mut self, from: usize) -> Plain<D> {
         let mut shape = [1; D];
-        [shape[0], shape[1]] = [OUTPUTS, from];
-        let weight = TensorData::new(vec![0.0_f32; OUTPUTS * from], shape);
-        Plain { weight: Param::from_data(weight, self.device), bias: self.constant(OUTPUTS, 0.0) }
+        let said = OUTPUTS + FILLS;
+        [shape[0], shape[1]] = [said, from];
+        let weight = TensorData::new(vec![0.0_f32; said * from], shape);
+        Plain { weight: Param::from_data(weight, self.device), bias: self.constant(said, 0.0) }
     }
 }

@@ -148,7 +148,8 @@ fn loss<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, 
     loss_of(net.forward(inputs::<D>(samples, device)), samples, recipe, device)
 }
 
-/// Absolute errors of values and of differences between neighbours, in `ln(1 + I)`, and the negative logarithm of a Laplace distribution.
+/// Absolute errors of values and of differences between neighbours, in `ln(1 + I)`, relative to what straight lines would do in the patch,
+/// and the negative logarithm of a Laplace distribution.
 ///
 /// The likelihood teaches the spread alone: divided by it, the errors of the few pixels that are easy would drown all others.
 fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
@@ -158,11 +159,15 @@ fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossReci
         tensor(values, samples, 1, device)
     };
     let asked = field(&|sample, values| values.extend(&sample.asked));
-    let scale = field(&|sample, values| values.extend(sample.asked.iter().map(|asked| asked * sample.patch.spread)));
+    let scale = field(&|sample, values| {
+        let factor = sample.patch.spread * weight(sample);
+        values.extend(sample.asked.iter().map(|asked| asked * factor));
+    });
     // What must be added to the filled pattern, zero where nothing is asked.
     let wanted = field(&|sample, values| {
         let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
-        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked * sample.patch.spread));
+        let factor = sample.patch.spread * weight(sample);
+        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked * factor));
     });
     let error = out.clone().narrow(1, 0, 1) * scale.clone() - wanted;
     let absolute = error.clone().abs();
@@ -179,6 +184,15 @@ fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossReci
     let log_spread = out.narrow(1, 1, 1).clamp(LOG_SPREAD[0], LOG_SPREAD[1]);
     let likelihood = (relative * log_spread.clone().neg().exp() + log_spread) * asked;
     total + likelihood.sum() * recipe.likelihood
+}
+
+/// Inverse of the mean error that straight lines would make in a patch: patches that are nearly told by them count as much as others, or the
+/// network would not learn to keep its hands off. Added is an error that is small anyway.
+fn weight(sample: &Sample) -> f32 {
+    const SMALL: f32 = 0.05;
+    let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
+    let sum: f32 = pixels.map(|((target, filled), asked)| asked * (target - filled).abs()).sum();
+    (sample.patch.spread * sum / sample.count().max(1.0) + SMALL).recip()
 }
 
 /// All weights, one after the other.

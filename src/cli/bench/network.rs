@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Parts of a batch that are computed side by side with our layers, as in a training.
 const SHARDS: usize = 2;
 /// Patches that a thread fills at a time, by the number of dimensions less two: their images stay in its own cache.
-const FILLED: [usize; 2] = [4, 1];
+const FILLED: [usize; 2] = [8, 1];
 
 /// A macro, because burn's tensors carry their rank in the type and the two networks are two types.
 macro_rules! measure {

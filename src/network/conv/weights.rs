@@ -70,16 +70,24 @@ impl Packed {
         let width = blocks.width(isa);
         let (groups, targets) = (source / group, width / group);
         let mut values = vec![0.0; blocks.count * taps * groups * width];
-        for (row, out) in values.chunks_exact_mut(width).enumerate() {
-            let (block, tap, s) = (row / (taps * groups), row / groups % taps, row % groups * group);
-            let tap = if reversed { taps - 1 - tap } else { tap };
-            let block = block * targets..target.min((block + 1) * targets);
-            for (values, t) in out.chunks_exact_mut(group).zip(block) {
-                for (g, value) in values.iter_mut().enumerate() {
-                    *value = weights[(s + g) * source_step + t * target_step + tap];
+        // The taps of a pair of channels lie side by side: each is read once, in the order of the weights.
+        let tap_step = groups * width;
+        let of_block = |(block, out): (usize, &mut [f32])| {
+            for (lane, t) in (block * targets..target.min((block + 1) * targets)).enumerate() {
+                for s in 0..source {
+                    let from = s * source_step + t * target_step;
+                    let to = s / group * width + lane * group + s % group;
+                    let out = out[to..].iter_mut().step_by(tap_step);
+                    let pair = weights[from..from + taps].iter();
+                    if reversed {
+                        out.zip(pair.rev()).for_each(|(out, value)| *out = *value);
+                    } else {
+                        out.zip(pair).for_each(|(out, value)| *out = *value);
+                    }
                 }
             }
-        }
+        };
+        values.chunks_exact_mut(taps * tap_step).enumerate().for_each(of_block);
         Self { isa, blocks, group, source, target, taps, reversed, values }
     }
 
