@@ -24,7 +24,7 @@ pub fn curves(channels: [usize; 3], steps: usize, as_json: bool) -> Result<()> {
         let mut net = Unet2d::new(channels, &device).map(&mut Start(ChaCha8Rng::seed_from_u64(seed)));
         let mut optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-4).init();
         let mut data = ChaCha8Rng::seed_from_u64(0);
-        let mut losses = vec![0.0; WINDOWS];
+        let mut losses = [0.0; WINDOWS];
         for step in 0..steps {
             let [x, wanted] = batch(&mut data)
                 .map(|values| Tensor::from_data(TensorData::new(values, [BATCH, 1, SIZE, SIZE]), &device));
