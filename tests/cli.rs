@@ -367,6 +367,7 @@ fn help_texts() {
         &["bench"],
         &["bench", "phasing"],
         &["bench", "simulate"],
+        &["bench", "inpaint"],
         &["bench", "network"],
     ];
     for verb in verbs {

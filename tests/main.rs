@@ -10,6 +10,7 @@ mod prepare;
 mod prepare_real;
 mod readme;
 mod real;
+mod real_gaps;
 mod report;
 mod rules;
 mod simulate;

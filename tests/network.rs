@@ -164,7 +164,7 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
     refused(folder, &["inpaint", "good.npz", "--self-check", "--method", "linear"], &["--method", "network"]);
 }
 
-fn write_npz(path: &Path, data: &Array3<f32>, mask: &Array3<u8>) {
+pub fn write_npz(path: &Path, data: &Array3<f32>, mask: &Array3<u8>) {
     let mut npz = NpzWriter::new(File::create(path).unwrap());
     npz.add_array("data", data).unwrap();
     npz.add_array("mask", mask).unwrap();

@@ -55,7 +55,7 @@ pub struct Filled {
 /// classical fills reach.
 ///
 /// # Errors
-/// Those of [`predict`] and [`fill`].
+/// Those of [`predict`] and [`fill()`].
 pub fn outcome(
     pattern: &Pattern,
     truth: &Array3<f32>,
