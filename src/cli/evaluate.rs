@@ -3,16 +3,17 @@
 use super::progress::{self, Voice};
 use super::{MachineFlags, command_line, load};
 use lacuna::error::{Error, Result};
-use lacuna::evaluate::{Class, Filled, Gap, Row, blinded, classes, outcome, straight_gap, without_gaps};
+use lacuna::evaluate::{Calibrator, Class, Filled, Gap, Row, blinded, classes, outcome, straight_gap, without_gaps};
+use lacuna::inpaint::calibration::Calibration;
 use lacuna::inpaint::model::{CARD, Model};
 use lacuna::inpaint::predict::PredictOptions;
 use lacuna::io;
-use lacuna::io::set::{Set, Split};
+use lacuna::io::set::{Measured, Set, Split};
 use lacuna::pixels::Pattern;
-use lacuna::report::{Figure, Image, Report, Scale, Section, Table};
-use ndarray::{Array2, Array3, Axis};
+use lacuna::report::{Figure, Image, Report, Section, Table};
+use ndarray::{Array3, Axis};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `lacuna evaluate`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,9 @@ pub struct Command {
     /// Put the scores on the card of --model
     #[arg(long, requires = "model")]
     write_card: bool,
+    /// First fit the intervals of --model to the set's validation patterns (--limit of them), and put them on its card
+    #[arg(long, requires = "model")]
+    calibrate: bool,
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
@@ -80,7 +84,15 @@ impl Command {
         if patterns.is_empty() {
             return Err(Error::file(&self.set, format!("has no pattern for {}", split.name())));
         }
+        if self.calibrate && split == Split::Validation {
+            let problem = "intervals that are fitted to these patterns say nothing on them: leave it out";
+            return Err(Error::setting("--split", &self.split, problem));
+        }
         progress::catch_interrupts();
+        if let (true, Some(folder)) = (self.calibrate, &self.model) {
+            model.card.calibration = self.calibration(&set, &widths, &model, options, &voice)?;
+            write_card(folder, &mut model, &voice)?;
+        }
         let (rows, pictures) = self.rows(&set, &patterns, &widths, &model, options, &voice)?;
         let classes = classes(&rows);
         if !self.flags.json {
@@ -98,10 +110,7 @@ impl Command {
         }
         if let (true, Some(folder)) = (self.write_card, &self.model) {
             model.card.scores = classes.iter().map(|class| score(class, &set, &self.split)).collect::<Result<_>>()?;
-            let (_, card) = model.files()?;
-            let path = folder.join(CARD);
-            io::replace(&path, true, |part| std::fs::write(part, card).map_err(|error| Error::write(part, error)))?;
-            voice.note(format!("wrote {}", path.display()));
+            write_card(folder, &mut model, &voice)?;
         }
         voice.event(
             "summary",
@@ -146,6 +155,45 @@ impl Command {
         Ok((rows, pictures))
     }
 
+    /// Intervals that hold nine of ten pixels inside the gaps of validation patterns.
+    fn calibration(
+        &self,
+        set: &Set,
+        widths: &[usize],
+        model: &Model,
+        options: PredictOptions,
+        voice: &Voice,
+    ) -> Result<Calibration> {
+        let mut patterns = set.indices(Split::Validation);
+        patterns.truncate(self.limit.unwrap_or(usize::MAX));
+        let bar = voice.bar((patterns.len() * widths.len()) as u64, "calibrate");
+        let mut calibrator = Calibrator::new(model, options);
+        for &pattern in &patterns {
+            let measured = set.measured(pattern)?;
+            for &width in widths {
+                let (seen, inside, _) = self.cut(&measured, pattern, width);
+                calibrator.add(&seen, &measured.intensity.0, &inside, &mut || !progress::interrupted())?;
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        Ok(calibrator.finish())
+    }
+
+    /// The pattern with a gap of this width, or its own, the pixels of the gap, and where it is.
+    fn cut(&self, measured: &Measured, pattern: usize, width: usize) -> (Pattern, Array3<bool>, Option<Gap>) {
+        let whole = without_gaps(measured, self.seed, pattern);
+        if width == 0 {
+            let mask = measured.mask.clone();
+            let inside = mask.0.mapv(|bits| bits != 0);
+            (Pattern { mask, intensity: measured.counts.map(|&counts| counts as f32), ..whole }, inside, None)
+        } else {
+            let gap = straight_gap(whole.shape(), width, self.seed, pattern);
+            let inside = gap.pixels(whole.shape());
+            (blinded(whole, &inside), inside, Some(gap))
+        }
+    }
+
     fn case(
         &self,
         set: &Set,
@@ -159,16 +207,7 @@ impl Command {
         let shape = set.shape();
         let measured = set.measured(pattern)?;
         let truth = measured.intensity.0.clone();
-        let (seen, inside, gap) = if width == 0 {
-            let mask = measured.mask.clone();
-            let inside = mask.0.mapv(|bits| bits != 0);
-            let seen = without_gaps(&measured, self.seed, pattern);
-            (Pattern { mask, intensity: measured.counts.map(|&counts| counts as f32), ..seen }, inside, None)
-        } else {
-            let gap = straight_gap(shape, width, self.seed, pattern);
-            let inside = gap.pixels(shape);
-            (blinded(without_gaps(&measured, self.seed, pattern), &inside), inside, Some(gap))
-        };
+        let (seen, inside, gap) = self.cut(&measured, pattern, width);
         if progress::interrupted() {
             return Err(Error::Interrupted);
         }
@@ -225,6 +264,15 @@ impl Command {
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
         }
     }
+}
+
+/// Replaces the card of a model; its weights stay.
+fn write_card(folder: &Path, model: &mut Model, voice: &Voice) -> Result<()> {
+    let (_, card) = model.files()?;
+    let path = folder.join(CARD);
+    io::replace(&path, true, |part| std::fs::write(part, card).map_err(|error| Error::write(part, error)))?;
+    voice.note(format!("wrote {}", path.display()));
+    Ok(())
 }
 
 /// `own` is 0.
@@ -325,16 +373,7 @@ fn section(name: &str, case: &Case) -> Section {
     let (inside, truth) = (case.filled.inside.index_axis(Axis(0), plane), of(&case.truth));
     let masked = case.seen.mask.0.index_axis(Axis(0), plane);
     let top = truth.iter().copied().fold(1.0, f32::max);
-    let image = |title: &str, data: Array2<f32>| {
-        Figure::Image(Image {
-            title: title.into(),
-            data,
-            scale: Scale::Log,
-            range: Some((0.1_f32.max(top * 1e-8), top)),
-            unit: "photons".into(),
-            ..Image::default()
-        })
-    };
+    let image = |title: &str, data| Figure::Image(Image::photons(title, data, top));
     let filled = |values: &Array3<f32>| {
         let mut out = truth.clone();
         let values = of(values);

@@ -1,6 +1,6 @@
 //! `lacuna inpaint`: a pattern in, the completed pattern with its estimates and their bounds out.
 
-use super::progress::{self, Voice};
+use super::progress::Voice;
 use super::{MachineFlags, OutputFlags, command_line, load};
 use lacuna::config::{self, InputFlags, Settings};
 use lacuna::error::{Error, Result};
@@ -8,8 +8,8 @@ use lacuna::evaluate::{SelfCheck, self_check};
 use lacuna::inpaint::predict::PredictOptions;
 use lacuna::io;
 use lacuna::pixels::Pattern;
-use lacuna::report::{Figure, Image, Report, Scale, Section, Table};
-use ndarray::{Array2, Array3, Axis};
+use lacuna::report::{Figure, Image, Report, Section, Table};
+use ndarray::{Array3, Axis};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,7 @@ impl Command {
         };
         let settings = config::resolve("bragg", &[config::overlay(&self.input)?, config::overlay(&gaps)?])?;
         let voice = Voice::new(&self.flags);
-        let prepared = load::prepared(&self.file, &settings, &voice)?;
+        let prepared = load::prepared(&self.file, &settings, self.dims == Some(2), &voice)?;
         let mut pattern = prepared.pattern;
         let mut results = json!({"method": self.method});
         if self.self_check {
@@ -93,13 +93,7 @@ impl Command {
         let options = PredictOptions { slices: load::slices(self.dims, pattern.shape())? };
         let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
         let model = load::model(folder, if options.slices { 2 } else { 3 })?;
-        progress::catch_interrupts();
-        let bar = voice.bar(100, "checking");
-        let check = self_check(pattern, &model, options, &mut |done| {
-            bar.set_position((done * 100.0) as u64);
-            !progress::interrupted()
-        })?;
-        bar.finish_and_clear();
+        let check = voice.percent("checking", |progress| self_check(pattern, &model, options, progress))?;
         if !self.flags.json {
             super::print(text(&check))?;
         }
@@ -121,16 +115,7 @@ impl Command {
         let mut measured = of(&pattern.intensity.0);
         measured.zip_mut_with(&masked, |value, &bits| *value = if bits == 0 { *value } else { f32::NAN });
         let top = measured.iter().copied().filter(|value| value.is_finite()).fold(1.0, f32::max);
-        let image = |title: &str, data: Array2<f32>| {
-            Figure::Image(Image {
-                title: title.into(),
-                data,
-                scale: Scale::Log,
-                range: Some((0.1_f32.max(top * 1e-8), top)),
-                unit: "photons".into(),
-                ..Image::default()
-            })
-        };
+        let image = |title: &str, data| Figure::Image(Image::photons(title, data, top));
         let mut figures = vec![image("Measured", measured.clone())];
         for (copy, [dy, dx]) in check.copies.iter().zip(&check.shifts) {
             let inside = copy.inside.index_axis(Axis(0), plane);

@@ -1,6 +1,6 @@
 //! From a file to a pattern that can be phased: read, mask, prepare, fill. Shared by the verbs.
 
-use super::progress::{self, Voice};
+use super::progress::Voice;
 use lacuna::config::Settings;
 use lacuna::error::{Error, Result};
 use lacuna::geometry::{EV, Geometry};
@@ -73,8 +73,8 @@ pub fn support_file(settings: &Settings) -> Result<Option<Centered<bool>>> {
     }
 }
 
-/// Reads and prepares. The file's own support is used only where `--support` names the file.
-pub fn prepared(location: &str, settings: &Settings, voice: &Voice) -> Result<Prepared> {
+/// Reads and prepares, for phasing or as `frames` that stand alone. The file's own support is used only where `--support` names the file.
+pub fn prepared(location: &str, settings: &Settings, frames: bool, voice: &Voice) -> Result<Prepared> {
     let input = read(location, settings)?;
     refuse_sentinels(&input)?;
     let flat = input.intensity.shape()[0] == 1;
@@ -90,6 +90,7 @@ pub fn prepared(location: &str, settings: &Settings, voice: &Voice) -> Result<Pr
         max_size: Settings::per_axis("max-size", &settings.max_size, flat, 1)?,
         rebin: Settings::per_axis("rebin", &settings.rebin, flat, 1)?.unwrap_or([1; 3]),
         fft_friendly: true,
+        frames,
     };
     let path = input.source.path.clone();
     let prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
@@ -148,13 +149,7 @@ pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result
         };
         let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
         let model = model(folder, if options.slices { 2 } else { 3 })?;
-        progress::catch_interrupts();
-        let bar = voice.bar(100, "filling");
-        let field = predict(pattern, &model, options, &mut |done| {
-            bar.set_position((done * 100.0) as u64);
-            !progress::interrupted()
-        })?;
-        bar.finish_and_clear();
+        let field = voice.percent("filling", |progress| predict(pattern, &model, options, progress))?;
         (field.estimate(&model.card.calibration), model.card.name)
     } else {
         let method: Fill = settings.gap.parse().map_err(|_| {

@@ -62,7 +62,7 @@ impl Command {
         ];
         let settings = config::resolve(&self.preset.preset, &flags)?;
         let voice = Voice::new(&self.flags);
-        let prepared = load::prepared(&self.file, &settings, &voice)?;
+        let prepared = load::prepared(&self.file, &settings, false, &voice)?;
         let pattern = load::filled(prepared.pattern, &settings, &voice)?;
         let result = reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
         outputs::result(&self.output, self.output_format, self.flags.force, &result, &settings)?;

@@ -30,7 +30,7 @@ impl Command {
         load::not_onto_itself(&self.file, &self.output)?;
         let settings = config::resolve(&self.preset.preset, &[config::overlay(&self.input)?])?;
         let voice = Voice::new(&self.flags);
-        let prepared = load::prepared(&self.file, &settings, &voice)?;
+        let prepared = load::prepared(&self.file, &settings, false, &voice)?;
         let (measured, photons) = prepared.pattern.totals();
         let results = json!({"measured_pixels": measured, "photons": photons, "steps": prepared.steps.join("; ")});
         let process = io::Process { command: command_line(), settings: json!(settings), results: results.clone() };

@@ -72,6 +72,18 @@ impl Voice {
         bar
     }
 
+    /// Work that tells the part done and asks whether to go on, with a bar in percent. Ctrl-C makes it stop.
+    pub fn percent<T>(&self, what: &str, work: impl FnOnce(&mut dyn FnMut(f64) -> bool) -> Result<T>) -> Result<T> {
+        catch_interrupts();
+        let bar = self.bar(100, what);
+        let done = work(&mut |done| {
+            bar.set_position((done * 100.0) as u64);
+            !interrupted()
+        });
+        bar.finish_and_clear();
+        done
+    }
+
     /// A point of a run's curve.
     pub fn point(&self, bar: &ProgressBar, run: usize, point: &Point) -> Result<()> {
         bar.set_position(point.cycle as u64);

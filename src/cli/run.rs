@@ -70,7 +70,7 @@ impl Command {
             (Some(file), _) => file.clone(),
             _ => example(&place("example.cxi"), force, &voice)?,
         };
-        let prepared = load::prepared(&file, &settings, &voice)?;
+        let prepared = load::prepared(&file, &settings, false, &voice)?;
         let pattern = load::filled(prepared.pattern, &settings, &voice)?;
         let result = reconstruct::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
         outputs::result(&result_path, self.output_format, force, &result, &settings)?;

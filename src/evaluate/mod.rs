@@ -1,10 +1,12 @@
 //! How accurate is the inpainting: gaps of given widths cut into patterns whose noise-free intensity is known, filled by a network and
 //! by the classical fills, scored on the same pixels.
 
+mod calibrate;
 mod cut;
 mod self_check;
 mod table;
 
+pub use calibrate::Calibrator;
 pub use cut::{Gap, blinded, straight_gap, without_gaps};
 pub use self_check::{Copy, SelfCheck, self_check};
 pub use table::{Class, Row, classes};

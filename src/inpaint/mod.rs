@@ -1,6 +1,7 @@
 //! Estimates of the intensities in detector gaps.
 
 mod biharmonic;
+pub mod calibration;
 mod distance;
 pub mod fill;
 mod lines;

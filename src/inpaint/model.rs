@@ -1,5 +1,6 @@
 //! A trained network: weights, and a card that says what they are, how they were made, and how far they can be trusted.
 
+use super::calibration::Calibration;
 use super::patch::Normalised;
 use super::unet::{Architecture, INPUTS, Unet};
 use crate::error::{Error, Result};
@@ -43,38 +44,6 @@ pub struct Card {
     pub scores: Vec<toml::Table>,
 }
 
-/// Half widths of 90 % intervals in units of the stated spread, found on validation patches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Predicted `ln(1 + I)` at which the factors hold, ascending; between them straight lines, beyond them the nearest.
-    pub levels: Vec<f32>,
-    /// One for each level.
-    pub factors: Vec<f32>,
-    /// A pixel whose half width in `ln(1 + I)` is larger stays free: nothing useful is known of it.
-    pub unknown: f32,
-}
-
-impl Calibration {
-    /// That of a Laplace distribution whose spread is right.
-    pub fn nominal() -> Self {
-        Self { levels: vec![0.0], factors: vec![std::f32::consts::LN_10], unknown: 4.0 }
-    }
-
-    /// The factor at a predicted `ln(1 + I)`.
-    pub fn factor(&self, level: f32) -> f32 {
-        let above = self.levels.partition_point(|&at| at <= level);
-        match (above.checked_sub(1), self.levels.get(above)) {
-            (None, _) => self.factors[0],
-            (Some(below), None) => self.factors[below],
-            (Some(below), Some(&next)) => {
-                let part = (level - self.levels[below]) / (next - self.levels[below]);
-                self.factors[below] + part * (self.factors[above] - self.factors[below])
-            }
-        }
-    }
-}
-
 /// How weights were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +60,9 @@ pub struct Provenance {
     pub data_seed: u64,
     /// How training, validation and test patterns were told apart.
     pub split: String,
+    /// What its weights were at first, if not random: a model and what it had seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start: String,
     /// Steps of the optimiser.
     pub steps: u64,
     /// Patches learned from.
@@ -268,6 +240,7 @@ mod tests {
                 patterns: 0,
                 data_seed: 0,
                 split: "none".into(),
+                start: String::new(),
                 steps: 0,
                 patches: 0,
                 hours: 0.0,
@@ -299,11 +272,5 @@ mod tests {
             refused(weights.clone(), &other)
         );
         assert!(refused(weights, "patch = 3").contains("no card"));
-    }
-
-    #[test]
-    fn factors_are_straight_lines_between_levels() {
-        let calibration = Calibration { levels: vec![1.0, 3.0], factors: vec![2.0, 4.0], unknown: 1.0 };
-        assert_eq!([0.0, 1.0, 2.0, 3.0, 9.0].map(|level| calibration.factor(level)), [2.0, 2.0, 3.0, 4.0, 4.0]);
     }
 }

@@ -1,13 +1,15 @@
 //! A network applied to a whole pattern: overlapping patches over the gaps, blended by confidence; gaps wider than half a patch first
 //! on binned copies.
 
+use super::calibration::Calibration;
 use super::distance;
-use super::model::{Calibration, Model};
+use super::model::Model;
 use super::patch::Normalised;
 use crate::error::{Error, Result, shape_text};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
 use ndarray::{Array3, ArrayView3, Zip, s};
+use rayon::prelude::*;
 
 /// Patches that are computed between two looks at progress and at Ctrl-C.
 const CHUNK: [usize; 2] = [256, 16];
@@ -120,7 +122,7 @@ impl Blend<'_> {
                 let patch = Normalised::new(self.window(intensity, at), self.window(known, at))?;
                 Some((at, patch))
             };
-            let (corners, patches): (Vec<[usize; 3]>, Vec<Normalised>) = chunk.iter().filter_map(seen).unzip();
+            let (corners, patches): (Vec<[usize; 3]>, Vec<Normalised>) = chunk.par_iter().filter_map(seen).unzip();
             for (at, said) in corners.into_iter().zip(self.model.network.predict(&patches, self.size, PART[kind])) {
                 let window = self.slice(at);
                 let shape = self.window(known, at).raw_dim();

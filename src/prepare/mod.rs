@@ -40,6 +40,8 @@ pub struct Options {
     pub rebin: [usize; 3],
     /// Whether extents are even without prime factors above 13, or just even.
     pub fft_friendly: bool,
+    /// Whether the first axis counts frames that stand alone: all of them are kept.
+    pub frames: bool,
 }
 
 impl Default for Options {
@@ -53,6 +55,7 @@ impl Default for Options {
             max_size: None,
             rebin: [1; 3],
             fft_friendly: true,
+            frames: false,
         }
     }
 }
@@ -147,7 +150,9 @@ pub fn prepare(
 
     let mut window = [0..1, 0..1, 0..1];
     for a in 0..3 {
-        if shape[a] > 1 {
+        if a == 0 && options.frames {
+            window[a] = 0..roi[a].len() / options.rebin[a] * options.rebin[a];
+        } else if shape[a] > 1 {
             let most = options.max_size.map(|most| most[a]);
             let axis = ['z', 'y', 'x'][a];
             window[a] = window::around(roi[a].len(), found[a], options.rebin[a], most, options.fft_friendly, axis)?;

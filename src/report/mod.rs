@@ -79,6 +79,14 @@ pub struct Image {
     pub unit: String,
 }
 
+impl Image {
+    /// Counts or intensities on a logarithmic scale, up to `top` and down to a tenth of a photon or eight decades.
+    pub fn photons(title: &str, data: Array2<f32>, top: f32) -> Self {
+        let range = Some((0.1_f32.max(top * 1e-8), top));
+        Image { title: title.into(), data, scale: Scale::Log, range, unit: "photons".into(), ..Image::default() }
+    }
+}
+
 /// How values become colours.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Scale {

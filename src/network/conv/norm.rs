@@ -12,6 +12,8 @@ use super::isa::Isa;
 const PART: usize = 1 << 14;
 /// Channels are repeated to at least this many values, so that the loops over them are long enough.
 const PERIOD: usize = 256;
+/// Sums that fit in registers, beside as many sums of squares.
+const FEW: usize = 32;
 
 /// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
 #[derive(Debug, Clone, Copy)]
@@ -40,36 +42,58 @@ impl Norm {
     /// # Panics
     /// If lengths disagree.
     pub fn forward(&self, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Moments) {
-        let image_len = self.points * self.channels;
-        assert_eq!(x.len() % image_len, 0, "not a whole number of images");
-        let count = (self.points * (self.channels / self.groups)) as f64;
+        let image_len = self.image_len(x.len());
         let part = self.part();
         let mut y = vec![0.0; x.len()];
         // Image by image, while its values are in the cache.
         let images = y.par_chunks_mut(image_len).zip(x.par_chunks(image_len));
         let moments: Vec<Vec<[f32; 2]>> = images
             .map(|(y, x)| {
-                let squares = |part| self.isa.run(Squares { x: part, channels: self.channels });
-                let parts: Vec<_> = x.par_chunks(part).map(squares).collect();
-                let sums = add_in_order(&parts, self.channels);
-                let moments: Vec<[f32; 2]> = sums
-                    .chunks_exact(self.channels / self.groups)
-                    .map(|group| {
-                        let [sum, squares] =
-                            group.iter().fold([0.0; 2], |[a, b], [sum, squares]| [a + sum, b + squares]);
-                        let mean = sum / count;
-                        let variance = (squares / count - mean * mean).max(0.0);
-                        [mean as f32, (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32]
-                    })
-                    .collect();
+                let moments = self.moments(x);
                 let affine = self.affine(&moments, scale, shift);
                 y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
-                    self.isa.run(Apply { activation: self.activation, x, affine: &affine, y });
+                    self.isa.run(Apply { activation: self.activation, x: Some(x), affine: &affine, y });
                 });
                 moments
             })
             .collect();
         (y, Moments(moments.concat()))
+    }
+
+    /// The same, in the place of `x`, where there is no way back.
+    ///
+    /// # Panics
+    /// If lengths disagree.
+    pub fn forward_in_place(&self, x: &mut [f32], scale: &[f32], shift: &[f32]) {
+        let image_len = self.image_len(x.len());
+        let part = self.part();
+        x.par_chunks_mut(image_len).for_each(|x| {
+            let affine = self.affine(&self.moments(x), scale, shift);
+            x.par_chunks_mut(part).for_each(|y| {
+                self.isa.run(Apply { activation: self.activation, x: None, affine: &affine, y });
+            });
+        });
+    }
+
+    /// Mean and inverse standard deviation of the groups of an image.
+    fn moments(&self, image: &[f32]) -> Vec<[f32; 2]> {
+        let squares = |part| self.isa.run(Squares { x: part, channels: self.channels });
+        let parts: Vec<_> = image.par_chunks(self.part()).map(squares).collect();
+        let per_group = self.channels / self.groups;
+        let count = (self.points * per_group) as f64;
+        let moments = |group: &[[f64; 2]]| {
+            let [sum, squares] = group.iter().fold([0.0; 2], |[a, b], [sum, squares]| [a + sum, b + squares]);
+            let mean = sum / count;
+            let variance = (squares / count - mean * mean).max(0.0);
+            [mean as f32, (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32]
+        };
+        add_in_order(&parts, self.channels).chunks_exact(per_group).map(moments).collect()
+    }
+
+    fn image_len(&self, values: usize) -> usize {
+        let image_len = self.points * self.channels;
+        assert_eq!(values % image_len, 0, "not a whole number of images");
+        image_len
     }
 
     /// Gradients with respect to `x`, `scale` and `shift`.
@@ -162,6 +186,11 @@ fn add_in_order(parts: &[Vec<[f32; 2]>], channels: usize) -> Vec<[f64; 2]> {
     total
 }
 
+/// Whether products and sums can be fused: with instructions that are wider than the least of x86.
+fn fused<S: Simd>() -> bool {
+    S::F32_LANES >= 8
+}
+
 struct Squares<'a> {
     x: &'a [f32],
     channels: usize,
@@ -172,6 +201,22 @@ impl WithSimd for Squares<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Vec<[f32; 2]> {
+        if FEW.is_multiple_of(self.channels) {
+            // So few channels that their sums stay in registers.
+            let (mut sums, mut squares) = ([0.0_f32; FEW], [0.0_f32; FEW]);
+            let (whole, rest) = self.x.as_chunks::<FEW>();
+            for x in whole {
+                for i in 0..FEW {
+                    sums[i] += x[i];
+                    squares[i] += x[i] * x[i];
+                }
+            }
+            for (i, x) in rest.iter().enumerate() {
+                sums[i] += x;
+                squares[i] += x * x;
+            }
+            return sums.into_iter().zip(squares).map(|(a, b)| [a, b]).collect();
+        }
         let period = self.channels * PERIOD.div_ceil(self.channels);
         let (mut sums, mut squares) = (vec![0.0; period], vec![0.0; period]);
         for x in self.x.chunks(period) {
@@ -186,7 +231,8 @@ impl WithSimd for Squares<'_> {
 
 struct Apply<'a> {
     activation: Activation,
-    x: &'a [f32],
+    /// Where the values are, if not in `y` itself.
+    x: Option<&'a [f32]>,
     affine: &'a [[f32; 2]],
     y: &'a mut [f32],
 }
@@ -196,11 +242,13 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        match self.activation {
-            Activation::Identity => self.with(Identity),
-            Activation::Relu => self.with(Relu),
-            Activation::Silu => self.with(Silu),
-            Activation::Gelu => self.with(Gelu),
+        match (self.activation, fused::<S>()) {
+            (Activation::Identity, _) => self.with(Identity),
+            (Activation::Relu, _) => self.with(Relu),
+            (Activation::Silu, true) => self.with(Silu::<true>),
+            (Activation::Silu, false) => self.with(Silu::<false>),
+            (Activation::Gelu, true) => self.with(Gelu::<true>),
+            (Activation::Gelu, false) => self.with(Gelu::<false>),
         }
     }
 }
@@ -209,7 +257,15 @@ impl Apply<'_> {
     #[inline(always)]
     fn with(self, function: impl Function) {
         let (factor, offset): (Vec<f32>, Vec<f32>) = self.affine.iter().map(|a| (a[0], a[1])).unzip();
-        for (x, y) in self.x.chunks(factor.len()).zip(self.y.chunks_mut(factor.len())) {
+        let Some(x) = self.x else {
+            for y in self.y.chunks_mut(factor.len()) {
+                for ((y, factor), offset) in y.iter_mut().zip(&factor).zip(&offset) {
+                    *y = function.value(*y * factor + offset);
+                }
+            }
+            return;
+        };
+        for (x, y) in x.chunks(factor.len()).zip(self.y.chunks_mut(factor.len())) {
             for (((x, y), factor), offset) in x.iter().zip(y).zip(&factor).zip(&offset) {
                 *y = function.value(x * factor + offset);
             }
@@ -231,11 +287,13 @@ impl WithSimd for Derive<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Vec<[f32; 2]> {
-        match self.activation {
-            Activation::Identity => self.with(Identity),
-            Activation::Relu => self.with(Relu),
-            Activation::Silu => self.with(Silu),
-            Activation::Gelu => self.with(Gelu),
+        match (self.activation, fused::<S>()) {
+            (Activation::Identity, _) => self.with(Identity),
+            (Activation::Relu, _) => self.with(Relu),
+            (Activation::Silu, true) => self.with(Silu::<true>),
+            (Activation::Silu, false) => self.with(Silu::<false>),
+            (Activation::Gelu, true) => self.with(Gelu::<true>),
+            (Activation::Gelu, false) => self.with(Gelu::<false>),
         }
     }
 }

@@ -8,7 +8,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 
-use super::memory::{Images, channels_last, contiguous, tensor_of};
+use super::memory::{Images, channels_last, channels_last_mut, contiguous, tensor_of};
 use super::{NormSettings, Spacing};
 use crate::network::conv::{
     Isa, Moments, Norm, Packed, Plan, Sum, Window, bias_gradient, gather, join_channels, split_channels,
@@ -172,7 +172,13 @@ impl LayerOps for Flex {
     }
 
     fn layer_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, settings: NormSettings) -> FlexTensor {
-        norm_forward(&x, &scale, &shift, &norm_of(&x, settings)).0
+        let norm = norm_of(&x, settings);
+        let mut x = x;
+        if let Some(values) = channels_last_mut(&mut x) {
+            norm.forward_in_place(values, &contiguous(&scale), &contiguous(&shift));
+            return x;
+        }
+        norm_forward(&x, &scale, &shift, &norm).0
     }
 
     fn layer_join(a: FlexTensor, b: FlexTensor) -> FlexTensor {

@@ -4,6 +4,7 @@
 //! point lie side by side, so a chain of our operations never moves them, and burn's own operations still work.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
@@ -74,16 +75,28 @@ impl Images {
 
 /// The channels-last values of a tensor: borrowed if they lie so in memory.
 pub(super) fn channels_last(tensor: &FlexTensor) -> Cow<'_, [f32]> {
+    if let Some(range) = range(tensor) {
+        return Cow::Borrowed(&tensor.storage::<f32>()[range]);
+    }
+    let images = Images::of(tensor);
+    Cow::Owned(to_channels_last(&contiguous(tensor), images.channels, images.points()))
+}
+
+/// The channels-last values of a tensor to write to, if they lie so in memory that no other tensor shares.
+pub(super) fn channels_last_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
+    let range = range(tensor)?;
+    tensor.try_storage_mut::<f32>()?.get_mut(range)
+}
+
+/// Where the channels-last values of a tensor lie in its memory, if they do.
+fn range(tensor: &FlexTensor) -> Option<Range<usize>> {
     let images = Images::of(tensor);
     let layout = tensor.layout();
     // The stride of an axis of length 1 says nothing.
     let shape = images.shape();
     let same = |(axis, (a, b)): (usize, (&isize, isize))| shape[axis] == 1 || *a == b;
-    if layout.strides().iter().zip(images.strides()).enumerate().all(same) {
-        let start = layout.start_offset();
-        return Cow::Borrowed(&tensor.storage::<f32>()[start..start + images.len()]);
-    }
-    Cow::Owned(to_channels_last(&contiguous(tensor), images.channels, images.points()))
+    let start = layout.start_offset();
+    layout.strides().iter().zip(images.strides()).enumerate().all(same).then(|| start..start + images.len())
 }
 
 /// The values of a tensor in the order of its shape.
