@@ -64,6 +64,7 @@ impl Command {
         let gaps = config::GapFlags {
             gap: Some(self.method.clone()),
             gap_bounds: Some(self.gap_bounds.clone()),
+            gap_interval: None,
             gap_leak: None,
             model: self.model.clone(),
             dims: self.dims,

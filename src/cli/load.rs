@@ -1,7 +1,8 @@
 //! From a file to a pattern that can be phased: read, mask, prepare, fill. Shared by the verbs.
 
 use super::progress::Voice;
-use lacuna::config::Settings;
+use lacuna::compare::Said;
+use lacuna::config::{GapMode, Settings};
 use lacuna::error::{Error, Result};
 use lacuna::geometry::{EV, Geometry};
 use lacuna::inpaint::model::Model;
@@ -135,7 +136,7 @@ fn roi(text: &str, flat: bool) -> Result<Option<[Range<usize>; 3]>> {
 
 /// Fills the gaps as the settings say. A pattern that brings its own estimate keeps it under `--gap free`.
 pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Result<Pattern> {
-    if settings.gap != "free" {
+    if settings.gap_mode()? != GapMode::Free {
         pattern.estimate = Some(estimate(&pattern, settings, voice)?);
     }
     Ok(pattern)
@@ -143,18 +144,17 @@ pub fn filled(mut pattern: Pattern, settings: &Settings, voice: &Voice) -> Resul
 
 /// The estimate of the method that the settings name, with progress.
 pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<Estimate> {
-    let (estimate, method) = if settings.gap == "network" {
-        let options = PredictOptions {
-            slices: pattern.is_2d() || slices((settings.dims > 0).then_some(settings.dims), pattern.shape())?,
-        };
-        let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
-        let model = model(folder, if options.slices { 2 } else { 3 })?;
-        let field = voice.percent("filling", |progress| predict(pattern, &model, options, progress))?;
-        (field.estimate(&model.card.calibration), model.card.name)
+    let mode = settings.gap_mode()?;
+    let (estimate, method) = if mode.network() {
+        let said = said(pattern, settings, voice)?;
+        let width = if mode == GapMode::NetworkHard { 0.0 } else { said.width };
+        (said.field.estimate(&said.calibration, width), "network".to_string())
     } else {
-        let method: Fill = settings.gap.parse().map_err(|_| {
-            Error::setting("gap", &settings.gap, "takes free, network, zero, linear, idw or biharmonic")
-        })?;
+        let method = match mode {
+            GapMode::Fill(method) => method,
+            GapMode::LinearRelease => Fill::Linear,
+            _ => return Err(Error::setting("gap", &settings.gap, "fills nothing: give a method")),
+        };
         let [low, high] = settings.gap_bounds()?;
         let options = FillOptions { bounds: (low, high), ..FillOptions::default() };
         let bar = voice.bar(100, "filling");
@@ -167,6 +167,15 @@ pub fn estimate(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result
     voice.note(format!("filled {count} of {gaps} pixels without measurement ({method}); the others stay free"));
     voice.event("filled", json!({"method": method, "pixels": count, "unmeasured": gaps}))?;
     Ok(estimate)
+}
+
+/// What the network says of the gaps, with progress.
+pub fn said(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<Said> {
+    let slices = pattern.is_2d() || slices((settings.dims > 0).then_some(settings.dims), pattern.shape())?;
+    let folder = (!settings.model.is_empty()).then(|| Path::new(&settings.model));
+    let model = model(folder, if slices { 2 } else { 3 })?;
+    let field = voice.percent("filling", |progress| predict(pattern, &model, PredictOptions { slices }, progress))?;
+    Ok(Said { field, calibration: model.card.calibration, width: settings.gap_interval })
 }
 
 /// The model in a folder, or the one in the program for this number of dimensions.

@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod bench;
+mod compare;
 mod evaluate;
 mod info;
 mod inpaint;
@@ -46,6 +47,8 @@ enum Verb {
     Simulate(simulate::Command),
     /// Score a network inside gaps, beside the classical fills, on patterns whose truth is known
     Evaluate(evaluate::Command),
+    /// Phase patterns with their gap treated in several ways, and say which is nearest to the truth
+    Compare(compare::Command),
     /// Train the network that fills gaps
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
@@ -118,6 +121,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Phase(command) => command.execute(),
         Verb::Simulate(command) => command.execute(),
         Verb::Evaluate(command) => command.execute(),
+        Verb::Compare(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),

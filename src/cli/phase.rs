@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Format};
 use super::progress::Voice;
-use super::reconstruct::reconstruct;
+use super::reconstruct::treated;
 use super::{MachineFlags, OutputFlags, PresetFlags, load, page};
 use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags};
 use lacuna::error::Result;
@@ -63,8 +63,7 @@ impl Command {
         let settings = config::resolve(&self.preset.preset, &flags)?;
         let voice = Voice::new(&self.flags);
         let prepared = load::prepared(&self.file, &settings, false, &voice)?;
-        let pattern = load::filled(prepared.pattern, &settings, &voice)?;
-        let result = reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
+        let result = treated(prepared.pattern, prepared.support, &settings, &self.machine, &voice)?;
         outputs::result(&self.output, self.output_format, self.flags.force, &result, &settings)?;
         voice.note(format!("wrote {}", self.output.display()));
         if let Some(report) = &self.report {

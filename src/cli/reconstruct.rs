@@ -1,9 +1,10 @@
 //! From a pattern to a reconstruction, with all that is said on the way: what `phase` and `run` share.
 
-use super::MachineFlags;
 use super::progress::{self, Voice};
+use super::{MachineFlags, load};
 use indicatif::ProgressBar;
-use lacuna::config::{self, Settings};
+use lacuna::compare::{Advice, advise, narrow};
+use lacuna::config::{self, GapMode, Settings};
 use lacuna::error::{Error, Result, bytes_text};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
 use lacuna::phasing::backend::Gaps;
@@ -15,7 +16,7 @@ use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::run::{self, Point, Run};
 use lacuna::phasing::start::Form;
 use lacuna::phasing::support::SupportRule;
-use lacuna::pixels::{Pattern, trimmed};
+use lacuna::pixels::{Estimate, Pattern, trimmed};
 use lacuna::volume::Centered;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -34,6 +35,84 @@ pub struct Reconstructed {
     pub combined: Combined,
     /// A flat JSON object.
     pub summary: Value,
+}
+
+/// Fills and phases a pattern as the settings say.
+pub fn treated(
+    pattern: Pattern,
+    support: Option<Centered<bool>>,
+    settings: &Settings,
+    machine: &MachineFlags,
+    voice: &Voice,
+) -> Result<Reconstructed> {
+    if settings.gap_mode()? != GapMode::Auto {
+        let pattern = load::filled(pattern, settings, voice)?;
+        let mut result = reconstruct(pattern, support, settings, machine, voice)?;
+        result.summary["gap"] = settings.gap.clone().into();
+        return Ok(result);
+    }
+    let (advice, bounded) = advised(&pattern, settings, voice)?;
+    voice.note(format!(
+        "gaps: {}: {}",
+        if advice.fill { "filling is worth trying" } else { "free pixels" },
+        advice.reason
+    ));
+    voice.event("advice", json!(advice))?;
+    let told = |mut result: Reconstructed, gap: &str, scores: [Option<f64>; 2]| {
+        result.summary["gap"] = gap.into();
+        result.summary["gap_advice"] = json!(advice);
+        [result.summary["free_llk_with_free_pixels"], result.summary["free_llk_with_filled_pixels"]] =
+            scores.map(|s| json!(s));
+        result
+    };
+    let free = Pattern { estimate: None, ..pattern };
+    let (Some(estimate), true) = (bounded, advice.fill) else {
+        let result = reconstruct(free, support, settings, machine, voice)?;
+        return Ok(told(result, "free", [None; 2]));
+    };
+    let bounded = Pattern { estimate: Some(estimate), ..free.clone() };
+    let free = reconstruct(free, support.clone(), settings, machine, voice)?;
+    if free.runs.interrupted {
+        return Ok(told(free, "free", [None; 2]));
+    }
+    let bounded = reconstruct(bounded, support, settings, machine, voice)?;
+    // Pixels that were measured but not shown to either decide: a wrong fill predicts them worse.
+    let score = |result: &Reconstructed| result.runs.kept[0].fit.free_llk_poisson;
+    let scores = [score(&free), score(&bounded)];
+    let fills = match scores {
+        [Some(free), Some(bounded)] => bounded < free,
+        _ => true,
+    };
+    let [a, b] = scores.map(|score| score.map_or("-".into(), |score| format!("{score:.4}")));
+    let verdict = if fills { "the filled ones are taken" } else { "the free ones are taken" };
+    voice.note(format!("gaps: free log-likelihood {a} with free pixels, {b} with filled ones: {verdict}"));
+    Ok(if fills { told(bounded, "network", scores) } else { told(free, "free", scores) })
+}
+
+/// Whether filling is worth trying, and with what: the pattern's own estimate, or the network's.
+fn advised(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<(Advice, Option<Estimate>)> {
+    let no = |reason: &str| Advice { reason: reason.into(), ..Advice::none() };
+    if pattern.mask.as_slice().iter().all(|&bits| bits == 0) {
+        return Ok((no("there is no gap"), None));
+    }
+    if settings.real {
+        return Ok((no("the object is real: pixels opposite a gap tell what it hides"), None));
+    }
+    if let Some(own) = &pattern.estimate {
+        return Ok((Advice { fill: true, ..no("the pattern brings an estimate of its own") }, Some(own.clone())));
+    }
+    let oversampling = lacuna::prepare::oversampling(&pattern.intensity, &pattern.measured());
+    if let Some(advice) = narrow(pattern, oversampling) {
+        return Ok((advice, None));
+    }
+    match load::said(pattern, settings, voice) {
+        Ok(said) => {
+            let advice = advise(pattern, &said, oversampling);
+            Ok((advice, Some(said.field.estimate(&said.calibration, said.width))))
+        }
+        Err(Error::Data(problem)) => Ok((no(&format!("the network cannot fill them: {problem}")), None)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Phases a pattern as the settings say.
@@ -60,24 +139,7 @@ pub fn reconstruct(
     let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED, settings.real);
     let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
     let support = first_support(&pattern, held_out, support, settings)?;
-    let plan = Plan {
-        run: run::Settings {
-            beta: settings.beta,
-            positivity: settings.positivity,
-            support: support_rule(settings),
-            smooth: [settings.support_smooth_width_begin, settings.support_smooth_width_end],
-            threshold_end: settings.threshold_end(),
-            gaps: Gaps { released: false, leak: settings.gap_leak },
-            sample: SAMPLE,
-            recipe,
-        },
-        threshold: config::range("support-threshold", &settings.support_threshold)?,
-        support,
-        start_phase: settings.start_phase,
-        seed: settings.seed,
-        count: settings.nb_run,
-        keep: settings.nb_run_keep,
-    };
+    let plan = plan(settings, support)?;
     let mut backend = Cpu::new(problem);
     voice.note(format!("estimated time: {}", estimated_time(&mut backend, &plan)));
     if settings.start == "guided" && !pattern.is_2d() {
@@ -97,6 +159,28 @@ pub fn reconstruct(
     let mut summary = summary(&pattern, &runs, &combined, needed, begun.elapsed().as_secs_f64());
     summary["recipe"] = plan.run.recipe.to_string().into();
     Ok(Reconstructed { pattern, runs, combined, summary })
+}
+
+/// The runs that the settings ask for.
+pub fn plan(settings: &Settings, support: FirstSupport) -> Result<Plan> {
+    Ok(Plan {
+        run: run::Settings {
+            beta: settings.beta,
+            positivity: settings.positivity,
+            support: support_rule(settings),
+            smooth: [settings.support_smooth_width_begin, settings.support_smooth_width_end],
+            threshold_end: settings.threshold_end(),
+            gaps: Gaps { released: false, leak: settings.gap_leak },
+            sample: SAMPLE,
+            recipe: settings.recipe()?,
+        },
+        threshold: config::range("support-threshold", &settings.support_threshold)?,
+        support,
+        start_phase: settings.start_phase,
+        seed: settings.seed,
+        count: settings.nb_run,
+        keep: settings.nb_run_keep,
+    })
 }
 
 /// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.

@@ -3,7 +3,7 @@
 use super::outputs::{self, Format};
 use super::progress::Voice;
 use super::{MachineFlags, OutputFlags, PresetFlags, load, page, reconstruct};
-use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags};
+use lacuna::config::{self, GapFlags, GapMode, InputFlags, PhasingFlags};
 use lacuna::error::{Error, Result};
 use lacuna::io;
 use lacuna::simulate;
@@ -57,7 +57,7 @@ impl Command {
             // What this run does not write must not stay beside its result as if it did.
             let mut stale = vec![place("result.cxi"), place("result.npz")];
             stale.retain(|path| *path != result_path);
-            if settings.gap == "free" {
+            if matches!(settings.gap_mode()?, GapMode::Free | GapMode::Auto) {
                 stale.push(place("completed.cxi"));
             }
             for path in stale.iter().filter(|path| path.is_file()) {
@@ -71,15 +71,14 @@ impl Command {
             _ => example(&place("example.cxi"), force, &voice)?,
         };
         let prepared = load::prepared(&file, &settings, false, &voice)?;
-        let pattern = load::filled(prepared.pattern, &settings, &voice)?;
-        let result = reconstruct::reconstruct(pattern, prepared.support, &settings, &self.machine, &voice)?;
+        let result = reconstruct::treated(prepared.pattern, prepared.support, &settings, &self.machine, &voice)?;
         outputs::result(&result_path, self.output_format, force, &result, &settings)?;
         page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
-        if settings.gap != "free" {
+        if settings.gap_mode()? != GapMode::Free && result.pattern.estimate.is_some() {
             let process = io::Process {
                 command: super::command_line(),
                 settings: json!(settings),
-                results: json!({"method": settings.gap}),
+                results: json!({"method": result.summary["gap"]}),
             };
             io::write_pattern(&place("completed.cxi"), force, &result.pattern, None, &process)?;
         }

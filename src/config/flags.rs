@@ -49,12 +49,15 @@ pub struct InputFlags {
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Gaps")]
 pub struct GapFlags {
-    /// What pixels without measurement are: free, or filled by network, zero, linear, idw or biharmonic
+    /// What pixels without measurement are: auto, free, network, network-hard, network-release, zero, linear, linear-release, idw or biharmonic
     #[arg(long, value_name = "MODE")]
     pub gap: Option<String>,
     /// Bounds of filled intensities, as multiples of the fill: 1,1 fixes them, 0.5,1.2 lets them vary
     #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
     pub gap_bounds: Option<Vec<f32>>,
+    /// Half width of the network's bounds, in units of its 90 % intervals
+    #[arg(long, value_name = "FACTOR")]
+    pub gap_interval: Option<f32>,
     /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
     #[arg(long, value_name = "FACTOR")]
     pub gap_leak: Option<f32>,

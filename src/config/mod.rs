@@ -1,11 +1,13 @@
 //! Settings: a preset, a file laid over it, flags over both; checked once, then echoed into every output.
 
 mod flags;
+mod gap;
 
 pub use flags::{GapFlags, InputFlags, PhasingFlags};
+pub use gap::GapMode;
 
 use crate::error::{Error, Result};
-use crate::phasing::recipe::{Recipe, Standard};
+use crate::phasing::recipe::{RELEASE, Recipe, Standard};
 use crate::phasing::support::Reference;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -33,6 +35,7 @@ pub struct Settings {
     pub rebin: Vec<usize>,
     pub gap: String,
     pub gap_bounds: Vec<f32>,
+    pub gap_interval: f32,
     pub gap_leak: f32,
     pub model: String,
     pub dims: usize,
@@ -165,11 +168,24 @@ fn into_settings(table: toml::Table) -> Result<Settings, String> {
 }
 
 impl Settings {
-    /// The recipe: the text where given, else the standard form.
+    /// How pixels without measurement are treated.
+    ///
+    /// # Errors
+    /// For an unknown word.
+    pub fn gap_mode(&self) -> Result<GapMode> {
+        self.gap.parse()
+    }
+
+    /// The recipe: the text where given, else the standard form; with the bounds of gaps let go where the treatment of gaps says so.
     ///
     /// # Errors
     /// [`Error::Recipe`] where the text does not parse.
     pub fn recipe(&self) -> Result<Recipe> {
+        let recipe = self.bound_recipe()?;
+        Ok(if self.gap_mode()?.released() { recipe.released(RELEASE) } else { recipe })
+    }
+
+    fn bound_recipe(&self) -> Result<Recipe> {
         if !self.algorithm.is_empty() {
             return self.algorithm.parse();
         }
@@ -218,6 +234,9 @@ impl Settings {
             }
         }
         self.recipe()?;
+        if !(0.0..=10.0).contains(&self.gap_interval) {
+            return Err(Error::setting("gap-interval", self.gap_interval, "must be from 0 (fixed) to 10"));
+        }
         if self.real && self.rebin.iter().any(|bin| bin % 2 == 0) {
             let problem = "an even bin puts the centre half a pixel off, which a real object cannot follow: use odd \
                            numbers, or --real false --start random";
@@ -260,8 +279,13 @@ impl Settings {
         if !(0.0..=1.0).contains(&low) || !(1.0..).contains(&high) {
             return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs 0 <= LO <= 1 <= HI"));
         }
-        if self.gap == "free" && [low, high] != [1.0, 1.0] {
-            return Err(Error::setting("gap-bounds", format!("{low},{high}"), "needs a --gap that fills"));
+        let fills = matches!(self.gap_mode()?, GapMode::Fill(_) | GapMode::LinearRelease);
+        if !fills && [low, high] != [1.0, 1.0] {
+            return Err(Error::setting(
+                "gap-bounds",
+                format!("{low},{high}"),
+                "is for zero, linear, linear-release, idw and biharmonic: the network has its own, see gap-interval",
+            ));
         }
         Ok(())
     }

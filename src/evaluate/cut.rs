@@ -44,6 +44,21 @@ pub fn straight_gap(shape: [usize; 3], width: usize, seed: u64, pattern: usize) 
     Gap { axis, first: middle.saturating_sub(width / 2).min(n - width), width }
 }
 
+/// Gaps that are `ratio` times as wide as the linear oversampling across them, at least one pixel: the two arms of
+/// a cross. Their middles are within an eighth of the frame from the centre: farther out there is so little intensity that
+/// no treatment of a gap changes the object.
+pub fn gaps_of_ratio(shape: [usize; 3], oversampling: [f64; 3], ratio: f64, seed: u64, pattern: usize) -> [Gap; 2] {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7261_7469_6f);
+    rng.set_stream(pattern as u64);
+    let first = rng.random_range(1..3);
+    [first, 3 - first].map(|axis| {
+        let n = shape[axis];
+        let width = ((ratio * oversampling[axis]).round() as usize).clamp(1, n / 2);
+        let middle = rng.random_range(n / 2 - n / 8..=n / 2 + n / 8);
+        Gap { axis, first: middle.saturating_sub(width / 2).min(n - width), width }
+    })
+}
+
 /// The pattern as a detector without gaps and bad pixels would have counted it: where it was blind, photons are drawn anew.
 pub fn without_gaps(measured: &Measured, seed: u64, pattern: usize) -> Pattern {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0063_6f75_6e74);

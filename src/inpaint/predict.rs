@@ -39,8 +39,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// Intensities and bounds, for the pixels of which enough is known.
-    pub fn estimate(&self, calibration: &Calibration) -> Estimate {
+    /// Intensities and bounds, for the pixels of which enough is known. Bounds are `width` times as far as the 90 % intervals.
+    pub fn estimate(&self, calibration: &Calibration, width: f32) -> Estimate {
         let mut at = self.at.clone();
         Zip::from(&mut at).and(&self.half_width).for_each(|at, &half| *at &= half <= calibration.unknown);
         let intensity = |sign: f32| {
@@ -52,7 +52,7 @@ impl Field {
             });
             Centered(out)
         };
-        Estimate { mean: intensity(0.0), lower: intensity(-1.0), upper: intensity(1.0), at: Centered(at) }
+        Estimate { mean: intensity(0.0), lower: intensity(-width), upper: intensity(width), at: Centered(at) }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::error::Result;
 use std::fmt;
 use std::str::FromStr;
 
+/// Part of the cycles after which bounds in gaps are let go, where they are.
+pub const RELEASE: f64 = 0.6;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -104,6 +107,31 @@ impl Recipe {
         }
         if form.nb_ml > 0 {
             steps.push(Step::MaximumLikelihood(form.nb_ml));
+        }
+        Recipe { steps: folded(steps) }
+    }
+
+    /// The same, with the bounds of estimates let go after this part of the cycles.
+    pub fn released(&self, after: f64) -> Recipe {
+        let mut left = (after.clamp(0.0, 1.0) * self.cycles() as f64).round() as usize;
+        let mut steps: Vec<Step> = Vec::new();
+        let mut bound = true;
+        for step in self.unrolled().into_iter().cloned() {
+            let cycles = step.cycles();
+            if !bound || cycles < left {
+                left -= if bound { cycles } else { 0 };
+                steps.push(step);
+                continue;
+            }
+            bound = false;
+            let release = Step::Set(Parameter::GapBounds(false));
+            match step {
+                Step::Cycles(algorithm, n) => {
+                    let parts = [Step::Cycles(algorithm, left), release, Step::Cycles(algorithm, n - left)];
+                    steps.extend(parts.into_iter().filter(|step| !matches!(step, Step::Cycles(_, 0))));
+                }
+                other => steps.extend([release, other]),
+            }
         }
         Recipe { steps: folded(steps) }
     }

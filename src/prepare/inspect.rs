@@ -269,7 +269,7 @@ fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
 
 /// Extents of the pattern over those of the object. The autocorrelation of the object, which is the transform of the
 /// pattern, is as far from its centre to its end as the object is wide.
-fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
+pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
     let mut data: Vec<Complex32> =
         filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();

@@ -8,7 +8,7 @@ mod window;
 
 pub use crate::fft::fft_friendly;
 pub use centre::Centring;
-pub use inspect::{Gap, Inspection, inspect};
+pub use inspect::{Gap, Inspection, inspect, oversampling};
 pub use mask::{MaskItem, apply_mask, parse_mask};
 
 use crate::error::{Error, Result, shape_text};

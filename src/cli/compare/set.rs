@@ -1,0 +1,184 @@
+//! The comparison over a simulated set: one line of JSON for each pattern and gap, so that it can be stopped, resumed and dealt out.
+
+use super::Command;
+use crate::cli::load;
+use crate::cli::progress::{self, Voice};
+use crate::cli::reconstruct;
+use lacuna::compare::{Arm, Said, Score, Trial, Truth};
+use lacuna::config::Settings;
+use lacuna::error::{Error, Result};
+use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
+use lacuna::inpaint::model::Model;
+use lacuna::inpaint::predict::{PredictOptions, predict};
+use lacuna::io::set::{Set, Split};
+use lacuna::phasing::many::Plan;
+use lacuna::phasing::problem::hold_out;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Which part of the work is done here.
+#[derive(Debug, Clone, Copy)]
+pub struct Shard {
+    index: usize,
+    count: usize,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::setting("--shard", text, "write I/N, from 1/N to N/N");
+        let (index, count) = text.split_once('/').ok_or_else(wrong)?;
+        let (index, count): (usize, usize) = (index.parse().map_err(|_| wrong())?, count.parse().map_err(|_| wrong())?);
+        if (1..=count).contains(&index) { Ok(Self { index, count }) } else { Err(wrong()) }
+    }
+}
+
+/// Beginning and end of the names of the files of outcomes.
+pub const LINES: (&str, &str) = ("outcomes-", ".jsonl");
+
+/// One thing to compare: a pattern, and the gap in units of the oversampling.
+type Job = (usize, f64);
+
+pub fn compare(command: &Command, path: &Path, settings: &Settings, voice: &Voice) -> Result<PathBuf> {
+    let set = Set::open(path)?;
+    let flat = set.shape()[0] == 1;
+    let split = Split::ALL.into_iter().find(|split| split.name() == command.split);
+    let split = split.ok_or_else(|| Error::setting("--split", &command.split, "test, validation or train"))?;
+    let mut patterns = set.indices(split);
+    let photons = set.parameter("measurement_photons")?;
+    patterns.retain(|&pattern| photons[pattern] >= command.least_photons);
+    patterns.truncate(command.limit.unwrap_or(usize::MAX));
+    if patterns.is_empty() {
+        let problem = format!("has no {} pattern of {:e} photons or more", split.name(), command.least_photons);
+        return Err(Error::file(path, problem));
+    }
+    let arms = command.arms()?;
+    let model = load::model(command.model.as_deref(), if flat { 2 } else { 3 })?;
+    let shard = command.shard.unwrap_or(Shard { index: 1, count: 1 });
+    let all = patterns
+        .iter()
+        .enumerate()
+        .flat_map(|(i, &p)| command.ratios.iter().enumerate().map(move |(k, &r)| (i, k, p, r)));
+    let count = command.ratios.len();
+    let jobs: Vec<Job> =
+        all.filter(|(i, k, ..)| !command.in_turn || i % count == *k).map(|(.., p, r)| (p, r)).collect();
+    let jobs: Vec<Job> = jobs.into_iter().skip(shard.index - 1).step_by(shard.count).collect();
+    std::fs::create_dir_all(&command.output).map_err(|e| Error::write(&command.output, e))?;
+    let name = format!("{}{}-of-{}{}", LINES.0, shard.index, shard.count, LINES.1);
+    let lines = command.output.join(name);
+    // What tells this comparison from another in the same folder.
+    let identity = json!({"settings": settings, "model": model.card.sha256, "split": command.split, "seed": command.seed,
+                          "arms": arms.iter().map(ToString::to_string).collect::<Vec<_>>(), "start": command.start_support, "cross": command.cross,
+                          "set": set.header().recipe_name, "set_seed": set.header().seed, "version": env!("CARGO_PKG_VERSION")});
+    let done = done(&lines, &identity, command.flags.force)?;
+    if !done.is_empty() {
+        voice.note(format!("going on after {} of {} comparisons in {}", done.len(), jobs.len(), lines.display()));
+    }
+    let mut file = OpenOptions::new().create(true).append(true).open(&lines).map_err(|e| Error::write(&lines, e))?;
+    let mut put =
+        |value: &Value| writeln!(file, "{value}").and_then(|()| file.flush()).map_err(|e| Error::write(&lines, e));
+    if done.is_empty() {
+        put(&json!({"comparison": identity}))?;
+    }
+    progress::catch_interrupts();
+    let bar = voice.bar(jobs.len() as u64, "compare");
+    for (pattern, ratio) in jobs {
+        if !done.contains(&key(pattern, ratio)) {
+            let outcome = one(command, &set, pattern, ratio, &arms, &model, settings)?;
+            put(&outcome)?;
+            voice.event("outcome", outcome)?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(lines)
+}
+
+fn key(pattern: usize, ratio: f64) -> (usize, u64) {
+    (pattern, ratio.to_bits())
+}
+
+/// The comparisons that a file holds already. Its last line may be torn: it is cut off.
+fn done(lines: &Path, identity: &Value, force: bool) -> Result<HashSet<(usize, u64)>> {
+    let text = match std::fs::read_to_string(lines) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
+        Err(error) => return Err(Error::file(lines, error.to_string())),
+    };
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let values: Vec<Value> = whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if force || values.is_empty() {
+        std::fs::remove_file(lines).map_err(|e| Error::write(lines, e))?;
+        return Ok(HashSet::new());
+    }
+    if values[0]["comparison"] != *identity {
+        let problem = "is of a comparison with other settings: give --force to start anew, or another --output";
+        return Err(Error::file(lines, problem));
+    }
+    if whole.len() < text.len() {
+        std::fs::write(lines, whole).map_err(|e| Error::write(lines, e))?;
+    }
+    let of = |value: &Value| Some(key(value["pattern"].as_u64()? as usize, value["asked"].as_f64()?));
+    Ok(values.iter().skip(1).filter_map(of).collect())
+}
+
+/// One pattern with one gap, phased by all arms.
+fn one(
+    command: &Command,
+    set: &Set,
+    pattern: usize,
+    ratio: f64,
+    arms: &[Arm],
+    model: &Model,
+    settings: &Settings,
+) -> Result<Value> {
+    let entry = set.entry(pattern)?;
+    let shape = set.shape();
+    let number = |name: &str| entry.parameters.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let list = entry.parameters.get("oversampling").and_then(Value::as_array).cloned().unwrap_or_default();
+    let oversampling: [f64; 3] = std::array::from_fn(|axis| list.get(axis).and_then(Value::as_f64).unwrap_or(f64::NAN));
+    let gaps = gaps_of_ratio(shape, oversampling, ratio, command.seed, pattern);
+    let gap = gaps[0];
+    let mut inside = gap.pixels(shape);
+    if command.cross {
+        inside.zip_mut_with(&gaps[1].pixels(shape), |inside, &other| *inside |= other);
+    }
+    let full = without_gaps(&set.measured(pattern)?, command.seed, pattern);
+    let seen = blinded(full.clone(), &inside);
+    let options = PredictOptions { slices: shape[0] == 1 };
+    let said = if arms.iter().any(|arm| arm.network()) {
+        let field = predict(&seen, model, options, &mut |_| !progress::interrupted())?;
+        Some(Said { field, calibration: model.card.calibration.clone(), width: settings.gap_interval })
+    } else {
+        None
+    };
+    let held_out = hold_out(&seen, settings.free_fraction, 0, settings.real);
+    let truth = Truth { object: entry.object, support: entry.support };
+    let support = command.first_support(&seen, Some(&truth), settings)?;
+    let plan: Plan = reconstruct::plan(settings, support)?;
+    let trial = Trial {
+        pattern: &seen,
+        full: Some(&full),
+        said: said.as_ref(),
+        held_out: &held_out,
+        plan: &plan,
+        real: settings.real,
+    };
+    let phased = trial.phase(arms, &|| !progress::interrupted())?;
+    let mut outcomes = serde_json::Map::new();
+    for arm in &phased {
+        let scores: Vec<Score> =
+            arm.runs.iter().map(|run| Score::new(run, &truth, !settings.positivity)).collect::<Result<_>>()?;
+        let chosen = arm.best().and_then(|best| arm.runs.iter().position(|run| run.seed == best.seed));
+        let value = json!({"chosen": chosen.map(|index| scores[index]), "runs": scores});
+        outcomes.insert(arm.arm.to_string(), value);
+    }
+    Ok(json!({"pattern": pattern, "particle": entry.particle, "asked": ratio, "width": gap.width,
+              "oversampling": oversampling[gap.axis], "ratio": gap.width as f64 / oversampling[gap.axis],
+              "photons": number("measurement_photons"), "offset": gap.offset(shape), "strain": number("object_strain_rms"),
+              "family": entry.parameters.get("object_family"), "arms": outcomes}))
+}

@@ -1,0 +1,158 @@
+//! Free pixels or filled ones? What the pattern itself says before it is phased.
+
+use super::Said;
+use crate::inpaint::distance_to_measured;
+use crate::pixels::Pattern;
+use serde::{Deserialize, Serialize};
+
+/// Gaps up to this many times as wide as the linear oversampling are told by the support: free pixels are as good as measured ones there.
+const NARROW: f64 = 1.5;
+/// Part of the photons that a gap must hide to change the object: the relative error of an object is about the root of it.
+const HIDDEN: f64 = 1e-3;
+
+/// A recommendation, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Advice {
+    /// Whether filling is worth trying.
+    pub fill: bool,
+    /// Largest width of a gap, pixels.
+    pub width: f64,
+    /// Linear oversampling in the plane of the detector.
+    pub oversampling: f64,
+    /// Part of the photons in pixels that lie too deep in a gap for the oversampling to tell them, as the network has it.
+    pub hidden: f64,
+    /// Half of the 90 % intervals there, `ln(1 + I)`, weighted by intensity.
+    pub spread: f64,
+    /// Distance of the nearest such pixel from the centre of the frame, pixels.
+    pub distance: f64,
+    /// All this in one line.
+    pub reason: String,
+}
+
+impl Advice {
+    /// Nothing to fill.
+    pub fn none() -> Self {
+        Self {
+            fill: false,
+            width: 0.0,
+            oversampling: 0.0,
+            hidden: 0.0,
+            spread: 0.0,
+            distance: 0.0,
+            reason: String::new(),
+        }
+    }
+}
+
+/// Width of the gap in whose middle a pixel is that far from what is measured.
+fn wide(depth: f32) -> f64 {
+    2.0 * f64::from(depth) - 1.0
+}
+
+/// Advice against filling, if all gaps are narrow for a pattern of this linear oversampling `(z, y, x)`: that needs no network.
+pub fn narrow(pattern: &Pattern, oversampling: [f64; 3]) -> Option<Advice> {
+    let depth = distance_to_measured(&pattern.measured().0, !pattern.is_2d());
+    let width = depth.iter().filter(|depth| depth.is_finite()).fold(0.0_f64, |most, &depth| most.max(wide(depth)));
+    let oversampling = (oversampling[1] * oversampling[2]).sqrt();
+    let ratio = width / oversampling;
+    (ratio <= NARROW).then(|| {
+        let reason = format!(
+            "the widest gap, {width:.0} pixels, is {ratio:.1} times the oversampling of {oversampling:.1}: narrow enough for the support to tell"
+        );
+        Advice { width, oversampling, reason, ..Advice::none() }
+    })
+}
+
+/// Whether the gaps of a pattern of this linear oversampling `(z, y, x)` should be filled with what the network said.
+pub fn advise(pattern: &Pattern, said: &Said, oversampling: [f64; 3]) -> Advice {
+    if let Some(advice) = narrow(pattern, oversampling) {
+        return advice;
+    }
+    let depth = distance_to_measured(&pattern.measured().0, !pattern.is_2d());
+    let oversampling = (oversampling[1] * oversampling[2]).sqrt();
+    let [_, ny, nx] = pattern.shape();
+    let (mut width, mut hidden, mut spread, mut unknown) = (0.0_f64, 0.0, 0.0, 0.0);
+    let mut distance = f64::INFINITY;
+    let mut photons = pattern.totals().1;
+    for (index, &depth) in depth.indexed_iter().filter(|(_, depth)| **depth > 0.0 && depth.is_finite()) {
+        width = width.max(wide(depth));
+        if !said.field.at[index] {
+            continue;
+        }
+        let intensity = f64::from(said.field.mean[index].max(0.0).exp_m1());
+        photons += intensity;
+        if wide(depth) > NARROW * oversampling {
+            let half = f64::from(said.field.half_width[index]);
+            hidden += intensity;
+            spread += intensity * half;
+            unknown += if half > f64::from(said.calibration.unknown) { intensity } else { 0.0 };
+            let from = [index.1 as f64 - (ny / 2) as f64, index.2 as f64 - (nx / 2) as f64];
+            distance = distance.min(from[0].hypot(from[1]));
+        }
+    }
+    let part = |sum: f64, of: f64| if of > 0.0 { sum / of } else { 0.0 };
+    (spread, unknown) = (part(spread, hidden), part(unknown, hidden));
+    hidden = part(hidden, photons);
+    let hide = format!(
+        "gaps of up to {width:.0} pixels, {:.1} times the oversampling of {oversampling:.1}, hide {:.2} % of the photons",
+        width / oversampling,
+        100.0 * hidden
+    );
+    let (fill, rest) = if hidden < HIDDEN {
+        (false, "too few to change the object".into())
+    } else if unknown > 0.5 {
+        (false, "and the network knows too little of them".into())
+    } else {
+        (
+            true,
+            format!(
+                "{distance:.0} pixels from the centre and farther; the network knows them to a factor of {:.2}",
+                spread.exp()
+            ),
+        )
+    };
+    let distance = if distance.is_finite() { distance } else { 0.0 };
+    Advice { fill, width, oversampling, hidden, spread, distance, reason: format!("{hide}, {rest}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Geometry;
+    use crate::inpaint::calibration::Calibration;
+    use crate::inpaint::predict::Field;
+    use crate::pixels::bit;
+    use crate::volume::Centered;
+    use ndarray::Array3;
+
+    fn case(gap: std::ops::Range<usize>, half: f32) -> (Pattern, Said) {
+        let shape = [1, 64, 64];
+        let at = |x: usize| gap.contains(&x);
+        let intensity = Array3::from_shape_fn(shape, |(_, y, x)| {
+            (1e5 * (-((y as f32 - 32.0).powi(2) + (x as f32 - 32.0).powi(2)) / 50.0).exp()).round()
+        });
+        let mask = Array3::from_shape_fn(shape, |(_, _, x)| if at(x) { bit::MISSING } else { 0 });
+        let field = Field {
+            at: mask.mapv(|bits| bits != 0),
+            mean: intensity.mapv(f32::ln_1p),
+            half_width: Array3::from_elem(shape, half),
+        };
+        let pattern = Pattern::new(Centered(intensity), Centered(mask), Geometry::default()).unwrap();
+        (pattern, Said { field, calibration: Calibration::nominal(), width: 0.5 })
+    }
+
+    #[test]
+    fn only_wide_bright_and_known_gaps_are_filled() {
+        let advice = |gap, half, oversampling: f64| {
+            let (pattern, said) = case(gap, half);
+            advise(&pattern, &said, [1.0, oversampling, oversampling])
+        };
+        let wide = advice(30..38, 0.3, 3.0);
+        assert!(wide.fill && wide.width == 7.0 && wide.hidden > 0.1, "{wide:?}");
+        assert!(!advice(30..33, 0.3, 3.0).fill);
+        assert!(!advice(30..38, 0.3, 6.0).fill);
+        assert!(!advice(54..62, 0.3, 3.0).fill);
+        assert!(!advice(30..38, 9.0, 3.0).fill);
+        assert!(!advice(0..0, 0.3, 3.0).fill);
+    }
+}

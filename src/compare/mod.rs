@@ -1,0 +1,12 @@
+//! Does filling a gap help? The same pattern phased with the gap treated in several ways, with equal seeds, supports and recipes,
+//! and scored against the truth, or against measured pixels that no arm saw.
+
+mod advice;
+mod arm;
+mod score;
+mod trial;
+
+pub use advice::{Advice, advise, narrow};
+pub use arm::{Arm, Said};
+pub use score::{Score, Truth};
+pub use trial::{ArmRuns, Trial};

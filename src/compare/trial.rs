@@ -1,0 +1,121 @@
+//! A pattern phased by every arm.
+
+use super::{Arm, Said};
+use crate::error::{Error, Result};
+use crate::phasing::cpu::Cpu;
+use crate::phasing::many::{FirstSupport, Observer, Plan, Verdict, runs};
+use crate::phasing::problem::Problem;
+use crate::phasing::run::{Point, Run};
+use crate::pixels::Pattern;
+use crate::volume::Centered;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// What all arms have in common.
+pub struct Trial<'a> {
+    /// With its gap.
+    pub pattern: &'a Pattern,
+    /// Without.
+    pub full: Option<&'a Pattern>,
+    /// What the network says of the gap.
+    pub said: Option<&'a Said>,
+    /// Pixels held out for the free likelihood, measured in both patterns.
+    pub held_out: &'a Centered<bool>,
+    /// Start, recipe, seeds. The first support must be the same for all.
+    pub plan: &'a Plan,
+    /// Whether the object is real.
+    pub real: bool,
+}
+
+/// The runs of an arm, one for each seed; those that gave nothing are left out.
+#[derive(Debug)]
+pub struct ArmRuns {
+    /// Whose.
+    pub arm: Arm,
+    /// By seed.
+    pub runs: Vec<Run>,
+    /// The pattern with what the arm put into its gap.
+    pub pattern: Pattern,
+}
+
+impl ArmRuns {
+    /// The run that one would take, not knowing the truth: of lowest free log-likelihood, or log-likelihood.
+    pub fn best(&self) -> Option<&Run> {
+        let of = |run: &Run| run.fit.free_llk_poisson.unwrap_or(run.fit.llk_poisson);
+        self.runs.iter().min_by(|a, b| of(a).total_cmp(&of(b)))
+    }
+}
+
+impl Trial<'_> {
+    /// Phases the arms, runs side by side. `go_on` is asked now and then.
+    ///
+    /// # Errors
+    /// Those of [`Arm::estimate`] and [`Problem::new`], and [`Error::Interrupted`].
+    pub fn phase(&self, arms: &[Arm], go_on: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ArmRuns>> {
+        let problems: Vec<(Arm, Pattern, Arc<Problem>)> =
+            arms.iter().map(|&arm| self.problem(arm)).collect::<Result<_>>()?;
+        let count = self.plan.count;
+        let jobs: Vec<(usize, usize)> = (0..count).flat_map(|run| (0..arms.len()).map(move |arm| (arm, run))).collect();
+        let done: Vec<Option<Run>> = jobs
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(index, run)| {
+                let (arm, _, problem) = &problems[index];
+                let mut plan =
+                    Plan { seed: self.plan.seed.wrapping_add(run as u64), count: 1, keep: 1, ..self.plan.clone() };
+                plan.run.recipe = arm.recipe(&plan.run.recipe);
+                let mut silent = Silent { go_on };
+                let found = runs(&mut Cpu::new(problem.clone()), &plan, &mut silent);
+                // A run that diverged is a failure of its arm, not of the comparison.
+                found.ok().and_then(|mut found| found.kept.pop())
+            })
+            .collect();
+        if !go_on() {
+            return Err(Error::Interrupted);
+        }
+        let mut arms: Vec<ArmRuns> =
+            problems.into_iter().map(|(arm, pattern, _)| ArmRuns { arm, runs: Vec::new(), pattern }).collect();
+        let number = arms.len();
+        for (job, run) in done.into_iter().enumerate() {
+            arms[job % number].runs.extend(run);
+        }
+        Ok(arms)
+    }
+
+    fn problem(&self, arm: Arm) -> Result<(Arm, Pattern, Arc<Problem>)> {
+        let pattern = match (arm, self.full) {
+            (Arm::Full, Some(full)) => full.clone(),
+            (Arm::Full, None) => return Err(Error::Data("no pattern without gap is there to compare".into())),
+            _ => Pattern { estimate: arm.estimate(self.pattern, self.said)?, ..self.pattern.clone() },
+        };
+        let problem = Problem::new(&pattern, self.held_out, self.real)?;
+        Ok((arm, pattern, Arc::new(problem)))
+    }
+}
+
+/// Says nothing.
+struct Silent<'a> {
+    go_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Observer for Silent<'_> {
+    fn begin(&mut self, _: usize) {}
+
+    fn searched(&self, _: usize, _: usize) -> bool {
+        (self.go_on)()
+    }
+
+    fn point(&mut self, _: usize, _: &Point) -> bool {
+        (self.go_on)()
+    }
+
+    fn end(&mut self, _: usize, _: &Run, _: Verdict) {}
+}
+
+/// The support in which all arms begin, from the pattern with its gap.
+impl Trial<'_> {
+    /// Where the autocorrelation of what was measured exceeds a part of its maximum.
+    pub fn autocorrelation(pattern: &Pattern, threshold: [f32; 2]) -> FirstSupport {
+        FirstSupport::Autocorrelation { intensity: pattern.intensity.to_cornered(), threshold }
+    }
+}
