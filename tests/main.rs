@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 mod cli;
+mod compare;
 mod fills;
 mod interop;
 mod network;

@@ -1,9 +1,10 @@
 //! The report in a real browser: no error on its console, and something to see.
 
-use crate::cli::done;
+use crate::cli::{done, summary};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
+use std::path::Path;
 use std::process::Command;
 
 /// Names under which distributions ship the browser.
@@ -11,20 +12,46 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[test]
 fn report_opens_in_a_browser() {
-    let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
-    let Some(browser) = BROWSERS.iter().copied().find(works) else {
-        return println!("skipped: no chromium to open the report");
-    };
+    let Some(browser) = browser() else { return };
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     done(here, &["run", "--example", "-q", "--algorithm", "ER**20,(Sup*HIO**10)**4", "-o", "out"]);
+    opens(browser, here, "out/report.html");
+}
+
+#[test]
+fn the_demonstration_opens_in_a_browser_and_fills_the_gap_for_the_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let told = summary(&done(here, &["demo", "-o", "out", "--json"]));
+    let error = |name: &str| {
+        let arm = told["arms"].as_array().unwrap().iter().find(|arm| arm["arm"] == name).unwrap();
+        arm["score"]["error"].as_f64().unwrap()
+    };
+    assert!(error("network") < error("free"), "{told}");
+    assert!(error("full") < 0.3, "{told}");
+    if let Some(browser) = browser() {
+        opens(browser, here, "out/compare.html");
+    }
+}
+
+fn browser() -> Option<&'static str> {
+    let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let found = BROWSERS.iter().copied().find(works);
+    if found.is_none() {
+        println!("skipped: no chromium to open the page");
+    }
+    found
+}
+
+fn opens(browser: &str, here: &Path, page: &str) {
     // Root may not use the sandbox, and the page is ours.
     let output = Command::new(browser)
         .current_dir(here)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"])
         .args(["--window-size=1200,2000", "--screenshot=page.png"])
         .arg(format!("--user-data-dir={}", here.join("profile").display()))
-        .arg(format!("file://{}", here.join("out/report.html").display()))
+        .arg(format!("file://{}", here.join(page).display()))
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);

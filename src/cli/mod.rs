@@ -2,10 +2,12 @@
 
 mod bench;
 mod compare;
+mod demo;
 mod evaluate;
 mod info;
 mod inpaint;
 mod load;
+mod merge;
 mod outputs;
 mod page;
 mod phase;
@@ -33,6 +35,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Simulate a crystal behind a detector gap, fill the gap, phase it with and without, and show what it did for the object
+    Demo(demo::Command),
     /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a folder
     Run(run::Command),
     /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
@@ -49,6 +53,8 @@ enum Verb {
     Evaluate(evaluate::Command),
     /// Phase patterns with their gap treated in several ways, and say which is nearest to the truth
     Compare(compare::Command),
+    /// Put the parts of a comparison together that was dealt out with --shard
+    Merge(merge::Command),
     /// Train the network that fills gaps
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
@@ -114,6 +120,7 @@ struct PresetFlags {
 /// Does what was typed.
 pub fn execute(cli: Cli) -> Result<()> {
     match cli.verb {
+        Verb::Demo(command) => command.execute(),
         Verb::Run(command) => command.execute(),
         Verb::Info(command) => command.execute(),
         Verb::Prepare(command) => command.execute(),
@@ -122,6 +129,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Simulate(command) => command.execute(),
         Verb::Evaluate(command) => command.execute(),
         Verb::Compare(command) => command.execute(),
+        Verb::Merge(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),

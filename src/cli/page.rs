@@ -2,6 +2,7 @@
 
 use super::command_line;
 use super::reconstruct::Reconstructed;
+use lacuna::compare::calculated;
 use lacuna::config::Settings;
 use lacuna::error::{Error, Result, shape_text};
 use lacuna::io;
@@ -87,7 +88,7 @@ fn verdict(result: &Reconstructed) -> String {
 }
 
 /// The middle planes of a volume, or the one plane of a 2D array, with their names and axes `(vertical, horizontal)`.
-fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, [usize; 2], Array2<T>)> {
+pub(super) fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, [usize; 2], Array2<T>)> {
     let plane = |axis: usize| volume.0.index_axis(Axis(axis), at[axis]).to_owned();
     if volume.shape()[0] == 1 {
         return vec![("", [1, 2], plane(0))];
@@ -97,7 +98,7 @@ fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, 
 
 /// The window, with a margin, that holds the object but for a thousandth of its energy at either side of each axis: objects are
 /// small in their arrays, and a stray pixel of the support should not make the picture smaller.
-fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
+pub(super) fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
     const TAIL: f64 = 1e-3;
     let shape = object.shape();
     let mut profiles = shape.map(|n| vec![0.0f64; n]);
@@ -127,7 +128,7 @@ fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
     })
 }
 
-fn cropped<T: Clone>(volume: &Centered<T>, window: [(usize, usize); 3]) -> Centered<T> {
+pub(super) fn cropped<T: Clone>(volume: &Centered<T>, window: [(usize, usize); 3]) -> Centered<T> {
     let [z, y, x] = window;
     Centered(volume.0.slice(ndarray::s![z.0..z.1, y.0..y.1, x.0..x.1]).as_standard_layout().into_owned())
 }
@@ -195,7 +196,7 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
     Section { title: "Object".into(), text: String::new(), figures, tables: vec![] }
 }
 
-fn centre_of_mass(object: &Centered<Complex32>) -> [usize; 3] {
+pub(super) fn centre_of_mass(object: &Centered<Complex32>) -> [usize; 3] {
     let mut sums = [0.0f64; 3];
     let mut total = 0.0;
     for (index, value) in object.0.indexed_iter() {
@@ -254,16 +255,6 @@ fn pattern_section(pattern: &Pattern, best: &lacuna::phasing::run::Run, steps: &
         format!("Preparation: {}.", steps.join("; "))
     };
     Section { title: "Pattern".into(), text, figures, tables: vec![] }
-}
-
-/// The intensities of the object's transform, photons.
-fn calculated(object: &Centered<Complex32>) -> Centered<f32> {
-    let mut field = object.to_cornered();
-    let fft = lacuna::fft::Fft::new(object.shape());
-    if let Some(data) = field.0.as_slice_mut() {
-        fft.forward(data);
-    }
-    Centered(field.to_centered().0.mapv(|v| v.norm_sqr()))
 }
 
 fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {

@@ -3,10 +3,14 @@
 
 mod advice;
 mod arm;
+mod hold_out;
 mod score;
+mod table;
 mod trial;
 
 pub use advice::{Advice, advise, narrow};
 pub use arm::{Arm, Said};
+pub use hold_out::{HoldOut, Prediction, calculated, hold_outs};
 pub use score::{Score, Truth};
+pub use table::{ArmOutcome, ArmRow, Outcome, RatioClass, ratio_classes};
 pub use trial::{ArmRuns, Trial};

@@ -8,7 +8,7 @@ mod table;
 
 pub use calibrate::Calibrator;
 pub use cut::{Gap, blinded, gaps_of_ratio, straight_gap, without_gaps};
-pub use self_check::{Copy, SelfCheck, self_check};
+pub use self_check::{Copy, SelfCheck, copies_of_gap, self_check};
 pub use table::{Class, Row, classes};
 
 use crate::error::Result;

@@ -110,6 +110,16 @@ pub fn self_check(
     })
 }
 
+/// The pixels of copies of the gap, shifted onto measured ones; those with the most pixels first.
+pub fn copies_of_gap(measured: &Array3<bool>, volume: bool) -> Vec<Array3<bool>> {
+    let depth = distance_to_measured(measured, volume);
+    let deepest = depth.iter().copied().filter(|depth| depth.is_finite()).fold(0.0, f32::max);
+    if deepest == 0.0 {
+        return Vec::new();
+    }
+    shifts(measured, deepest).into_iter().map(|shift| shifted(measured, shift)).collect()
+}
+
 /// Where the gap lies after a shift, on measured pixels.
 fn shifted(measured: &Array3<bool>, [dy, dx]: [isize; 2]) -> Array3<bool> {
     let (_, ny, nx) = measured.dim();

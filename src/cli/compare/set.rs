@@ -1,20 +1,17 @@
 //! The comparison over a simulated set: one line of JSON for each pattern and gap, so that it can be stopped, resumed and dealt out.
 
-use super::Command;
+use super::{Command, Phased, held_out, phased};
 use crate::cli::load;
 use crate::cli::progress::{self, Voice};
 use crate::cli::reconstruct;
-use lacuna::compare::{Arm, Said, Score, Trial, Truth};
+use lacuna::compare::{Arm, ArmOutcome, Outcome, Score, Truth, advise};
 use lacuna::config::Settings;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use lacuna::inpaint::model::Model;
-use lacuna::inpaint::predict::{PredictOptions, predict};
 use lacuna::io::set::{Set, Split};
-use lacuna::phasing::many::Plan;
-use lacuna::phasing::problem::hold_out;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -72,7 +69,7 @@ pub fn compare(command: &Command, path: &Path, settings: &Settings, voice: &Voic
     let lines = command.output.join(name);
     // What tells this comparison from another in the same folder.
     let identity = json!({"settings": settings, "model": model.card.sha256, "split": command.split, "seed": command.seed,
-                          "arms": arms.iter().map(ToString::to_string).collect::<Vec<_>>(), "start": command.start_support, "cross": command.cross,
+                          "arms": arms.iter().map(ToString::to_string).collect::<Vec<_>>(), "start": command.start_support, "cross": command.cross, "hold_out": command.hold_out,
                           "set": set.header().recipe_name, "set_seed": set.header().seed, "version": env!("CARGO_PKG_VERSION")});
     let done = done(&lines, &identity, command.flags.force)?;
     if !done.is_empty() {
@@ -89,8 +86,8 @@ pub fn compare(command: &Command, path: &Path, settings: &Settings, voice: &Voic
     for (pattern, ratio) in jobs {
         if !done.contains(&key(pattern, ratio)) {
             let outcome = one(command, &set, pattern, ratio, &arms, &model, settings)?;
-            put(&outcome)?;
-            voice.event("outcome", outcome)?;
+            put(&json!(outcome))?;
+            voice.event("outcome", json!(outcome))?;
         }
         bar.inc(1);
     }
@@ -135,7 +132,7 @@ fn one(
     arms: &[Arm],
     model: &Model,
     settings: &Settings,
-) -> Result<Value> {
+) -> Result<Outcome> {
     let entry = set.entry(pattern)?;
     let shape = set.shape();
     let number = |name: &str| entry.parameters.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
@@ -149,36 +146,35 @@ fn one(
     }
     let full = without_gaps(&set.measured(pattern)?, command.seed, pattern);
     let seen = blinded(full.clone(), &inside);
-    let options = PredictOptions { slices: shape[0] == 1 };
-    let said = if arms.iter().any(|arm| arm.network()) {
-        let field = predict(&seen, model, options, &mut |_| !progress::interrupted())?;
-        Some(Said { field, calibration: model.card.calibration.clone(), width: settings.gap_interval })
-    } else {
-        None
-    };
-    let held_out = hold_out(&seen, settings.free_fraction, 0, settings.real);
     let truth = Truth { object: entry.object, support: entry.support };
     let support = command.first_support(&seen, Some(&truth), settings)?;
-    let plan: Plan = reconstruct::plan(settings, support)?;
-    let trial = Trial {
-        pattern: &seen,
-        full: Some(&full),
-        said: said.as_ref(),
-        held_out: &held_out,
-        plan: &plan,
-        real: settings.real,
-    };
-    let phased = trial.phase(arms, &|| !progress::interrupted())?;
-    let mut outcomes = serde_json::Map::new();
-    for arm in &phased {
+    let plan = reconstruct::plan(settings, support)?;
+    let Phased { runs, said } = phased(&seen, Some(&full), arms, model, &plan, settings)?;
+    let mut outcomes = BTreeMap::new();
+    for arm in &runs {
         let scores: Vec<Score> =
             arm.runs.iter().map(|run| Score::new(run, &truth, !settings.positivity)).collect::<Result<_>>()?;
         let chosen = arm.best().and_then(|best| arm.runs.iter().position(|run| run.seed == best.seed));
-        let value = json!({"chosen": chosen.map(|index| scores[index]), "runs": scores});
-        outcomes.insert(arm.arm.to_string(), value);
+        let outcome = ArmOutcome { chosen: chosen.map(|index| scores[index]), runs: scores, hold_out: None };
+        outcomes.insert(arm.arm, outcome);
     }
-    Ok(json!({"pattern": pattern, "particle": entry.particle, "asked": ratio, "width": gap.width,
-              "oversampling": oversampling[gap.axis], "ratio": gap.width as f64 / oversampling[gap.axis],
-              "photons": number("measurement_photons"), "offset": gap.offset(shape), "strain": number("object_strain_rms"),
-              "family": entry.parameters.get("object_family"), "arms": outcomes}))
+    if command.hold_out {
+        for (arm, prediction) in held_out(&seen, arms, model, &plan, settings)? {
+            if let Some(outcome) = outcomes.get_mut(&arm) {
+                outcome.hold_out = Some(prediction);
+            }
+        }
+    }
+    Ok(Outcome {
+        pattern,
+        particle: entry.particle,
+        asked: ratio,
+        width: gap.width,
+        oversampling: oversampling[gap.axis],
+        ratio: gap.width as f64 / oversampling[gap.axis],
+        photons: number("measurement_photons"),
+        offset: gap.offset(shape),
+        advice: said.is_some_and(|said| advise(&seen, &said, oversampling).fill),
+        arms: outcomes,
+    })
 }

@@ -137,6 +137,11 @@ fn check_memory(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
+/// A strained crystal of this many pixels, cleanly measured.
+pub fn crystal(shape: Vec<usize>) -> Result<Recipe> {
+    quick::QuickFlags::crystal(shape).recipe()
+}
+
 /// Whether the name is that of a set; anything else is one pattern in CXI form.
 fn is_set(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ["h5", "hdf5", "hdf"].iter().any(|known| ending.eq_ignore_ascii_case(known)))

@@ -40,6 +40,20 @@ pub struct QuickFlags {
 }
 
 impl QuickFlags {
+    /// What `lacuna demo` shows.
+    pub fn crystal(shape: Vec<usize>) -> Self {
+        Self {
+            shape,
+            object: "crystal".into(),
+            gap: None,
+            detector: None,
+            photons: 1e8,
+            oversampling: 4.0,
+            strain: 0.5,
+            beamstop: None,
+        }
+    }
+
     /// The recipe of what is asked for.
     pub fn recipe(&self) -> Result<Recipe> {
         let family = Family::from_name(&self.object).ok_or_else(|| {

@@ -1,0 +1,198 @@
+//! Outcomes put together: the table, the page.
+
+use super::set::LINES;
+use crate::cli::command_line;
+use lacuna::compare::{Arm, Outcome, RatioClass, ratio_classes};
+use lacuna::error::{Error, Result};
+use lacuna::metrics::median;
+use lacuna::report::{Figure, Plot, Report, Section, Series, Table};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// All outcomes of a folder, and what they are of.
+pub struct Outcomes {
+    pub identity: Value,
+    pub list: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// Reads all files of outcomes in a folder. They must be of one comparison.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let wrong = |path: &Path, problem: &str| Error::file(path, problem.to_string());
+        let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e.to_string()))?;
+        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.retain(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name.starts_with(LINES.0) && name.ends_with(LINES.1)
+        });
+        files.sort();
+        let mut found: Option<Self> = None;
+        for path in &files {
+            let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e.to_string()))?;
+            let mut lines = text.lines();
+            let first = lines.next().and_then(|line| serde_json::from_str::<Value>(line).ok());
+            let identity = first.and_then(|first| first.get("comparison").cloned());
+            let identity = identity.ok_or_else(|| wrong(path, "is not a file of lacuna compare"))?;
+            let all = found.get_or_insert_with(|| Self { identity: identity.clone(), list: Vec::new() });
+            if all.identity != identity {
+                return Err(wrong(
+                    path,
+                    "is of another comparison than the files before it: put it in a folder of its own",
+                ));
+            }
+            // The last line of a comparison that goes on may be torn.
+            all.list.extend(lines.filter_map(|line| serde_json::from_str::<Outcome>(line).ok()));
+        }
+        let mut found = found.ok_or_else(|| wrong(folder, "holds no outcomes-*.jsonl of lacuna compare"))?;
+        if found.list.is_empty() {
+            return Err(wrong(folder, "holds no finished comparison yet"));
+        }
+        found.list.sort_by(|a, b| {
+            (a.pattern, a.asked).partial_cmp(&(b.pattern, b.asked)).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        found.list.dedup_by(|a, b| (a.pattern, a.asked) == (b.pattern, b.asked));
+        Ok(found)
+    }
+
+    pub fn classes(&self) -> Vec<RatioClass> {
+        ratio_classes(&self.list)
+    }
+
+    /// Mean rank correlation of hold-out and true errors, and the number of comparisons.
+    pub fn rank_correlation(&self) -> Option<(f64, usize)> {
+        let all: Vec<f64> = self.list.iter().filter_map(Outcome::rank_correlation).collect();
+        (!all.is_empty()).then(|| (all.iter().sum::<f64>() / all.len() as f64, all.len()))
+    }
+
+    /// What came out, in sentences.
+    pub fn verdict(&self) -> String {
+        let classes = self.classes();
+        let mut parts: Vec<String> = classes
+            .iter()
+            .filter_map(|class| {
+                let arm = |name: &str| class.arms.iter().find(|arm| arm.arm == name);
+                let (network, auto) = (arm("network")?, arm("auto")?);
+                Some(format!(
+                    "gaps of {} times the oversampling: the error of the object with the network's bounds is {:.2} of that with free pixels \
+                     (median; 95 % interval {:.2} to {:.2}); the automatic choice is worse than free pixels by more than 5 % in {:.0} % of {}",
+                    class.name,
+                    network.to_free,
+                    network.to_free_interval[0],
+                    network.to_free_interval[1],
+                    100.0 * auto.worse,
+                    class.outcomes
+                ))
+            })
+            .collect();
+        if let Some((rank, count)) = self.rank_correlation() {
+            parts.push(format!(
+                "the hold-out test ranks the arms as the truth does with a correlation of {rank:.2} (mean of {count})"
+            ));
+        }
+        parts.join(". ") + "."
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for class in self.classes() {
+            text += &format!(
+                "gap {} times the oversampling: {} comparisons, {} particles\n",
+                class.name, class.outcomes, class.particles
+            );
+            text += &format!(
+                "{:>16} {:>7} {:>21} {:>8} {:>26} {:>8}\n",
+                "", "error", "to free pixels", "worse", "to the best without net", "success"
+            );
+            for arm in &class.arms {
+                let [a, b, c, d, e, f] = cells(arm);
+                text += &format!("{a:>16} {b:>7} {c:>21} {d:>8} {e:>26} {f:>8}\n");
+            }
+        }
+        if let Some((rank, count)) = self.rank_correlation() {
+            text += &format!("rank correlation of hold-out and true errors: {rank:.2} (mean of {count})\n");
+        }
+        text
+    }
+
+    pub fn summary(&self) -> Value {
+        json!({"classes": self.classes(), "rank_correlation": self.rank_correlation().map(|(rank, _)| rank),
+               "outcomes": self.list.len(), "command": command_line()})
+    }
+
+    pub fn page(&self) -> Report {
+        let classes = self.classes();
+        let header = [
+            "",
+            "median error",
+            "to free pixels",
+            "worse than free by 5 %",
+            "to the best without the network",
+            "success",
+        ];
+        let tables = classes.iter().map(|class| Table {
+            title: format!(
+                "Gaps {} times the oversampling: {} comparisons, {} particles",
+                class.name, class.outcomes, class.particles
+            ),
+            header: header.map(String::from).into(),
+            rows: class.arms.iter().map(|arm| cells(arm).into()).collect(),
+        });
+        Report {
+            title: "Does filling the gap help?".into(),
+            verdict: self.verdict(),
+            facts: vec![
+                ("Set".into(), format!("{}, seed {}", self.identity["set"].as_str().unwrap_or("-"), self.identity["set_seed"])),
+                ("Network".into(), self.identity["model"].as_str().unwrap_or("-").into()),
+                ("Bounds".into(), format!("{} times the 90 % intervals", self.identity["settings"]["gap-interval"])),
+                ("Runs".into(), format!("{} for each arm", self.identity["settings"]["nb-run"])),
+            ],
+            sections: vec![Section {
+                title: "Errors of the object".into(),
+                text: "Relative error of the complex object after registration; of each arm's runs the one of lowest free log-likelihood. \
+                       Intervals are 95 %, from resampling whole particles."
+                    .into(),
+                figures: vec![self.plot()],
+                tables: tables.collect(),
+            }],
+            command: command_line(),
+            version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+
+    /// Median error over that with free pixels against width over oversampling.
+    fn plot(&self) -> Figure {
+        const BIN: f64 = 0.5;
+        let arms = [Arm::Full, Arm::LinearSoft, Arm::Idw, Arm::NetworkHard, Arm::Network];
+        let present = arms.into_iter().filter(|arm| self.list.iter().all(|outcome| outcome.arms.contains_key(arm)));
+        let series = present.map(|arm| {
+            let points = (0..20).filter_map(|bin| {
+                let inside = self.list.iter().filter(|outcome| (outcome.ratio / BIN) as usize == bin);
+                let ratios: Vec<f64> = inside.map(|o| o.error(Some(arm)) / o.error(Some(Arm::Free))).collect();
+                (!ratios.is_empty()).then(|| ((bin as f64 + 0.5) * BIN, median(&ratios)))
+            });
+            Series { name: arm.to_string(), points: points.collect(), emphasis: arm == Arm::Network }
+        });
+        Figure::Plot(Plot {
+            title: "Error of the object over that with free pixels".into(),
+            caption: "Medians over bins of half a unit.".into(),
+            x_label: "width of the gap over linear oversampling".into(),
+            y_label: "ratio of errors".into(),
+            series: series.collect(),
+            levels: vec![(1.0, "free pixels".into())],
+            ..Plot::default()
+        })
+    }
+}
+
+fn cells(arm: &lacuna::compare::ArmRow) -> [String; 6] {
+    let with = |value: f64, [low, high]: [f64; 2]| format!("{value:.2} ({low:.2} to {high:.2})");
+    [
+        arm.arm.clone(),
+        format!("{:.3}", arm.error),
+        with(arm.to_free, arm.to_free_interval),
+        format!("{:.0} %", 100.0 * arm.worse),
+        with(arm.to_best, arm.to_best_interval),
+        arm.success.map_or("-".into(), |success| format!("{:.0} %", 100.0 * success)),
+    ]
+}

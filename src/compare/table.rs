@@ -1,0 +1,244 @@
+//! Comparisons of many patterns put together: by width of the gap over the oversampling.
+
+use super::{Arm, Prediction, Score};
+use crate::metrics::{interval, median};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What came of one arm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArmOutcome {
+    /// Of the run that one would take: lowest free log-likelihood. Nothing if no run gave an object.
+    pub chosen: Option<Score>,
+    /// Of all runs that gave one.
+    pub runs: Vec<Score>,
+    /// In the hold-out test, if it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<Prediction>,
+}
+
+/// One pattern with one gap, phased by all arms.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Pattern of the set.
+    pub pattern: usize,
+    /// Particle that it shows.
+    pub particle: u64,
+    /// Width that was asked for, in units of the oversampling.
+    pub asked: f64,
+    /// Width of the gap, pixels.
+    pub width: usize,
+    /// Linear oversampling across it.
+    pub oversampling: f64,
+    /// Their quotient.
+    pub ratio: f64,
+    /// Photons of the pattern.
+    pub photons: f64,
+    /// Distance of the gap's middle from the centre, pixels.
+    pub offset: f64,
+    /// Whether the pattern itself spoke for filling, before it was phased.
+    pub advice: bool,
+    /// By arm.
+    pub arms: BTreeMap<Arm, ArmOutcome>,
+}
+
+/// Relative error of an object that has nothing in common with the truth: of an arm without any object too.
+const LOST: f64 = 1.0;
+/// A run succeeds whose error is at most this many times the best of all runs of all arms.
+const SUCCESS: f64 = 1.5;
+/// Worse by more than this part is worse.
+const WORSE: f64 = 1.05;
+
+impl Outcome {
+    /// Complex error of an arm's chosen run; [`None`] stands for what `--gap auto` would do.
+    pub fn error(&self, arm: Option<Arm>) -> f64 {
+        let chosen = |arm: Arm| self.arms.get(&arm).and_then(|outcome| outcome.chosen);
+        let arm = arm.unwrap_or_else(|| {
+            let filled = match (chosen(Arm::Free), chosen(Arm::Network)) {
+                (Some(free), Some(network)) => self.advice && network.free_llk < free.free_llk,
+                (None, Some(_)) => self.advice,
+                _ => false,
+            };
+            if filled { Arm::Network } else { Arm::Free }
+        });
+        chosen(arm).map_or(LOST, |score| score.error.min(LOST))
+    }
+
+    fn best(&self) -> f64 {
+        let runs = self.arms.values().flat_map(|outcome| &outcome.runs);
+        runs.map(|score| score.error).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Part of an arm's runs that succeed.
+    fn success(&self, arm: Arm) -> f64 {
+        let Some(outcome) = self.arms.get(&arm) else { return 0.0 };
+        let good = outcome.runs.iter().filter(|score| score.error <= SUCCESS * self.best()).count();
+        good as f64 / outcome.runs.len().max(1) as f64
+    }
+
+    /// Rank correlation (Spearman) of hold-out errors and true errors over the arms that share the gap; nothing with fewer than three.
+    pub fn rank_correlation(&self) -> Option<f64> {
+        let pairs: Vec<(f64, f64)> = self
+            .arms
+            .iter()
+            .filter(|(arm, _)| **arm != Arm::Full)
+            .filter_map(|(_, outcome)| Some((outcome.hold_out?.error_log, outcome.chosen?.error)))
+            .collect();
+        let ranks = |of: &dyn Fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            let below = |a: f64| {
+                pairs.iter().map(move |b| f64::from(u8::from(of(b) < a)) + 0.5 * f64::from(u8::from(of(b) == a)))
+            };
+            pairs.iter().map(|a| below(of(a)).sum()).collect()
+        };
+        let (a, b) = (ranks(&|pair| pair.0), ranks(&|pair| pair.1));
+        let mean = pairs.len() as f64 / 2.0;
+        let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
+        let correlation = sum(&a, &b) / (sum(&a, &a) * sum(&b, &b)).sqrt();
+        (pairs.len() >= 3 && correlation.is_finite()).then_some(correlation)
+    }
+}
+
+/// An arm in a class of gaps.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArmRow {
+    /// Its name; `auto` for the automatic choice.
+    pub arm: String,
+    /// Median complex error.
+    pub error: f64,
+    /// Median over patterns of the error over that with free pixels.
+    pub to_free: f64,
+    /// Its 95 % interval, from resampling whole particles.
+    pub to_free_interval: [f64; 2],
+    /// Part of the patterns whose error is more than 5 % above that with free pixels.
+    pub worse: f64,
+    /// Median error over that of the best arm without the network.
+    pub to_best: f64,
+    /// Its 95 % interval.
+    pub to_best_interval: [f64; 2],
+    /// Part of the runs that succeed; nothing for the automatic choice.
+    pub success: Option<f64>,
+}
+
+/// A class of gaps.
+#[derive(Debug, Clone, Serialize)]
+pub struct RatioClass {
+    /// Its bounds in words.
+    pub name: String,
+    /// Comparisons.
+    pub outcomes: usize,
+    /// Particles among them.
+    pub particles: usize,
+    /// The arms.
+    pub arms: Vec<ArmRow>,
+}
+
+/// Bounds of the classes of width over oversampling.
+const CLASSES: [(f64, f64, &str); 3] =
+    [(0.0, 1.5, "up to 1.5"), (1.5, 2.0, "1.5 to 2"), (2.0, f64::INFINITY, "2 and more")];
+
+/// All classes that have outcomes.
+pub fn ratio_classes(outcomes: &[Outcome]) -> Vec<RatioClass> {
+    let mut classes = Vec::new();
+    for (low, high, name) in CLASSES {
+        // The upper bound of the first class belongs to it, the lower one of the last to that.
+        let inside = |ratio: f64| if high == 2.0 { ratio > low && ratio < high } else { ratio >= low && ratio <= high };
+        let rows: Vec<&Outcome> = outcomes.iter().filter(|outcome| inside(outcome.ratio)).collect();
+        if !rows.is_empty() {
+            classes.push(class(name, &rows));
+        }
+    }
+    classes
+}
+
+fn class(name: &str, rows: &[&Outcome]) -> RatioClass {
+    let mut particles: Vec<u64> = rows.iter().map(|row| row.particle).collect();
+    particles.sort();
+    particles.dedup();
+    let groups: Vec<Vec<&Outcome>> = particles
+        .iter()
+        .map(|&particle| rows.iter().copied().filter(|row| row.particle == particle).collect())
+        .collect();
+    let resampled = |statistic: &dyn Fn(&[&Outcome]) -> f64| {
+        let of = |drawn: &[usize]| {
+            let rows: Vec<&Outcome> = drawn.iter().flat_map(|&i| groups[i].iter().copied()).collect();
+            statistic(&rows)
+        };
+        interval(groups.len(), 1, of)
+    };
+    let arms: Vec<Arm> = Arm::ALL.into_iter().filter(|arm| rows.iter().all(|row| row.arms.contains_key(arm))).collect();
+    let error = |rows: &[&Outcome], arm| median(&rows.iter().map(|row| row.error(arm)).collect::<Vec<_>>());
+    let classical: Vec<Arm> = arms.iter().copied().filter(|arm| !arm.network() && *arm != Arm::Full).collect();
+    let row = |arm: Option<Arm>| {
+        let to_free = |rows: &[&Outcome]| {
+            median(&rows.iter().map(|row| row.error(arm) / row.error(Some(Arm::Free))).collect::<Vec<_>>())
+        };
+        let to_best = |rows: &[&Outcome]| {
+            let best = classical.iter().map(|&arm| error(rows, Some(arm))).fold(f64::INFINITY, f64::min);
+            error(rows, arm) / best
+        };
+        let worse = rows.iter().filter(|row| row.error(arm) > WORSE * row.error(Some(Arm::Free))).count();
+        let success = |arm: Arm| rows.iter().map(|row| row.success(arm)).sum::<f64>() / rows.len() as f64;
+        ArmRow {
+            arm: arm.map_or("auto".into(), |arm| arm.to_string()),
+            error: error(rows, arm),
+            to_free: to_free(rows),
+            to_free_interval: resampled(&to_free),
+            worse: worse as f64 / rows.len() as f64,
+            to_best: to_best(rows),
+            to_best_interval: resampled(&to_best),
+            success: arm.map(success),
+        }
+    };
+    let auto = arms.contains(&Arm::Free) && arms.contains(&Arm::Network);
+    let all = arms.iter().map(|&arm| Some(arm)).chain(auto.then_some(None));
+    RatioClass { name: name.into(), outcomes: rows.len(), particles: particles.len(), arms: all.map(row).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(error: f64, free_llk: f64) -> Score {
+        Score { error, phase: 0.0, modulus: 0.0, homogeneity: 0.0, overlap: 1.0, free_llk, r_factor: 0.0 }
+    }
+
+    fn outcome(particle: u64, ratio: f64, free: f64, network: f64, advice: bool) -> Outcome {
+        let arm = |error: f64, held: f64| ArmOutcome {
+            chosen: Some(score(error, error)),
+            runs: vec![score(error, error)],
+            hold_out: Some(Prediction { error_log: held, llk: 0.0 }),
+        };
+        let arms = [(Arm::Free, arm(free, free)), (Arm::Linear, arm(0.5, 0.5)), (Arm::Network, arm(network, network))];
+        let (width, pattern) = ((3.0 * ratio) as usize, particle as usize);
+        Outcome {
+            pattern,
+            particle,
+            asked: ratio,
+            width,
+            oversampling: 3.0,
+            ratio,
+            photons: 1e7,
+            offset: 0.0,
+            advice,
+            arms: arms.into(),
+        }
+    }
+
+    #[test]
+    fn classes_compare_with_free_pixels_and_the_best_fill() {
+        let rows = [outcome(1, 2.5, 0.4, 0.2, true), outcome(2, 2.5, 0.4, 0.1, true), outcome(3, 2.0, 0.4, 0.5, true)];
+        let classes = ratio_classes(&rows);
+        assert_eq!((classes.len(), classes[0].outcomes, classes[0].particles), (1, 3, 3));
+        let arm = |name: &str| classes[0].arms.iter().find(|arm| arm.arm == name).unwrap();
+        assert_eq!((arm("network").error, arm("network").to_best), (0.2, 0.5));
+        assert!((arm("network").worse - 1.0 / 3.0).abs() < 1e-12);
+        // The automatic choice sees that the third is predicted worse.
+        assert_eq!((arm("auto").worse, arm("auto").error), (0.0, 0.2));
+        assert_eq!(arm("free").to_free_interval, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_hold_out_that_ranks_as_the_truth_has_correlation_one() {
+        assert_eq!(outcome(1, 2.5, 0.4, 0.2, true).rank_correlation(), Some(1.0));
+    }
+}
