@@ -37,7 +37,7 @@ const SHORT: [&str; 19] = [
     "--support-update-period",
     "10",
     "--arms",
-    "full,free,network",
+    "free,zero,network",
     "-q",
 ];
 

@@ -46,6 +46,8 @@ pub struct Outcome {
 const LOST: f64 = 1.0;
 /// A run succeeds whose error is at most this many times the best of all runs of all arms.
 const SUCCESS: f64 = 1.5;
+/// Patterns whose object has a larger error than this even without a gap cannot be reconstructed: they say nothing of gaps.
+const HOPELESS: f64 = 0.5;
 /// Worse by more than this part is worse.
 const WORSE: f64 = 1.05;
 
@@ -62,6 +64,11 @@ impl Outcome {
             if filled { Arm::Network } else { Arm::Free }
         });
         chosen(arm).map_or(LOST, |score| score.error.min(LOST))
+    }
+
+    /// Whether its object cannot be reconstructed even without a gap; false if that was not tried.
+    pub fn hopeless(&self) -> bool {
+        self.arms.contains_key(&Arm::Full) && self.error(Some(Arm::Full)) > HOPELESS
     }
 
     fn best(&self) -> f64 {
@@ -126,7 +133,9 @@ pub struct RatioClass {
     pub name: String,
     /// Comparisons.
     pub outcomes: usize,
-    /// Particles among them.
+    /// Others, left out because their objects cannot be reconstructed even without a gap.
+    pub hopeless: usize,
+    /// Particles among the comparisons.
     pub particles: usize,
     /// The arms.
     pub arms: Vec<ArmRow>,
@@ -142,15 +151,16 @@ pub fn ratio_classes(outcomes: &[Outcome]) -> Vec<RatioClass> {
     for (low, high, name) in CLASSES {
         // The upper bound of the first class belongs to it, the lower one of the last to that.
         let inside = |ratio: f64| if high == 2.0 { ratio > low && ratio < high } else { ratio >= low && ratio <= high };
-        let rows: Vec<&Outcome> = outcomes.iter().filter(|outcome| inside(outcome.ratio)).collect();
+        let (hopeless, rows): (Vec<&Outcome>, Vec<&Outcome>) =
+            outcomes.iter().filter(|outcome| inside(outcome.ratio)).partition(|outcome| outcome.hopeless());
         if !rows.is_empty() {
-            classes.push(class(name, &rows));
+            classes.push(class(name, &rows, hopeless.len()));
         }
     }
     classes
 }
 
-fn class(name: &str, rows: &[&Outcome]) -> RatioClass {
+fn class(name: &str, rows: &[&Outcome], hopeless: usize) -> RatioClass {
     let mut particles: Vec<u64> = rows.iter().map(|row| row.particle).collect();
     particles.sort();
     particles.dedup();
@@ -191,7 +201,13 @@ fn class(name: &str, rows: &[&Outcome]) -> RatioClass {
     };
     let auto = arms.contains(&Arm::Free) && arms.contains(&Arm::Network);
     let all = arms.iter().map(|&arm| Some(arm)).chain(auto.then_some(None));
-    RatioClass { name: name.into(), outcomes: rows.len(), particles: particles.len(), arms: all.map(row).collect() }
+    RatioClass {
+        name: name.into(),
+        outcomes: rows.len(),
+        hopeless,
+        particles: particles.len(),
+        arms: all.map(row).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -133,7 +133,9 @@ pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
 
 /// Where the FSC falls below the half-bit threshold.
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
-    crossing(shells.iter().map(|shell| (shell.frequency, shell.value - shell.half_bit)))
+    // With fewer than two independent samples the threshold is nearly 1, which no reconstruction reaches.
+    let telling = shells.iter().filter(|shell| shell.half_bit < half_bit(2.0));
+    crossing(telling.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
 }
 
 /// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The innermost shells have so

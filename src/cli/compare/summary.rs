@@ -60,7 +60,8 @@ impl Outcomes {
 
     /// Mean rank correlation of hold-out and true errors, and the number of comparisons.
     pub fn rank_correlation(&self) -> Option<(f64, usize)> {
-        let all: Vec<f64> = self.list.iter().filter_map(Outcome::rank_correlation).collect();
+        let all: Vec<f64> =
+            self.list.iter().filter(|outcome| !outcome.hopeless()).filter_map(Outcome::rank_correlation).collect();
         (!all.is_empty()).then(|| (all.iter().sum::<f64>() / all.len() as f64, all.len()))
     }
 
@@ -97,8 +98,8 @@ impl Outcomes {
         let mut text = String::new();
         for class in self.classes() {
             text += &format!(
-                "gap {} times the oversampling: {} comparisons, {} particles\n",
-                class.name, class.outcomes, class.particles
+                "gap {} times the oversampling: {} comparisons, {} particles; {} more fail without a gap too\n",
+                class.name, class.outcomes, class.particles, class.hopeless
             );
             text += &format!(
                 "{:>16} {:>7} {:>21} {:>8} {:>26} {:>8}\n",
@@ -132,8 +133,8 @@ impl Outcomes {
         ];
         let tables = classes.iter().map(|class| Table {
             title: format!(
-                "Gaps {} times the oversampling: {} comparisons, {} particles",
-                class.name, class.outcomes, class.particles
+                "Gaps {} times the oversampling: {} comparisons, {} particles; {} more fail without a gap too",
+                class.name, class.outcomes, class.particles, class.hopeless
             ),
             header: header.map(String::from).into(),
             rows: class.arms.iter().map(|arm| cells(arm).into()).collect(),
@@ -167,7 +168,8 @@ impl Outcomes {
         let present = arms.into_iter().filter(|arm| self.list.iter().all(|outcome| outcome.arms.contains_key(arm)));
         let series = present.map(|arm| {
             let points = (0..20).filter_map(|bin| {
-                let inside = self.list.iter().filter(|outcome| (outcome.ratio / BIN) as usize == bin);
+                let inside =
+                    self.list.iter().filter(|outcome| !outcome.hopeless() && (outcome.ratio / BIN) as usize == bin);
                 let ratios: Vec<f64> = inside.map(|o| o.error(Some(arm)) / o.error(Some(Arm::Free))).collect();
                 (!ratios.is_empty()).then(|| ((bin as f64 + 0.5) * BIN, median(&ratios)))
             });

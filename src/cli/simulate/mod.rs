@@ -12,6 +12,7 @@ use super::progress::Voice;
 use super::{OutputFlags, load};
 use lacuna::error::{Error, Result};
 use lacuna::io;
+use lacuna::simulate::object::{DensityKind, DensityRecipe};
 use lacuna::simulate::recipe::Recipe;
 use std::path::{Path, PathBuf};
 
@@ -137,9 +138,11 @@ fn check_memory(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-/// A strained crystal of this many pixels, cleanly measured.
+/// A strained crystal of this many pixels, the same density everywhere, cleanly measured.
 pub fn crystal(shape: Vec<usize>) -> Result<Recipe> {
-    quick::QuickFlags::crystal(shape).recipe()
+    let mut recipe = quick::QuickFlags::crystal(shape).recipe()?;
+    recipe.object.density = DensityRecipe::only(DensityKind::Uniform);
+    Ok(recipe)
 }
 
 /// Whether the name is that of a set; anything else is one pattern in CXI form.

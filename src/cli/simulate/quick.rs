@@ -42,13 +42,15 @@ pub struct QuickFlags {
 impl QuickFlags {
     /// What `lacuna demo` shows.
     pub fn crystal(shape: Vec<usize>) -> Self {
+        // A volume of 64 pixels has room for a crystal of some 20.
+        let oversampling = if shape.len() == 2 { 4.0 } else { 3.0 };
         Self {
             shape,
             object: "crystal".into(),
             gap: None,
             detector: None,
             photons: 1e8,
-            oversampling: 4.0,
+            oversampling,
             strain: 0.5,
             beamstop: None,
         }

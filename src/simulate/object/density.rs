@@ -209,10 +209,6 @@ mod tests {
         grid.filter(|&r| norm(r) < 1.0).collect()
     }
 
-    fn only(kind: DensityKind) -> DensityRecipe {
-        DensityRecipe { kinds: [(kind, 1.0)].into(), ..DensityRecipe::default() }
-    }
-
     #[test]
     fn a_shell_is_as_thick_as_it_says() {
         let shell = Modulation::Shell { thickness: 0.2, factor: Complex64::new(0.0, 0.5) };
@@ -226,7 +222,7 @@ mod tests {
         let inside = Inside { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(2);
         for _ in 0..20 {
-            let (modulations, _, porosity) = draw(&only(DensityKind::Sponge), &inside, true, &mut rng);
+            let (modulations, _, porosity) = draw(&DensityRecipe::only(DensityKind::Sponge), &inside, true, &mut rng);
             let Modulation::Sponge { floor, .. } = &modulations[0] else { panic!("a sponge was asked for") };
             let half = 0.5 * (1.0 + floor);
             let empty = points.iter().filter(|&&point| modulations[0].at(point, 1.0).re < half).count();
@@ -241,7 +237,7 @@ mod tests {
         let inside = Inside { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(3);
         for kind in [DensityKind::Shell, DensityKind::Pores, DensityKind::Texture, DensityKind::Graded] {
-            let (modulations, ..) = draw(&only(kind), &inside, true, &mut rng);
+            let (modulations, ..) = draw(&DensityRecipe::only(kind), &inside, true, &mut rng);
             for &point in &points {
                 let value = modulations[0].at(point, 1.0 - norm(point));
                 assert!(value.re >= 0.0 && value.im == 0.0, "{kind:?}: {value}");

@@ -299,6 +299,13 @@ impl Default for IlluminationRecipe {
     }
 }
 
+impl DensityRecipe {
+    /// Of one kind.
+    pub fn only(kind: DensityKind) -> Self {
+        Self { kinds: [(kind, 1.0)].into(), ..Self::default() }
+    }
+}
+
 impl ObjectRecipe {
     /// The usual recipe, but of one family only.
     pub fn only(family: Family) -> Self {
