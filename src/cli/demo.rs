@@ -28,7 +28,7 @@ pub struct Command {
     #[arg(long = "3d")]
     deep: bool,
     /// Particle, places of the gap and random starts
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 3)]
     seed: u64,
     #[command(flatten)]
     machine: MachineFlags,

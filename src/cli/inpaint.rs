@@ -63,8 +63,9 @@ impl Command {
         }
         let gaps = config::GapFlags {
             gap: Some(self.method.clone()),
-            gap_bounds: Some(self.gap_bounds.clone()),
-            gap_interval: None,
+            gap_bounds: (!self.method.starts_with("network")).then(|| self.gap_bounds.clone()),
+            // Whoever reads the file finds the intervals as they are.
+            gap_interval: Some(1.0),
             gap_leak: None,
             model: self.model.clone(),
             dims: self.dims,

@@ -213,7 +213,7 @@ fn support_rule(settings: &Settings) -> SupportRule {
 }
 
 /// Where runs start: the file's support, a form, or the autocorrelation.
-fn first_support(
+pub fn first_support(
     pattern: &Pattern,
     held_out: Centered<bool>,
     file: Option<Centered<bool>>,

@@ -70,7 +70,7 @@ pub struct Command {
     #[arg(long, help_heading = "Simulated sets", value_name = "I/N")]
     shard: Option<set::Shard>,
     /// First support: auto (autocorrelation), or the true one grown by so many pixels
-    #[arg(long, value_name = "auto|PX", default_value = "auto")]
+    #[arg(long, value_name = "auto|PX", default_value = "auto", help_heading = "Simulated sets")]
     start_support: String,
     #[command(flatten)]
     preset: PresetFlags,
@@ -134,7 +134,10 @@ impl Command {
         let mut arms = self.arms()?;
         arms.retain(|arm| *arm != Arm::Full || full.is_some());
         let model = load::model(self.model.as_deref(), if pattern.is_2d() { 2 } else { 3 })?;
-        let plan = reconstruct::plan(settings, self.first_support(&pattern, None, settings)?)?;
+        // Of the pattern with its gap and without estimates, so that all arms begin in the same support.
+        let held_out = hold_out(&pattern, settings.free_fraction, 0, settings.real);
+        let support = reconstruct::first_support(&pattern, held_out, prepared.support, settings)?;
+        let plan = reconstruct::plan(settings, support)?;
         let name =
             std::path::Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy().into_owned());
         let case = Case { name, pattern, full, truth: None, hold_out: true, arms, model: &model, plan, settings };
@@ -155,20 +158,18 @@ impl Command {
         self.arms.iter().map(|name| name.parse()).collect()
     }
 
-    /// Where all arms begin.
-    fn first_support(&self, pattern: &Pattern, truth: Option<&Truth>, settings: &Settings) -> Result<FirstSupport> {
+    /// Where all arms begin on a simulated pattern.
+    fn first_support(&self, pattern: &Pattern, truth: &Truth, settings: &Settings) -> Result<FirstSupport> {
         let threshold =
             config::range("support-autocorrelation-threshold", &settings.support_autocorrelation_threshold)?;
-        match (self.start_support.as_str(), truth) {
-            ("auto", _) => Ok(Trial::autocorrelation(pattern, threshold)),
-            (text, Some(truth)) => {
-                let problem = "auto, or a number of pixels";
-                let pixels: f32 = text.parse().map_err(|_| Error::setting("--start-support", text, problem))?;
-                let near = lacuna::inpaint::distance_to_measured(&truth.support.0, !pattern.is_2d());
-                Ok(FirstSupport::Given(Centered(near.mapv(|distance| distance <= pixels)).to_cornered()))
-            }
-            (text, None) => Err(Error::setting("--start-support", text, "auto: no truth is there to grow")),
+        if self.start_support == "auto" {
+            return Ok(Trial::autocorrelation(pattern, threshold));
         }
+        let problem = "auto, or a number of pixels";
+        let pixels: f32 =
+            self.start_support.parse().map_err(|_| Error::setting("--start-support", &self.start_support, problem))?;
+        let near = lacuna::inpaint::distance_to_measured(&truth.support.0, !pattern.is_2d());
+        Ok(FirstSupport::Given(Centered(near.mapv(|distance| distance <= pixels)).to_cornered()))
     }
 }
 

@@ -71,22 +71,23 @@ pub fn compare(command: &Command, path: &Path, settings: &Settings, voice: &Voic
     let identity = json!({"settings": settings, "model": model.card.sha256, "split": command.split, "seed": command.seed,
                           "arms": arms.iter().map(ToString::to_string).collect::<Vec<_>>(), "start": command.start_support, "cross": command.cross, "hold_out": command.hold_out,
                           "set": set.header().recipe_name, "set_seed": set.header().seed, "version": env!("CARGO_PKG_VERSION")});
-    let done = done(&lines, &identity, command.flags.force)?;
+    let head = json!({"comparison": identity}).to_string();
+    let done = done(&lines, &head, command.flags.force)?;
     if !done.is_empty() {
         voice.note(format!("going on after {} of {} comparisons in {}", done.len(), jobs.len(), lines.display()));
     }
     let mut file = OpenOptions::new().create(true).append(true).open(&lines).map_err(|e| Error::write(&lines, e))?;
     let mut put =
-        |value: &Value| writeln!(file, "{value}").and_then(|()| file.flush()).map_err(|e| Error::write(&lines, e));
+        |value: &str| writeln!(file, "{value}").and_then(|()| file.flush()).map_err(|e| Error::write(&lines, e));
     if done.is_empty() {
-        put(&json!({"comparison": identity}))?;
+        put(&head)?;
     }
     progress::catch_interrupts();
     let bar = voice.bar(jobs.len() as u64, "compare");
     for (pattern, ratio) in jobs {
         if !done.contains(&key(pattern, ratio)) {
             let outcome = one(command, &set, pattern, ratio, &arms, &model, settings)?;
-            put(&json!(outcome))?;
+            put(&json!(outcome).to_string())?;
             voice.event("outcome", json!(outcome))?;
         }
         bar.inc(1);
@@ -95,12 +96,13 @@ pub fn compare(command: &Command, path: &Path, settings: &Settings, voice: &Voic
     Ok(lines)
 }
 
+/// Numbers lose their last digit on the way through a file.
 fn key(pattern: usize, ratio: f64) -> (usize, u64) {
-    (pattern, ratio.to_bits())
+    (pattern, (ratio * 1e6).round() as u64)
 }
 
 /// The comparisons that a file holds already. Its last line may be torn: it is cut off.
-fn done(lines: &Path, identity: &Value, force: bool) -> Result<HashSet<(usize, u64)>> {
+fn done(lines: &Path, head: &str, force: bool) -> Result<HashSet<(usize, u64)>> {
     let text = match std::fs::read_to_string(lines) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
@@ -112,7 +114,7 @@ fn done(lines: &Path, identity: &Value, force: bool) -> Result<HashSet<(usize, u
         std::fs::remove_file(lines).map_err(|e| Error::write(lines, e))?;
         return Ok(HashSet::new());
     }
-    if values[0]["comparison"] != *identity {
+    if whole.lines().next() != Some(head) {
         let problem = "is of a comparison with other settings: give --force to start anew, or another --output";
         return Err(Error::file(lines, problem));
     }
@@ -147,7 +149,7 @@ fn one(
     let full = without_gaps(&set.measured(pattern)?, command.seed, pattern);
     let seen = blinded(full.clone(), &inside);
     let truth = Truth { object: entry.object, support: entry.support };
-    let support = command.first_support(&seen, Some(&truth), settings)?;
+    let support = command.first_support(&seen, &truth, settings)?;
     let plan = reconstruct::plan(settings, support)?;
     let Phased { runs, said } = phased(&seen, Some(&full), arms, model, &plan, settings)?;
     let mut outcomes = BTreeMap::new();
