@@ -118,7 +118,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
         },
         threshold: [0.2; 2],
         support: FirstSupport::Given(truth.support.to_cornered()),
-        start_phase: 3.14,
+        start_phase: std::f32::consts::PI,
         seed: 0,
         count: 3,
         keep: 1,

@@ -48,7 +48,7 @@ pub fn straight_gap(shape: [usize; 3], width: usize, seed: u64, pattern: usize) 
 /// a cross. Their middles are within an eighth of the frame from the centre: farther out there is so little intensity that
 /// no treatment of a gap changes the object.
 pub fn gaps_of_ratio(shape: [usize; 3], oversampling: [f64; 3], ratio: f64, seed: u64, pattern: usize) -> [Gap; 2] {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7261_7469_6f);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0072_6174_696f);
     rng.set_stream(pattern as u64);
     let first = rng.random_range(1..3);
     [first, 3 - first].map(|axis| {

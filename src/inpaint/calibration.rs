@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn factors_are_quantiles_of_their_level() {
         // Errors evenly from 0 to 1 in the dark, to 3 in the light.
-        let pixel = |i: usize| if i % 2 == 0 { (0.05, i as f32 / 1e4) } else { (7.0, 3.0 * i as f32 / 1e4) };
+        let pixel = |i: usize| if i.is_multiple_of(2) { (0.05, i as f32 / 1e4) } else { (7.0, 3.0 * i as f32 / 1e4) };
         let calibration = Calibration::fit((0..10_000).map(pixel).collect());
         assert_eq!(calibration.levels.len(), 2);
         assert!((calibration.factor(0.05) - 0.9).abs() < 1e-3, "{calibration:?}");
