@@ -120,3 +120,20 @@ fn the_number_of_threads_changes_nothing() {
     };
     assert_eq!(run(1), run(3));
 }
+
+#[test]
+fn frames_that_stand_alone_are_all_kept() {
+    let shape = [9, 64, 64];
+    let counts = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| {
+        let distance = (y as f32 - 32.0).hypot(x as f32 - 32.0);
+        (1e4 / (1.0 + distance * distance)).round() + z as f32
+    }));
+    let geometry = Geometry { energy: None, distance: None, pixel_size: None };
+    let shape_of = |frames| {
+        let options = Options { frames, centring: Centring::Keep, ..Options::default() };
+        prepare(counts.clone(), None, None, None, geometry, &options).map(|prepared| prepared.pattern.shape()[0]).ok()
+    };
+    assert_eq!(shape_of(true), Some(9));
+    // A rocking curve is cut to an even number.
+    assert_eq!(shape_of(false), Some(8));
+}
