@@ -1,5 +1,7 @@
 //! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on top of it.
 
+use std::sync::Arc;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,6 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 
 use super::memory::{Images, channels_last, channels_last_mut, contiguous, tensor_of};
+use super::packed::Order;
 use super::{NormSettings, Spacing};
 use crate::network::conv::{
     Isa, Moments, Norm, Packed, Plan, Sum, Window, bias_gradient, gather, join_channels, split_channels,
@@ -53,6 +56,13 @@ enum Direction {
     Up,
 }
 
+/// What becomes of weights after a convolution: they are used again as they are, or an optimiser changes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Again,
+    Once,
+}
+
 /// A convolution of given images, with what it needs to run in either direction.
 #[derive(Debug, Clone, Copy)]
 struct Conv {
@@ -90,12 +100,21 @@ impl Conv {
         Self { isa: Isa::best(), direction, window, shape, input, output }
     }
 
-    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, use_of: Use) -> FlexTensor {
         let (plan, sum) = match self.direction {
             Direction::Down => (Plan::forward(&self.window, self.input.channels), Sum::Second),
             Direction::Up => (Plan::backward(&self.window, self.input.channels), Sum::First),
         };
-        self.gather(x, weight, Some(&contiguous(bias)), &plan, sum, self.output)
+        let order = self.order(&plan, sum);
+        let packed = match use_of {
+            Use::Again => order.pack_once(weight),
+            Use::Once => Arc::new(order.pack(weight)),
+        };
+        gathered(x, &packed, Some(&contiguous(bias)), &plan, self.output)
+    }
+
+    fn order(&self, plan: &Plan, sum: Sum) -> Order {
+        Order { isa: self.isa, shape: self.shape, sum, reversed: plan.reversed() }
     }
 
     fn input_gradient(&self, weight: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
@@ -103,22 +122,7 @@ impl Conv {
             Direction::Down => (Plan::backward(&self.window, self.output.channels), Sum::First),
             Direction::Up => (Plan::forward(&self.window, self.output.channels), Sum::Second),
         };
-        self.gather(gradient, weight, None, &plan, sum, self.input)
-    }
-
-    fn gather(
-        &self,
-        source: &FlexTensor,
-        weight: &FlexTensor,
-        bias: Option<&[f32]>,
-        plan: &Plan,
-        sum: Sum,
-        target: Images,
-    ) -> FlexTensor {
-        let packed = Packed::new(self.isa, &contiguous(weight), self.shape, sum, plan.reversed());
-        let mut out = vec![0.0; target.len()];
-        gather(&channels_last(source), &packed, bias, plan, &mut out);
-        target.tensor(out)
+        gathered(gradient, &self.order(&plan, sum).pack(weight), None, &plan, self.input)
     }
 
     fn weight_gradient(&self, x: &FlexTensor, gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
@@ -135,6 +139,12 @@ impl Conv {
         let values = bias_gradient(self.isa, &channels_last(gradient), self.output.channels);
         tensor_of(values, [self.output.channels].into())
     }
+}
+
+fn gathered(source: &FlexTensor, packed: &Packed, bias: Option<&[f32]>, plan: &Plan, target: Images) -> FlexTensor {
+    let mut out = vec![0.0; target.len()];
+    gather(&channels_last(source), packed, bias, plan, &mut out);
+    target.tensor(out)
 }
 
 fn norm_of(x: &FlexTensor, settings: NormSettings) -> Norm {
@@ -164,11 +174,11 @@ fn join(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
 
 impl LayerOps for Flex {
     fn layer_conv(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spacing: Spacing) -> FlexTensor {
-        Conv::new(&x, &weight, spacing, Direction::Down).forward(&x, &weight, &bias)
+        Conv::new(&x, &weight, spacing, Direction::Down).forward(&x, &weight, &bias, Use::Again)
     }
 
     fn layer_conv_transpose(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spacing: Spacing) -> FlexTensor {
-        Conv::new(&x, &weight, spacing, Direction::Up).forward(&x, &weight, &bias)
+        Conv::new(&x, &weight, spacing, Direction::Up).forward(&x, &weight, &bias, Use::Again)
     }
 
     fn layer_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, settings: NormSettings) -> FlexTensor {
@@ -239,7 +249,7 @@ fn tracked_conv<C: CheckpointStrategy>(
     direction: Direction,
 ) -> FloatTensor<Autodiff<Flex, C>> {
     let conv = Conv::new(x.primitive(), weight.primitive(), spacing, direction);
-    let y = conv.forward(x.primitive(), weight.primitive(), bias.primitive());
+    let y = conv.forward(x.primitive(), weight.primitive(), bias.primitive(), Use::Once);
     match ConvBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(([x, weight].map(|tensor| tensor.into_primitive()), conv), y),
         OpsKind::UnTracked(prep) => prep.finish(y),

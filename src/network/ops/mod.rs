@@ -3,6 +3,7 @@
 
 mod layers;
 mod memory;
+mod packed;
 
 use burn::backend::{Dispatch, DispatchTensorKind};
 use burn::tensor::activation::{gelu, relu, silu};
@@ -244,6 +245,23 @@ mod tests {
         };
         let inputs = [random([3, 4, 6, 10], &device), random([16, 4, 3, 3], &device)];
         agree(inputs, random([16], &device), chain, burns);
+    }
+
+    #[test]
+    fn packed_weights_follow_their_values() {
+        let device = Device::flex();
+        let x = Tensor::<4>::ones([1, 1, 8, 8], &device);
+        let bias = Tensor::<1>::zeros([1], &device);
+        let inner = |weight: &Tensor<4>| {
+            let y = conv(x.clone(), weight.clone(), bias.clone(), Spacing::same(3, 1));
+            y.max().into_scalar::<f32>()
+        };
+        // Each change may be made in the place of the values before, or in memory that was freed.
+        let mut weight = Tensor::<4>::ones([1, 1, 3, 3], &device);
+        for i in 0..20 {
+            assert_eq!([inner(&weight), inner(&weight)], [9.0 * (1.0 + i as f32); 2]);
+            weight = weight + 1.0;
+        }
     }
 
     #[test]
