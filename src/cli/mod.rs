@@ -112,7 +112,7 @@ impl MachineFlags {
 /// The preset that settings start from.
 #[derive(Debug, Args)]
 struct PresetFlags {
-    /// Preset by name (bragg, forward) or a TOML file of settings
+    /// Preset by name (bragg, particle, forward) or a TOML file of settings
     #[arg(long, value_name = "NAME|FILE", default_value = "bragg")]
     preset: String,
 }

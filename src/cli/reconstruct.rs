@@ -3,7 +3,7 @@
 use super::progress::{self, Voice};
 use super::{MachineFlags, load};
 use indicatif::ProgressBar;
-use lacuna::compare::{Advice, advise, narrow};
+use lacuna::compare::{Advice, advise, fill_wins, narrow};
 use lacuna::config::{self, GapMode, Settings};
 use lacuna::error::{Error, Result, bytes_text};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
@@ -80,7 +80,7 @@ pub fn treated(
     let score = |result: &Reconstructed| result.runs.kept[0].fit.free_llk_poisson;
     let scores = [score(&free), score(&bounded)];
     let fills = match scores {
-        [Some(free), Some(bounded)] => bounded < free,
+        [Some(free), Some(bounded)] => fill_wins(free, bounded),
         _ => true,
     };
     let [a, b] = scores.map(|score| score.map_or("-".into(), |score| format!("{score:.4}")));

@@ -8,7 +8,7 @@ mod score;
 mod table;
 mod trial;
 
-pub use advice::{Advice, advise, narrow};
+pub use advice::{Advice, advise, fill_wins, narrow};
 pub use arm::{Arm, Said};
 pub use hold_out::{HoldOut, Prediction, calculated, hold_outs};
 pub use score::{Score, Truth};

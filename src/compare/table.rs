@@ -1,6 +1,6 @@
 //! Comparisons of many patterns put together: by width of the gap over the oversampling.
 
-use super::{Arm, Prediction, Score};
+use super::{Arm, Prediction, Score, fill_wins};
 use crate::metrics::{interval, median};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Outcome {
         let chosen = |arm: Arm| self.arms.get(&arm).and_then(|outcome| outcome.chosen);
         let arm = arm.unwrap_or_else(|| {
             let filled = match (chosen(Arm::Free), chosen(Arm::Network)) {
-                (Some(free), Some(network)) => self.advice && network.free_llk < free.free_llk,
+                (Some(free), Some(network)) => self.advice && fill_wins(free.free_llk, network.free_llk),
                 (None, Some(_)) => self.advice,
                 _ => false,
             };

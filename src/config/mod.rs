@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The presets by name; the first is the default and complete, the others are laid over it.
-pub const PRESETS: [(&str, &str); 2] =
-    [("bragg", include_str!("presets/bragg.toml")), ("forward", include_str!("presets/forward.toml"))];
+pub const PRESETS: [(&str, &str); 3] = [
+    ("bragg", include_str!("presets/bragg.toml")),
+    ("particle", include_str!("presets/particle.toml")),
+    ("forward", include_str!("presets/forward.toml")),
+];
 
 /// All settings, resolved. The meaning of each is in `presets/bragg.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

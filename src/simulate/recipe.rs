@@ -12,10 +12,12 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// Recipes that are built into the program: name and text.
-pub const RECIPES: [(&str, &str); 4] = [
+pub const RECIPES: [(&str, &str); 6] = [
     ("forward2d", include_str!("../../datasets/forward2d.toml")),
-    ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
     ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
+    ("particles2d", include_str!("../../datasets/particles2d.toml")),
+    ("particles3d", include_str!("../../datasets/particles3d.toml")),
+    ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
 

@@ -45,8 +45,14 @@ pub struct Command {
     /// Half width of the network's bounds, in units of its 90 % intervals [default: the preset's]
     #[arg(long, value_name = "FACTOR")]
     gap_interval: Option<f32>,
-    /// Widths of the straight gap that is cut, in units of the linear oversampling across it
-    #[arg(long, help_heading = "Simulated sets", value_name = "RATIOS", value_delimiter = ',', default_values_t = [1.25, 1.75, 2.5])]
+    /// Widths of the straight gap that is cut, in units of the linear oversampling across it, comma-separated
+    #[arg(
+        long,
+        help_heading = "Simulated sets",
+        value_name = "RATIOS",
+        value_delimiter = ',',
+        default_value = "1.25,1.75,2.5,4"
+    )]
     ratios: Vec<f64>,
     /// Patterns to use: test, validation or train
     #[arg(long, help_heading = "Simulated sets", value_name = "SPLIT", default_value = "test")]

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
     lacuna simulate my_recipe.toml --preview sheet.png\n  \
     lacuna simulate --shape 256,256 --object crystal --gap 6 --output one.cxi")]
 pub struct Command {
-    /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, forward2d-smoke, bragg3d-smoke). Without one, the flags
+    /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, particles2d, particles3d, forward2d-smoke, bragg3d-smoke). Without one, the flags
     /// under "One pattern" say what is simulated
     #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop"])]
     recipe: Option<String>,
