@@ -10,6 +10,7 @@
 //! left of an object with sharp edges still ends where the object ends.
 
 use super::backend::{Backend, Gaps};
+use super::bound::Bound;
 use super::cpu::Cpu;
 use super::problem::Problem;
 use super::rules::Algorithm;
@@ -250,7 +251,12 @@ fn registered(reference: &Cornered<Complex32>, moving: &Cornered<Complex32>, pro
     let transform = |object: &Cornered<Complex32>| {
         let mut field = object.as_slice().to_vec();
         fft.forward(&mut field);
-        field.iter_mut().zip(&problem.hi).filter(|(_, hi)| hi.is_infinite()).for_each(|(f, _)| *f = Complex32::ZERO);
+        let entries = problem.bounds.entries();
+        field
+            .iter_mut()
+            .zip(entries)
+            .filter(|(_, bound)| **bound == Bound::FREE)
+            .for_each(|(f, _)| *f = Complex32::ZERO);
         field
     };
     let target = transform(reference);
@@ -352,17 +358,20 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
     let problem = Problem::new(pattern, &Centered::filled(shape, false), true)?;
     let [_, ny, nx] = shape;
     let mut scratch = vec![0.0; problem.len()];
-    let mut near: Vec<f32> = problem.hi.iter().map(|hi| f32::from(u8::from(hi.is_infinite()))).collect();
+    let mut near: Vec<f32> =
+        problem.bounds.entries().iter().map(|&bound| f32::from(u8::from(bound == Bound::FREE))).collect();
     blur(shape, 4.0, &mut near, &mut scratch);
     let mut field: Vec<Complex32> = (0..problem.len())
         .map(|i| {
-            if problem.hi[i].is_infinite() {
+            let bound = problem.bounds.entries()[i];
+            if bound == Bound::FREE {
                 return Complex32::ZERO;
             }
             let k = |i: usize, n: usize| i.min(n - i) as f32 / n as f32;
             let squared = k(i / nx, ny).powi(2) + k(i % nx, nx).powi(2);
             let weight = (1.0 - 1.6 * near[i]).clamp(0.0, 1.0) * (-squared / (2.0 * 0.2 * 0.2)).exp();
-            Complex32::new(problem.lo[i] * problem.lo[i] * weight, 0.0)
+            let [modulus, _] = problem.bounds.interval(bound);
+            Complex32::new(modulus * modulus * weight, 0.0)
         })
         .collect();
     Fft::new(shape).inverse(&mut field);

@@ -4,6 +4,7 @@
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency is at index 0.
 
 pub mod backend;
+pub mod bound;
 pub mod cpu;
 pub mod guided;
 pub mod many;

@@ -1,5 +1,6 @@
 //! A pattern as the engine sees it: an interval for each Fourier modulus, and which pixels count in which statistic.
 
+use super::bound::Bounds;
 use crate::error::{Error, Result};
 use crate::pixels::{Class, Interval, Pattern};
 use crate::volume::{Centered, Shape};
@@ -7,29 +8,13 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Which statistic a pixel counts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// Measured: constrains the object, counts in the R factor and the likelihood.
-    Fitted,
-    /// Measured but held out: constrains nothing, counts in the free likelihood.
-    HeldOut,
-    /// Not measured: constrains the object as far as its interval goes, counts nowhere.
-    Unmeasured,
-}
-
 /// What a backend needs to phase one pattern. All arrays are C-ordered with zero frequency at index 0.
 #[derive(Debug, Clone)]
 pub struct Problem {
     shape: Shape,
-    /// Smallest modulus of each pixel, square roots of photons.
-    pub lo: Vec<f32>,
-    /// Largest modulus of each pixel, infinite where nothing is known.
-    pub hi: Vec<f32>,
-    /// What each pixel counts in.
-    pub role: Vec<Role>,
-    /// Index and measured intensity of the pixels that were held out.
+    /// What is known of each pixel's modulus, square roots of photons. Measured pixels count in the R factor and the likelihood.
+    pub bounds: Bounds,
+    /// Index and measured intensity of the pixels that were held out: they constrain nothing and count in the free likelihood.
     pub held_out: Vec<(usize, f32)>,
     /// Whether the object is real: imaginary parts are dropped after every modulus projection.
     pub real: bool,
@@ -48,20 +33,21 @@ impl Problem {
     pub fn new(pattern: &Pattern, held_out: &Centered<bool>, real: bool) -> Result<Self> {
         let shape = pattern.shape();
         let n: usize = shape.iter().product();
-        let (mut lo, mut hi, mut role) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut bounds = Bounds::with_capacity(n);
         let mut held = Vec::new();
-        let mut photons = 0.0;
+        let (mut photons, mut fitted) = (0.0, false);
         for (index, at) in centred_indices(shape).enumerate() {
             let intensity = pattern.intensity.0[at];
-            let (interval, kind) = match (pattern.class(at), &pattern.estimate) {
+            match (pattern.class(at), &pattern.estimate) {
                 (Class::Measured, _) if held_out.0[at] => {
                     held.push((index, intensity));
                     photons += f64::from(intensity);
-                    (Interval::FREE, Role::HeldOut)
+                    bounds.push_unmeasured(Interval::FREE);
                 }
                 (Class::Measured, _) => {
                     photons += f64::from(intensity);
-                    (Interval::measured(intensity), Role::Fitted)
+                    fitted = true;
+                    bounds.push_measured(intensity.sqrt());
                 }
                 // A measurement is worth more than an estimate.
                 (Class::Gap | Class::Estimated, _)
@@ -69,22 +55,19 @@ impl Problem {
                 {
                     let intensity = pattern.intensity.0[mate(shape, at)];
                     photons += f64::from(intensity);
-                    (Interval::measured(intensity), Role::Unmeasured)
+                    bounds.push_unmeasured(Interval::measured(intensity));
                 }
                 (Class::Estimated, Some(estimate)) => {
                     photons += f64::from(estimate.mean.0[at]);
-                    (Interval::between(estimate.lower.0[at], estimate.upper.0[at]), Role::Unmeasured)
+                    bounds.push_unmeasured(Interval::between(estimate.lower.0[at], estimate.upper.0[at]));
                 }
-                _ => (Interval::FREE, Role::Unmeasured),
-            };
-            lo.push(interval.lo);
-            hi.push(interval.hi);
-            role.push(kind);
+                _ => bounds.push_unmeasured(Interval::FREE),
+            }
         }
-        if photons <= 0.0 || !role.contains(&Role::Fitted) {
+        if photons <= 0.0 || !fitted {
             return Err(Error::Data("no measured photons are left to phase: check the mask".into()));
         }
-        Ok(Problem { shape, lo, hi, role, held_out: held, real, photons })
+        Ok(Problem { shape, bounds, held_out: held, real, photons })
     }
 
     /// The extents `(z, y, x)`.
@@ -94,12 +77,12 @@ impl Problem {
 
     /// Number of pixels.
     pub fn len(&self) -> usize {
-        self.lo.len()
+        self.bounds.len()
     }
 
     /// Never: a pattern has pixels.
     pub fn is_empty(&self) -> bool {
-        self.lo.is_empty()
+        self.bounds.is_empty()
     }
 }
 
@@ -178,6 +161,7 @@ pub fn hold_out(pattern: &Pattern, fraction: f64, seed: u64, real: bool) -> Cent
 mod tests {
     use super::*;
     use crate::geometry::Geometry;
+    use crate::phasing::bound::Bound;
 
     #[test]
     fn islands_are_measured_and_off_centre_and_as_many_as_asked() {
@@ -201,7 +185,7 @@ mod tests {
         }));
         // The gap's rows 40 to 45 take the measurement of rows 83 to 88, where those are not held out.
         let real = Problem::new(&pattern, &held, true).unwrap();
-        let bound = |p: &Problem| p.hi.iter().filter(|hi| hi.is_finite()).count();
+        let bound = |p: &Problem| p.bounds.entries().iter().filter(|&&bound| bound != Bound::FREE).count();
         assert!(bound(&real) > bound(&problem) + 500);
         assert!((problem.photons - 2.0 * pattern.totals().0 as f64).abs() < 1e-6);
     }

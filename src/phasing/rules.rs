@@ -117,3 +117,12 @@ pub struct Decision {
     /// In units of the object's root mean square inside the support; zero for positivity.
     pub threshold: f32,
 }
+
+impl Rule {
+    /// Whether the next object follows from the projection alone.
+    pub fn needs_no_object(&self) -> bool {
+        self.inside[1] == 0.0
+            && self.outside[1] == 0.0
+            && self.decision.is_none_or(|decision| decision.weights[1] == 0.0)
+    }
+}

@@ -1,16 +1,21 @@
-//! The CPU backend: library transforms, pointwise passes in parallel, sums in fixed pieces so that results do not depend on the
-//! number of threads.
+//! The CPU backend: a cycle is two passes over memory, in which everything is done to values while they are in cache ([`crate::fft`]).
+//! Sums go over fixed pieces in order, so results do not depend on the number of threads.
+
+mod kernels;
 
 use super::backend::{Backend, Fit, Gaps};
-use super::problem::{Problem, Role};
+use super::bound::Bound;
+use super::problem::Problem;
 use super::rules::{Cycle, Rule};
 use super::support::{self, SupportRule, SupportState};
-use crate::fft::Fft;
+use crate::fft::{COLUMNS, Columns, Ends, Fft};
 use crate::volume::Cornered;
+use kernels::{ApplyFresh, ApplyRule, Projection};
 use ndarray::Array3;
 use num_complex::Complex32;
+use pulp::Arch;
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Elements that one task handles in a pointwise pass, and that one partial sum covers.
 const PIECE: usize = 1 << 14;
@@ -45,68 +50,77 @@ impl Cpu {
         }
     }
 
-    /// Replaces `field` by its modulus projection, in object space.
-    fn project(&self, field: &mut [Complex32]) {
-        self.fft.forward(field);
-        project_modulus(field, &self.problem, self.gaps);
-        self.fft.inverse(field);
-        if self.problem.real {
-            drop_imaginary(field);
+    /// Cycles of one rule, each of them two passes over memory: modulus projections while columns are in cache, rules while slabs are. In
+    /// between, `work` is the object's transform along the axes of the slabs.
+    fn rule(&mut self, rule: &Rule, n: usize) {
+        let Cpu { problem, fft, object, work, support, count, gaps } = self;
+        let projection = projection(problem, *gaps, fft);
+        let rms = (problem.photons / (*count).max(1) as f64).sqrt() as f32;
+        let fresh = rule.needs_no_object();
+        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
+        for cycle in 1..=n {
+            fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+            let last = cycle == n;
+            fft.near(work, object, if last { Ends::ARRIVE } else { Ends::BOTH }, |start, p, o| {
+                let support = &support[start..start + p.len()];
+                if fresh {
+                    Arch::new().dispatch(ApplyFresh { rule, rms, real: problem.real, projected: p, support });
+                    if last {
+                        o.copy_from_slice(p);
+                    }
+                } else {
+                    Arch::new().dispatch(ApplyRule { rule, rms, real: problem.real, projected: p, object: o, support });
+                }
+            });
         }
-    }
-
-    fn rule(&mut self, rule: &Rule) {
-        let mut work = std::mem::take(&mut self.work);
-        work.par_chunks_mut(PIECE).zip(self.object.par_chunks(PIECE)).for_each(|(p, o)| p.copy_from_slice(o));
-        self.project(&mut work);
-        let rms = (self.problem.photons / self.count.max(1) as f64).sqrt() as f32;
-        self.object
-            .par_chunks_mut(PIECE)
-            .zip(work.par_chunks(PIECE))
-            .zip(self.support.par_chunks(PIECE))
-            .for_each(|((o, p), s)| apply_rule(rule, rms, o, p, s));
-        self.work = work;
     }
 
     /// `O' = O + beta (P_S f_M(O) - P_M f_S(O))`, `f_M = (1 + 1/beta) P_M - 1/beta`, `f_S = (1 - 1/beta) P_S + 1/beta`:
     /// V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his optimal gammas.
     fn difference_map(&mut self, beta: f32, positivity: bool) {
+        let Cpu { problem, fft, object, work, support, gaps, .. } = self;
         let g = 1.0 / beta.max(1e-3);
         let inside = |s: bool, v: Complex32| s && (!positivity || v.re >= 0.0);
         let mut second: Vec<Complex32> =
-            self.object.par_iter().zip(&self.support).map(|(&o, &s)| if inside(s, o) { o } else { o * g }).collect();
-        self.project(&mut second);
-        let mut work = std::mem::take(&mut self.work);
-        work.copy_from_slice(&self.object);
-        self.project(&mut work);
-        self.object.par_iter_mut().zip(&work).zip(&second).zip(&self.support).for_each(|(((o, &p), &q), &s)| {
-            let reflected = p * (1.0 + g) - *o * g;
-            let first = if inside(s, reflected) { reflected } else { Complex32::ZERO };
-            *o += (first - q) * beta;
+            object.par_iter().zip(&*support).map(|(&o, &s)| if inside(s, o) { o } else { o * g }).collect();
+        let projection = projection(problem, *gaps, fft);
+        let part = |values: &mut [Complex32]| {
+            if problem.real {
+                values.iter_mut().for_each(|value| value.im = 0.0);
+            }
+        };
+        fft.near(&mut second, &mut vec![(); object.len()], Ends::LEAVE, |_, _, _| {});
+        fft.far(&mut second, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.near(&mut second, &mut vec![(); object.len()], Ends::ARRIVE, |_, values, _| part(values));
+        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
+        fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.near(work, object, Ends::ARRIVE, |start, p, o| {
+            part(p);
+            for (i, (o, &p)) in o.iter_mut().zip(&*p).enumerate() {
+                let (q, s) = (second[start + i], support[start + i]);
+                let reflected = p * (1.0 + g) - *o * g;
+                let first = if inside(s, reflected) { reflected } else { Complex32::ZERO };
+                *o += (first - q) * beta;
+            }
         });
-        self.work = work;
-    }
-
-    /// The transform of the object cut to its support, in `work`.
-    fn calculate(&mut self) {
-        let mut work = std::mem::take(&mut self.work);
-        work.par_iter_mut()
-            .zip(&self.object)
-            .zip(&self.support)
-            .for_each(|((w, &o), &s)| *w = if s { o } else { Complex32::ZERO });
-        self.fft.forward(&mut work);
-        self.work = work;
     }
 
     /// See [`Backend::density`].
     fn projected_density(&mut self, positivity: bool, density: &mut [f32]) {
-        let mut work = std::mem::take(&mut self.work);
-        work.copy_from_slice(&self.object);
-        self.project(&mut work);
-        density.par_iter_mut().zip(&work).for_each(|(density, value)| {
-            *density = if positivity { value.re.max(0.0) } else { value.norm_sqr().sqrt() };
+        let Cpu { problem, fft, object, work, gaps, .. } = self;
+        let projection = projection(problem, *gaps, fft);
+        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
+        fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        let real = problem.real;
+        fft.near(work, density, Ends::ARRIVE, |_, p, density| {
+            for (density, value) in density.iter_mut().zip(p) {
+                *density = match (positivity, real) {
+                    (true, _) => value.re.max(0.0),
+                    (false, true) => value.re.abs(),
+                    (false, false) => value.norm_sqr().sqrt(),
+                };
+            }
         });
-        self.work = work;
     }
 
     fn cut(&self, field: &mut [Complex32]) {
@@ -114,70 +128,21 @@ impl Cpu {
     }
 }
 
-/// `O' = a P + b O` over one piece.
-fn apply_rule(rule: &Rule, rms: f32, object: &mut [Complex32], projected: &[Complex32], support: &[bool]) {
-    let [a_in, b_in] = rule.inside;
-    let [a_out, b_out] = rule.outside;
-    match rule.decision {
-        None => {
-            for ((o, p), &s) in object.iter_mut().zip(projected).zip(support) {
-                let (a, b) = if s { (a_in, b_in) } else { (a_out, b_out) };
-                *o = p * a + *o * b;
-            }
-        }
-        Some(decision) => {
-            let [wp, wo] = decision.weights;
-            let least = decision.threshold * rms;
-            for ((o, p), &s) in object.iter_mut().zip(projected).zip(support) {
-                let keep = s & (wp * p.re + wo * o.re >= least);
-                let (a, b) = if keep { (a_in, b_in) } else { (a_out, b_out) };
-                *o = p * a + *o * b;
-            }
-        }
-    }
+/// The modulus projection of values between the passes of `fft`.
+fn projection<'a>(problem: &'a Problem, gaps: Gaps, fft: &Fft) -> Projection<'a> {
+    Projection { bounds: &problem.bounds, gaps, scale: fft.scale() }
 }
 
-/// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the intervals allow.
+/// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the bounds allow. The plain form of what a cycle does while it
+/// passes over memory, for those who have a whole array.
 pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: Gaps) {
-    let Gaps { released, leak } = gaps;
-    field
-        .par_chunks_mut(PIECE)
-        .zip(problem.lo.par_chunks(PIECE))
-        .zip(problem.hi.par_chunks(PIECE))
-        .zip(problem.role.par_chunks(PIECE))
-        .for_each(|(((field, lo), hi), role)| {
-            if released {
-                for (((f, &lo), &hi), &role) in field.iter_mut().zip(lo).zip(hi).zip(role) {
-                    *f = if role == Role::Fitted { nearest(*f, lo, hi) } else { *f * leak };
-                }
-            } else {
-                for ((f, &lo), &hi) in field.iter_mut().zip(lo).zip(hi) {
-                    *f = bounded(*f, lo, hi, leak);
-                }
-            }
-        });
+    let projection = Projection { bounds: &problem.bounds, gaps, scale: 1.0 };
+    let pieces = field.par_chunks_mut(PIECE).zip(problem.bounds.entries().par_chunks(PIECE));
+    pieces.for_each(|(field, bounds)| projection.line(field, bounds));
 }
 
 fn drop_imaginary(field: &mut [Complex32]) {
     field.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|value| value.im = 0.0));
-}
-
-/// The value nearest to `f` whose modulus is between `lo` and `hi`; a zero has no phase and becomes `lo`.
-#[inline]
-fn nearest(f: Complex32, lo: f32, hi: f32) -> Complex32 {
-    bounded(f, lo, hi, 1.0)
-}
-
-/// [`nearest`] where there is an upper bound, else `f` times `leak`. Selections instead of branches, so that loops over it are
-/// vectorised.
-#[inline(always)]
-fn bounded(f: Complex32, lo: f32, hi: f32, leak: f32) -> Complex32 {
-    let modulus = f.norm_sqr().sqrt();
-    let raised = if modulus < lo { lo } else { modulus };
-    let target = if raised > hi { hi } else { raised };
-    let factor = if hi < f32::INFINITY { target / modulus } else { leak };
-    let (factor, zero) = if modulus > 0.0 { (factor, 0.0) } else { (0.0, lo) };
-    Complex32::new(f.re * factor + zero, f.im * factor)
 }
 
 /// Sums of `f` over fixed pieces of `0..n`, added in order.
@@ -205,6 +170,23 @@ fn poisson(calculated: f32, observed: f32) -> f64 {
     if o > 0.0 { c - o + o * (o / c).ln() } else { c }
 }
 
+/// Sums over measured pixels, `o` being what was observed and `F` what is calculated: `|F| sqrt(o)`, `|F|^2`, `o`, `o ln(o / |F|^2)`, 1.
+const FIT_SUMS: usize = 5;
+
+fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
+    let mut sums = [0.0; FIT_SUMS];
+    for (row, bounds) in columns.rows() {
+        for (c, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.is_measured()) {
+            let (re, im, m) = (f64::from(row[c]), f64::from(row[COLUMNS + c]), f64::from(bound.modulus()));
+            let (f, o) = (re * re + im * im, m * m);
+            let logarithm = if o > 0.0 { o * (o / f.max(FLOOR.into())).ln() } else { 0.0 };
+            let terms = [f.sqrt() * m, f, o, logarithm, 1.0];
+            (0..FIT_SUMS).for_each(|k| sums[k] += terms[k]);
+        }
+    }
+    sums
+}
+
 impl Backend for Cpu {
     fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
         self.object.copy_from_slice(object.as_slice());
@@ -213,11 +195,10 @@ impl Backend for Cpu {
     }
 
     fn cycles(&mut self, cycle: Cycle, n: usize) {
-        for _ in 0..n {
-            match cycle {
-                Cycle::Rule(rule) => self.rule(&rule),
-                Cycle::DifferenceMap { beta, positivity } => self.difference_map(beta, positivity),
-            }
+        match cycle {
+            _ if n == 0 => {}
+            Cycle::Rule(rule) => self.rule(&rule, n),
+            Cycle::DifferenceMap { beta, positivity } => (0..n).for_each(|_| self.difference_map(beta, positivity)),
         }
     }
 
@@ -234,9 +215,10 @@ impl Backend for Cpu {
         let problem = Arc::clone(&self.problem);
         let gaps = self.gaps;
         let target = |i: usize, power: f32| {
-            let free = gaps.released && problem.role[i] != Role::Fitted;
+            let bound = problem.bounds.entries()[i];
             let modulus = power.sqrt();
-            let t = if free { modulus } else { modulus.max(problem.lo[i]).min(problem.hi[i]) };
+            let [lo, hi] = problem.bounds.interval(bound);
+            let t = if gaps.released && !bound.is_measured() { modulus } else { modulus.max(lo).min(hi) };
             // Not `t * t`, which is rarely `power` again where nothing binds.
             if t == modulus { power } else { t * t }
         };
@@ -335,38 +317,43 @@ impl Backend for Cpu {
         density
     }
 
+    /// All sums ride on the last pass of the transform: with the scale `s` that fits best, which is known only afterwards, the residual is
+    /// `sum o - (sum |F| m)^2 / sum |F|^2` and the likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`.
     fn fit(&mut self) -> Fit {
-        self.calculate();
-        let (problem, field) = (&self.problem, &self.work);
-        let n = problem.len();
-        let [cross, calculated, observed, count] = sums(n, |i| {
-            if problem.role[i] != Role::Fitted {
-                return [0.0; 4];
+        let Cpu { problem, fft, object, work, support, count, .. } = self;
+        let unit = fft.scale();
+        fft.near(work, object, Ends::LEAVE, |start, w, o| {
+            let inside = &support[start..];
+            for ((w, &o), &inside) in w.iter_mut().zip(&*o).zip(inside) {
+                *w = if inside { o * unit } else { Complex32::ZERO };
             }
-            let (f, m) = (f64::from(field[i].norm_sqr()), f64::from(problem.lo[i]));
-            [f.sqrt() * m, f, m * m, 1.0]
         });
+        let blocks = Mutex::new(Vec::new());
+        fft.far(work, problem.bounds.entries(), Ends::ARRIVE, |columns| {
+            let (first, sums) = (columns.first(), fit_sums(columns));
+            blocks.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
+        });
+        // In order, so that the number of threads does not matter.
+        let mut blocks = blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        blocks.sort_unstable_by_key(|(first, _)| *first);
+        let mut total = [0.0; FIT_SUMS];
+        blocks.iter().for_each(|(_, sums)| (0..FIT_SUMS).for_each(|k| total[k] += sums[k]));
+        let [cross, calculated, observed, logarithms, pixels] = total;
         let scale = if calculated > 0.0 { cross / calculated } else { 1.0 };
-        let squared = (scale * scale) as f32;
-        let [residual, likelihood] = sums(n, |i| {
-            if problem.role[i] != Role::Fitted {
-                return [0.0; 2];
-            }
-            let (c, m) = (field[i].norm_sqr() * squared, problem.lo[i]);
-            let difference = f64::from(c).sqrt() - f64::from(m);
-            [difference * difference, poisson(c, m * m)]
-        });
+        let squared = scale * scale;
+        let residual = (observed + squared * calculated - 2.0 * scale * cross).max(0.0);
+        let likelihood = squared * calculated - observed + logarithms - squared.ln() * observed;
         let held_out = &problem.held_out;
         let [free] = sums(held_out.len(), |i| {
             let (index, observed) = held_out[i];
-            [poisson(field[index].norm_sqr() * squared, observed)]
+            [poisson(work[index].norm_sqr() * squared as f32, observed)]
         });
         Fit {
             r_factor: (residual / observed).sqrt(),
-            llk_poisson: likelihood / count,
+            llk_poisson: likelihood / pixels,
             free_llk_poisson: (!held_out.is_empty()).then(|| free / held_out.len() as f64),
             scale,
-            support_fraction: self.count as f64 / n as f64,
+            support_fraction: *count as f64 / problem.len() as f64,
         }
     }
 
@@ -386,6 +373,8 @@ impl Backend for Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phasing::bound::Bound;
+    use crate::pixels::Interval;
     use proptest::prelude::*;
 
     proptest! {
@@ -394,12 +383,24 @@ mod tests {
             re in -1e4f32..1e4, im in -1e4f32..1e4, lo in 0f32..1e3, width in prop::sample::select(vec![0.0f32, 1.0, 1e3])
         ) {
             let hi = lo + width;
-            let once = nearest(Complex32::new(re, im), lo, hi);
+            let mut bounds = Bounds::with_capacity(3);
+            bounds.push_unmeasured(Interval { lo, hi });
+            bounds.push_unmeasured(Interval::FREE);
+            bounds.push_measured(lo);
+            let projection = Projection { bounds: &bounds, gaps: Gaps::default(), scale: 1.0 };
+            let nearest = |value: Complex32, bound: Bound| {
+                let mut values = [value];
+                projection.line(&mut values, &[bound]);
+                values[0]
+            };
+            let [estimated, free, measured] = [0, 1, 2].map(|i| bounds.entries()[i]);
+            let once = nearest(Complex32::new(re, im), estimated);
             // One rounding each of modulus, quotient and product.
             prop_assert!(once.norm() >= lo * (1.0 - 1e-6) && once.norm() <= hi * (1.0 + 1e-6));
-            prop_assert!((nearest(once, lo, hi) - once).norm() <= 1e-6 * once.norm());
-            prop_assert_eq!(nearest(Complex32::ZERO, lo, hi), Complex32::new(lo, 0.0));
-            prop_assert_eq!(bounded(Complex32::new(re, im), 0.0, f32::INFINITY, 1.0), Complex32::new(re, im));
+            prop_assert!((nearest(once, estimated) - once).norm() <= 1e-6 * once.norm());
+            prop_assert_eq!(nearest(Complex32::ZERO, estimated), Complex32::new(lo, 0.0));
+            prop_assert_eq!(nearest(Complex32::new(re, im), free), Complex32::new(re, im));
+            prop_assert!((nearest(Complex32::new(re, im), measured).norm() - lo).abs() <= 1e-6 * lo);
         }
     }
 }

@@ -1,0 +1,127 @@
+//! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or free, and only those with an estimate
+//! need two numbers.
+
+use crate::pixels::Interval;
+
+/// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set, the place of its interval in a table,
+/// or [`Bound::FREE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub struct Bound(u32);
+
+impl Default for Bound {
+    fn default() -> Self {
+        Bound::FREE
+    }
+}
+
+const SIGN: u32 = Bound::SIGN;
+
+impl Bound {
+    /// Set in all entries but those of measured pixels.
+    pub const SIGN: u32 = 1 << 31;
+    /// Nothing is known.
+    pub const FREE: Bound = Bound(u32::MAX);
+
+    /// Measured.
+    #[inline(always)]
+    pub fn is_measured(self) -> bool {
+        self.0 < SIGN
+    }
+
+    /// The measured modulus; no number for all other pixels.
+    #[inline(always)]
+    pub fn modulus(self) -> f32 {
+        f32::from_bits(self.0)
+    }
+
+    /// Its place in the table, if it has one.
+    #[inline(always)]
+    pub fn place(self) -> Option<usize> {
+        (self.is_estimated()).then_some((self.0 ^ SIGN) as usize)
+    }
+
+    /// Whether it has one.
+    #[inline(always)]
+    pub fn is_estimated(self) -> bool {
+        !self.is_measured() & (self.0 != u32::MAX)
+    }
+}
+
+/// Of all pixels, C-ordered with zero frequency at index 0.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    entries: Vec<Bound>,
+    /// Smallest and largest modulus of the pixels with an estimate.
+    table: Vec<[f32; 2]>,
+}
+
+impl Bounds {
+    /// Of nothing, with room for so many pixels.
+    pub fn with_capacity(pixels: usize) -> Self {
+        Bounds { entries: Vec::with_capacity(pixels), table: Vec::new() }
+    }
+
+    /// One more measured pixel.
+    pub fn push_measured(&mut self, modulus: f32) {
+        // No sign: a modulus is not negative, and -0 would be taken for an estimate.
+        self.entries.push(Bound(modulus.abs().to_bits()));
+    }
+
+    /// One more pixel without measurement.
+    pub fn push_unmeasured(&mut self, interval: Interval) {
+        if interval.hi == f32::INFINITY && interval.lo <= 0.0 {
+            self.entries.push(Bound::FREE);
+        } else {
+            self.entries.push(Bound(SIGN | self.table.len() as u32));
+            self.table.push([interval.lo, interval.hi]);
+        }
+    }
+
+    /// Number of pixels.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> &[Bound] {
+        &self.entries
+    }
+
+    /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity if it is free.
+    #[inline(always)]
+    pub fn interval(&self, bound: Bound) -> [f32; 2] {
+        match bound.place() {
+            Some(place) => self.table[place],
+            None if bound.is_measured() => [bound.modulus(); 2],
+            None => [0.0, f32::INFINITY],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_give_back_what_was_put_in() {
+        let mut bounds = Bounds::with_capacity(4);
+        bounds.push_measured(-0.0);
+        bounds.push_measured(3.5);
+        bounds.push_unmeasured(Interval::FREE);
+        bounds.push_unmeasured(Interval { lo: 1.0, hi: 2.0 });
+        bounds.push_unmeasured(Interval { lo: 0.0, hi: 2.0 });
+        bounds.push_unmeasured(Interval { lo: 1.0, hi: f32::INFINITY });
+        let intervals: Vec<[f32; 2]> = bounds.entries().iter().map(|&bound| bounds.interval(bound)).collect();
+        let inf = f32::INFINITY;
+        assert_eq!(intervals, [[0.0, 0.0], [3.5, 3.5], [0.0, inf], [1.0, 2.0], [0.0, 2.0], [1.0, inf]]);
+        let measured: Vec<bool> = bounds.entries().iter().map(|bound| bound.is_measured()).collect();
+        assert_eq!(measured, [true, true, false, false, false, false]);
+        assert_eq!(bounds.entries()[2], Bound::FREE);
+    }
+}
