@@ -143,7 +143,7 @@ fn wide(field: &Cornered<Complex32>) -> Field {
 }
 
 fn intervals(problem: &Problem) -> impl Iterator<Item = [f32; 2]> {
-    problem.bounds.entries().iter().map(|&bound| problem.bounds.interval(bound))
+    (0..problem.len()).map(|i| problem.bounds.interval(problem.bounds.at(i)))
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn the_modulus_projection_is_idempotent_and_obeys_its_bounds() {
     for i in 0..problem.len() {
         // One rounding of the modulus and one of the product.
         let modulus = once[i].norm();
-        let [lo, hi] = problem.bounds.interval(problem.bounds.entries()[i]);
+        let [lo, hi] = problem.bounds.interval(problem.bounds.at(i));
         assert!(modulus >= lo * (1.0 - 1e-6) && modulus <= hi * (1.0 + 1e-6));
         assert!((once[i] - twice[i]).norm() <= 1e-5);
     }

@@ -372,6 +372,6 @@ mod tests {
         assert!(problem("\nnb-raar =").contains("line 2"), "{}", problem("\nnb-raar ="));
         assert!(problem("beta = 1.5").contains("beta = 1.5: must be from 0 to 1"));
         assert!(problem("algorithm = 'HIA'").contains("column 1"));
-        assert!(resolve("brag", &[]).unwrap_err().to_string().contains("known are bragg, forward"));
+        assert!(resolve("brag", &[]).unwrap_err().to_string().contains("known are bragg, particle, forward"));
     }
 }

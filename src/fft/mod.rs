@@ -194,7 +194,8 @@ impl Fft {
     }
 
     /// One pass over the array in blocks of columns along the first axis that is longer than 1. They arrive by the forward transform,
-    /// are visited together with what `other` holds of the same points, and leave by the inverse transform.
+    /// are visited together with what `other` holds of the same points, in the order of [`Fft::columns`], and leave by the inverse
+    /// transform.
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
@@ -207,12 +208,11 @@ impl Fft {
     ) {
         let [nz, ny, nx] = self.shape;
         assert!(data.len() == nz * ny * nx && other.len() == data.len(), "the arrays have the plan's shape");
-        let (axis, n) = if nz > 1 { (0, nz) } else { (1, ny) };
-        let step = data.len() / n;
-        let other = ArrayView2::from_shape((n, step), other).expect("the same shape");
+        let axis = if nz > 1 { 0 } else { 1 };
+        let ColumnOrder { rows: n, width: step } = Fft::columns(self.shape);
         let mut all = ArrayViewMut2::from_shape((n, step), data).expect("the plan's shape");
         let blocks = all.axis_chunks_iter_mut(Axis(1), COLUMNS).into_par_iter();
-        let blocks = blocks.zip(other.axis_chunks_iter(Axis(1), COLUMNS)).enumerate();
+        let blocks = blocks.zip(other.par_chunks(n * COLUMNS)).enumerate();
         blocks.for_each_init(
             || (Block::new(n), self.scratch()),
             |(block, scratch), (at, (values, others))| {
@@ -227,6 +227,12 @@ impl Fft {
                 block.store(values);
             },
         );
+    }
+
+    /// The order in which [`Fft::far`] comes to the points of an array of this shape.
+    pub fn columns(shape: Shape) -> ColumnOrder {
+        let [nz, ny, nx] = shape;
+        if nz > 1 { ColumnOrder { rows: nz, width: ny * nx } } else { ColumnOrder { rows: ny, width: nx } }
     }
 
     fn scratch(&self) -> Vec<Complex32> {
@@ -250,10 +256,26 @@ impl Ends {
     pub const BOTH: Ends = Ends { arrive: true, leave: true };
 }
 
+/// Blocks of columns one after another, each of them row by row: read so, an array comes out of memory in one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ColumnOrder {
+    rows: usize,
+    width: usize,
+}
+
+impl ColumnOrder {
+    /// Place of the point with this number in C order.
+    pub fn place(self, index: usize) -> usize {
+        let (row, column) = (index / self.width, index % self.width);
+        let first = column / COLUMNS * COLUMNS;
+        first * self.rows + row * COLUMNS.min(self.width - first) + column - first
+    }
+}
+
 /// Neighbouring columns of an array, row by row, with what another array holds of the same points.
 pub struct Columns<'a, U> {
     rows: &'a mut [Row],
-    others: ArrayView2<'a, U>,
+    others: &'a [U],
     first: usize,
 }
 
@@ -263,9 +285,10 @@ impl<U> Columns<'_, U> {
         self.first
     }
 
-    /// All rows; the other array's may be shorter at the border.
+    /// All rows; the other array's are shorter in the last block.
     pub fn rows(&mut self) -> impl Iterator<Item = (&mut Row, &[U])> {
-        self.rows.iter_mut().zip(self.others.outer_iter().map(|row| row.to_slice().unwrap_or_default()))
+        let width = (self.others.len() / self.rows.len()).max(1);
+        self.rows.iter_mut().zip(self.others.chunks(width))
     }
 }
 
@@ -339,6 +362,23 @@ mod tests {
             plan.inverse(&mut data);
             let back = data.iter().zip(&start).map(|(a, b)| (a - b).norm()).fold(0.0, f32::max);
             assert!(back < 2e-6, "{shape:?}: {back}");
+        }
+    }
+
+    #[test]
+    fn passes_come_to_the_points_in_the_order_of_columns() {
+        for shape in [[1, 6, 40], [3, 5, 7], [4, 8, 16]] {
+            let n: usize = shape.iter().product();
+            let order = Fft::columns(shape);
+            let mut other = vec![usize::MAX; n];
+            (0..n).for_each(|i| other[order.place(i)] = i);
+            let mut data: Vec<Complex32> = (0..n).map(|i| Complex32::new(i as f32, 0.0)).collect();
+            let none = Ends { arrive: false, leave: false };
+            Fft::new(shape).far(&mut data, &other, none, |columns| {
+                for (row, others) in columns.rows() {
+                    others.iter().enumerate().for_each(|(c, &i)| assert_eq!(row[c], i as f32));
+                }
+            });
         }
     }
 

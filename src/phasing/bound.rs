@@ -1,7 +1,9 @@
 //! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or free, and only those with an estimate
 //! need two numbers.
 
+use crate::fft::{ColumnOrder, Fft};
 use crate::pixels::Interval;
+use crate::volume::Shape;
 
 /// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set, the place of its interval in a table,
 /// or [`Bound::FREE`].
@@ -48,32 +50,32 @@ impl Bound {
     }
 }
 
-/// Of all pixels, C-ordered with zero frequency at index 0.
+/// Of all pixels.
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
+    /// In the order in which a cycle comes to them.
     entries: Vec<Bound>,
+    order: ColumnOrder,
     /// Smallest and largest modulus of the pixels with an estimate.
     table: Vec<[f32; 2]>,
 }
 
 impl Bounds {
-    /// Of nothing, with room for so many pixels.
-    pub fn with_capacity(pixels: usize) -> Self {
-        Bounds { entries: Vec::with_capacity(pixels), table: Vec::new() }
+    /// Of a pattern of this shape, nothing known yet.
+    pub fn free(shape: Shape) -> Self {
+        Bounds { entries: vec![Bound::FREE; shape.iter().product()], order: Fft::columns(shape), table: Vec::new() }
     }
 
-    /// One more measured pixel.
-    pub fn push_measured(&mut self, modulus: f32) {
+    /// The pixel with this number, in C order with zero frequency at index 0, was measured.
+    pub fn set_measured(&mut self, index: usize, modulus: f32) {
         // No sign: a modulus is not negative, and -0 would be taken for an estimate.
-        self.entries.push(Bound(modulus.abs().to_bits()));
+        self.entries[self.order.place(index)] = Bound(modulus.abs().to_bits());
     }
 
-    /// One more pixel without measurement.
-    pub fn push_unmeasured(&mut self, interval: Interval) {
-        if interval.hi == f32::INFINITY && interval.lo <= 0.0 {
-            self.entries.push(Bound::FREE);
-        } else {
-            self.entries.push(Bound(SIGN | self.table.len() as u32));
+    /// It was not, but its modulus is in this interval.
+    pub fn set_estimated(&mut self, index: usize, interval: Interval) {
+        if interval.hi < f32::INFINITY || interval.lo > 0.0 {
+            self.entries[self.order.place(index)] = Bound(SIGN | self.table.len() as u32);
             self.table.push([interval.lo, interval.hi]);
         }
     }
@@ -88,9 +90,14 @@ impl Bounds {
         self.entries.is_empty()
     }
 
-    /// All entries.
-    pub fn entries(&self) -> &[Bound] {
+    /// All entries, in the order of [`Fft::columns`].
+    pub fn in_columns(&self) -> &[Bound] {
         &self.entries
+    }
+
+    /// The entry of the pixel with this number in C order.
+    pub fn at(&self, index: usize) -> Bound {
+        self.entries[self.order.place(index)]
     }
 
     /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity if it is free.
@@ -110,18 +117,18 @@ mod tests {
 
     #[test]
     fn entries_give_back_what_was_put_in() {
-        let mut bounds = Bounds::with_capacity(4);
-        bounds.push_measured(-0.0);
-        bounds.push_measured(3.5);
-        bounds.push_unmeasured(Interval::FREE);
-        bounds.push_unmeasured(Interval { lo: 1.0, hi: 2.0 });
-        bounds.push_unmeasured(Interval { lo: 0.0, hi: 2.0 });
-        bounds.push_unmeasured(Interval { lo: 1.0, hi: f32::INFINITY });
-        let intervals: Vec<[f32; 2]> = bounds.entries().iter().map(|&bound| bounds.interval(bound)).collect();
+        let mut bounds = Bounds::free([1, 2, 3]);
+        bounds.set_measured(0, -0.0);
+        bounds.set_measured(1, 3.5);
+        bounds.set_estimated(2, Interval::FREE);
+        bounds.set_estimated(3, Interval { lo: 1.0, hi: 2.0 });
+        bounds.set_estimated(4, Interval { lo: 0.0, hi: 2.0 });
+        bounds.set_estimated(5, Interval { lo: 1.0, hi: f32::INFINITY });
+        let intervals: Vec<[f32; 2]> = (0..6).map(|i| bounds.interval(bounds.at(i))).collect();
         let inf = f32::INFINITY;
         assert_eq!(intervals, [[0.0, 0.0], [3.5, 3.5], [0.0, inf], [1.0, 2.0], [0.0, 2.0], [1.0, inf]]);
-        let measured: Vec<bool> = bounds.entries().iter().map(|bound| bound.is_measured()).collect();
+        let measured: Vec<bool> = (0..6).map(|i| bounds.at(i).is_measured()).collect();
         assert_eq!(measured, [true, true, false, false, false, false]);
-        assert_eq!(bounds.entries()[2], Bound::FREE);
+        assert_eq!(bounds.at(2), Bound::FREE);
     }
 }

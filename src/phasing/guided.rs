@@ -251,12 +251,8 @@ fn registered(reference: &Cornered<Complex32>, moving: &Cornered<Complex32>, pro
     let transform = |object: &Cornered<Complex32>| {
         let mut field = object.as_slice().to_vec();
         fft.forward(&mut field);
-        let entries = problem.bounds.entries();
-        field
-            .iter_mut()
-            .zip(entries)
-            .filter(|(_, bound)| **bound == Bound::FREE)
-            .for_each(|(f, _)| *f = Complex32::ZERO);
+        let free = |i: usize| problem.bounds.at(i) == Bound::FREE;
+        field.iter_mut().enumerate().filter(|(i, _)| free(*i)).for_each(|(_, f)| *f = Complex32::ZERO);
         field
     };
     let target = transform(reference);
@@ -358,12 +354,12 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
     let problem = Problem::new(pattern, &Centered::filled(shape, false), true)?;
     let [_, ny, nx] = shape;
     let mut scratch = vec![0.0; problem.len()];
-    let mut near: Vec<f32> =
-        problem.bounds.entries().iter().map(|&bound| f32::from(u8::from(bound == Bound::FREE))).collect();
+    let free = |i: usize| problem.bounds.at(i) == Bound::FREE;
+    let mut near: Vec<f32> = (0..problem.len()).map(|i| f32::from(u8::from(free(i)))).collect();
     blur(shape, 4.0, &mut near, &mut scratch);
     let mut field: Vec<Complex32> = (0..problem.len())
         .map(|i| {
-            let bound = problem.bounds.entries()[i];
+            let bound = problem.bounds.at(i);
             if bound == Bound::FREE {
                 return Complex32::ZERO;
             }

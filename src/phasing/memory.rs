@@ -9,8 +9,8 @@ use crate::volume::Shape;
 /// while phasing starts.
 const PATTERN: u64 = 4 + 4 + 13 + 8;
 
-/// Bytes a voxel of the problem: two bounds and a role.
-const PROBLEM: u64 = 4 + 4 + 1;
+/// Bytes a voxel of the problem: an entry of four, and eight more for each estimate, of which there are a quarter at most.
+const PROBLEM: u64 = 4 + 2;
 
 /// Bytes a voxel of one complex array.
 const COMPLEX: u64 = 8;

@@ -32,8 +32,7 @@ impl Problem {
     /// If nothing measured is left.
     pub fn new(pattern: &Pattern, held_out: &Centered<bool>, real: bool) -> Result<Self> {
         let shape = pattern.shape();
-        let n: usize = shape.iter().product();
-        let mut bounds = Bounds::with_capacity(n);
+        let mut bounds = Bounds::free(shape);
         let mut held = Vec::new();
         let (mut photons, mut fitted) = (0.0, false);
         for (index, at) in centred_indices(shape).enumerate() {
@@ -42,12 +41,11 @@ impl Problem {
                 (Class::Measured, _) if held_out.0[at] => {
                     held.push((index, intensity));
                     photons += f64::from(intensity);
-                    bounds.push_unmeasured(Interval::FREE);
                 }
                 (Class::Measured, _) => {
                     photons += f64::from(intensity);
                     fitted = true;
-                    bounds.push_measured(intensity.sqrt());
+                    bounds.set_measured(index, intensity.sqrt());
                 }
                 // A measurement is worth more than an estimate.
                 (Class::Gap | Class::Estimated, _)
@@ -55,13 +53,13 @@ impl Problem {
                 {
                     let intensity = pattern.intensity.0[mate(shape, at)];
                     photons += f64::from(intensity);
-                    bounds.push_unmeasured(Interval::measured(intensity));
+                    bounds.set_estimated(index, Interval::measured(intensity));
                 }
                 (Class::Estimated, Some(estimate)) => {
                     photons += f64::from(estimate.mean.0[at]);
-                    bounds.push_unmeasured(Interval::between(estimate.lower.0[at], estimate.upper.0[at]));
+                    bounds.set_estimated(index, Interval::between(estimate.lower.0[at], estimate.upper.0[at]));
                 }
-                _ => bounds.push_unmeasured(Interval::FREE),
+                _ => {}
             }
         }
         if photons <= 0.0 || !fitted {
@@ -185,7 +183,7 @@ mod tests {
         }));
         // The gap's rows 40 to 45 take the measurement of rows 83 to 88, where those are not held out.
         let real = Problem::new(&pattern, &held, true).unwrap();
-        let bound = |p: &Problem| p.bounds.entries().iter().filter(|&&bound| bound != Bound::FREE).count();
+        let bound = |p: &Problem| p.bounds.in_columns().iter().filter(|&&bound| bound != Bound::FREE).count();
         assert!(bound(&real) > bound(&problem) + 500);
         assert!((problem.photons - 2.0 * pattern.totals().0 as f64).abs() < 1e-6);
     }

@@ -5,11 +5,13 @@ use lacuna::error::Result;
 use lacuna::geometry::Geometry;
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::problem::Problem;
+use lacuna::phasing::rules::Cycle;
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::phasing::support::SupportRule;
 use lacuna::phasing::{Algorithm, Backend};
 use lacuna::pixels::{Pattern, trimmed};
 use lacuna::volume::{Centered, Shape};
+use rayon::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,43 +48,89 @@ impl Phasing {
     /// Measures one size and prints its lines.
     fn size(&self, shape: Shape) -> Result<()> {
         let mut backend = backend(shape)?;
+        let n: usize = shape.iter().product();
         let size = lacuna::error::shape_text(&trimmed(shape));
-        let work: [(&str, Option<Algorithm>); 4] = [
-            ("HIO", Some(Algorithm::Hio)),
-            ("ER", Some(Algorithm::Er)),
-            ("RAAR", Some(Algorithm::Raar)),
-            ("support update", None),
-        ];
-        for (name, algorithm) in work {
-            let mut once = |n: usize| {
-                let (wall, cpu) = (Instant::now(), cpu_seconds());
-                match algorithm {
-                    Some(algorithm) => backend.cycles(algorithm.cycle(0.9, false), n),
-                    None => (0..n).for_each(|_| {
-                        backend.update_support(&SupportRule { only_shrink: false, ..SupportRule::default() });
-                    }),
-                }
-                (wall.elapsed().as_secs_f64() / n as f64, (cpu_seconds() - cpu) / n as f64)
-            };
-            once(1);
-            let n = ((self.seconds / once(1).0) as usize).clamp(1, 1000);
-            let mut measured: Vec<(f64, f64)> = (0..self.repeat.max(1)).map(|_| once(n)).collect();
-            let mut median = |by: fn(&(f64, f64)) -> f64| {
-                measured.sort_by(|a, b| by(a).total_cmp(&by(b)));
-                by(&measured[measured.len() / 2])
-            };
-            let (wall, cpu) = (median(|m| m.0), median(|m| m.1));
-            crate::cli::print(if self.json {
-                let line = json!({"bench": "phasing", "size": size, "step": name, "seconds_per_cycle": wall,
-                                  "cpu_seconds_per_cycle": cpu, "threads": rayon::current_num_threads(),
-                                  "cycles": n, "repeat": self.repeat, "version": env!("CARGO_PKG_VERSION")});
-                format!("{line}\n")
-            } else {
-                format!("{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU\n", wall * 1e3, cpu * 1e3)
-            })?;
+        let bandwidth = copy_bandwidth(n);
+        let fft = lacuna::fft::Fft::new(shape);
+        let mut field = vec![num_complex::Complex32::ONE; n];
+        let [bare, bare_cpu] = self.measured(&mut |times| {
+            (0..times).for_each(|_| {
+                fft.forward(&mut field);
+                fft.inverse(&mut field);
+            });
+        });
+        drop(field);
+        for (name, algorithm) in [("HIO", Algorithm::Hio), ("ER", Algorithm::Er), ("RAAR", Algorithm::Raar)] {
+            let cycle = algorithm.cycle(0.9, false);
+            let [wall, cpu] = self.measured(&mut |times| backend.cycles(cycle, times));
+            let bytes = bytes(cycle) * n;
+            let part = bytes as f64 / wall / bandwidth;
+            self.print(
+                json!({"size": size, "step": name, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu, "bytes_moved": bytes,
+                       "fraction_of_copy_bandwidth": part, "to_two_bare_transforms": wall / bare}),
+                format!(
+                    "{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU, {:.2} of two bare transforms, {:.0} % of the copy bandwidth",
+                    wall * 1e3, cpu * 1e3, wall / bare, 100.0 * part
+                ),
+            )?;
+        }
+        let update = SupportRule { only_shrink: false, ..SupportRule::default() };
+        let [wall, cpu] = self.measured(&mut |times| {
+            (0..times).for_each(|_| {
+                backend.update_support(&update);
+            });
+        });
+        for (name, wall, cpu) in [("support update", wall, cpu), ("two transforms", bare, bare_cpu)] {
+            self.print(
+                json!({"size": size, "step": name, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
+                format!("{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU", wall * 1e3, cpu * 1e3),
+            )?;
         }
         Ok(())
     }
+
+    /// Median wall and CPU seconds of one of many.
+    fn measured(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
+        let mut once = |times: usize| {
+            let (wall, cpu) = (Instant::now(), cpu_seconds());
+            work(times);
+            [wall.elapsed().as_secs_f64(), cpu_seconds() - cpu].map(|seconds| seconds / times as f64)
+        };
+        once(1);
+        let times = ((self.seconds / once(1)[0]) as usize).clamp(1, 1000);
+        let measured: Vec<[f64; 2]> = (0..self.repeat.max(1)).map(|_| once(times)).collect();
+        [0, 1].map(|k| lacuna::metrics::median(&measured.iter().map(|m| m[k]).collect::<Vec<_>>()))
+    }
+
+    fn print(&self, mut line: serde_json::Value, text: String) -> Result<()> {
+        line["bench"] = "phasing".into();
+        line["threads"] = rayon::current_num_threads().into();
+        line["repeat"] = self.repeat.into();
+        line["version"] = env!("CARGO_PKG_VERSION").into();
+        crate::cli::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
+    }
+}
+
+/// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.
+fn bytes(cycle: Cycle) -> usize {
+    match cycle {
+        Cycle::Rule(rule) => 4 * 8 + 4 + 1 + if rule.needs_no_object() { 0 } else { 2 * 8 },
+        Cycle::DifferenceMap { .. } => 2 * (4 * 8 + 4 + 1) + 5 * 8,
+    }
+}
+
+/// Bytes a second that all threads together read and write when they copy an array of `n` complex numbers.
+fn copy_bandwidth(n: usize) -> f64 {
+    const PIECE: usize = 1 << 16;
+    let from = vec![num_complex::Complex32::ONE; n];
+    let mut to = from.clone();
+    let times = (1 << 26) / n + 2;
+    let begun = Instant::now();
+    for _ in 0..times {
+        to.par_chunks_mut(PIECE).zip(from.par_chunks(PIECE)).for_each(|(to, from)| to.copy_from_slice(from));
+        std::hint::black_box(&mut to);
+    }
+    (16 * n * times) as f64 / begun.elapsed().as_secs_f64()
 }
 
 /// A pattern of a ball with a gap, at its size's usual oversampling.

@@ -23,13 +23,6 @@ impl Projection<'_> {
         Arch::new().dispatch(ProjectColumns { projection: *self, columns });
     }
 
-    /// Of neighbouring points.
-    pub fn line(&self, values: &mut [Complex32], bounds: &[Bound]) {
-        for (value, &bound) in values.iter_mut().zip(bounds) {
-            *value = self.point(*value, bound);
-        }
-    }
-
     /// Points of a row of columns one after another.
     fn scattered(&self, row: &mut Row, bounds: &[Bound]) {
         for (c, &bound) in bounds.iter().enumerate() {
@@ -40,7 +33,7 @@ impl Projection<'_> {
 
     /// The nearest value that the bounds allow; a zero has no phase and becomes the least modulus.
     #[inline(always)]
-    fn point(&self, value: Complex32, bound: Bound) -> Complex32 {
+    pub fn point(&self, value: Complex32, bound: Bound) -> Complex32 {
         let scale = self.scale;
         let modulus = value.norm_sqr().sqrt();
         if bound == Bound::FREE || (self.gaps.released && !bound.is_measured()) {

@@ -59,7 +59,7 @@ impl Cpu {
         let fresh = rule.needs_no_object();
         fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
         for cycle in 1..=n {
-            fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+            fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
             let last = cycle == n;
             fft.near(work, object, if last { Ends::ARRIVE } else { Ends::BOTH }, |start, p, o| {
                 let support = &support[start..start + p.len()];
@@ -90,10 +90,10 @@ impl Cpu {
             }
         };
         fft.near(&mut second, &mut vec![(); object.len()], Ends::LEAVE, |_, _, _| {});
-        fft.far(&mut second, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.far(&mut second, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
         fft.near(&mut second, &mut vec![(); object.len()], Ends::ARRIVE, |_, values, _| part(values));
         fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
-        fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
         fft.near(work, object, Ends::ARRIVE, |start, p, o| {
             part(p);
             for (i, (o, &p)) in o.iter_mut().zip(&*p).enumerate() {
@@ -110,7 +110,7 @@ impl Cpu {
         let Cpu { problem, fft, object, work, gaps, .. } = self;
         let projection = projection(problem, *gaps, fft);
         fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
-        fft.far(work, problem.bounds.entries(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
         let real = problem.real;
         fft.near(work, density, Ends::ARRIVE, |_, p, density| {
             for (density, value) in density.iter_mut().zip(p) {
@@ -137,8 +137,7 @@ fn projection<'a>(problem: &'a Problem, gaps: Gaps, fft: &Fft) -> Projection<'a>
 /// passes over memory, for those who have a whole array.
 pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: Gaps) {
     let projection = Projection { bounds: &problem.bounds, gaps, scale: 1.0 };
-    let pieces = field.par_chunks_mut(PIECE).zip(problem.bounds.entries().par_chunks(PIECE));
-    pieces.for_each(|(field, bounds)| projection.line(field, bounds));
+    field.par_iter_mut().enumerate().for_each(|(i, value)| *value = projection.point(*value, problem.bounds.at(i)));
 }
 
 fn drop_imaginary(field: &mut [Complex32]) {
@@ -215,7 +214,7 @@ impl Backend for Cpu {
         let problem = Arc::clone(&self.problem);
         let gaps = self.gaps;
         let target = |i: usize, power: f32| {
-            let bound = problem.bounds.entries()[i];
+            let bound = problem.bounds.at(i);
             let modulus = power.sqrt();
             let [lo, hi] = problem.bounds.interval(bound);
             let t = if gaps.released && !bound.is_measured() { modulus } else { modulus.max(lo).min(hi) };
@@ -329,7 +328,7 @@ impl Backend for Cpu {
             }
         });
         let blocks = Mutex::new(Vec::new());
-        fft.far(work, problem.bounds.entries(), Ends::ARRIVE, |columns| {
+        fft.far(work, problem.bounds.in_columns(), Ends::ARRIVE, |columns| {
             let (first, sums) = (columns.first(), fit_sums(columns));
             blocks.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
         });
@@ -373,7 +372,7 @@ impl Backend for Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phasing::bound::Bound;
+    use crate::phasing::bound::Bounds;
     use crate::pixels::Interval;
     use proptest::prelude::*;
 
@@ -383,17 +382,12 @@ mod tests {
             re in -1e4f32..1e4, im in -1e4f32..1e4, lo in 0f32..1e3, width in prop::sample::select(vec![0.0f32, 1.0, 1e3])
         ) {
             let hi = lo + width;
-            let mut bounds = Bounds::with_capacity(3);
-            bounds.push_unmeasured(Interval { lo, hi });
-            bounds.push_unmeasured(Interval::FREE);
-            bounds.push_measured(lo);
+            let mut bounds = Bounds::free([1, 1, 3]);
+            bounds.set_estimated(0, Interval { lo, hi });
+            bounds.set_measured(2, lo);
             let projection = Projection { bounds: &bounds, gaps: Gaps::default(), scale: 1.0 };
-            let nearest = |value: Complex32, bound: Bound| {
-                let mut values = [value];
-                projection.line(&mut values, &[bound]);
-                values[0]
-            };
-            let [estimated, free, measured] = [0, 1, 2].map(|i| bounds.entries()[i]);
+            let nearest = |value: Complex32, bound: Bound| projection.point(value, bound);
+            let [estimated, free, measured] = [0, 1, 2].map(|i| bounds.at(i));
             let once = nearest(Complex32::new(re, im), estimated);
             // One rounding each of modulus, quotient and product.
             prop_assert!(once.norm() >= lo * (1.0 - 1e-6) && once.norm() <= hi * (1.0 + 1e-6));
