@@ -177,7 +177,7 @@ fn bad_settings_give_one_line() {
         (&["--preset", "typo.toml"], &["typo.toml", "'nb-raaar'", "did you mean 'nb-raar'"]),
         (&["--preset", "wrong.toml"], &["wrong.toml", "line 2"]),
         (&["--preset", "nowhere.toml"], &["nowhere.toml"]),
-        (&["--preset", "brag"], &["brag", "known are bragg, forward"]),
+        (&["--preset", "brag"], &["brag", "known are bragg, particle, forward"]),
         (&["--beta", "1.5"], &["beta", "1.5", "from 0 to 1"]),
         (&["--gap", "lineaar"], &["gap", "lineaar", "biharmonic"]),
         (&["--threads", "0"], &["--threads", "0", "from 1"]),

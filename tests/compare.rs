@@ -98,7 +98,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
     let truth = Truth { object: simulated.object, support: simulated.support };
     let plan = Plan {
         run: run::Settings {
-            recipe: "ER**50,HIO**150".parse().unwrap(),
+            recipe: "ER**50,HIO**500".parse().unwrap(),
             beta: 0.9,
             positivity: false,
             support: SupportRule {
@@ -120,7 +120,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
         support: FirstSupport::Given(truth.support.to_cornered()),
         start_phase: std::f32::consts::PI,
         seed: 0,
-        count: 3,
+        count: 6,
         keep: 1,
     };
     // What a network would say that knows the truth but for a factor, and is sure of it.

@@ -202,12 +202,38 @@ fn unfused(problem: &Problem, rule: &Rule, gaps: Gaps, object: &mut [Complex32],
     }
 }
 
+/// A case whose pattern is that of an object, and a start near that object: what is far from a solution is chaotic, and amplifies the
+/// roundings of both forms by half a cycle after cycle.
+fn near_a_solution(shape: Shape, real: bool) -> (Arc<Problem>, Cornered<Complex32>, Cornered<bool>) {
+    let (_, noise, support) = case(shape, real);
+    let part = if real { 0.0 } else { 1.0 };
+    let truth = Array3::from_shape_fn(shape, |at| {
+        let value = noise.0[at];
+        if support.0[at] { Complex32::new(value.re.abs() + 1.0, part * value.im) } else { Complex32::ZERO }
+    });
+    let mut field = truth.clone();
+    lacuna::fft::Fft::new(shape).forward(field.as_slice_mut().unwrap());
+    let intensity = Cornered(field.mapv(|v| v.norm_sqr())).to_centered();
+    let mask = Centered(Array3::from_shape_fn(shape, |(_, y, _)| if y == 3 || y == 5 { bit::MISSING } else { 0 }));
+    let mut pattern = Pattern::new(intensity.clone(), mask, Geometry::default()).unwrap();
+    pattern.estimate = Some(Estimate {
+        at: Centered(Array3::from_shape_fn(shape, |(_, y, _)| y == 5)),
+        mean: intensity.clone(),
+        lower: intensity.map(|v| 0.8 * v),
+        upper: intensity.map(|v| 1.2 * v),
+    });
+    let mut held = Centered::filled(shape, false);
+    held.0[[0, 1, 2]] = true;
+    let object = Array3::from_shape_fn(shape, |at| truth[at] + noise.0[at] * 0.03);
+    (Arc::new(Problem::new(&pattern, &held, real).unwrap()), Cornered(object), support)
+}
+
 #[test]
 fn fused_passes_agree_with_whole_transforms() {
     for (shape, real) in [([1, 96, 80], false), ([1, 50, 33], true), ([20, 36, 48], false), ([9, 26, 22], true)] {
-        let (problem, object, support) = case(shape, real);
+        let (problem, object, support) = near_a_solution(shape, real);
         for algorithm in Algorithm::ALL {
-            for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.9 })] {
+            for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
                 let Cycle::Rule(rule) = algorithm.cycle(0.75, positivity) else { continue };
                 let mut expected = object.as_slice().to_vec();
                 (0..10).for_each(|_| unfused(&problem, &rule, gaps, &mut expected, support.as_slice()));
@@ -219,7 +245,7 @@ fn fused_passes_agree_with_whole_transforms() {
                 let got = cpu.object();
                 let norm: f64 = expected.iter().map(|v| f64::from(v.norm_sqr())).sum();
                 let error: f64 = got.0.iter().zip(&expected).map(|(a, b)| f64::from((a - b).norm_sqr())).sum();
-                // Both are f32 and scale at different places: some 1e-7 a cycle, amplified by the reflections.
+                // Both are f32, sum in another order and scale at other places: some 5e-7 a cycle.
                 let relative = (error / norm).sqrt();
                 assert!(relative <= 1e-5, "{algorithm} {shape:?} real {real} positivity {positivity}: {relative:.1e}");
             }

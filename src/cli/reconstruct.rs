@@ -96,7 +96,7 @@ fn advised(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<(Adv
         return Ok((no("there is no gap"), None));
     }
     if settings.real {
-        return Ok((no("the object is real: pixels opposite a gap tell what it hides"), None));
+        return Ok((Advice::real(), None));
     }
     if let Some(own) = &pattern.estimate {
         return Ok((Advice { fill: true, ..no("the pattern brings an estimate of its own") }, Some(own.clone())));

@@ -77,7 +77,9 @@ impl<'a> Case<'a> {
             Vec::new()
         };
         let oversampling = lacuna::prepare::oversampling(&self.pattern.intensity, &self.pattern.measured());
-        let advice = said.as_ref().map(|said| advise(&self.pattern, said, oversampling));
+        let advice = said
+            .as_ref()
+            .map(|said| if self.settings.real { Advice::real() } else { advise(&self.pattern, said, oversampling) });
         Ok(Compared { case: self, arms, said, reference, scores, predictions, advice })
     }
 }
