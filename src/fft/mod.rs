@@ -4,7 +4,7 @@
 //! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0 ([`crate::volume::Cornered`]).
 //!
 //! Strided axes are the whole cost of a library transform: a line along y or z touches one cache line per element.
-//! Here sixteen neighbouring lines are transformed at once, in the lanes of vector registers ([`stockham`]): every cache line is used
+//! Here sixteen neighbouring lines are transformed at once, in the lanes of vector registers (`stockham.rs`): every cache line is used
 //! whole and nothing is transposed. In 3D, x and y are done slab by slab while the slab is in cache.
 //!
 //! What is done to every point between two transforms is done while it is in cache, too: [`Fft::near`] and [`Fft::far`] are the two
