@@ -350,6 +350,25 @@ fn an_interrupt_keeps_what_was_reached() {
 }
 
 /// Accept wanted changes with `INSTA_UPDATE=always cargo test help`, and read the difference.
+/// Object 8, its transform 8, support 1, bounds 4, density 4, new support 1, held-out pixels 0.8; a run on a laptop must not need more.
+#[test]
+fn a_run_takes_at_most_28_bytes_a_voxel() {
+    let here = tempfile::tempdir().unwrap();
+    let output = done(
+        here.path(),
+        &["bench", "phasing", "--sizes", "160x160x160", "--repeat", "1", "--seconds", "0.01", "--json"],
+    );
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let memory =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["step"] == "memory");
+    let Some(memory) = memory else {
+        println!("skipped: this system does not tell the peak of resident memory");
+        return;
+    };
+    let each = memory["bytes_per_voxel"].as_f64().unwrap();
+    assert!((20.0..=28.0).contains(&each), "{each} bytes a voxel");
+}
+
 #[test]
 fn help_texts() {
     let here = tempfile::tempdir().unwrap();
@@ -369,6 +388,10 @@ fn help_texts() {
         &["bench", "simulate"],
         &["bench", "inpaint"],
         &["bench", "network"],
+        &["doctor"],
+        &["compare"],
+        &["merge"],
+        &["demo"],
     ];
     for verb in verbs {
         let output = done(here.path(), &[verb, &["--help"]].concat());

@@ -137,7 +137,9 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
     let phase = |pattern: &Pattern| {
         let said = say(pattern);
         let held_out = hold_out(pattern, 0.05, 0, false);
-        let trial = Trial { pattern, full: None, said: Some(&said), held_out: &held_out, plan: &plan, real: false };
+        let device = &lacuna::phasing::select::Device::Cpu;
+        let trial =
+            Trial { pattern, full: None, said: Some(&said), held_out: &held_out, plan: &plan, real: false, device };
         trial.phase(&arms, &|| true).unwrap()
     };
     let outcomes = phase(&seen).into_iter().map(|runs| {

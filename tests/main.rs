@@ -4,6 +4,8 @@
 
 mod cli;
 mod compare;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod fills;
 mod interop;
 mod network;

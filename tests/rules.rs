@@ -4,7 +4,7 @@
 //! `R = 2 P - I`, composed as written there, so that a wrong derivation of the four numbers cannot hide.
 
 use lacuna::geometry::Geometry;
-use lacuna::phasing::backend::{Backend, Gaps};
+use lacuna::phasing::backend::Gaps;
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::problem::Problem;
 use lacuna::phasing::rules::{Algorithm, Cycle, Rule};

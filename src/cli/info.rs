@@ -27,7 +27,7 @@ impl Command {
         let input = load::read(&self.file, &settings)?;
         let found = inspect(&input.intensity, input.mask.as_ref())?;
         let shape = input.intensity.shape();
-        let needed = memory::estimate(shape, &settings.recipe()?, 1);
+        let needed = memory::estimate(shape, &settings.recipe()?, 1, 1);
         let geometry = input.geometry;
         if self.json {
             let gaps: Vec<_> = found

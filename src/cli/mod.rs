@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod demo;
+mod doctor;
 mod evaluate;
 mod info;
 mod inpaint;
@@ -61,6 +62,8 @@ enum Verb {
     Presets(presets::Command),
     /// Measure this machine
     Bench(bench::Command),
+    /// Say what this machine has for lacuna, GPUs above all, and what would run where
+    Doctor(doctor::Command),
 }
 
 /// Options of every verb that writes a file.
@@ -133,6 +136,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
+        Verb::Doctor(command) => command.execute(),
     }
 }
 

@@ -5,20 +5,22 @@ use super::{MachineFlags, load};
 use indicatif::ProgressBar;
 use lacuna::compare::{Advice, advise, fill_wins, narrow};
 use lacuna::config::{self, GapMode, Settings};
-use lacuna::error::{Error, Result, bytes_text};
+use lacuna::error::{Error, Result};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
-use lacuna::phasing::backend::Gaps;
-use lacuna::phasing::cpu::Cpu;
+use lacuna::phasing::backend::{Gaps, Start};
 use lacuna::phasing::guided::Search;
 use lacuna::phasing::many::{self, Combined, FirstSupport, Observer, Plan, Runs, Verdict};
-use lacuna::phasing::memory;
 use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::run::{self, Point, Run};
+use lacuna::phasing::select::{Chosen, Wanted};
 use lacuna::phasing::start::Form;
 use lacuna::phasing::support::SupportRule;
+use lacuna::phasing::{Algorithm, Backend};
 use lacuna::pixels::{Estimate, Pattern, trimmed};
-use lacuna::volume::Centered;
+use lacuna::volume::{Centered, Cornered};
+use num_complex::Complex32;
 use serde_json::{Value, json};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,7 +56,7 @@ pub fn treated(
     let (advice, bounded) = advised(&pattern, settings, voice)?;
     voice.note(format!(
         "gaps: {}: {}",
-        if advice.fill { "filling is worth trying" } else { "free pixels" },
+        if advice.fill { "free and filled pixels are both tried" } else { "free pixels" },
         advice.reason
     ));
     voice.event("advice", json!(advice))?;
@@ -126,28 +128,32 @@ pub fn reconstruct(
     let begun = Instant::now();
     let shape = pattern.shape();
     let recipe = settings.recipe()?;
-    let available = machine.memory();
-    let needed = memory::check(shape, &recipe, settings.nb_run_keep, available)?;
-    voice.note(format!(
-        "phasing {}: {} runs of {} cycles ({recipe}), about {} of {} memory",
-        lacuna::error::shape_text(&trimmed(shape)),
-        settings.nb_run,
-        recipe.cycles(),
-        bytes_text(needed),
-        bytes_text(available),
-    ));
+    let wanted = Wanted {
+        device: &settings.device,
+        recipe: &recipe,
+        count: settings.nb_run,
+        keep: settings.nb_run_keep,
+        available: machine.memory(),
+    };
+    wanted.memory(shape)?;
     let held_out = hold_out(&pattern, settings.free_fraction, HOLD_OUT_SEED, settings.real);
     let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
     let support = first_support(&pattern, held_out, support, settings)?;
     let plan = plan(settings, support)?;
-    let mut backend = Cpu::new(problem);
-    voice.note(format!("estimated time: {}", estimated_time(&mut backend, &plan)));
+    let Chosen { mut backend, note, device, memory } = wanted.open(problem)?;
+    voice.note(format!(
+        "phasing {} {note}: {} runs of {} cycles ({recipe}), about {}",
+        lacuna::error::shape_text(&trimmed(shape)),
+        settings.nb_run,
+        recipe.cycles(),
+        estimated_time(&mut *backend, &plan)?
+    ));
     if settings.start == "guided" && !pattern.is_2d() {
         voice.note("a guided start is for 2D patterns: the runs start at random in the autocorrelation's support");
     }
     progress::catch_interrupts();
     let mut observer = Teller { voice, bar: ProgressBar::hidden(), cycles: plan.run.recipe.cycles(), failed: None };
-    let runs = many::runs(&mut backend, &plan, &mut observer)?;
+    let runs = many::runs(&mut *backend, &plan, &mut observer)?;
     if let Some(error) = observer.failed {
         return Err(error);
     }
@@ -156,8 +162,9 @@ pub fn reconstruct(
         voice.note("interrupted: what was reached is written");
     }
     let combined = many::combine(&runs.kept, &pattern, !settings.positivity)?;
-    let mut summary = summary(&pattern, &runs, &combined, needed, begun.elapsed().as_secs_f64());
+    let mut summary = summary(&pattern, &runs, &combined, memory, begun.elapsed().as_secs_f64());
     summary["recipe"] = plan.run.recipe.to_string().into();
+    summary["device"] = device.into();
     Ok(Reconstructed { pattern, runs, combined, summary })
 }
 
@@ -184,19 +191,28 @@ pub fn plan(settings: &Settings, support: FirstSupport) -> Result<Plan> {
 }
 
 /// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
-fn estimated_time(backend: &mut Cpu, plan: &Plan) -> String {
-    use lacuna::phasing::{Algorithm, Backend};
-    let cycle = Algorithm::Hio.cycle(0.9, false);
-    backend.cycles(cycle, 1);
-    let begun = Instant::now();
-    backend.cycles(cycle, 2);
+fn estimated_time(backend: &mut dyn Backend, plan: &Plan) -> Result<String> {
+    let shape = backend.problem().shape();
+    let lanes = backend.lanes().min(plan.count);
+    let start = Start { object: Cornered::filled(shape, Complex32::ZERO), support: Cornered::filled(shape, true) };
+    backend.start(&vec![start; lanes]);
+    let mut seconds = |cycles| -> Result<f64> {
+        let begun = Instant::now();
+        backend.cycles(Algorithm::Hio.cycle(0.9, false), cycles);
+        // Cycles may be queued: an answer means that they are done.
+        backend.measure();
+        backend.measured()?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    seconds(1)?;
+    let cycle = (seconds(3)? - seconds(1)?).max(0.0) / 2.0;
     let search = match &plan.support {
-        FirstSupport::Guided { search, .. } => search.cost(backend.problem().shape()),
+        FirstSupport::Guided { search, .. } => search.cost(shape),
         _ => 0.0,
     };
-    let cycles = (plan.run.recipe.cycles() as f64 + search) * plan.count as f64;
-    let seconds = begun.elapsed().as_secs_f64() / 2.0 * cycles;
-    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+    let batches = plan.count.div_ceil(lanes) as f64;
+    let seconds = cycle * (plan.run.recipe.cycles() as f64 * batches + search * plan.count as f64);
+    Ok(if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
 }
 
 fn support_rule(settings: &Settings) -> SupportRule {
@@ -282,8 +298,13 @@ struct Teller<'a> {
 }
 
 impl Observer for Teller<'_> {
-    fn begin(&mut self, index: usize) {
-        self.bar = self.voice.bar(self.cycles as u64, &format!("run {index}"));
+    fn begin(&mut self, runs: Range<usize>) {
+        let name = if runs.len() == 1 {
+            format!("run {}", runs.start)
+        } else {
+            format!("runs {} to {}", runs.start, runs.end - 1)
+        };
+        self.bar = self.voice.bar(self.cycles as u64, &name);
     }
 
     fn searched(&self, done: usize, of: usize) -> bool {

@@ -12,5 +12,5 @@ pub use advice::{Advice, advise, fill_wins, narrow};
 pub use arm::{Arm, Said};
 pub use hold_out::{HoldOut, Prediction, calculated, hold_outs};
 pub use score::{Score, Truth};
-pub use table::{ArmOutcome, ArmRow, Outcome, RatioClass, ratio_classes};
+pub use table::{ArmOutcome, ArmRow, Judge, Outcome, RatioClass, ratio_classes};
 pub use trial::{ArmRuns, Trial};

@@ -83,13 +83,21 @@ impl Outcome {
         good as f64 / outcome.runs.len().max(1) as f64
     }
 
-    /// Rank correlation (Spearman) of hold-out errors and true errors over the arms that share the gap; nothing with fewer than three.
-    pub fn rank_correlation(&self) -> Option<f64> {
+    /// Rank correlation (Spearman) of what a judge says of each arm and its true error, over the arms that share the gap; nothing with
+    /// fewer than three.
+    pub fn rank_correlation(&self, judge: Judge) -> Option<f64> {
         let pairs: Vec<(f64, f64)> = self
             .arms
             .iter()
             .filter(|(arm, _)| **arm != Arm::Full)
-            .filter_map(|(_, outcome)| Some((outcome.hold_out?.error_log, outcome.chosen?.error)))
+            .filter_map(|(_, outcome)| {
+                let chosen = outcome.chosen?;
+                let said = match judge {
+                    Judge::HoldOut => outcome.hold_out?.error_log,
+                    Judge::FreeLikelihood => chosen.free_llk,
+                };
+                Some((said, chosen.error))
+            })
             .collect();
         let ranks = |of: &dyn Fn(&(f64, f64)) -> f64| -> Vec<f64> {
             let below = |a: f64| {
@@ -102,6 +110,28 @@ impl Outcome {
         let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
         let correlation = sum(&a, &b) / (sum(&a, &a) * sum(&b, &b)).sqrt();
         (pairs.len() >= 3 && correlation.is_finite()).then_some(correlation)
+    }
+}
+
+/// What ranks arms without knowing the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// Copies of the gap that were cut into measured pixels.
+    HoldOut,
+    /// The free log-likelihood.
+    FreeLikelihood,
+}
+
+impl Judge {
+    /// Both.
+    pub const ALL: [Judge; 2] = [Judge::HoldOut, Judge::FreeLikelihood];
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Judge::HoldOut => "the hold-out test",
+            Judge::FreeLikelihood => "the free log-likelihood",
+        }
     }
 }
 
@@ -255,6 +285,6 @@ mod tests {
 
     #[test]
     fn a_hold_out_that_ranks_as_the_truth_has_correlation_one() {
-        assert_eq!(outcome(1, 2.5, 0.4, 0.2, true).rank_correlation(), Some(1.0));
+        assert_eq!(outcome(1, 2.5, 0.4, 0.2, true).rank_correlation(Judge::HoldOut), Some(1.0));
     }
 }

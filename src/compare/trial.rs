@@ -2,13 +2,17 @@
 
 use super::{Arm, Said};
 use crate::error::{Error, Result};
-use crate::phasing::cpu::Cpu;
+use crate::phasing::backend::Backend;
+use crate::phasing::cpu::Batch;
 use crate::phasing::many::{FirstSupport, Observer, Plan, Verdict, runs};
+use crate::phasing::memory;
 use crate::phasing::problem::Problem;
 use crate::phasing::run::{Point, Run};
+use crate::phasing::select::{Device, Wanted};
 use crate::pixels::Pattern;
 use crate::volume::Centered;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What all arms have in common.
@@ -25,6 +29,8 @@ pub struct Trial<'a> {
     pub plan: &'a Plan,
     /// Whether the object is real.
     pub real: bool,
+    /// Where it is phased.
+    pub device: &'a Device,
 }
 
 /// The runs of an arm, one for each seed; those that gave nothing are left out.
@@ -54,6 +60,13 @@ impl Trial<'_> {
     pub fn phase(&self, arms: &[Arm], go_on: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ArmRuns>> {
         let problems: Vec<(Arm, Pattern, Arc<Problem>)> =
             arms.iter().map(|&arm| self.problem(arm)).collect::<Result<_>>()?;
+        let gpu = match problems.first() {
+            Some((_, _, problem)) => self.open(problem)?,
+            None => None,
+        };
+        if let Some(first) = gpu {
+            return self.phase_in_batches(problems, first, go_on);
+        }
         let count = self.plan.count;
         let jobs: Vec<(usize, usize)> = (0..count).flat_map(|run| (0..arms.len()).map(move |arm| (arm, run))).collect();
         let done: Vec<Option<Run>> = jobs
@@ -65,7 +78,7 @@ impl Trial<'_> {
                     Plan { seed: self.plan.seed.wrapping_add(run as u64), count: 1, keep: 1, ..self.plan.clone() };
                 plan.run.recipe = arm.recipe(&plan.run.recipe);
                 let mut silent = Silent { go_on };
-                let found = runs(&mut Cpu::new(problem.clone()), &plan, &mut silent);
+                let found = runs(&mut Batch::new(problem.clone(), 1), &plan, &mut silent);
                 // A run that diverged is a failure of its arm, not of the comparison.
                 found.ok().and_then(|mut found| found.kept.pop())
             })
@@ -78,6 +91,51 @@ impl Trial<'_> {
         let number = arms.len();
         for (job, run) in done.into_iter().enumerate() {
             arms[job % number].runs.extend(run);
+        }
+        Ok(arms)
+    }
+
+    /// A GPU with room for the runs of an arm; nothing if the CPU phases, where runs of all arms go side by side.
+    fn open(&self, problem: &Arc<Problem>) -> Result<Option<Box<dyn Backend>>> {
+        let wanted = Wanted {
+            device: self.device,
+            recipe: &self.plan.run.recipe,
+            count: self.plan.count,
+            keep: self.plan.count,
+            available: memory::available(),
+        };
+        if *self.device == Device::Cpu {
+            return Ok(None);
+        }
+        let chosen = wanted.open(Arc::clone(problem))?;
+        Ok((chosen.device != "cpu").then_some(chosen.backend))
+    }
+
+    /// Arm by arm, all runs of one in a batch.
+    fn phase_in_batches(
+        &self,
+        problems: Vec<(Arm, Pattern, Arc<Problem>)>,
+        first: Box<dyn Backend>,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<ArmRuns>> {
+        let mut opened = Some(first);
+        let mut arms = Vec::new();
+        for (arm, pattern, problem) in problems {
+            let backend = match opened.take() {
+                Some(first) => Some(first),
+                None => self.open(&problem)?,
+            };
+            let mut backend = backend.ok_or_else(|| Error::Data("the GPU is gone: try --device cpu".into()))?;
+            let mut plan = Plan { keep: self.plan.count, ..self.plan.clone() };
+            plan.run.recipe = arm.recipe(&plan.run.recipe);
+            let found = runs(&mut *backend, &plan, &mut Silent { go_on });
+            if !go_on() {
+                return Err(Error::Interrupted);
+            }
+            // Runs that diverged are a failure of their arm, not of the comparison.
+            let mut runs = found.map(|found| found.kept).unwrap_or_default();
+            runs.sort_by_key(|run| run.seed);
+            arms.push(ArmRuns { arm, runs, pattern });
         }
         Ok(arms)
     }
@@ -99,7 +157,7 @@ struct Silent<'a> {
 }
 
 impl Observer for Silent<'_> {
-    fn begin(&mut self, _: usize) {}
+    fn begin(&mut self, _: Range<usize>) {}
 
     fn searched(&self, _: usize, _: usize) -> bool {
         (self.go_on)()

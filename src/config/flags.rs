@@ -1,6 +1,7 @@
 //! What may be typed: every setting as an option that is absent unless given, so that a flag equal to a default still overrides
 //! a file. Field names are the keys of the settings files.
 
+use crate::phasing::select::Device;
 use clap::Args;
 use serde::Serialize;
 
@@ -173,4 +174,7 @@ pub struct PhasingFlags {
     /// Fraction of the measured pixels held out for the free log-likelihood
     #[arg(long, value_name = "F")]
     pub free_fraction: Option<f64>,
+    /// Where phasing runs: auto (a GPU if there is one), cpu, cuda, cuda:N, or several GPUs cuda:N,M
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
 }

@@ -8,6 +8,7 @@ pub use gap::GapMode;
 
 use crate::error::{Error, Result};
 use crate::phasing::recipe::{RELEASE, Recipe, Standard};
+use crate::phasing::select::Device;
 use crate::phasing::support::Reference;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,6 +75,7 @@ pub struct Settings {
     pub nb_run_keep: usize,
     pub seed: u64,
     pub free_fraction: f64,
+    pub device: Device,
 }
 
 /// The text of a preset.

@@ -9,7 +9,7 @@
 //! The box comes from the autocorrelation without its low frequencies, which are the ones that a beamstop hides: what is
 //! left of an object with sharp edges still ends where the object ends.
 
-use super::backend::{Backend, Gaps};
+use super::backend::{Gaps, Start};
 use super::bound::Bound;
 use super::cpu::Cpu;
 use super::problem::Problem;
@@ -72,15 +72,6 @@ const MARGIN: f64 = 1.1;
 /// Standard deviation, cycles per pixel, of the Gaussian that takes the detector's edge off the moduli at the lower levels: the
 /// R factor then tells right objects from wrong ones more sharply.
 const TAPER: f32 = 0.25;
-
-/// A support and an object in it, to begin a run with.
-#[derive(Debug, Clone)]
-pub struct Start {
-    /// Square roots of photons.
-    pub object: Cornered<Complex32>,
-    /// The support.
-    pub support: Cornered<bool>,
-}
 
 struct Member {
     object: Cornered<Complex32>,

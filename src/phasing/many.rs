@@ -1,8 +1,9 @@
 //! Many runs of one problem: the best are kept, brought into register, averaged and compared.
 
-use super::backend::Backend;
+use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
-use super::run::{self, Ended, Point, Run};
+use super::problem::Problem;
+use super::run::{self, Draw, Ended, Point, Run};
 use super::start::{Draws, autocorrelation};
 use crate::error::{Error, Result};
 use crate::metrics::{self, FscShell, Modes, Shell};
@@ -10,6 +11,7 @@ use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
 use serde::Serialize;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A run with more than this fraction of its energy outside the support is dropped.
@@ -61,8 +63,8 @@ pub struct Plan {
 
 /// What a caller is told while runs go on.
 pub trait Observer: Sync {
-    /// A run begins.
-    fn begin(&mut self, index: usize);
+    /// Runs begin, which advance together.
+    fn begin(&mut self, runs: Range<usize>);
     /// The search of its start has phased so many of so many objects; false stops everything. Called from many threads.
     fn searched(&self, done: usize, of: usize) -> bool;
     /// A point of its curve; false stops everything.
@@ -142,42 +144,33 @@ fn score(run: &Run) -> f64 {
 /// If no run gave anything, with the reason.
 pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer) -> Result<Runs> {
     let mut result = Runs { kept: Vec::new(), all: Vec::new(), interrupted: false };
-    for index in 0..plan.count {
-        observer.begin(index);
-        let seed = plan.seed.wrapping_add(index as u64);
-        let mut draws = Draws::new(seed);
-        let mut settings = plan.run.clone();
-        settings.support.threshold = draws.between(plan.threshold);
+    let mut next = 0;
+    while next < plan.count && !result.interrupted {
+        let batch = next..plan.count.min(next + backend.lanes().max(1));
+        next = batch.end;
+        observer.begin(batch.clone());
         let begun = Instant::now();
-        let random = |draws: &mut Draws, support: Cornered<bool>| {
-            (draws.object(&support, plan.start_phase, backend.problem().photons), support)
-        };
-        let (object, support) = match &plan.support {
-            FirstSupport::Given(support) => random(&mut draws, support.clone()),
-            FirstSupport::Autocorrelation { intensity, threshold } => {
-                let support = autocorrelation(intensity, draws.between(*threshold))?;
-                random(&mut draws, support)
+        let mut draws = Vec::new();
+        for index in batch.clone() {
+            match draw(backend.problem(), plan, index, observer) {
+                Ok(draw) => draws.push(draw),
+                // What earlier runs found is kept.
+                Err(Error::Interrupted) if !result.kept.is_empty() => result.interrupted = true,
+                Err(error) => return Err(error),
             }
-            FirstSupport::Guided { pattern, held_out, search, area } => {
-                let search = Search { area: draws.between(*area), ..search.clone() };
-                match guided(pattern, held_out, &search, seed, &|done, of| observer.searched(done, of)) {
-                    Ok(start) => (start.object, start.support),
-                    // What earlier runs found is kept.
-                    Err(Error::Interrupted) if !result.kept.is_empty() => {
-                        result.interrupted = true;
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
+            if result.interrupted {
+                break;
             }
-        };
-        let searched = begun.elapsed().as_secs_f64();
-        let mut observe = |point: &Point| observer.point(index, point);
-        let mut run = run::run(backend, &settings, seed, &object, &support, &mut observe);
-        run.search_seconds = searched;
-        result.add(run, index, plan.keep, observer);
+        }
         if result.interrupted {
             break;
+        }
+        let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
+        let mut observe = |run: usize, point: &Point| observer.point(batch.start + run, point);
+        let runs = run::run(backend, &plan.run, draws, &mut observe)?;
+        for (index, mut run) in batch.zip(runs) {
+            run.search_seconds = searched;
+            result.add(run, index, plan.keep, observer);
         }
     }
     if result.kept.is_empty() {
@@ -188,6 +181,29 @@ pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer)
         )));
     }
     Ok(result)
+}
+
+/// The random numbers of run `index`, and where it starts.
+fn draw(problem: &Problem, plan: &Plan, index: usize, observer: &dyn Observer) -> Result<Draw> {
+    let seed = plan.seed.wrapping_add(index as u64);
+    let mut draws = Draws::new(seed);
+    let threshold = draws.between(plan.threshold);
+    let random = |draws: &mut Draws, support: Cornered<bool>| Start {
+        object: draws.object(&support, plan.start_phase, problem.photons),
+        support,
+    };
+    let start = match &plan.support {
+        FirstSupport::Given(support) => random(&mut draws, support.clone()),
+        FirstSupport::Autocorrelation { intensity, threshold } => {
+            let support = autocorrelation(intensity, draws.between(*threshold))?;
+            random(&mut draws, support)
+        }
+        FirstSupport::Guided { pattern, held_out, search, area } => {
+            let search = Search { area: draws.between(*area), ..search.clone() };
+            guided(pattern, held_out, &search, seed, &|done, of| observer.searched(done, of))?
+        }
+    };
+    Ok(Draw { seed, threshold, start })
 }
 
 impl Runs {

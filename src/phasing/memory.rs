@@ -18,8 +18,8 @@ const COMPLEX: u64 = 8;
 /// Bytes a voxel of a kept run: object, first and last support.
 const KEPT: u64 = COMPLEX + 2;
 
-/// Estimated peak in bytes of phasing a pattern of this shape on the CPU and keeping `keep` runs.
-pub fn estimate(shape: Shape, recipe: &Recipe, keep: usize) -> u64 {
+/// Estimated peak in bytes of phasing a pattern of this shape on the CPU with `lanes` runs side by side, and keeping `keep` runs.
+pub fn estimate(shape: Shape, recipe: &Recipe, lanes: usize, keep: usize) -> u64 {
     let n: u64 = shape.iter().map(|&n| n as u64).product();
     let steps = recipe.unrolled();
     let extra = if steps.iter().any(|s| matches!(s, Step::MaximumLikelihood(_))) {
@@ -32,7 +32,7 @@ pub fn estimate(shape: Shape, recipe: &Recipe, keep: usize) -> u64 {
     };
     // Object, projection, support. At the end, when the backend is gone: registration, then the result file, which is put
     // together in memory (object, support, pattern, and every kept run and mode).
-    let backend = PROBLEM + 2 * COMPLEX + 1 + extra;
+    let backend = PROBLEM + lanes as u64 * (2 * COMPLEX + 1 + extra);
     let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
 }
@@ -52,19 +52,19 @@ pub fn available() -> u64 {
 ///
 /// # Errors
 /// [`Error::Memory`] with what would fit.
-pub fn check(shape: Shape, recipe: &Recipe, keep: usize, available: u64) -> Result<u64> {
-    let needed = estimate(shape, recipe, keep);
+pub fn check(shape: Shape, recipe: &Recipe, lanes: usize, keep: usize, available: u64) -> Result<u64> {
+    let needed = estimate(shape, recipe, lanes, keep);
     if needed <= available {
         return Ok(needed);
     }
     let text = shape_text(&shape);
-    let remedy = if estimate(shape, recipe, 1) <= available {
+    let remedy = if estimate(shape, recipe, lanes, 1) <= available {
         format!("{text} with {keep} kept runs is too large: give a smaller --nb-run-keep")
     } else {
         // Halve the longest axes until it fits.
         let mut smaller = shape;
         let mut bin = [1usize; 3];
-        while estimate(smaller, recipe, 1) > available && smaller.iter().any(|&n| n > 16) {
+        while estimate(smaller, recipe, lanes, 1) > available && smaller.iter().any(|&n| n > 16) {
             let axis = (0..3).max_by_key(|&a| smaller[a]).unwrap_or(0);
             smaller[axis] /= 2;
             bin[axis] *= 2;
@@ -83,10 +83,10 @@ mod tests {
     fn a_problem_that_is_too_large_says_what_fits() {
         let recipe: Recipe = "ER**2".parse().unwrap();
         let shape = [512, 512, 512];
-        let needed = estimate(shape, &recipe, 1);
-        assert_eq!(check(shape, &recipe, 1, needed).unwrap(), needed);
-        let error = check(shape, &recipe, 1, needed - 1).unwrap_err().to_string();
+        let needed = estimate(shape, &recipe, 1, 1);
+        assert_eq!(check(shape, &recipe, 1, 1, needed).unwrap(), needed);
+        let error = check(shape, &recipe, 1, 1, needed - 1).unwrap_err().to_string();
         assert!(error.contains("--rebin 1 1 2") || error.contains("--rebin 2 1 1"), "{error}");
-        assert!(check(shape, &recipe, 10, needed).unwrap_err().to_string().contains("--nb-run-keep"));
+        assert!(check(shape, &recipe, 1, 10, needed).unwrap_err().to_string().contains("--nb-run-keep"));
     }
 }

@@ -1,4 +1,4 @@
-//! Phase retrieval: what is known ([`problem`]), what is to be done ([`recipe`]), who does it ([`backend`], [`cpu`]), one run
+//! Phase retrieval: what is known ([`problem`]), what is to be done ([`recipe`]), who does it ([`backend`], [`cpu`], graphics cards; [`select`]), one run
 //! ([`run`]) and many ([`many`]).
 //!
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency is at index 0.
@@ -6,6 +6,9 @@
 pub mod backend;
 pub mod bound;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code)] // Kernels are called with addresses.
+pub mod cuda;
 pub mod guided;
 pub mod many;
 pub mod memory;
@@ -14,6 +17,8 @@ pub mod problem;
 pub mod recipe;
 pub mod rules;
 pub mod run;
+pub mod select;
+pub mod several;
 pub mod start;
 pub mod support;
 

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::volume::Shape;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,10 +102,8 @@ pub fn update(
     let mut cut = rule.threshold * reference as f32;
     let total = modulus.len() as f64;
     let limits = rule.fraction.map(|f| ((f * total) as usize).clamp(1, modulus.len()));
-    let kept = |cut: f32| {
-        modulus.par_iter().zip(support.par_iter()).filter(|(m, s)| **m > cut && (!rule.only_shrink || **s)).count()
-    };
-    let n = kept(cut);
+    let mut new = vec![false; modulus.len()];
+    let mut n = above(modulus, support, cut, rule.only_shrink, &mut new);
     let wanted = n.clamp(limits[0], limits[1].max(limits[0]));
     if n != wanted {
         // The value that exactly `wanted` pixels exceed. Only-shrink can offer no more than there is.
@@ -116,9 +115,8 @@ pub fn update(
         } else {
             cut = 0.0;
         }
+        n = above(modulus, support, cut, rule.only_shrink, &mut new);
     }
-    let mut new: Vec<bool> =
-        modulus.par_iter().zip(support.par_iter()).map(|(&m, &s)| m > cut && (!rule.only_shrink || s)).collect();
     if rule.border > 0 {
         let inner = grown(shape, support, -(rule.border as i32));
         let outer = grown(shape, support, rule.border as i32);
@@ -129,20 +127,41 @@ pub fn update(
     for &step in &rule.expand {
         new = grown(shape, &new, step);
     }
-    let count = new.iter().filter(|&&s| s).count();
+    let moved = rule.border > 0 || !rule.expand.is_empty();
+    let count = if moved { new.iter().filter(|&&s| s).count() } else { n };
+    let threshold = cut / reference as f32;
     // Shrinking steps may have eaten a small support: keep the old one rather than none.
-    if count > 0 {
-        support.copy_from_slice(&new);
+    if count == 0 {
+        return SupportState { count: support.iter().filter(|&&s| s).count(), threshold, alive: true };
     }
-    SupportState { count: support.iter().filter(|&&s| s).count(), threshold: cut / reference as f32, alive: true }
+    support.copy_from_slice(&new);
+    SupportState { count, threshold, alive: true }
 }
+
+/// Marks in `mask` what exceeds the cut, where `shrink` only inside the support, and counts it.
+fn above(modulus: &[f32], support: &[bool], cut: f32, shrink: bool, mask: &mut [bool]) -> usize {
+    let pieces = modulus.par_chunks(PIECE).zip(support.par_chunks(PIECE)).zip(mask.par_chunks_mut(PIECE));
+    pieces
+        .map(|((modulus, support), mask)| {
+            let mut count = 0;
+            for ((&m, &inside), kept) in modulus.iter().zip(support).zip(mask) {
+                *kept = m > cut && (!shrink || inside);
+                count += usize::from(*kept);
+            }
+            count
+        })
+        .sum()
+}
+
+/// Pixels that one task handles, and that one partial sum covers.
+const PIECE: usize = 1 << 14;
 
 /// Sum, sum of squares, largest and number of the values inside the support, in fixed pieces so that the result does not depend
 /// on the number of threads.
 fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     let pieces: Vec<_> = modulus
-        .par_chunks(1 << 14)
-        .zip(support.par_chunks(1 << 14))
+        .par_chunks(PIECE)
+        .zip(support.par_chunks(PIECE))
         .map(|(m, s)| {
             m.iter().zip(s).filter(|(_, s)| **s).fold((0.0, 0.0, 0.0f64, 0), |(sum, squares, largest, n), (&m, _)| {
                 let m = f64::from(m);
@@ -172,15 +191,8 @@ pub fn blur(shape: Shape, sigma: f32, data: &mut [f32], scratch: &mut [f32]) {
             for (i, value) in padded.iter_mut().enumerate() {
                 *value = line[(i + nx * (reach / nx + 1) - reach) % nx];
             }
-            for (x, value) in out.iter_mut().enumerate() {
-                *value = weights[0] * line[x];
-            }
-            for k in 1..=reach {
-                let (left, right) = (&padded[reach - k..], &padded[reach + k..]);
-                for (x, value) in out.iter_mut().enumerate() {
-                    *value += weights[k] * (left[x] + right[x]);
-                }
-            }
+            let pair = |k: usize| [&padded[reach - k..][..nx], &padded[reach + k..][..nx]];
+            Arch::new().dispatch(Taps { weights: &weights, middle: line, pair, out });
         },
     );
     // Along y and z: sums of whole rows.
@@ -192,15 +204,8 @@ pub fn blur(shape: Shape, sigma: f32, data: &mut [f32], scratch: &mut [f32]) {
                 let start = (base + (position + offset) % n * step) * nx;
                 &input[start..start + nx]
             };
-            for (value, &m) in out.iter_mut().zip(line(0)) {
-                *value = weights[0] * m;
-            }
-            for (k, &weight) in weights.iter().enumerate().skip(1) {
-                let (before, after) = (line(n * (k / n + 1) - k), line(k));
-                for ((value, &a), &b) in out.iter_mut().zip(before).zip(after) {
-                    *value += weight * (a + b);
-                }
-            }
+            let pair = |k: usize| [line(n * (k / n + 1) - k), line(k)];
+            Arch::new().dispatch(Taps { weights: &weights, middle: line(0), pair, out });
         });
     };
     if nz == 1 {
@@ -209,6 +214,38 @@ pub fn blur(shape: Shape, sigma: f32, data: &mut [f32], scratch: &mut [f32]) {
         along(scratch, data, ny, 1);
         along(data, scratch, nz, ny);
         data.copy_from_slice(scratch);
+    }
+}
+
+/// A row of a symmetric convolution: what lies `k` before and behind a row is `pair(k)`. Compiled for the widest vectors that the processor
+/// has.
+struct Taps<'a, P> {
+    weights: &'a [f32],
+    middle: &'a [f32],
+    pair: P,
+    out: &'a mut [f32],
+}
+
+impl<'a, P: Fn(usize) -> [&'a [f32]; 2]> WithSimd for Taps<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (out, rest) = S::as_mut_simd_f32s(self.out);
+        let (middle, last) = S::as_simd_f32s(self.middle);
+        let first = simd.splat_f32s(self.weights[0]);
+        out.iter_mut().zip(middle).for_each(|(out, &m)| *out = simd.mul_f32s(first, m));
+        rest.iter_mut().zip(last).for_each(|(out, &m)| *out = self.weights[0] * m);
+        for (k, &weight) in self.weights.iter().enumerate().skip(1) {
+            let [(before, first), (after, last)] = (self.pair)(k).map(S::as_simd_f32s);
+            let splat = simd.splat_f32s(weight);
+            for ((out, &a), &b) in out.iter_mut().zip(before).zip(after) {
+                *out = simd.mul_add_e_f32s(splat, simd.add_f32s(a, b), *out);
+            }
+            for ((out, &a), &b) in rest.iter_mut().zip(first).zip(last) {
+                *out += weight * (a + b);
+            }
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! `lacuna bench`: figures of this machine, as JSON.
 
+#[cfg(feature = "cuda")]
+mod agreement;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod inpaint;
 mod nets;
 mod network;
@@ -21,6 +25,9 @@ pub struct Command {
 enum What {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
+    /// Whether a GPU computes what the CPU computes, primitive by primitive and in whole recipes
+    #[cfg(feature = "cuda")]
+    Gpu(gpu::Gpu),
     /// Patches per second of the networks in the program, and seconds for whole patterns
     Inpaint(inpaint::Inpaint),
     /// Patches per second of common U-Nets, training and inference, beside burn's own layers
@@ -33,6 +40,8 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         match self.what {
             What::Phasing(bench) => bench.execute(),
+            #[cfg(feature = "cuda")]
+            What::Gpu(bench) => bench.execute(),
             What::Inpaint(bench) => bench.execute(),
             What::Network(bench) => bench.execute(),
             What::Simulate(bench) => bench.execute(),

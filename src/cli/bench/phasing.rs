@@ -3,14 +3,15 @@
 use super::cpu_seconds;
 use lacuna::error::Result;
 use lacuna::geometry::Geometry;
+use lacuna::phasing::Algorithm;
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::problem::Problem;
 use lacuna::phasing::rules::Cycle;
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::phasing::support::SupportRule;
-use lacuna::phasing::{Algorithm, Backend};
 use lacuna::pixels::{Pattern, trimmed};
-use lacuna::volume::{Centered, Shape};
+use lacuna::volume::{Centered, Cornered, Shape};
+use num_complex::Complex32;
 use rayon::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -47,7 +48,12 @@ impl Phasing {
 
     /// Measures one size and prints its lines.
     fn size(&self, shape: Shape) -> Result<()> {
-        let mut backend = backend(shape)?;
+        let before = Memory::now();
+        let (problem, object, support) = problem(shape)?;
+        let mut backend = Cpu::new(problem);
+        backend.start(&object, &support);
+        drop((object, support));
+        let memory = before.and_then(|before| before.taken_by(&mut backend));
         let n: usize = shape.iter().product();
         let size = lacuna::error::shape_text(&trimmed(shape));
         let bandwidth = copy_bandwidth(n);
@@ -80,6 +86,16 @@ impl Phasing {
                 backend.update_support(&update);
             });
         });
+        if let Some(bytes) = memory {
+            let each = bytes as f64 / n as f64;
+            self.print(
+                json!({"size": size, "step": "memory", "bytes": bytes, "bytes_per_voxel": each}),
+                format!(
+                    "{size:>12} {:>15}: {each:.1} bytes a voxel at the most, with cycles of HIO and a support update",
+                    "memory"
+                ),
+            )?;
+        }
         for (name, wall, cpu) in [("support update", wall, cpu), ("two transforms", bare, bare_cpu)] {
             self.print(
                 json!({"size": size, "step": name, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
@@ -112,7 +128,7 @@ impl Phasing {
 }
 
 /// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.
-fn bytes(cycle: Cycle) -> usize {
+pub fn bytes(cycle: Cycle) -> usize {
     match cycle {
         Cycle::Rule(rule) => 4 * 8 + 4 + 1 + if rule.needs_no_object() { 0 } else { 2 * 8 },
         Cycle::DifferenceMap { .. } => 2 * (4 * 8 + 4 + 1) + 5 * 8,
@@ -133,8 +149,8 @@ fn copy_bandwidth(n: usize) -> f64 {
     (16 * n * times) as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// A pattern of a ball with a gap, at its size's usual oversampling.
-fn backend(shape: Shape) -> Result<Cpu> {
+/// A pattern of a ball with a gap, at its size's usual oversampling, and where to start.
+pub fn problem(shape: Shape) -> Result<(Arc<Problem>, Cornered<Complex32>, Cornered<bool>)> {
     let support = Form::Circle(shape[2] as f64 / 6.0).support(shape);
     let mut field = Draws::new(0).object(&support, 1.0, 1e8);
     let fft = lacuna::fft::Fft::new(shape);
@@ -149,13 +165,11 @@ fn backend(shape: Shape) -> Result<Cpu> {
     let held_out = lacuna::phasing::problem::hold_out(&pattern, 0.05, 0, false);
     let problem = Arc::new(Problem::new(&pattern, &held_out, false)?);
     let object = Draws::new(1).object(&support, 3.0, problem.photons);
-    let mut backend = Cpu::new(problem);
-    backend.start(&object, &support);
-    Ok(backend)
+    Ok((problem, object, support))
 }
 
 /// `512x512` or `128x128x128`.
-fn shape(text: &str) -> Result<Shape> {
+pub fn shape(text: &str) -> Result<Shape> {
     let wrong = || lacuna::Error::setting("--sizes", text, "write for example 512x512 or 128x128x128");
     let extents: Vec<usize> = text.split('x').map(|n| n.parse().map_err(|_| wrong())).collect::<Result<_>>()?;
     match *extents.as_slice() {
@@ -163,4 +177,33 @@ fn shape(text: &str) -> Result<Shape> {
         [z, y, x] if z >= 32 && y >= 32 && x >= 32 => Ok([z, y, x]),
         _ => Err(wrong()),
     }
+}
+
+/// Resident memory of this process; only where Linux tells it.
+struct Memory {
+    before: u64,
+}
+
+impl Memory {
+    fn now() -> Option<Memory> {
+        status("VmRSS:").map(|before| Memory { before })
+    }
+
+    /// Most bytes in use while a run does cycles and updates its support, above what was in use before it was made.
+    fn taken_by(&self, backend: &mut Cpu) -> Option<u64> {
+        // Forgets the peak of making the problem.
+        std::fs::write("/proc/self/clear_refs", "5").ok()?;
+        let cycle = Algorithm::Hio.cycle(0.9, false);
+        backend.cycles(cycle, 2);
+        backend.update_support(&SupportRule::default());
+        backend.fit();
+        status("VmHWM:").map(|peak| peak.saturating_sub(self.before))
+    }
+}
+
+/// A line of `/proc/self/status`, bytes.
+fn status(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

@@ -117,7 +117,7 @@ impl Compared<'_> {
             ));
         }
         if let Some(advice) = &self.advice {
-            let what = if advice.fill { "Filling is worth trying" } else { "Free pixels are advised" };
+            let what = if advice.fill { "Filling is worth a try" } else { "Free pixels are advised" };
             parts.push(format!("{what}: {}", advice.reason));
         }
         parts.join(". ") + "."

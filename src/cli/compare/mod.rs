@@ -205,7 +205,15 @@ fn phased(
     };
     let held_out = hold_out(pattern, settings.free_fraction, 0, settings.real);
     let said_of = said.as_ref();
-    let trial = Trial { pattern, full, said: said_of, held_out: &held_out, plan, real: settings.real };
+    let trial = Trial {
+        pattern,
+        full,
+        said: said_of,
+        held_out: &held_out,
+        plan,
+        real: settings.real,
+        device: &settings.device,
+    };
     let runs = trial.phase(arms, &go_on)?;
     Ok(Phased { runs, said })
 }

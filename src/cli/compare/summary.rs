@@ -2,7 +2,7 @@
 
 use super::set::LINES;
 use crate::cli::command_line;
-use lacuna::compare::{Arm, Outcome, RatioClass, ratio_classes};
+use lacuna::compare::{Arm, Judge, Outcome, RatioClass, ratio_classes};
 use lacuna::error::{Error, Result};
 use lacuna::metrics::median;
 use lacuna::report::{Figure, Plot, Report, Section, Series, Table};
@@ -58,10 +58,10 @@ impl Outcomes {
         ratio_classes(&self.list)
     }
 
-    /// Mean rank correlation of hold-out and true errors, and the number of comparisons.
-    pub fn rank_correlation(&self) -> Option<(f64, usize)> {
-        let all: Vec<f64> =
-            self.list.iter().filter(|outcome| !outcome.hopeless()).filter_map(Outcome::rank_correlation).collect();
+    /// Mean rank correlation of what a judge says and true errors, and the number of comparisons.
+    pub fn rank_correlation(&self, judge: Judge) -> Option<(f64, usize)> {
+        let fair = self.list.iter().filter(|outcome| !outcome.hopeless());
+        let all: Vec<f64> = fair.filter_map(|outcome| outcome.rank_correlation(judge)).collect();
         (!all.is_empty()).then(|| (all.iter().sum::<f64>() / all.len() as f64, all.len()))
     }
 
@@ -85,10 +85,13 @@ impl Outcomes {
                 ))
             })
             .collect();
-        if let Some((rank, count)) = self.rank_correlation() {
-            parts.push(format!(
-                "the hold-out test ranks the arms as the truth does with a correlation of {rank:.2} (mean of {count})"
-            ));
+        for judge in Judge::ALL {
+            if let Some((rank, count)) = self.rank_correlation(judge) {
+                let judge = judge.text();
+                parts.push(format!(
+                    "{judge} ranks the arms as the truth does with a correlation of {rank:.2} (mean of {count})"
+                ));
+            }
         }
         parts.join(". ") + "."
     }
@@ -110,14 +113,17 @@ impl Outcomes {
                 text += &format!("{a:>16} {b:>7} {c:>21} {d:>8} {e:>26} {f:>8}\n");
             }
         }
-        if let Some((rank, count)) = self.rank_correlation() {
-            text += &format!("rank correlation of hold-out and true errors: {rank:.2} (mean of {count})\n");
+        for judge in Judge::ALL {
+            if let Some((rank, count)) = self.rank_correlation(judge) {
+                text += &format!("rank correlation of {} and true errors: {rank:.2} (mean of {count})\n", judge.text());
+            }
         }
         text
     }
 
     pub fn summary(&self) -> Value {
-        json!({"classes": self.classes(), "rank_correlation": self.rank_correlation().map(|(rank, _)| rank),
+        let [hold_out, free_llk] = Judge::ALL.map(|judge| self.rank_correlation(judge).map(|(rank, _)| rank));
+        json!({"classes": self.classes(), "hold_out_rank_correlation": hold_out, "free_llk_rank_correlation": free_llk,
                "outcomes": self.list.len(), "command": command_line()})
     }
 

@@ -1,9 +1,10 @@
 //! The CPU backend: a cycle is two passes over memory, in which everything is done to values while they are in cache ([`crate::fft`]).
 //! Sums go over fixed pieces in order, so results do not depend on the number of threads.
 
+mod batch;
 mod kernels;
 
-use super::backend::{Backend, Fit, Gaps};
+use super::backend::{Fit, Gaps, best_scale};
 use super::bound::Bound;
 use super::problem::Problem;
 use super::rules::{Cycle, Rule};
@@ -16,6 +17,8 @@ use num_complex::Complex32;
 use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use batch::Batch;
 
 /// Elements that one task handles in a pointwise pass, and that one partial sum covers.
 const PIECE: usize = 1 << 14;
@@ -105,7 +108,6 @@ impl Cpu {
         });
     }
 
-    /// See [`Backend::density`].
     fn projected_density(&mut self, positivity: bool, density: &mut [f32]) {
         let Cpu { problem, fft, object, work, gaps, .. } = self;
         let projection = projection(problem, *gaps, fft);
@@ -169,7 +171,7 @@ fn poisson(calculated: f32, observed: f32) -> f64 {
     if o > 0.0 { c - o + o * (o / c).ln() } else { c }
 }
 
-/// Sums over measured pixels, `o` being what was observed and `F` what is calculated: `|F| sqrt(o)`, `|F|^2`, `o`, `o ln(o / |F|^2)`, 1.
+/// Sums over measured pixels: see [`Fit::from_sums`].
 const FIT_SUMS: usize = 5;
 
 fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
@@ -186,14 +188,17 @@ fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
     sums
 }
 
-impl Backend for Cpu {
-    fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
+/// One run: what [`Batch`] does for each of its own.
+impl Cpu {
+    /// Begins with this object and this support, gaps bounded as the problem says.
+    pub fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
         self.object.copy_from_slice(object.as_slice());
         self.gaps = Gaps::default();
         self.set_support(support);
     }
 
-    fn cycles(&mut self, cycle: Cycle, n: usize) {
+    /// Advances the object by `n` cycles.
+    pub fn cycles(&mut self, cycle: Cycle, n: usize) {
         match cycle {
             _ if n == 0 => {}
             Cycle::Rule(rule) => self.rule(&rule, n),
@@ -201,10 +206,12 @@ impl Backend for Cpu {
         }
     }
 
+    /// Advances the object by `n` steps of Poisson maximum-likelihood conjugate gradients inside the support.
+    ///
     /// Polak-Ribiere directions with one Newton step each, halved while the likelihood grows; the gradient of the likelihood is
     /// `(1 - t^2 / |F|^2) F` with `t` the nearest allowed modulus, which is `sqrt(I)` where measured and vanishes inside bounds.
     /// P. Thibault and M. Guizar-Sicairos, New J. Phys. 14, 063004 (2012).
-    fn conjugate_gradients(&mut self, n: usize) {
+    pub fn conjugate_gradients(&mut self, n: usize) {
         let len = self.problem.len();
         let mut object = std::mem::take(&mut self.object);
         self.cut(&mut object);
@@ -291,7 +298,8 @@ impl Backend for Cpu {
         self.work = field;
     }
 
-    fn update_support(&mut self, rule: &SupportRule) -> SupportState {
+    /// Replaces the support by what stands out of the blurred object.
+    pub fn update_support(&mut self, rule: &SupportRule) -> SupportState {
         let n = self.problem.len();
         let mut density = self.density(rule.positivity);
         // The projection has been read: its array lends room for the blur.
@@ -301,24 +309,30 @@ impl Backend for Cpu {
         state
     }
 
-    fn set_support(&mut self, support: &Cornered<bool>) {
+    /// Replaces the support.
+    pub fn set_support(&mut self, support: &Cornered<bool>) {
         self.support.copy_from_slice(support.as_slice());
         self.count = self.support.iter().filter(|&&s| s).count();
     }
 
-    fn set_gaps(&mut self, gaps: Gaps) {
+    /// How pixels without measurement are treated from here on.
+    pub fn set_gaps(&mut self, gaps: Gaps) {
         self.gaps = gaps;
     }
 
-    fn density(&mut self, positivity: bool) -> Vec<f32> {
+    /// The density that support updates look at: the modulus of the object's modulus projection, or under positivity the
+    /// positive part of its real part. Of the projection, because outside the support the object of HIO and its kin is
+    /// feedback and no density.
+    pub fn density(&mut self, positivity: bool) -> Vec<f32> {
         let mut density = vec![0.0; self.problem.len()];
         self.projected_density(positivity, &mut density);
         density
     }
 
-    /// All sums ride on the last pass of the transform: with the scale `s` that fits best, which is known only afterwards, the residual is
-    /// `sum o - (sum |F| m)^2 / sum |F|^2` and the likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`.
-    fn fit(&mut self) -> Fit {
+    /// How well the object, cut to its support, explains the measurement.
+    ///
+    /// All sums ride on the last pass of the transform.
+    pub fn fit(&mut self) -> Fit {
         let Cpu { problem, fft, object, work, support, count, .. } = self;
         let unit = fft.scale();
         fft.near(work, object, Ends::LEAVE, |start, w, o| {
@@ -337,34 +351,28 @@ impl Backend for Cpu {
         blocks.sort_unstable_by_key(|(first, _)| *first);
         let mut total = [0.0; FIT_SUMS];
         blocks.iter().for_each(|(_, sums)| (0..FIT_SUMS).for_each(|k| total[k] += sums[k]));
-        let [cross, calculated, observed, logarithms, pixels] = total;
-        let scale = if calculated > 0.0 { cross / calculated } else { 1.0 };
-        let squared = scale * scale;
-        let residual = (observed + squared * calculated - 2.0 * scale * cross).max(0.0);
-        let likelihood = squared * calculated - observed + logarithms - squared.ln() * observed;
+        let squared = best_scale(total).powi(2) as f32;
         let held_out = &problem.held_out;
         let [free] = sums(held_out.len(), |i| {
             let (index, observed) = held_out[i];
-            [poisson(work[index].norm_sqr() * squared as f32, observed)]
+            [poisson(work[index].norm_sqr() * squared, observed)]
         });
-        Fit {
-            r_factor: (residual / observed).sqrt(),
-            llk_poisson: likelihood / pixels,
-            free_llk_poisson: (!held_out.is_empty()).then(|| free / held_out.len() as f64),
-            scale,
-            support_fraction: *count as f64 / problem.len() as f64,
-        }
+        let free = (!held_out.is_empty()).then(|| free / held_out.len() as f64);
+        Fit::from_sums(total, free, *count as f64 / problem.len() as f64)
     }
 
-    fn object(&self) -> Cornered<Complex32> {
+    /// The object, not cut to its support.
+    pub fn object(&self) -> Cornered<Complex32> {
         Cornered(Array3::from_shape_vec(self.problem.shape(), self.object.clone()).expect("the problem's shape"))
     }
 
-    fn support(&self) -> Cornered<bool> {
+    /// The support.
+    pub fn support(&self) -> Cornered<bool> {
         Cornered(Array3::from_shape_vec(self.problem.shape(), self.support.clone()).expect("the problem's shape"))
     }
 
-    fn problem(&self) -> &Problem {
+    /// What was given to phase.
+    pub fn problem(&self) -> &Problem {
         &self.problem
     }
 }

@@ -1,0 +1,284 @@
+//! Whether a GPU computes what the CPU computes: primitive by primitive, and whole recipes.
+
+use lacuna::error::{Error, Result};
+use lacuna::geometry::Geometry;
+use lacuna::phasing::backend::{Backend, Finished, Fit, Gaps, Start};
+use lacuna::phasing::cpu::Batch;
+use lacuna::phasing::problem::{Problem, hold_out};
+use lacuna::phasing::run::{self, Draw, Run};
+use lacuna::phasing::start::{Draws, Form};
+use lacuna::phasing::support::{Reference, SupportRule};
+use lacuna::phasing::{Algorithm, Recipe};
+use lacuna::pixels::{Estimate, Pattern, bit, trimmed};
+use lacuna::volume::{Centered, Cornered, Shape};
+use ndarray::Array3;
+use num_complex::Complex32;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Opens the device under test for a problem and a recipe.
+pub type Open<'a> = &'a dyn Fn(Arc<Problem>, &Recipe, usize) -> Result<Box<dyn Backend>>;
+
+/// One comparison.
+#[derive(Debug, Serialize)]
+pub struct Agreement {
+    pub what: String,
+    pub size: String,
+    /// How far apart both are.
+    pub difference: f64,
+    /// How far they may be.
+    pub limit: f64,
+}
+
+impl Agreement {
+    pub fn holds(&self) -> bool {
+        self.difference <= self.limit
+    }
+}
+
+/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and columns and that do not.
+const SHAPES: [(Shape, bool); 6] = [
+    ([1, 96, 80], false),
+    ([1, 50, 33], true),
+    ([1, 64, 256], false),
+    ([1, 26, 49], false),
+    ([16, 20, 24], false),
+    ([9, 22, 32], true),
+];
+
+/// Runs of a batch.
+const RUNS: usize = 2;
+
+/// Single precision: sums in another order and factors at other places, some 5e-7 a cycle.
+const CLOSE: f64 = 1e-5;
+
+/// A problem near whose solution everything starts: far from one, iterations amplify roundings without end.
+struct Case {
+    problem: Arc<Problem>,
+    starts: Vec<Start>,
+}
+
+fn noise(shape: Shape, seed: u64) -> Cornered<Complex32> {
+    Draws::new(seed).object(&Cornered::filled(shape, true), 3.0, shape.iter().product::<usize>() as f64)
+}
+
+fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
+    let mut support = Form::Circle(shape[2].min(shape[1]) as f64 / 4.0).support(shape);
+    // Not its own twin.
+    support
+        .0
+        .indexed_iter_mut()
+        .for_each(|((z, y, x), inside)| *inside &= !(x > 1 && y > 2 && y < shape[1] / 2 && z < 3));
+    let rough = noise(shape, 0);
+    let truth = Array3::from_shape_fn(shape, |at| {
+        let part = if real { 0.0 } else { rough.0[at].im };
+        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), part) * 30.0 } else { Complex32::ZERO }
+    });
+    let mut field = truth.clone();
+    let fft = lacuna::fft::Fft::new(shape);
+    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Data("an array in parts".into()))?);
+    let intensity = Cornered(field.mapv(|v| v.norm_sqr())).to_centered();
+    let gap = |y: usize| y == 3 || y == 5 || y == 6;
+    let mask = Centered(Array3::from_shape_fn(shape, |(_, y, _)| if gap(y) { bit::MISSING } else { 0 }));
+    let mut pattern = Pattern::new(intensity.clone(), mask, Geometry::default())?;
+    pattern.estimate = Some(Estimate {
+        at: Centered(Array3::from_shape_fn(shape, |(_, y, _)| y == 5)),
+        mean: intensity.clone(),
+        lower: intensity.map(|v| 0.8 * v),
+        upper: intensity.map(|v| 1.2 * v),
+    });
+    let held_out = hold_out(&pattern, 0.05, 0, real);
+    let problem = Arc::new(Problem::new(&pattern, &held_out, real)?);
+    let starts = (1..=runs)
+        .map(|seed| {
+            let rough = noise(shape, seed as u64);
+            let object = Array3::from_shape_fn(shape, |at| truth[at] + rough.0[at] * 3.0);
+            Start { object: Cornered(object), support: support.clone() }
+        })
+        .collect();
+    Ok(Case { problem, starts })
+}
+
+fn distance(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
+    let norm: f64 = b.0.iter().map(|v| f64::from(v.norm_sqr())).sum();
+    let error: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from((a - b).norm_sqr())).sum();
+    (error / norm).sqrt()
+}
+
+/// The part of the pixels of either support that are not in both.
+fn apart(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
+    let (both, either) = a.0.iter().zip(&b.0).fold((0.0, 0.0f64), |(both, either), (&a, &b)| {
+        (both + f64::from(u8::from(a && b)), either + f64::from(u8::from(a || b)))
+    });
+    1.0 - both / either.max(1.0)
+}
+
+fn fits_apart(a: &[Fit], b: &[Fit]) -> f64 {
+    let relative = |a: f64, b: f64| (a - b).abs() / b.abs().max(1e-6);
+    a.iter().zip(b).fold(0.0, |most: f64, (a, b)| {
+        // Likelihoods near zero are differences of large sums.
+        let free = relative(a.free_llk_poisson.unwrap_or(0.0) + 1.0, b.free_llk_poisson.unwrap_or(0.0) + 1.0);
+        [
+            relative(a.r_factor, b.r_factor),
+            relative(a.llk_poisson + 1.0, b.llk_poisson + 1.0),
+            free,
+            relative(a.scale, b.scale),
+            relative(a.support_fraction, b.support_fraction),
+        ]
+        .into_iter()
+        .fold(most, f64::max)
+    })
+}
+
+/// Everything at once: what a comparison looks at.
+struct Ends {
+    all: Vec<Finished>,
+    fits: Vec<Fit>,
+}
+
+fn done(backend: &mut dyn Backend, case: &Case, work: &dyn Fn(&mut dyn Backend)) -> Result<Ends> {
+    backend.start(&case.starts);
+    work(backend);
+    backend.measure();
+    let fits = backend.measured()?;
+    let all = (0..case.starts.len()).map(|run| backend.finish(run)).collect::<Result<_>>()?;
+    Ok(Ends { all, fits })
+}
+
+/// Compares everything. `name` says how the device transforms.
+pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> Result<Vec<Agreement>> {
+    let mut found = Vec::new();
+    let recipe: Recipe = "ML**2,DM**2,HIO**2".parse()?;
+    for (shape, real) in SHAPES {
+        let case = case(shape, real, RUNS)?;
+        let size = lacuna::error::shape_text(&trimmed(shape));
+        let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
+        let mut cpu = Batch::new(Arc::clone(&case.problem), RUNS);
+        let mut add = |what: String, difference: f64, limit: f64| {
+            // What is no number is no agreement.
+            let difference = if difference.is_nan() { f64::INFINITY } else { difference };
+            let agreement = Agreement { what: format!("{name}: {what}"), size: size.clone(), difference, limit };
+            tell(&agreement);
+            found.push(agreement);
+        };
+        let mut compare = |what: &str, limit: f64, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
+            let (a, b) = (done(&mut *device, &case, work)?, done(&mut cpu, &case, work)?);
+            let pairs = || a.all.iter().zip(&b.all);
+            let objects = pairs().map(|(a, b)| distance(&a.object, &b.object)).fold(0.0, f64::max);
+            add(format!("{what}, objects"), objects, limit);
+            let supports = pairs().map(|(a, b)| apart(&a.support, &b.support)).fold(0.0, f64::max);
+            // A pixel may lie on the threshold.
+            add(format!("{what}, supports"), supports, 2e-3);
+            let densities = pairs().map(|(a, b)| {
+                let norm: f64 = b.density.iter().map(|&v| f64::from(v).powi(2)).sum();
+                let error: f64 = a.density.iter().zip(&b.density).map(|(&a, &b)| f64::from(a - b).powi(2)).sum();
+                (error / norm).sqrt()
+            });
+            // One projection more than the objects, and cancellation where the density is small.
+            add(format!("{what}, densities"), densities.fold(0.0, f64::max), 10.0 * limit);
+            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(CLOSE));
+            Ok(())
+        };
+        compare("nothing", 1e-6, &|_| {})?;
+        for algorithm in Algorithm::ALL {
+            for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
+                let what = format!("{algorithm}{}", if positivity { " positive, gaps free" } else { "" });
+                compare(&what, CLOSE, &|backend| {
+                    backend.set_gaps(gaps);
+                    backend.cycles(algorithm.cycle(0.75, positivity), 3);
+                    backend.cycles(algorithm.cycle(0.75, positivity), 3);
+                    backend.cycles(algorithm.cycle(0.75, positivity), 1);
+                })?;
+            }
+        }
+        compare("halved supports", CLOSE, &|backend| {
+            backend.halve_supports();
+            backend.cycles(Algorithm::Er.cycle(0.9, false), 2);
+        })?;
+        compare("supports halved and whole", CLOSE, &|backend| {
+            backend.halve_supports();
+            backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
+            backend.whole_supports();
+            backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
+        })?;
+        compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
+        for (what, rule) in support_rules() {
+            compare(&format!("support update, {what}"), CLOSE, &|backend| {
+                let rules: Vec<SupportRule> = (0..RUNS)
+                    .map(|run| SupportRule { threshold: rule.threshold * (1.0 + 0.1 * run as f32), ..rule.clone() })
+                    .collect();
+                backend.update_supports(&rules);
+                backend.cycles(Algorithm::Er.cycle(0.9, false), 1);
+            })?;
+        }
+        drop(cpu);
+        drop(device);
+        for (what, difference, limit) in recipes(open, &case)? {
+            add(what, difference, limit);
+        }
+    }
+    Ok(found)
+}
+
+fn support_rules() -> Vec<(&'static str, SupportRule)> {
+    let rule = SupportRule::default();
+    vec![
+        ("rms", SupportRule { sigma: 1.5, ..rule.clone() }),
+        (
+            "mean, only shrinking",
+            SupportRule { reference: Reference::Mean, only_shrink: true, threshold: 0.6, ..rule.clone() },
+        ),
+        (
+            "maximum, positive",
+            SupportRule { reference: Reference::Max, positivity: true, threshold: 0.2, sigma: 0.5, ..rule.clone() },
+        ),
+        ("no blur", SupportRule { sigma: 0.0, threshold: 0.3, ..rule.clone() }),
+        ("border and steps", SupportRule { border: 2, expand: vec![-1, 2, 1], sigma: 0.7, ..rule.clone() }),
+        ("too small", SupportRule { threshold: 5.0, fraction: [0.1, 0.5], ..rule.clone() }),
+        ("too large", SupportRule { threshold: 1e-4, fraction: [0.0, 0.2], ..rule.clone() }),
+        (
+            "too small and only shrinking",
+            SupportRule { threshold: 5.0, only_shrink: true, fraction: [0.9, 1.0], ..rule },
+        ),
+    ]
+}
+
+/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
+fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
+    let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20".parse()?;
+    let settings = run::Settings {
+        recipe: recipe.clone(),
+        beta: 0.9,
+        positivity: false,
+        support: SupportRule { fraction: [0.001, 0.5], ..SupportRule::default() },
+        smooth: [2.0, 0.5],
+        threshold_end: None,
+        gaps: Gaps::default(),
+        sample: 25,
+    };
+    let draws = |runs: std::ops::Range<usize>| -> Vec<Draw> {
+        runs.map(|run| Draw { seed: run as u64, threshold: 0.2 + 0.02 * run as f32, start: case.starts[run].clone() })
+            .collect()
+    };
+    let walk = |backend: &mut dyn Backend, runs| run::run(backend, &settings, draws(runs), &mut |_, _| true);
+    let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
+    let all = walk(&mut *device, 0..RUNS)?;
+    let again = walk(&mut *device, 0..RUNS)?;
+    let alone = walk(&mut *device, 1..2)?;
+    let cpu = walk(&mut Batch::new(Arc::clone(&case.problem), RUNS), 0..RUNS)?;
+    let same = |a: &[Run], b: &[Run]| {
+        let differ = a.iter().zip(b).any(|(a, b)| a.object != b.object || a.support != b.support || a.fit != b.fit);
+        f64::from(u8::from(differ))
+    };
+    let likelihood =
+        all.iter().zip(&cpu).map(|(a, b)| (a.fit.llk_poisson - b.fit.llk_poisson).abs() / b.fit.llk_poisson.max(1.0));
+    let overlap = all.iter().zip(&cpu).map(|(a, b)| apart(&a.support.to_cornered(), &b.support.to_cornered()));
+    let curves = all.iter().zip(&cpu).map(|(a, b)| f64::from(u8::from(a.curve.len() != b.curve.len())));
+    Ok(vec![
+        ("recipe, likelihood".into(), likelihood.fold(0.0, f64::max), 1e-3),
+        ("recipe, supports apart".into(), overlap.fold(0.0, f64::max), 0.01),
+        ("recipe, lengths of curves".into(), curves.fold(0.0, f64::max), 0.0),
+        ("recipe, same seeds again".into(), same(&all, &again), 0.0),
+        ("recipe, alone and in a batch".into(), same(&alone, &all[1..2]), 0.0),
+    ])
+}

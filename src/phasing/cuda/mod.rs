@@ -1,0 +1,648 @@
+//! The backend for NVIDIA graphics cards. Everything stays on the card and is queued; only the sums of a fit come back, when they are
+//! asked for. The kernels are in `kernels/`; what they compute is what [`super::cpu`] computes.
+
+mod card;
+mod gradient;
+mod order;
+mod support;
+mod transform;
+
+use super::backend::{Backend, Finished, Fit, Gaps, Start};
+use super::bound::Bound;
+use super::problem::Problem;
+use super::recipe::{Recipe, Step};
+use super::rules::{Algorithm, Cycle, Rule};
+use super::support::SupportRule;
+use crate::error::{Result, bytes_text};
+use crate::volume::Cornered;
+use card::{Card, blocks, failed, launch};
+use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{
+    CudaEvent, CudaGraph, CudaSlice, DevicePtr, DeviceRepr, DriverError, PinnedHostSlice, ValidAsZeroBits,
+};
+use gradient::Gradient;
+use ndarray::Array3;
+use num_complex::Complex32;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use transform::{Address, Arrays, Bounds, From, Library, ObjectWork, Passes, Projection, RuleNumbers, Then, Transform};
+
+pub use card::{Found, Unusable, cards, driver_version, has_cufft};
+
+/// Sums that make a fit, as in `kernels/pixel.cuh`.
+const FIT_SUMS: usize = 5;
+
+/// Most numbers that a block of a reduction leaves.
+const MOST_SUMS: usize = 9;
+
+/// Runs of one problem on one card.
+pub struct Cuda {
+    problem: Arc<Problem>,
+    card: Card,
+    transform: Transform,
+    lanes: usize,
+    active: usize,
+    gaps: Gaps,
+    object: CudaSlice<Complex>,
+    /// The object's transform, the modulus projection, or whatever a step needs room for.
+    values: CudaSlice<Complex>,
+    support: CudaSlice<u8>,
+    density: CudaSlice<f32>,
+    entries: CudaSlice<u32>,
+    table: CudaSlice<[f32; 2]>,
+    held_places: CudaSlice<u32>,
+    held_observed: CudaSlice<f32>,
+    states: CudaSlice<State>,
+    sums: CudaSlice<f64>,
+    fits: CudaSlice<f64>,
+    free: CudaSlice<f64>,
+    counts: CudaSlice<u32>,
+    thresholds: CudaSlice<f32>,
+    halves: CudaSlice<u64>,
+    second: Option<CudaSlice<Complex>>,
+    gradient: Option<Gradient>,
+    graphs: HashMap<Key, CudaGraph>,
+    questions: VecDeque<Question>,
+    spare: Vec<Question>,
+    /// Whether `density` is that of the objects as they are.
+    dense: bool,
+    failure: Option<DriverError>,
+}
+
+/// A complex number, as the card has it.
+type Complex = [f32; 2];
+
+/// What a run knows of itself, as `State` in `kernels/device.cuh`.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct State {
+    count: u32,
+    rms: f32,
+    alive: u32,
+    cut: f32,
+    kept: u32,
+    seeking: u32,
+    rank: u32,
+    prefix: u32,
+}
+
+// SAFETY: plain numbers.
+unsafe impl DeviceRepr for State {}
+// SAFETY: all of them may be zero.
+unsafe impl ValidAsZeroBits for State {}
+
+/// Cycles that were captured once, to be queued in one call.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    numbers: Vec<u32>,
+    cycles: usize,
+    runs: usize,
+}
+
+/// Most captured graphs that are kept.
+const GRAPHS: usize = 32;
+
+/// A fit that is on its way.
+struct Question {
+    fits: PinnedHostSlice<f64>,
+    free: PinnedHostSlice<f64>,
+    states: PinnedHostSlice<State>,
+    there: CudaEvent,
+    runs: usize,
+}
+
+/// Most runs in a batch: beyond, a card is full long before.
+const MOST_LANES: usize = 256;
+
+/// What a recipe needs beside the arrays that every cycle needs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Needs {
+    difference_map: bool,
+    gradients: bool,
+}
+
+impl Needs {
+    fn of(recipe: &Recipe) -> Needs {
+        let steps = recipe.unrolled();
+        let any = |what: &dyn Fn(&Step) -> bool| steps.iter().any(|step| what(step));
+        Needs {
+            difference_map: any(&|s| matches!(s, Step::Cycles(Algorithm::Dm, _) | Step::Detwin(Algorithm::Dm, _))),
+            gradients: any(&|s| matches!(s, Step::MaximumLikelihood(_))),
+        }
+    }
+
+    /// Bytes a voxel of one run: object, values, density, support, and what the recipe adds.
+    fn bytes(self) -> u64 {
+        8 + 8 + 4 + 1 + if self.difference_map { 8 } else { 0 } + if self.gradients { 4 * 8 } else { 0 }
+    }
+}
+
+/// Bytes a voxel that all runs share, and bytes that the driver and small arrays take.
+const SHARED: u64 = 4;
+const SMALL: u64 = 64 << 20;
+
+/// How much of what is free may be used: the driver and other programs need some.
+const PART: f64 = 0.92;
+
+impl Cuda {
+    /// A backend for this problem on a card, for as many of `count` runs at a time as its memory holds. `fused` says whether passes of
+    /// our own may be used instead of cuFFT; where they cannot be, cuFFT is, and the other way round.
+    ///
+    /// # Errors
+    /// Why the card cannot be used, with what would fit if it is too small.
+    pub fn new(
+        problem: Arc<Problem>,
+        recipe: &Recipe,
+        ordinal: usize,
+        count: usize,
+        fused: bool,
+    ) -> Result<Cuda, Unusable> {
+        let card = Card::open(ordinal)?;
+        let shape = problem.shape();
+        let n = problem.len();
+        if n as u64 >= u64::from(u32::MAX) {
+            return Err(Unusable::Because("the array has more than 2^32 pixels: rebin or crop it".into()));
+        }
+        let needs = Needs::of(recipe);
+        let passes = if fused { Passes::new(&card, shape)? } else { None };
+        // cuFFT works on a copy of the arrays at most.
+        let each = needs.bytes() + if passes.is_some() { 0 } else { 8 };
+        let free = (card.free_memory()? as f64 * PART) as u64;
+        let left = free.saturating_sub(SMALL + SHARED * n as u64);
+        let lanes = ((left / (each * n as u64)) as usize).min(count.max(1)).min(MOST_LANES);
+        if lanes == 0 {
+            let needed = SMALL + (SHARED + each) * n as u64;
+            let factor = (needed as f64 / free.max(1) as f64).cbrt().ceil().max(2.0);
+            let (needed, free) = (bytes_text(needed), bytes_text(free));
+            return Err(Unusable::Because(format!(
+                "needs about {needed} of the memory of GPU {ordinal}, {free} are free: --rebin {factor:.0} or a smaller --max-size would fit"
+            )));
+        }
+        let transform = match passes {
+            Some(passes) => Transform::Passes(passes),
+            None if !has_cufft() => {
+                let why = "cuFFT (libcufft) was not found, and the extents have prime factors above 13 or are too long for the kernels";
+                return Err(Unusable::Because(why.into()));
+            }
+            None => match Library::new(&card, shape, lanes)? {
+                Some(library) => Transform::Library(library),
+                None => return Err(Unusable::Because(format!("cuFFT has no room for {lanes} transforms"))),
+            },
+        };
+        Ok(Self::with(problem, card, transform, lanes, needs)?)
+    }
+
+    fn with(
+        problem: Arc<Problem>,
+        card: Card,
+        transform: Transform,
+        lanes: usize,
+        needs: Needs,
+    ) -> Result<Cuda, DriverError> {
+        let n = problem.len();
+        let order = transform.order(problem.shape());
+        let mut entries = vec![0u32; n];
+        let mut table: Vec<[f32; 2]> = Vec::new();
+        for index in 0..n {
+            let bound = problem.bounds.at(index);
+            entries[order.place(index)] = match bound.place() {
+                Some(_) => {
+                    table.push(problem.bounds.interval(bound));
+                    Bound::SIGN | (table.len() - 1) as u32
+                }
+                None if bound.is_measured() => bound.modulus().to_bits(),
+                None => u32::MAX,
+            };
+        }
+        table.push([0.0; 2]);
+        let mut places: Vec<u32> = problem.held_out.iter().map(|&(index, _)| order.place(index) as u32).collect();
+        let mut observed: Vec<f32> = problem.held_out.iter().map(|&(_, intensity)| intensity).collect();
+        if places.is_empty() {
+            // No array may be empty.
+            (places, observed) = (vec![0], vec![0.0]);
+        }
+        let stream = card.stream.clone();
+        let zeros = |number: usize| stream.alloc_zeros::<Complex>(number * lanes);
+        let rows = transform::rows_of_sums(n);
+        Ok(Cuda {
+            lanes,
+            active: 0,
+            gaps: Gaps::default(),
+            object: zeros(n)?,
+            values: zeros(n)?,
+            support: stream.alloc_zeros(n * lanes)?,
+            density: stream.alloc_zeros(n * lanes)?,
+            entries: stream.clone_htod(&entries)?,
+            table: stream.clone_htod(&table)?,
+            held_places: stream.clone_htod(&places)?,
+            held_observed: stream.clone_htod(&observed)?,
+            states: stream.alloc_zeros(lanes)?,
+            sums: stream.alloc_zeros(rows * lanes * MOST_SUMS)?,
+            fits: stream.alloc_zeros(lanes * MOST_SUMS)?,
+            free: stream.alloc_zeros(lanes)?,
+            counts: stream.alloc_zeros(256 * lanes)?,
+            thresholds: stream.alloc_zeros(lanes)?,
+            halves: stream.alloc_zeros(support::HALF_SUMS * lanes)?,
+            second: if needs.difference_map { Some(zeros(n)?) } else { None },
+            gradient: if needs.gradients { Some(Gradient::new(&card, n * lanes, lanes)?) } else { None },
+            graphs: HashMap::new(),
+            questions: VecDeque::new(),
+            spare: Vec::new(),
+            dense: false,
+            failure: None,
+            problem,
+            card,
+            transform,
+        })
+    }
+
+    /// How transforms are done, in words.
+    pub fn transforms(&self) -> &'static str {
+        self.transform.name()
+    }
+
+    /// Waits until everything that was queued is done.
+    ///
+    /// # Errors
+    /// If the card failed.
+    pub fn wait(&self) -> Result<()> {
+        self.check()?;
+        self.card.stream.synchronize().map_err(|error| failed(&error))
+    }
+
+    /// For benchmarks: queues forward and inverse transforms alone, so many times. Only with cuFFT.
+    pub fn bare_transforms(&mut self, times: usize) {
+        self.queue(|this| match &this.transform {
+            Transform::Library(library) => (0..times).try_for_each(|_| library.bare(this.at(&this.values))),
+            Transform::Passes(_) => Ok(()),
+        });
+    }
+
+    /// For benchmarks: queues copies of the objects to another array of their size, so many times, and says how many bytes each reads
+    /// and writes.
+    pub fn copies(&mut self, times: usize) -> u64 {
+        self.queue(|this| {
+            let stream = this.card.stream.clone();
+            (0..times).try_for_each(|_| stream.memcpy_dtod(&this.object, &mut this.values))
+        });
+        2 * self.object.num_bytes() as u64
+    }
+
+    /// Bytes of the card's memory that are taken by this backend's arrays.
+    pub fn bytes(&self) -> u64 {
+        let needs = Needs { difference_map: self.second.is_some(), gradients: self.gradient.is_some() };
+        self.problem.len() as u64 * (SHARED + needs.bytes() * self.lanes as u64)
+    }
+
+    fn len(&self) -> usize {
+        self.problem.len()
+    }
+
+    fn at<T>(&self, array: &CudaSlice<T>) -> Address {
+        array.device_ptr(&self.card.stream).0
+    }
+
+    fn arrays(&self) -> Arrays {
+        Arrays {
+            values: self.at(&self.values),
+            object: self.at(&self.object),
+            support: self.at(&self.support),
+            second: self.second.as_ref().map_or(0, |second| self.at(second)),
+            density: self.at(&self.density),
+            states: self.at(&self.states),
+        }
+    }
+
+    fn scale(&self) -> f32 {
+        (1.0 / (self.len() as f64).sqrt()) as f32
+    }
+
+    fn projection(&self) -> Option<(Bounds, Projection)> {
+        let bounds = Bounds { entries: self.at(&self.entries), table: self.at(&self.table) };
+        let Gaps { released, leak } = self.gaps;
+        Some((bounds, Projection { scale: self.scale(), leak, released: released.into() }))
+    }
+
+    /// Queues something, unless something failed before.
+    fn queue(&mut self, work: impl FnOnce(&mut Self) -> Result<(), DriverError>) {
+        if self.failure.is_none() {
+            self.failure = work(self).err();
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.failure.as_ref().map_or(Ok(()), |error| Err(failed(error)))
+    }
+
+    fn pass(&self, arrays: Arrays, what: ObjectWork, rule: RuleNumbers) -> Result<(), DriverError> {
+        self.transform.object(&self.card, self.active, arrays, what, rule)
+    }
+
+    fn project(&self, values: Address) -> Result<(), DriverError> {
+        self.transform.fourier(&self.card, self.active, values, [true, true], self.projection())
+    }
+
+    /// `n` cycles of a rule: in between, objects are only where a pass has them.
+    fn rule(&self, rule: &Rule, n: usize) -> Result<(), DriverError> {
+        let numbers = RuleNumbers::new(rule, self.problem.real);
+        let arrays = self.arrays();
+        let fresh = rule.needs_no_object();
+        self.pass(arrays, ObjectWork::new(From::Load, Then::Nothing).leaving(), numbers)?;
+        for cycle in 1..=n {
+            self.project(arrays.values)?;
+            let last = cycle == n;
+            let what = ObjectWork {
+                leave: (!last).into(),
+                keep: (last || !fresh).into(),
+                fresh: fresh.into(),
+                ..ObjectWork::new(From::Arrive, Then::Apply)
+            };
+            self.pass(arrays, what, numbers)?;
+        }
+        Ok(())
+    }
+
+    /// See [`super::cpu::Cpu`].
+    fn difference_map(&self, beta: f32, positivity: bool, n: usize) -> Result<(), DriverError> {
+        let arrays = self.arrays();
+        let rule = RuleNumbers::default();
+        let work = |from, then| ObjectWork {
+            positivity: positivity.into(),
+            real: self.problem.real.into(),
+            keep: 1,
+            beta,
+            ..ObjectWork::new(from, then)
+        };
+        for _ in 0..n {
+            self.pass(arrays, work(From::Relax, Then::Nothing).leaving(), rule)?;
+            self.project(arrays.values)?;
+            self.pass(Arrays { object: arrays.second, ..arrays }, work(From::Arrive, Then::Store), rule)?;
+            self.pass(arrays, work(From::Load, Then::Nothing).leaving(), rule)?;
+            self.project(arrays.values)?;
+            self.pass(arrays, work(From::Arrive, Then::Differ), rule)?;
+        }
+        Ok(())
+    }
+
+    /// Queues what `work` queues; the second time from a graph, in one call.
+    fn repeated(&mut self, key: Key, work: impl Fn(&Self) -> Result<(), DriverError>) -> Result<(), DriverError> {
+        if let Some(graph) = self.graphs.get(&key) {
+            return graph.launch();
+        }
+        let stream = self.card.stream.clone();
+        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+        let queued = work(self);
+        let graph = stream.end_capture(CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
+        queued?;
+        let Some(graph) = graph? else { return work(self) };
+        graph.launch()?;
+        if self.graphs.len() >= GRAPHS {
+            self.graphs.clear();
+        }
+        self.graphs.insert(key, graph);
+        Ok(())
+    }
+
+    /// The density of the modulus projections, into `density`.
+    fn find_density(&self, positivity: bool) -> Result<(), DriverError> {
+        let arrays = self.arrays();
+        let rule = RuleNumbers::default();
+        self.pass(arrays, ObjectWork::new(From::Load, Then::Nothing).leaving(), rule)?;
+        self.project(arrays.values)?;
+        let what = ObjectWork {
+            positivity: positivity.into(),
+            real: self.problem.real.into(),
+            ..ObjectWork::new(From::Arrive, Then::Density)
+        };
+        self.pass(arrays, what, rule)
+    }
+
+    /// Queues the sums of the fits.
+    fn ask(&mut self) -> Result<(), DriverError> {
+        let (card, n, runs, arrays) = (&self.card, self.len(), self.active, self.arrays());
+        let what = ObjectWork { taken: self.scale(), ..ObjectWork::new(From::Cut, Then::Nothing) }.leaving();
+        self.pass(arrays, what, RuleNumbers::default())?;
+        self.transform.fourier(card, runs, arrays.values, [true, false], None)?;
+        let (bounds, projection) = self.projection().expect("always there");
+        const FIT: i32 = 2;
+        launch!(
+            card,
+            "fourier_points",
+            transform::pieces(n, runs),
+            arrays.values,
+            bounds.entries,
+            bounds.table,
+            self.at(&self.sums),
+            n as u32,
+            FIT,
+            projection
+        )?;
+        let rows = transform::rows_of_sums(n);
+        launch!(
+            card,
+            "add_up",
+            blocks(runs, 1, 0),
+            self.at(&self.sums),
+            self.at(&self.fits),
+            rows as u32,
+            FIT_SUMS as u32
+        )?;
+        let held = self.problem.held_out.len();
+        launch!(
+            card,
+            "free_likelihood",
+            transform::pieces(held.max(1), runs),
+            arrays.values,
+            self.at(&self.held_places),
+            self.at(&self.held_observed),
+            self.at(&self.fits),
+            self.at(&self.sums),
+            n as u32,
+            held as u32
+        )?;
+        let rows = transform::rows_of_sums(held.max(1));
+        launch!(card, "add_up", blocks(runs, 1, 0), self.at(&self.sums), self.at(&self.free), rows as u32, 1u32)?;
+        let mut question = match self.spare.pop() {
+            Some(question) => question,
+            None => self.question()?,
+        };
+        let stream = self.card.stream.clone();
+        stream.memcpy_dtoh(&self.fits, &mut question.fits)?;
+        stream.memcpy_dtoh(&self.free, &mut question.free)?;
+        stream.memcpy_dtoh(&self.states, &mut question.states)?;
+        question.there.record(&stream)?;
+        question.runs = runs;
+        self.questions.push_back(question);
+        Ok(())
+    }
+
+    fn question(&self) -> Result<Question, DriverError> {
+        let context = self.card.stream.context();
+        // SAFETY: written by the card before anything is read. Plain pages: those that combine writes are slow to read.
+        let (fits, free, states) = unsafe {
+            (
+                context.alloc_pinned_with_flags(self.fits.len(), 0)?,
+                context.alloc_pinned_with_flags(self.lanes, 0)?,
+                context.alloc_pinned_with_flags(self.lanes, 0)?,
+            )
+        };
+        let there = context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING))?;
+        Ok(Question { fits, free, states, there, runs: 0 })
+    }
+
+    fn answer(&self, question: &Question) -> Result<Vec<Fit>, DriverError> {
+        question.there.synchronize()?;
+        let (fits, free, states) = (question.fits.as_slice()?, question.free.as_slice()?, question.states.as_slice()?);
+        let held_out = self.problem.held_out.len();
+        Ok((0..question.runs)
+            .map(|run| {
+                let sums: [f64; FIT_SUMS] = std::array::from_fn(|k| fits[run * FIT_SUMS + k]);
+                if states[run].alive == 0 {
+                    return Fit::NONE;
+                }
+                let part = f64::from(states[run].count) / self.len() as f64;
+                Fit::from_sums(sums, (held_out > 0).then(|| free[run] / held_out as f64), part)
+            })
+            .collect())
+    }
+
+    fn begin(&mut self, starts: &[Start]) -> Result<(), DriverError> {
+        let n = self.len();
+        let stream = self.card.stream.clone();
+        let mut states = vec![State::default(); self.lanes];
+        for (run, start) in starts.iter().enumerate() {
+            let object: &[Complex] = bytemuck::cast_slice(start.object.as_slice());
+            stream.memcpy_htod(object, &mut self.object.slice_mut(run * n..(run + 1) * n))?;
+            let support: Vec<u8> = start.support.as_slice().iter().map(|&inside| inside.into()).collect();
+            stream.memcpy_htod(&support, &mut self.support.slice_mut(run * n..(run + 1) * n))?;
+            let count = support.iter().filter(|&&inside| inside > 0).count();
+            states[run] = State {
+                count: count as u32,
+                rms: (self.problem.photons / count.max(1) as f64).sqrt() as f32,
+                alive: 1,
+                ..State::default()
+            };
+        }
+        stream.memcpy_htod(&states, &mut self.states)?;
+        // What was copied from lives only until here.
+        stream.synchronize()
+    }
+
+    fn end(&mut self, run: usize) -> Result<Finished, DriverError> {
+        let n = self.len();
+        if !self.dense {
+            self.find_density(false)?;
+            self.dense = true;
+        }
+        let stream = &self.card.stream;
+        let part = run * n..(run + 1) * n;
+        let object: Vec<Complex> = stream.clone_dtoh(&self.object.slice(part.clone()))?;
+        let support: Vec<u8> = stream.clone_dtoh(&self.support.slice(part.clone()))?;
+        let density = stream.clone_dtoh(&self.density.slice(part))?;
+        stream.synchronize()?;
+        let shape = self.problem.shape();
+        let object: Vec<Complex32> = object.into_iter().map(|[re, im]| Complex32::new(re, im)).collect();
+        let support = support.into_iter().map(|inside| inside > 0).collect();
+        Ok(Finished {
+            object: Cornered(Array3::from_shape_vec(shape, object).expect("the problem's shape")),
+            support: Cornered(Array3::from_shape_vec(shape, support).expect("the problem's shape")),
+            density,
+        })
+    }
+}
+
+impl Backend for Cuda {
+    fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    fn start(&mut self, starts: &[Start]) {
+        self.active = starts.len();
+        self.gaps = Gaps::default();
+        self.spare.extend(self.questions.drain(..));
+        self.dense = false;
+        self.queue(|this| this.begin(starts));
+    }
+
+    fn cycles(&mut self, cycle: Cycle, n: usize) {
+        if n == 0 {
+            return;
+        }
+        self.dense = false;
+        let Gaps { released, leak } = self.gaps;
+        let mut numbers = vec![leak.to_bits(), released.into()];
+        match cycle {
+            Cycle::Rule(rule) => {
+                numbers.extend([rule.inside, rule.outside].as_flattened().iter().map(|v| v.to_bits()));
+                if let Some(decision) = rule.decision {
+                    numbers.extend([decision.weights[0], decision.weights[1], decision.threshold].map(f32::to_bits));
+                }
+                let key = Key { numbers, cycles: n, runs: self.active };
+                self.queue(|this| this.repeated(key, |this| this.rule(&rule, n)));
+            }
+            Cycle::DifferenceMap { beta, positivity } => {
+                numbers.extend([beta.to_bits(), positivity.into()]);
+                let key = Key { numbers, cycles: n, runs: self.active };
+                self.queue(|this| this.repeated(key, |this| this.difference_map(beta, positivity, n)));
+            }
+        }
+    }
+
+    fn conjugate_gradients(&mut self, n: usize) {
+        self.dense = false;
+        self.queue(|this| this.descend(n));
+    }
+
+    fn update_supports(&mut self, rules: &[SupportRule]) {
+        self.dense = false;
+        self.queue(|this| this.update(rules));
+    }
+
+    fn halve_supports(&mut self) {
+        self.queue(|this| this.halve());
+    }
+
+    fn whole_supports(&mut self) {
+        self.queue(|this| this.unhalve());
+    }
+
+    fn set_gaps(&mut self, gaps: Gaps) {
+        self.dense = false;
+        self.gaps = gaps;
+    }
+
+    fn measure(&mut self) {
+        self.queue(Self::ask);
+    }
+
+    fn measured(&mut self) -> Result<Vec<Fit>> {
+        self.check()?;
+        let Some(question) = self.questions.pop_front() else { return Ok(Vec::new()) };
+        let fits = self.answer(&question).map_err(|error| failed(&error))?;
+        self.spare.push(question);
+        Ok(fits)
+    }
+
+    fn finish(&mut self, run: usize) -> Result<Finished> {
+        self.check()?;
+        self.end(run).map_err(|error| failed(&error))
+    }
+
+    fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+/// In one line, for people.
+impl std::fmt::Display for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "GPU {}: {} at a time by {}, {} of its memory",
+            self.card.ordinal,
+            if self.lanes == 1 { "one run".into() } else { format!("{} runs", self.lanes) },
+            self.transforms(),
+            bytes_text(self.bytes())
+        )
+    }
+}
