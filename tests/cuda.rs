@@ -132,7 +132,10 @@ fn without_a_card_that_can_be_used_the_cpu_phases() {
         return;
     }
     assert_eq!(no_driver.status.code(), Some(1));
-    refused(here, &run("cuda:1"), &["device = cuda:1", "no NVIDIA driver", "--device auto"]);
+    let told = text(&no_driver.stderr);
+    for word in ["device = cuda:0", "no NVIDIA driver", "--device auto"] {
+        assert!(told.lines().count() == 1 && told.contains(word), "{told}");
+    }
     refused(here, &run("gpu"), &["gpu", "cuda:N"]);
     let Some(driver) = emulator() else { return };
     let old = driver.join("old");

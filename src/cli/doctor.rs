@@ -88,11 +88,8 @@ struct Gpu {
 #[cfg(feature = "cuda")]
 impl Gpu {
     fn found() -> Gpu {
-        use lacuna::phasing::cuda::{Unusable, cards, driver_version, has_cufft};
-        let cards = cards().map_err(|why| match why {
-            Unusable::NoDriver => "no NVIDIA driver (libcuda) was found".into(),
-            Unusable::Because(why) => why,
-        });
+        use lacuna::phasing::cuda::{cards, driver_version, has_cufft};
+        let cards = cards().map_err(|why| why.to_string());
         Gpu { cards, driver: driver_version(), cufft: has_cufft() }
     }
 

@@ -165,9 +165,9 @@ fn evolve(
         // Down to the final area after four fifths of the updates; the blur shrinks along.
         let x = ((update + 1) as f32 / (0.8 * updates as f32)).min(1.0);
         let mut density = backend.density(true);
-        blur(shape, 0.7f32.powf(x), &mut density, &mut scratch);
+        let (density, _) = blur(shape, 0.7f32.powf(x), &mut density, &mut scratch);
         let keep = (area * (1.0 + (search.area - 1.0) * x)) as usize;
-        backend.set_support(&brightest(&density, limit, keep));
+        backend.set_support(&brightest(density, limit, keep));
         backend.cycles(hio, BETWEEN);
     }
     backend.set_gaps(Gaps::default());
@@ -347,7 +347,7 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
     let mut scratch = vec![0.0; problem.len()];
     let free = |i: usize| problem.bounds.at(i) == Bound::FREE;
     let mut near: Vec<f32> = (0..problem.len()).map(|i| f32::from(u8::from(free(i)))).collect();
-    blur(shape, 4.0, &mut near, &mut scratch);
+    let (near, _) = blur(shape, 4.0, &mut near, &mut scratch);
     let mut field: Vec<Complex32> = (0..problem.len())
         .map(|i| {
             let bound = problem.bounds.at(i);
@@ -365,7 +365,7 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
     let mut power: Vec<f32> = field.iter().map(|v| v.norm_sqr()).collect();
     let largest = power.iter().copied().fold(0.0, f32::max);
     power.iter_mut().for_each(|p| *p /= largest.max(f32::MIN_POSITIVE));
-    blur(shape, 3.0, &mut power, &mut scratch);
+    let (power, _) = blur(shape, 3.0, &mut power, &mut scratch);
     let logs: Vec<f32> = power.iter().map(|p| p.max(1e-30).ln()).collect();
     let cut = otsu(&logs);
     // The connected part around the origin.

@@ -129,31 +129,26 @@ impl Wanted<'_> {
             Device::Cpu => Ok(cpu(String::new())),
             Device::Auto => match self.gpus(&problem, &[0]) {
                 Ok((backend, note)) => Ok(Chosen { backend, note, device: "cuda:0".into(), memory: needed }),
-                // A laptop without a card need not hear of it.
-                Err(None) => Ok(cpu(String::new())),
-                Err(Some(why)) => Ok(cpu(format!(" ({why})"))),
+                Err(why) => Ok(cpu(format!(" ({why})"))),
             },
             Device::Cuda(cards) => match self.gpus(&problem, cards) {
                 Ok((backend, note)) => Ok(Chosen { backend, note, device: self.device.to_string(), memory: needed }),
                 Err(why) => {
-                    let why = why.unwrap_or_else(|| "no NVIDIA driver (libcuda) was found".into());
                     Err(Error::setting("device", self.device, format!("{why}; --device auto takes the CPU instead")))
                 }
             },
         }
     }
 
-    /// Opens GPUs. The reason is missing where nobody would expect one: there is no driver at all.
+    /// Opens GPUs, or says in a few words why they cannot be used.
     #[cfg(feature = "cuda")]
-    fn gpus(&self, problem: &Arc<Problem>, cards: &[usize]) -> Result<(Box<dyn Backend>, String), Option<String>> {
-        use super::cuda::{Cuda, Unusable};
+    fn gpus(&self, problem: &Arc<Problem>, cards: &[usize]) -> Result<(Box<dyn Backend>, String), String> {
+        use super::cuda::Cuda;
         let (mut backends, mut notes): (Vec<Box<dyn Backend>>, Vec<String>) = (Vec::new(), Vec::new());
         let share = self.count.div_ceil(cards.len());
         for &card in cards {
-            let opened = Cuda::new(Arc::clone(problem), self.recipe, card, share, true).map_err(|why| match why {
-                Unusable::NoDriver => None,
-                Unusable::Because(why) => Some(why),
-            })?;
+            let opened =
+                Cuda::new(Arc::clone(problem), self.recipe, card, share, true).map_err(|why| why.to_string())?;
             notes.push(opened.to_string());
             backends.push(Box::new(opened));
         }
@@ -165,11 +160,8 @@ impl Wanted<'_> {
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn gpus(&self, _: &Arc<Problem>, _: &[usize]) -> Result<(Box<dyn Backend>, String), Option<String>> {
-        match self.device {
-            Device::Cuda(_) => Err(Some("this program was built without the feature `cuda`".into())),
-            _ => Err(None),
-        }
+    fn gpus(&self, _: &Arc<Problem>, _: &[usize]) -> Result<(Box<dyn Backend>, String), String> {
+        Err("this program was built without the feature `cuda`".into())
     }
 }
 

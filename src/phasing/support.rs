@@ -78,7 +78,7 @@ pub struct SupportState {
     pub alive: bool,
 }
 
-/// Updates `support` from `modulus`, which is overwritten, with `scratch` of the same length.
+/// Updates `support` from `modulus`; that and `scratch`, of the same length, are overwritten.
 ///
 /// Where the threshold would leave less or more than the allowed fraction, the threshold that gives just the limit is used
 /// instead: a bad threshold costs a worse support, not the run.
@@ -89,7 +89,7 @@ pub fn update(
     scratch: &mut [f32],
     support: &mut [bool],
 ) -> SupportState {
-    blur(shape, rule.sigma, modulus, scratch);
+    let (modulus, scratch) = blur(shape, rule.sigma, modulus, scratch);
     let (sum, squares, largest, count) = reference_sums(modulus, support);
     let reference = match rule.reference {
         Reference::Rms => (squares / count.max(1) as f64).sqrt(),
@@ -107,8 +107,12 @@ pub fn update(
     let wanted = n.clamp(limits[0], limits[1].max(limits[0]));
     if n != wanted {
         // The value that exactly `wanted` pixels exceed. Only-shrink can offer no more than there is.
-        let mut candidates: Vec<f32> =
-            modulus.iter().zip(&*support).filter(|(_, s)| !rule.only_shrink || **s).map(|(m, _)| *m).collect();
+        let mut offered = 0;
+        for (&m, _) in modulus.iter().zip(&*support).filter(|(_, s)| !rule.only_shrink || **s) {
+            scratch[offered] = m;
+            offered += 1;
+        }
+        let candidates = &mut scratch[..offered];
         if candidates.len() > wanted {
             let position = candidates.len() - wanted - 1;
             cut = *candidates.select_nth_unstable_by(position, f32::total_cmp).1;
@@ -174,10 +178,16 @@ fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     if total.0.is_finite() { total } else { (f64::NAN, f64::NAN, f64::NAN, total.3) }
 }
 
-/// Periodic Gaussian blur in place, separable, cut off at four standard deviations. `scratch` has the same length.
-pub fn blur(shape: Shape, sigma: f32, data: &mut [f32], scratch: &mut [f32]) {
+/// Periodic Gaussian blur, separable, cut off at four standard deviations. `scratch` has the same length. Returns what is blurred, which is
+/// one of both, and the other.
+pub fn blur<'a>(
+    shape: Shape,
+    sigma: f32,
+    data: &'a mut [f32],
+    scratch: &'a mut [f32],
+) -> (&'a mut [f32], &'a mut [f32]) {
     if sigma <= 0.0 {
-        return;
+        return (data, scratch);
     }
     let [nz, ny, nx] = shape;
     let reach = (4.0 * sigma).ceil() as usize;
@@ -208,13 +218,12 @@ pub fn blur(shape: Shape, sigma: f32, data: &mut [f32], scratch: &mut [f32]) {
             Arch::new().dispatch(Taps { weights: &weights, middle: line(0), pair, out });
         });
     };
+    along(scratch, data, ny, 1);
     if nz == 1 {
-        along(scratch, data, ny, 1);
-    } else {
-        along(scratch, data, ny, 1);
-        along(data, scratch, nz, ny);
-        data.copy_from_slice(scratch);
+        return (data, scratch);
     }
+    along(data, scratch, nz, ny);
+    (scratch, data)
 }
 
 /// A row of a symmetric convolution: what lies `k` before and behind a row is `pair(k)`. Compiled for the widest vectors that the processor
@@ -300,7 +309,7 @@ mod tests {
             let mut data = vec![0.0f32; n];
             data[0] = 1.0;
             let mut scratch = vec![0.0; n];
-            blur(shape, 1.5, &mut data, &mut scratch);
+            let (data, _) = blur(shape, 1.5, &mut data, &mut scratch);
             let sum: f32 = data.iter().sum();
             // Rounding of some n sums of f32.
             assert!((sum - 1.0).abs() < 1e-5, "{sum}");

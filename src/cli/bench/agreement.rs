@@ -63,7 +63,9 @@ fn noise(shape: Shape, seed: u64) -> Cornered<Complex32> {
 }
 
 fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
-    let mut support = Form::Circle(shape[2].min(shape[1]) as f64 / 4.0).support(shape);
+    // Twice oversampled along every axis: recipes end at one object only if there is one.
+    let least = shape.iter().filter(|&&extent| extent > 1).min().copied().unwrap_or(1);
+    let mut support = Form::Circle(least as f64 / 4.0).support(shape);
     // Not its own twin.
     support
         .0
@@ -245,7 +247,7 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
 
 /// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
 fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
-    let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20".parse()?;
+    let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
     let settings = run::Settings {
         recipe: recipe.clone(),
         beta: 0.9,

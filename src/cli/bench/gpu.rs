@@ -7,7 +7,7 @@ use lacuna::phasing::Algorithm;
 use lacuna::phasing::Recipe;
 use lacuna::phasing::backend::Backend;
 use lacuna::phasing::backend::Start;
-use lacuna::phasing::cuda::{Cuda, Unusable};
+use lacuna::phasing::cuda::Cuda;
 use lacuna::phasing::problem::Problem;
 use lacuna::phasing::support::SupportRule;
 use lacuna::volume::Shape;
@@ -51,13 +51,7 @@ enum Part {
 
 /// Opens a GPU.
 pub fn open(problem: Arc<Problem>, recipe: &Recipe, gpu: usize, count: usize, fused: bool) -> Result<Cuda> {
-    Cuda::new(problem, recipe, gpu, count, fused).map_err(|why| {
-        let why = match why {
-            Unusable::NoDriver => "no NVIDIA driver (libcuda) was found".into(),
-            Unusable::Because(why) => why,
-        };
-        Error::setting("--gpu", gpu, why)
-    })
+    Cuda::new(problem, recipe, gpu, count, fused).map_err(|why| Error::setting("--gpu", gpu, why.to_string()))
 }
 
 impl Gpu {

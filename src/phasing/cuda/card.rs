@@ -6,6 +6,7 @@ use cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMI
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchArgs, LaunchConfig};
 use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,24 +72,31 @@ pub struct Found {
     pub free: u64,
 }
 
-/// Why a card cannot be used.
+/// Why a card cannot be used, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// There is no driver: nobody would expect a card here.
-    NoDriver,
-    /// In one line.
-    Because(String),
+pub struct Unusable(String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl From<String> for Unusable {
     fn from(why: String) -> Self {
-        Unusable::Because(why)
+        Unusable(why)
+    }
+}
+
+impl From<&str> for Unusable {
+    fn from(why: &str) -> Self {
+        Unusable(why.into())
     }
 }
 
 impl From<DriverError> for Unusable {
     fn from(error: DriverError) -> Self {
-        Unusable::Because(plain(&error))
+        Unusable(plain(&error))
     }
 }
 
@@ -97,7 +105,7 @@ pub fn cards() -> Result<Vec<Found>, Unusable> {
     quietly(|| {
         let count = CudaContext::device_count()?;
         if count == 0 {
-            return Err(Unusable::Because("the NVIDIA driver sees no card".into()));
+            return Err("the NVIDIA driver sees no card".into());
         }
         (0..count as usize)
             .map(|ordinal| {
@@ -139,7 +147,7 @@ fn quietly<T>(work: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable>
     static HOOK: Mutex<()> = Mutex::new(());
     // SAFETY: loads a library and lets it go.
     if !unsafe { cudarc::driver::sys::is_culib_present() } {
-        return Err(Unusable::NoDriver);
+        return Err("no NVIDIA driver (libcuda) was found".into());
     }
     let lock = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = std::panic::take_hook();
@@ -179,7 +187,7 @@ impl Card {
         quietly(|| {
             let count = CudaContext::device_count()?;
             if ordinal >= count as usize {
-                return Err(Unusable::Because(format!("there is no GPU {ordinal}: the driver sees {count}")));
+                return Err(format!("there is no GPU {ordinal}: the driver sees {count}").into());
             }
             let context = CudaContext::new(ordinal)?;
             // SAFETY: one queue does everything, so arrays need no events of their own; and a graph could not hold them.
@@ -235,9 +243,10 @@ macro_rules! launch {
         $call.arg(&argument);
         launch!(@hold $call, $blocks, $($rest,)*)
     }};
-    // SAFETY: names, number and types of the arguments are those of the kernel: tests/cuda.rs runs every one of them.
-    (@hold $call:ident, $blocks:expr,) => {
-        unsafe { $call.launch($blocks) }.map(|_| ())
-    };
+    (@hold $call:ident, $blocks:expr,) => {{
+        // SAFETY: number and types of the arguments are those of the kernel: tests/cuda.rs runs every one of them.
+        let queued = unsafe { $call.launch($blocks) };
+        queued.map(|_| ())
+    }};
 }
 pub(super) use launch;

@@ -2,35 +2,34 @@
 //! asked for. The kernels are in `kernels/`; what they compute is what [`super::cpu`] computes.
 
 mod card;
+mod fit;
 mod gradient;
 mod order;
+mod room;
 mod support;
 mod transform;
 
 use super::backend::{Backend, Finished, Fit, Gaps, Start};
 use super::bound::Bound;
 use super::problem::Problem;
-use super::recipe::{Recipe, Step};
-use super::rules::{Algorithm, Cycle, Rule};
+use super::recipe::Recipe;
+use super::rules::{Cycle, Rule};
 use super::support::SupportRule;
 use crate::error::{Result, bytes_text};
 use crate::volume::Cornered;
-use card::{Card, blocks, failed, launch};
-use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{
-    CudaEvent, CudaGraph, CudaSlice, DevicePtr, DeviceRepr, DriverError, PinnedHostSlice, ValidAsZeroBits,
-};
+use card::{Card, failed};
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaGraph, CudaSlice, DevicePtr, DeviceRepr, DriverError, ValidAsZeroBits};
+use fit::Question;
 use gradient::Gradient;
 use ndarray::Array3;
 use num_complex::Complex32;
+use room::{Needs, SHARED};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use transform::{Address, Arrays, Bounds, From, Library, ObjectWork, Passes, Projection, RuleNumbers, Then, Transform};
 
 pub use card::{Found, Unusable, cards, driver_version, has_cufft};
-
-/// Sums that make a fit, as in `kernels/pixel.cuh`.
-const FIT_SUMS: usize = 5;
 
 /// Most numbers that a block of a reduction leaves.
 const MOST_SUMS: usize = 9;
@@ -102,48 +101,6 @@ struct Key {
 /// Most captured graphs that are kept.
 const GRAPHS: usize = 32;
 
-/// A fit that is on its way.
-struct Question {
-    fits: PinnedHostSlice<f64>,
-    free: PinnedHostSlice<f64>,
-    states: PinnedHostSlice<State>,
-    there: CudaEvent,
-    runs: usize,
-}
-
-/// Most runs in a batch: beyond, a card is full long before.
-const MOST_LANES: usize = 256;
-
-/// What a recipe needs beside the arrays that every cycle needs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Needs {
-    difference_map: bool,
-    gradients: bool,
-}
-
-impl Needs {
-    fn of(recipe: &Recipe) -> Needs {
-        let steps = recipe.unrolled();
-        let any = |what: &dyn Fn(&Step) -> bool| steps.iter().any(|step| what(step));
-        Needs {
-            difference_map: any(&|s| matches!(s, Step::Cycles(Algorithm::Dm, _) | Step::Detwin(Algorithm::Dm, _))),
-            gradients: any(&|s| matches!(s, Step::MaximumLikelihood(_))),
-        }
-    }
-
-    /// Bytes a voxel of one run: object, values, density, support, and what the recipe adds.
-    fn bytes(self) -> u64 {
-        8 + 8 + 4 + 1 + if self.difference_map { 8 } else { 0 } + if self.gradients { 4 * 8 } else { 0 }
-    }
-}
-
-/// Bytes a voxel that all runs share, and bytes that the driver and small arrays take.
-const SHARED: u64 = 4;
-const SMALL: u64 = 64 << 20;
-
-/// How much of what is free may be used: the driver and other programs need some.
-const PART: f64 = 0.92;
-
 impl Cuda {
     /// A backend for this problem on a card, for as many of `count` runs at a time as its memory holds. `fused` says whether passes of
     /// our own may be used instead of cuFFT; where they cannot be, cuFFT is, and the other way round.
@@ -161,32 +118,22 @@ impl Cuda {
         let shape = problem.shape();
         let n = problem.len();
         if n as u64 >= u64::from(u32::MAX) {
-            return Err(Unusable::Because("the array has more than 2^32 pixels: rebin or crop it".into()));
+            return Err("the array has more than 2^32 pixels: rebin or crop it".into());
         }
         let needs = Needs::of(recipe);
         let passes = if fused { Passes::new(&card, shape)? } else { None };
         // cuFFT works on a copy of the arrays at most.
         let each = needs.bytes() + if passes.is_some() { 0 } else { 8 };
-        let free = (card.free_memory()? as f64 * PART) as u64;
-        let left = free.saturating_sub(SMALL + SHARED * n as u64);
-        let lanes = ((left / (each * n as u64)) as usize).min(count.max(1)).min(MOST_LANES);
-        if lanes == 0 {
-            let needed = SMALL + (SHARED + each) * n as u64;
-            let factor = (needed as f64 / free.max(1) as f64).cbrt().ceil().max(2.0);
-            let (needed, free) = (bytes_text(needed), bytes_text(free));
-            return Err(Unusable::Because(format!(
-                "needs about {needed} of the memory of GPU {ordinal}, {free} are free: --rebin {factor:.0} or a smaller --max-size would fit"
-            )));
-        }
+        let lanes = room::lanes(ordinal, card.free_memory()?, n, each, count)?;
         let transform = match passes {
             Some(passes) => Transform::Passes(passes),
             None if !has_cufft() => {
                 let why = "cuFFT (libcufft) was not found, and the extents have prime factors above 13 or are too long for the kernels";
-                return Err(Unusable::Because(why.into()));
+                return Err(why.into());
             }
             None => match Library::new(&card, shape, lanes)? {
                 Some(library) => Transform::Library(library),
-                None => return Err(Unusable::Because(format!("cuFFT has no room for {lanes} transforms"))),
+                None => return Err(format!("cuFFT has no room for {lanes} transforms").into()),
             },
         };
         Ok(Self::with(problem, card, transform, lanes, needs)?)
@@ -415,95 +362,6 @@ impl Cuda {
             ..ObjectWork::new(From::Arrive, Then::Density)
         };
         self.pass(arrays, what, rule)
-    }
-
-    /// Queues the sums of the fits.
-    fn ask(&mut self) -> Result<(), DriverError> {
-        let (card, n, runs, arrays) = (&self.card, self.len(), self.active, self.arrays());
-        let what = ObjectWork { taken: self.scale(), ..ObjectWork::new(From::Cut, Then::Nothing) }.leaving();
-        self.pass(arrays, what, RuleNumbers::default())?;
-        self.transform.fourier(card, runs, arrays.values, [true, false], None)?;
-        let (bounds, projection) = self.projection().expect("always there");
-        const FIT: i32 = 2;
-        launch!(
-            card,
-            "fourier_points",
-            transform::pieces(n, runs),
-            arrays.values,
-            bounds.entries,
-            bounds.table,
-            self.at(&self.sums),
-            n as u32,
-            FIT,
-            projection
-        )?;
-        let rows = transform::rows_of_sums(n);
-        launch!(
-            card,
-            "add_up",
-            blocks(runs, 1, 0),
-            self.at(&self.sums),
-            self.at(&self.fits),
-            rows as u32,
-            FIT_SUMS as u32
-        )?;
-        let held = self.problem.held_out.len();
-        launch!(
-            card,
-            "free_likelihood",
-            transform::pieces(held.max(1), runs),
-            arrays.values,
-            self.at(&self.held_places),
-            self.at(&self.held_observed),
-            self.at(&self.fits),
-            self.at(&self.sums),
-            n as u32,
-            held as u32
-        )?;
-        let rows = transform::rows_of_sums(held.max(1));
-        launch!(card, "add_up", blocks(runs, 1, 0), self.at(&self.sums), self.at(&self.free), rows as u32, 1u32)?;
-        let mut question = match self.spare.pop() {
-            Some(question) => question,
-            None => self.question()?,
-        };
-        let stream = self.card.stream.clone();
-        stream.memcpy_dtoh(&self.fits, &mut question.fits)?;
-        stream.memcpy_dtoh(&self.free, &mut question.free)?;
-        stream.memcpy_dtoh(&self.states, &mut question.states)?;
-        question.there.record(&stream)?;
-        question.runs = runs;
-        self.questions.push_back(question);
-        Ok(())
-    }
-
-    fn question(&self) -> Result<Question, DriverError> {
-        let context = self.card.stream.context();
-        // SAFETY: written by the card before anything is read. Plain pages: those that combine writes are slow to read.
-        let (fits, free, states) = unsafe {
-            (
-                context.alloc_pinned_with_flags(self.fits.len(), 0)?,
-                context.alloc_pinned_with_flags(self.lanes, 0)?,
-                context.alloc_pinned_with_flags(self.lanes, 0)?,
-            )
-        };
-        let there = context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING))?;
-        Ok(Question { fits, free, states, there, runs: 0 })
-    }
-
-    fn answer(&self, question: &Question) -> Result<Vec<Fit>, DriverError> {
-        question.there.synchronize()?;
-        let (fits, free, states) = (question.fits.as_slice()?, question.free.as_slice()?, question.states.as_slice()?);
-        let held_out = self.problem.held_out.len();
-        Ok((0..question.runs)
-            .map(|run| {
-                let sums: [f64; FIT_SUMS] = std::array::from_fn(|k| fits[run * FIT_SUMS + k]);
-                if states[run].alive == 0 {
-                    return Fit::NONE;
-                }
-                let part = f64::from(states[run].count) / self.len() as f64;
-                Fit::from_sums(sums, (held_out > 0).then(|| free[run] / held_out as f64), part)
-            })
-            .collect())
     }
 
     fn begin(&mut self, starts: &[Start]) -> Result<(), DriverError> {
