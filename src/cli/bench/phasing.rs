@@ -50,7 +50,7 @@ impl Phasing {
     fn size(&self, shape: Shape) -> Result<()> {
         let before = Memory::now();
         let (problem, object, support) = problem(shape)?;
-        let mut backend = Cpu::new(problem);
+        let mut backend = Cpu::new(Arc::clone(&problem));
         backend.start(&object, &support);
         drop((object, support));
         let memory = before.and_then(|before| before.taken_by(&mut backend));
@@ -80,6 +80,9 @@ impl Phasing {
                 ),
             )?;
         }
+        if n <= SIDE_BY_SIDE && rayon::current_num_threads() > 1 {
+            self.side_by_side(&size, &problem)?;
+        }
         let update = SupportRule { only_shrink: false, ..SupportRule::default() };
         let [wall, cpu] = self.measured(&mut |times| {
             (0..times).for_each(|_| {
@@ -105,6 +108,23 @@ impl Phasing {
         Ok(())
     }
 
+    /// A cycle of HIO of as many runs as there are threads, each on a thread of its own: seconds divided by their number.
+    fn side_by_side(&self, size: &str, problem: &Arc<Problem>) -> Result<()> {
+        let threads = rayon::current_num_threads();
+        let support = Cornered::filled(problem.shape(), true);
+        let object = Draws::new(2).object(&support, 3.0, problem.photons);
+        let mut runs: Vec<Cpu> = (0..threads).map(|_| Cpu::new(Arc::clone(problem))).collect();
+        runs.iter_mut().for_each(|run| run.start(&object, &support));
+        let cycle = Algorithm::Hio.cycle(0.9, false);
+        let [wall, cpu] = self
+            .measured(&mut |times| runs.par_iter_mut().with_max_len(1).for_each(|run| run.cycles(cycle, times)))
+            .map(|seconds| seconds / threads as f64);
+        self.print(
+            json!({"size": size, "step": "HIO side by side", "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
+            format!("{size:>12} {:>15}: {:8.2} ms, {:8.2} ms of CPU", "side by side", wall * 1e3, cpu * 1e3),
+        )
+    }
+
     /// Median wall and CPU seconds of one of many.
     fn measured(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
         let mut once = |times: usize| {
@@ -126,6 +146,9 @@ impl Phasing {
         crate::cli::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
     }
 }
+
+/// Most pixels of which runs side by side are measured: twice as many as are ever run so.
+const SIDE_BY_SIDE: usize = 1 << 18;
 
 /// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.
 pub fn bytes(cycle: Cycle) -> usize {

@@ -4,6 +4,7 @@
 mod card;
 mod fit;
 mod gradient;
+mod graph;
 mod order;
 mod room;
 mod support;
@@ -18,10 +19,10 @@ use super::support::SupportRule;
 use crate::error::{Result, bytes_text};
 use crate::volume::Cornered;
 use card::{Card, failed};
-use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaSlice, DevicePtr, DeviceRepr, DriverError, ValidAsZeroBits};
 use fit::Question;
 use gradient::Gradient;
+use graph::Key;
 use ndarray::Array3;
 use num_complex::Complex32;
 use room::{Needs, SHARED};
@@ -89,17 +90,6 @@ struct State {
 unsafe impl DeviceRepr for State {}
 // SAFETY: all of them may be zero.
 unsafe impl ValidAsZeroBits for State {}
-
-/// Cycles that were captured once, to be queued in one call.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    numbers: Vec<u32>,
-    cycles: usize,
-    runs: usize,
-}
-
-/// Most captured graphs that are kept.
-const GRAPHS: usize = 32;
 
 impl Cuda {
     /// A backend for this problem on a card, for as many of `count` runs at a time as its memory holds. `fused` says whether passes of
@@ -328,25 +318,6 @@ impl Cuda {
             self.project(arrays.values)?;
             self.pass(arrays, work(From::Arrive, Then::Differ), rule)?;
         }
-        Ok(())
-    }
-
-    /// Queues what `work` queues; the second time from a graph, in one call.
-    fn repeated(&mut self, key: Key, work: impl Fn(&Self) -> Result<(), DriverError>) -> Result<(), DriverError> {
-        if let Some(graph) = self.graphs.get(&key) {
-            return graph.launch();
-        }
-        let stream = self.card.stream.clone();
-        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let queued = work(self);
-        let graph = stream.end_capture(CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
-        queued?;
-        let Some(graph) = graph? else { return work(self) };
-        graph.launch()?;
-        if self.graphs.len() >= GRAPHS {
-            self.graphs.clear();
-        }
-        self.graphs.insert(key, graph);
         Ok(())
     }
 
