@@ -20,7 +20,7 @@ def smooth(random, n, blur):
 
 
 def particle(random, n):
-    y, x = np.ogrid[:n, :n] - np.float32(n // 2)
+    y, x = (axis - np.float32(n // 2) for axis in np.ogrid[:n, :n])
     angles = np.deg2rad([5, 62, 118, 160, 215, 262, 318])
     distances = n * np.array([0.105, 0.125, 0.10, 0.135, 0.115, 0.095, 0.13])
     inside = np.ones((n, n), bool)
@@ -34,7 +34,7 @@ def particle(random, n):
 
 
 def crystal(random, n):
-    z, y, x = np.ogrid[:n, :n, :n] - np.float32(n // 2)
+    z, y, x = (axis - np.float32(n // 2) for axis in np.ogrid[:n, :n, :n])
     normals = [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]
     normals += [(a, b, c) for a in (1, -1) for b in (1, -1) for c in (1, -1)]
     distances = [0.19, 0.17, 0.20, 0.18, 0.15, 0.17, 0.175, 0.19, 0.17, 0.185, 0.18, 0.20, 0.165, 0.185]

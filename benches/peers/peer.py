@@ -2,7 +2,7 @@
 
     peer_NAME.py version
     peer_NAME.py cycles INPUT.npz --threads 1 --seconds 0.4 --repeat 3
-    peer_NAME.py recipe INPUT.npz --threads 1 --seed 0 --raar 600 --er 200 --period 50 [--output RESULT.npz]
+    peer_NAME.py recipe INPUT.npz --threads 1 --seed 0 --hio 600 --er 200 --period 50 [--output RESULT.npz]
 
 A solver has start(problem), hio, er and raar(cycles), update_support(blur) and result(): object and support with the origin in the middle.
 """
@@ -64,9 +64,9 @@ def cycles(solver, problem, seconds, repeat):
         yield {"step": step, "wall": wall, "cpu": cpu}
 
 
-def recipe(solver, raar, er, period):
-    done, total = 0, raar + er
-    for rule, number in ((solver.raar, raar), (solver.er, er)):
+def recipe(solver, hio, er, period):
+    done, total = 0, hio + er
+    for rule, number in ((solver.hio, hio), (solver.er, er)):
         for _ in range(number // period):
             rule(period)
             done += period
@@ -81,7 +81,7 @@ def main(solver, version):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--raar", type=int, default=600)
+    parser.add_argument("--hio", type=int, default=600)
     parser.add_argument("--er", type=int, default=200)
     parser.add_argument("--period", type=int, default=50)
     parser.add_argument("--output")
@@ -98,7 +98,7 @@ def main(solver, version):
         return
     made = solver(problem, given.threads)
     del problem
-    wall, cpu = clock(lambda: recipe(made, given.raar, given.er, given.period))
+    wall, cpu = clock(lambda: recipe(made, given.hio, given.er, given.period))
     if given.output:
         object, support = made.result()
         np.savez(given.output, obj=object.astype(np.complex64), support=support.astype(np.uint8))

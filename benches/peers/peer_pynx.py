@@ -9,7 +9,7 @@ from pynx.processing_unit import default_processing_unit
 default_processing_unit.use_cpu()
 import numpy as np
 import pynx.cdi.cpu_operator as operators
-from pynx.cdi.cdi import CDI
+from pynx.cdi.cdi import CDI, SupportTooLarge, SupportTooSmall
 
 import peer
 
@@ -34,7 +34,16 @@ class Solver:
         self.cdi = operators.RAAR(beta=peer.BETA) ** cycles * self.cdi
 
     def update_support(self, blur):
-        self.cdi = operators.SupportUpdate(threshold_relative=peer.THRESHOLD, smooth_width=blur, method="rms") * self.cdi
+        # It refuses supports that are far too large or too small; its own scripts then try another threshold.
+        threshold = peer.THRESHOLD
+        for _ in range(20):
+            try:
+                self.cdi = operators.SupportUpdate(threshold_relative=threshold, smooth_width=blur, method="rms") * self.cdi
+                return
+            except SupportTooLarge:
+                threshold *= 1.1
+            except SupportTooSmall:
+                threshold *= 0.9
 
     def result(self):
         return np.fft.fftshift(self.cdi.get_obj()), np.fft.fftshift(self.cdi.get_support())

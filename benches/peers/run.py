@@ -47,7 +47,8 @@ def cycles(given, program, threads, size, log):
     time = ["--threads", threads, "--seconds", given.seconds, "--repeat", 3]
     if program == "lacuna":
         ran = run([given.lacuna, "bench", "phasing", "--sizes", size, "--json", *time], log, threads)
-        return ran and [{"step": line["step"], "wall": line["seconds_per_cycle"], "cpu": line["cpu_seconds_per_cycle"]} for line in ran[0]]
+        timed = [line for line in ran[0] if "seconds_per_cycle" in line] if ran else []
+        return [{"step": line["step"], "wall": line["seconds_per_cycle"], "cpu": line["cpu_seconds_per_cycle"]} for line in timed]
     ran = run([given.env / "python", HERE / f"peer_{program}.py", "cycles", input_of(given, size), *time], log, threads)
     return ran and ran[0]
 
@@ -55,17 +56,17 @@ def cycles(given, program, threads, size, log):
 def recipe(given, program, threads, size, log, part, seed):
     """The recipe from a random start of the program's own. Seconds are those of phasing, without reading, planning and writing; only
     lacuna's CPU seconds are those of the whole process."""
-    raar, er, period = RECIPES[part]
+    hio, er, period = RECIPES[part]
     result = given.output / "result.npz"
     if program == "lacuna":
-        algorithm = f"(Sup*ER**{period})**{er // period},(Sup*RAAR**{period})**{raar // period}"
+        algorithm = f"(Sup*ER**{period})**{er // period},(Sup*HIO**{period})**{hio // period}"
         ran = run([given.lacuna, "phase", input_of(given, size), "--support", input_of(given, size), "--gap", "free", "--algorithm", algorithm,
                    "--nb-run", 1, "--seed", seed, "--free-fraction", 0, "--device", "cpu", "--threads", threads,
                    "--output", result, "--output-format", "npz", "--force", "--json"], log, threads)
         line = ran and {"wall": ran[0][-1]["seconds"], "cpu": ran[1]["cpu"]}
     else:
         ran = run([given.env / "python", HERE / f"peer_{program}.py", "recipe", input_of(given, size), "--threads", threads, "--seed", seed,
-                   "--raar", raar, "--er", er, "--period", period, "--output", result], log, threads)
+                   "--hio", hio, "--er", er, "--period", period, "--output", result], log, threads)
         line = ran and ran[0][-1]
     if not ran:
         return None
@@ -172,8 +173,8 @@ def print_cycles(all, columns, sizes, threads):
 
 
 def print_recipe(all, columns, sizes):
-    raar, er, period = RECIPES["recipe"]
-    print(f"{raar} cycles of RAAR and {er} of ER, a support update every {period}, each program from its own random starts (seed: the round). "
+    hio, er, period = RECIPES["recipe"]
+    print(f"{hio} cycles of HIO and {er} of ER, a support update every {period}, each program from its own random starts (seed: the round). "
           "Lacuna to peer: with as many threads, where the peer has them.\n")
     rows = []
     for size in sizes:

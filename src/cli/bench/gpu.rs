@@ -129,23 +129,28 @@ impl Gpu {
     /// Times the cycles of one size with our own passes and with cuFFT.
     fn size(&self, size: &str, shape: Shape) -> Result<()> {
         let n: usize = shape.iter().product();
-        let Some(mut library) = self.ready(size, shape, 1, false)? else { return Ok(()) };
-        let has_cufft = library.transforms() == "cuFFT";
-        let bare =
-            if has_cufft { Some(self.timed(&mut library, &mut |cuda, n| cuda.bare_transforms(n))?) } else { None };
-        let mut moved = 0;
-        let copy = self.timed(&mut library, &mut |cuda, n| moved = cuda.copies(n))?;
-        let bandwidth = moved as f64 / copy;
-        for fused in [true, false] {
-            let mut cuda = if fused || !has_cufft {
-                let Some(cuda) = self.ready(size, shape, 1, fused)? else { continue };
-                cuda
-            } else {
-                self.ready(size, shape, 1, false)?.unwrap_or_else(|| unreachable!("it was there"))
-            };
-            if cuda.transforms() == "cuFFT" && fused || !fused && !has_cufft {
+        let mut bare = None;
+        let mut bandwidth = None;
+        for fused in [false, true] {
+            if !fused && !lacuna::phasing::cuda::has_cufft() {
                 continue;
             }
+            // One at a time: the largest sizes leave no room for two.
+            let Some(mut cuda) = self.ready(size, shape, 1, fused)? else { continue };
+            if fused && cuda.transforms() == "cuFFT" {
+                continue;
+            }
+            if !fused {
+                bare = Some(self.timed(&mut cuda, &mut |cuda, n| cuda.bare_transforms(n))?);
+            }
+            let bandwidth = match bandwidth {
+                Some(known) => known,
+                None => {
+                    let mut moved = 0;
+                    let copy = self.timed(&mut cuda, &mut |cuda, n| moved = cuda.copies(n))?;
+                    *bandwidth.insert(moved as f64 / copy)
+                }
+            };
             let [hio, er, raar] =
                 [Algorithm::Hio, Algorithm::Er, Algorithm::Raar].map(|algorithm| self.cycle(&mut cuda, algorithm));
             let (hio, er, raar) = (hio?, er?, raar?);
@@ -155,7 +160,7 @@ impl Gpu {
             let part = moved as f64 / hio / bandwidth;
             let ratio = bare.map(|bare| hio / bare);
             let name = cuda.transforms();
-            let memory = cuda.bytes();
+            let memory = cuda.taken()?;
             self.print(
                 json!({"size": size, "transforms": name, "hio_seconds": hio, "er_seconds": er, "raar_seconds": raar,
                        "support_update_seconds": update, "bare_transforms_seconds": bare, "to_two_bare_transforms": ratio,

@@ -178,6 +178,8 @@ pub struct Card {
     pub ordinal: usize,
     /// Bytes of shared memory that a block may have.
     pub shared: u32,
+    /// Bytes of memory that were free before anything was made on it.
+    pub free: u64,
     functions: HashMap<&'static str, CudaFunction>,
 }
 
@@ -206,13 +208,14 @@ impl Card {
             for name in ["rows", "columns"] {
                 functions[name].set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)?;
             }
-            Ok(Card { stream, ordinal, shared, functions })
+            let (free, _) = context.mem_get_info()?;
+            Ok(Card { stream, ordinal, shared, free: free as u64, functions })
         })
     }
 
-    /// Bytes of memory that are free.
-    pub fn free_memory(&self) -> Result<u64, DriverError> {
-        self.stream.context().mem_get_info().map(|(free, _)| free as u64)
+    /// Bytes of memory that were taken since, by this program and others.
+    pub fn taken(&self) -> Result<u64, DriverError> {
+        self.stream.context().mem_get_info().map(|(free, _)| self.free.saturating_sub(free as u64))
     }
 
     /// A launch of this kernel, to which arguments are added.

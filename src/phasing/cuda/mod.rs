@@ -114,7 +114,7 @@ impl Cuda {
         let passes = if fused { Passes::new(&card, shape)? } else { None };
         // cuFFT works on a copy of the arrays at most.
         let each = needs.bytes() + if passes.is_some() { 0 } else { 8 };
-        let lanes = room::lanes(ordinal, card.free_memory()?, n, each, count)?;
+        let lanes = room::lanes(ordinal, card.free, n, each, count)?;
         let transform = match passes {
             Some(passes) => Transform::Passes(passes),
             None if !has_cufft() => {
@@ -225,8 +225,16 @@ impl Cuda {
         2 * self.object.num_bytes() as u64
     }
 
+    /// For benchmarks: bytes of the card's memory that were taken since this backend was made, by it and whatever else uses the card.
+    ///
+    /// # Errors
+    /// If the card failed.
+    pub fn taken(&self) -> Result<u64> {
+        self.card.taken().map_err(|error| failed(&error))
+    }
+
     /// Bytes of the card's memory that are taken by this backend's arrays.
-    pub fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         let needs = Needs { difference_map: self.second.is_some(), gradients: self.gradient.is_some() };
         self.problem.len() as u64 * (SHARED + needs.bytes() * self.lanes as u64)
     }
