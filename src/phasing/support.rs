@@ -198,9 +198,12 @@ pub fn blur<'a>(
     data.par_chunks(nx).zip(scratch.par_chunks_mut(nx)).for_each_init(
         || vec![0.0f32; nx + 2 * reach],
         |padded, (line, out)| {
-            for (i, value) in padded.iter_mut().enumerate() {
-                *value = line[(i + nx * (reach / nx + 1) - reach) % nx];
-            }
+            let (before, rest) = padded.split_at_mut(reach);
+            let (inside, after) = rest.split_at_mut(nx);
+            inside.copy_from_slice(line);
+            // Many times around where the blur is wider than the line.
+            before.iter_mut().rev().zip(line.iter().rev().cycle()).for_each(|(value, &v)| *value = v);
+            after.iter_mut().zip(line.iter().cycle()).for_each(|(value, &v)| *value = v);
             let pair = |k: usize| [&padded[reach - k..][..nx], &padded[reach + k..][..nx]];
             Arch::new().dispatch(Taps { weights: &weights, middle: line, pair, out });
         },

@@ -208,6 +208,8 @@ impl Card {
             for name in ["rows", "columns"] {
                 functions[name].set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)?;
             }
+            // What an earlier backend let go is given back only now.
+            context.synchronize()?;
             let (free, _) = context.mem_get_info()?;
             Ok(Card { stream, ordinal, shared, free: free as u64, functions })
         })

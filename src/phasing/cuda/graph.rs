@@ -33,6 +33,8 @@ impl Cuda {
         let Some(graph) = graph? else { return work(self) };
         graph.launch()?;
         if self.graphs.len() >= GRAPHS {
+            // One of them may be under way.
+            stream.synchronize()?;
             self.graphs.clear();
         }
         self.graphs.insert(key, graph);
