@@ -35,7 +35,7 @@ template <class T> __device__ __forceinline__ T block_sum(T value, T* room) {
     return room[0];
 }
 
-// What a run knows of itself; src/phasing/cuda/state.rs reads it.
+// What a run knows of itself, as in src/phasing/cuda/mod.rs.
 struct State {
     unsigned int count;         // pixels in the support
     float rms;                  // root mean square of the object inside it

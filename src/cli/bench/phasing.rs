@@ -147,7 +147,7 @@ impl Phasing {
     }
 }
 
-/// Most pixels of which runs side by side are measured: twice as many as are ever run so.
+/// Most pixels of which runs side by side are measured: as many as are ever run so.
 const SIDE_BY_SIDE: usize = 1 << 18;
 
 /// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.

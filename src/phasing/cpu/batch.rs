@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Pixels up to which a run has a thread for itself. Where two runs of 512 x 512 share a cache, they gain nothing.
-const SMALL: usize = 1 << 17;
+/// Pixels up to which a run has a thread for itself: beyond, runs that share a cache gain nothing.
+const SMALL: usize = 1 << 18;
 
 /// Any number of runs on the CPU. What comes out does not depend on how many there are.
 pub struct Batch {
