@@ -1,6 +1,6 @@
 //! The support update (shrink wrap: S. Marchesini et al., Phys. Rev. B 68, 140101 (2003)): blur the modulus of the object, keep
 //! what exceeds a threshold relative to what is inside the support now. The modulus is that of the modulus projection
-//! ([`super::Backend::density`]).
+//! ([`super::cpu::Cpu::density`]).
 
 use crate::error::{Error, Result};
 use crate::volume::Shape;
