@@ -16,10 +16,11 @@ env=$(cd "$env" && pwd)
 debian() {
     local apt=$env/apt mirror
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$env/debian"
-    # The mirror that this machine already uses, where it has one.
-    mirror=$(grep -hsoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* | head -1 || true)
+    # The mirror that this machine already uses, unless DEBIAN_MIRROR names one.
+    mirror=${DEBIAN_MIRROR:-$(grep -hsoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* | head -1 || true)}
+    [ -n "$mirror" ] || { echo "no mirror of Debian is known here: name one in DEBIAN_MIRROR" >&2; return 1; }
     printf 'Types: deb\nURIs: %s\nSuites: trixie bookworm\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
-        "${mirror:-http://deb.debian.org/debian}" > "$apt/debian.sources"
+        "$mirror" > "$apt/debian.sources"
     local options=(-o "Dir::Etc::SourceList=$apt/debian.sources" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$apt/lists"
         -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=)
     apt-get "${options[@]}" -qq update && (cd "$apt" && apt-get "${options[@]}" -qq download "$@" &&
