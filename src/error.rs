@@ -6,10 +6,27 @@ use std::path::{Path, PathBuf};
 /// Result with the crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The error below another one.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
 /// Everything that can go wrong, each variant with the values that a user needs to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read, or does not hold what was expected.
+    /// There is no such file or folder.
+    #[error("{}: no such file", path.display())]
+    Missing {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The operating system, or the library of a format, could not read a file.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why it could not be read.
+        source: Source,
+    },
+    /// A file does not hold what was expected.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file, with `:/path/inside` where one was given.
@@ -63,9 +80,56 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
-    /// The data cannot be phased as they are.
+    /// A pattern cannot be prepared, filled or phased as it is.
     #[error("{0}")]
-    Data(String),
+    Pattern(String),
+    /// A support does not fit its pattern, or is empty.
+    #[error("{0}")]
+    Support(String),
+    /// A network cannot be applied to this pattern, or its training cannot go on.
+    #[error("model {model}: {problem}")]
+    Model {
+        /// Name of the model or of its training recipe.
+        model: String,
+        /// Why, and which one would do.
+        problem: String,
+    },
+    /// A device failed while it computed.
+    #[error("{device} failed ({source}): try --device cpu")]
+    Device {
+        /// The device, `GPU 0`.
+        device: String,
+        /// What its driver said.
+        source: Source,
+    },
+    /// No run of the phasing gave an object.
+    #[error(
+        "none of {runs} runs gave an object (diverged, or outside its support): try another --support, a smaller \
+         --support-threshold, or lacuna info for what may be wrong with the data"
+    )]
+    NoObject {
+        /// Runs that were made.
+        runs: usize,
+    },
+    /// Objects cannot be registered, averaged or compared.
+    #[error("{0}")]
+    Object(String),
+    /// An entry does not fit its simulated set.
+    #[error("pattern {pattern} of the set: {problem}")]
+    Entry {
+        /// Index in the set.
+        pattern: usize,
+        /// Why it does not fit.
+        problem: String,
+    },
+    /// Something could not be put into the form in which it is written.
+    #[error("{what} cannot be written as text: {source}")]
+    Encode {
+        /// What was to be written: `the card of a model`.
+        what: &'static str,
+        /// The library's reason.
+        source: Source,
+    },
     /// The problem does not fit into memory.
     #[error("needs about {} of memory, {} are available: {remedy}", bytes_text(*needed), bytes_text(*available))]
     Memory {
@@ -82,6 +146,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error of reading `path`: [`Error::Missing`] where there is no such file, otherwise [`Error::Read`].
+    pub fn read(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
+        let (path, source) = (path.as_ref().to_path_buf(), source.into());
+        match source.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::NotFound => Error::Missing { path },
+            _ => Error::Read { path, source },
+        }
+    }
+
+    /// An [`Error::Encode`].
+    pub fn encode(what: &'static str, source: impl Into<Source>) -> Self {
+        Error::Encode { what, source: source.into() }
+    }
+
     /// A [`Error::File`] for `path`.
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), problem: problem.into() }

@@ -152,7 +152,7 @@ impl Pattern {
         let shape = self.shape();
         let small = if self.is_2d() { &shape[1..] } else { &shape[..] };
         if small.iter().any(|&n| n < 8) {
-            return Err(Error::Data(format!(
+            return Err(Error::Pattern(format!(
                 "the pattern is {}: every axis needs at least 8 pixels",
                 crate::error::shape_text(small)
             )));
@@ -163,19 +163,19 @@ impl Pattern {
                 continue;
             }
             if !value.is_finite() {
-                return Err(Error::Data(format!(
+                return Err(Error::Pattern(format!(
                     "pixel {index:?} (z, y, x) is {value} and not masked: give --mask nan to mask such pixels"
                 )));
             }
             if value < 0.0 {
-                return Err(Error::Data(format!(
+                return Err(Error::Pattern(format!(
                     "pixel {index:?} (z, y, x) has {value} photons and is not masked: give --mask negative to mask such pixels"
                 )));
             }
         }
         match self.totals() {
-            (0, _) => Err(Error::Data("every pixel is masked: check the mask and its convention (0 = good)".into())),
-            (n, 0.0) => Err(Error::Data(format!("all {n} measured pixels are zero: there is nothing to phase"))),
+            (0, _) => Err(Error::Pattern("every pixel is masked: check the mask and its convention (0 = good)".into())),
+            (n, 0.0) => Err(Error::Pattern(format!("all {n} measured pixels are zero: there is nothing to phase"))),
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use lacuna::geometry::Geometry;
 use lacuna::inpaint::calibration::Calibration;
 use lacuna::inpaint::predict::Field;
 use lacuna::phasing::backend::Gaps;
-use lacuna::phasing::many::{FirstSupport, Plan};
+use lacuna::phasing::ensemble::{EnsemblePlan, FirstSupport};
 use lacuna::phasing::problem::hold_out;
 use lacuna::phasing::run;
 use lacuna::phasing::support::{Reference, SupportRule};
@@ -96,8 +96,8 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
     let gap = gaps_of_ratio(full.shape(), [1.0, 4.0, 4.0], 2.5, 0, 1)[0];
     let seen = blinded(full.clone(), &gap.pixels(full.shape()));
     let truth = Truth { object: simulated.object, support: simulated.support };
-    let plan = Plan {
-        run: run::Settings {
+    let plan = EnsemblePlan {
+        run: run::RunSettings {
             recipe: "ER**50,HIO**500".parse().unwrap(),
             beta: 0.9,
             positivity: false,

@@ -363,7 +363,7 @@ fn score(class: &Class, set: &Set, split: &str) -> Result<toml::Table> {
                        "error_log10_linear_idw_biharmonic": class.classical.map(|scores| scores[1]),
                        "error_ratio": class.error_ratio, "error_ratio_interval": class.error_ratio_interval,
                        "within_90": class.covered, "left_free": class.free});
-    toml::Table::try_from(value).map_err(|error| Error::Data(error.to_string()))
+    toml::Table::try_from(value).map_err(|error| Error::encode("the scores of a model", error))
 }
 
 /// Pictures of a case: what was seen, the truth, the fills, and the width of the intervals.

@@ -96,7 +96,7 @@ pub fn prepared(location: &str, settings: &Settings, frames: bool, voice: &Voice
     let path = input.source.path.clone();
     let prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
         .map_err(|e| match e {
-            Error::Data(problem) => Error::file(&path, problem),
+            Error::Pattern(problem) | Error::Support(problem) => Error::file(&path, problem),
             other => other,
         })?;
     for step in &prepared.steps {

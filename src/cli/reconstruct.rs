@@ -8,11 +8,11 @@ use lacuna::config::{self, GapMode, Settings};
 use lacuna::error::{Error, Result};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
 use lacuna::phasing::backend::{Gaps, Start};
+use lacuna::phasing::ensemble::{self, Combined, Ensemble, EnsemblePlan, FirstSupport, Observer, RunVerdict};
 use lacuna::phasing::guided::Search;
-use lacuna::phasing::many::{self, Combined, FirstSupport, Observer, Plan, Runs, Verdict};
 use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::run::{self, Point, Run};
-use lacuna::phasing::select::{Chosen, Wanted};
+use lacuna::phasing::select::{DeviceRequest, OpenDevice};
 use lacuna::phasing::start::Form;
 use lacuna::phasing::support::SupportRule;
 use lacuna::phasing::{Algorithm, Backend};
@@ -33,7 +33,7 @@ const SAMPLE: usize = 25;
 /// A reconstruction and all that is said about it.
 pub struct Reconstructed {
     pub pattern: Pattern,
-    pub runs: Runs,
+    pub runs: Ensemble,
     pub combined: Combined,
     /// A flat JSON object.
     pub summary: Value,
@@ -112,7 +112,7 @@ fn advised(pattern: &Pattern, settings: &Settings, voice: &Voice) -> Result<(Adv
             let advice = advise(pattern, &said, oversampling);
             Ok((advice, Some(said.field.estimate(&said.calibration, said.width))))
         }
-        Err(Error::Data(problem)) => Ok((no(&format!("the network cannot fill them: {problem}")), None)),
+        Err(Error::Model { problem, .. }) => Ok((no(&format!("the network cannot fill them: {problem}")), None)),
         Err(error) => Err(error),
     }
 }
@@ -128,7 +128,7 @@ pub fn reconstruct(
     let begun = Instant::now();
     let shape = pattern.shape();
     let recipe = settings.recipe()?;
-    let wanted = Wanted {
+    let wanted = DeviceRequest {
         device: &settings.device,
         recipe: &recipe,
         count: settings.nb_run,
@@ -140,7 +140,7 @@ pub fn reconstruct(
     let problem = Arc::new(Problem::new(&pattern, &held_out, settings.real)?);
     let support = first_support(&pattern, held_out, support, settings)?;
     let plan = plan(settings, support)?;
-    let Chosen { mut backend, note, device, memory } = wanted.open(problem)?;
+    let OpenDevice { mut backend, note, device, memory } = wanted.open(problem)?;
     voice.note(format!(
         "phasing {} {note}: {} runs of {} cycles ({recipe}), about {}",
         lacuna::error::shape_text(&trimmed(shape)),
@@ -153,7 +153,7 @@ pub fn reconstruct(
     }
     progress::catch_interrupts();
     let mut observer = Teller { voice, bar: ProgressBar::hidden(), cycles: plan.run.recipe.cycles(), failed: None };
-    let runs = many::runs(&mut *backend, &plan, &mut observer)?;
+    let runs = ensemble::phase(&mut *backend, &plan, &mut observer)?;
     if let Some(error) = observer.failed {
         return Err(error);
     }
@@ -161,7 +161,7 @@ pub fn reconstruct(
     if runs.interrupted {
         voice.note("interrupted: what was reached is written");
     }
-    let combined = many::combine(&runs.kept, &pattern, !settings.positivity)?;
+    let combined = ensemble::combine(&runs.kept, &pattern, !settings.positivity)?;
     let mut summary = summary(&pattern, &runs, &combined, memory, begun.elapsed().as_secs_f64());
     summary["recipe"] = plan.run.recipe.to_string().into();
     summary["device"] = device.into();
@@ -169,9 +169,9 @@ pub fn reconstruct(
 }
 
 /// The runs that the settings ask for.
-pub fn plan(settings: &Settings, support: FirstSupport) -> Result<Plan> {
-    Ok(Plan {
-        run: run::Settings {
+pub fn plan(settings: &Settings, support: FirstSupport) -> Result<EnsemblePlan> {
+    Ok(EnsemblePlan {
+        run: run::RunSettings {
             beta: settings.beta,
             positivity: settings.positivity,
             support: support_rule(settings),
@@ -191,9 +191,9 @@ pub fn plan(settings: &Settings, support: FirstSupport) -> Result<Plan> {
 }
 
 /// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
-fn estimated_time(backend: &mut dyn Backend, plan: &Plan) -> Result<String> {
+fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<String> {
     let shape = backend.problem().shape();
-    let lanes = backend.lanes().min(plan.count);
+    let lanes = backend.batch_size().min(plan.count);
     let start = Start { object: Cornered::filled(shape, Complex32::ZERO), support: Cornered::filled(shape, true) };
     backend.start(&vec![start; lanes]);
     let mut seconds = |cycles| -> Result<f64> {
@@ -317,7 +317,7 @@ impl Observer for Teller<'_> {
         self.failed.is_none() && !progress::interrupted()
     }
 
-    fn end(&mut self, index: usize, run: &Run, verdict: Verdict) {
+    fn end(&mut self, index: usize, run: &Run, verdict: RunVerdict) {
         self.bar.finish_and_clear();
         if let Err(error) = self.voice.run(index, run, verdict.text()) {
             self.failed = Some(error);
@@ -325,12 +325,12 @@ impl Observer for Teller<'_> {
     }
 }
 
-fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, seconds: f64) -> Value {
+fn summary(pattern: &Pattern, runs: &Ensemble, combined: &Combined, needed: u64, seconds: f64) -> Value {
     let best = &runs.kept[0];
     // In 3D the shells mix in the third axis, whose pixel is not known.
     let detector_plane = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
     let pixel = detector_plane.filter(|_| pattern.is_2d());
-    let count = |verdict: Verdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
+    let count = |verdict: RunVerdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
     let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
     let time: f64 = runs.all.iter().map(|run| run.seconds).sum();
     let mut summary = json!({
@@ -346,8 +346,8 @@ fn summary(pattern: &Pattern, runs: &Runs, combined: &Combined, needed: u64, sec
         "cycles": best.cycles,
         "runs": runs.all.len(),
         "runs_kept": runs.kept.len(),
-        "runs_diverged": count(Verdict::Diverged),
-        "runs_outside_support": count(Verdict::Outside),
+        "runs_diverged": count(RunVerdict::Diverged),
+        "runs_outside_support": count(RunVerdict::Outside),
         "interrupted": runs.interrupted,
         "memory_bytes": needed,
         "first_mode_weight": combined.modes.weights.first(),

@@ -152,7 +152,7 @@ impl Command {
             None => Model::shipped(if pattern.is_2d() { 2 } else { 3 })?,
         };
         if model.dimensions() == 3 && pattern.is_2d() {
-            return Err(Error::Data(format!("model {} is for volumes, {file} is a frame", model.card.name)));
+            return Err(Error::Model { model: model.card.name, problem: format!("is for volumes, {file} is a frame") });
         }
         Ok(Some((model, Arc::new(pattern))))
     }
@@ -303,7 +303,7 @@ fn write_model(
             hours: trained.seconds / 3600.0,
             ..provenance
         },
-        scores: vec![toml::Table::try_from(&scores).map_err(|error| Error::Data(error.to_string()))?],
+        scores: vec![toml::Table::try_from(&scores).map_err(|error| Error::encode("the scores of a model", error))?],
     };
     let network: Network = trained.network.clone();
     let (weights, card) = Model { card, network }.files()?;

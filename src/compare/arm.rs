@@ -90,7 +90,7 @@ impl Arm {
     /// What is put into the pixels of `pattern` that were not measured; nothing for free ones.
     ///
     /// # Errors
-    /// Those of [`fill()`]; [`Error::Data`] if the network is needed and did not say anything.
+    /// Those of [`fill()`]; [`Error::Object`] if the network is needed and did not say anything.
     pub fn estimate(self, pattern: &Pattern, said: Option<&Said>) -> Result<Option<Estimate>> {
         let classical = |method, bounds| {
             // As far as the network goes, so that all arms speak of the same pixels.
@@ -98,7 +98,7 @@ impl Arm {
             fill(pattern, method, &options, &|_| {}).map(Some)
         };
         let network = |width| {
-            let said = said.ok_or_else(|| Error::Data("no prediction of the network is there to compare".into()))?;
+            let said = said.ok_or_else(|| Error::Object("no prediction of the network is there to compare".into()))?;
             Ok(Some(said.field.estimate(&said.calibration, width)))
         };
         match self {

@@ -4,11 +4,11 @@ use super::{Arm, Said};
 use crate::error::{Error, Result};
 use crate::phasing::backend::Backend;
 use crate::phasing::cpu::Batch;
-use crate::phasing::many::{FirstSupport, Observer, Plan, Verdict, runs};
+use crate::phasing::ensemble::{EnsemblePlan, FirstSupport, Observer, RunVerdict, phase};
 use crate::phasing::memory;
 use crate::phasing::problem::Problem;
 use crate::phasing::run::{Point, Run};
-use crate::phasing::select::{Device, Wanted};
+use crate::phasing::select::{Device, DeviceRequest};
 use crate::pixels::Pattern;
 use crate::volume::Centered;
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ pub struct Trial<'a> {
     /// Pixels held out for the free likelihood, measured in both patterns.
     pub held_out: &'a Centered<bool>,
     /// Start, recipe, seeds. The first support must be the same for all.
-    pub plan: &'a Plan,
+    pub plan: &'a EnsemblePlan,
     /// Whether the object is real.
     pub real: bool,
     /// Where it is phased.
@@ -74,11 +74,15 @@ impl Trial<'_> {
             .with_max_len(1)
             .map(|(index, run)| {
                 let (arm, _, problem) = &problems[index];
-                let mut plan =
-                    Plan { seed: self.plan.seed.wrapping_add(run as u64), count: 1, keep: 1, ..self.plan.clone() };
+                let mut plan = EnsemblePlan {
+                    seed: self.plan.seed.wrapping_add(run as u64),
+                    count: 1,
+                    keep: 1,
+                    ..self.plan.clone()
+                };
                 plan.run.recipe = arm.recipe(&plan.run.recipe);
                 let mut silent = Silent { go_on };
-                let found = runs(&mut Batch::new(problem.clone(), 1), &plan, &mut silent);
+                let found = phase(&mut Batch::new(problem.clone(), 1), &plan, &mut silent);
                 // A run that diverged is a failure of its arm, not of the comparison.
                 found.ok().and_then(|mut found| found.kept.pop())
             })
@@ -97,7 +101,7 @@ impl Trial<'_> {
 
     /// A GPU with room for the runs of an arm; nothing if the CPU phases, where runs of all arms go side by side.
     fn open(&self, problem: &Arc<Problem>) -> Result<Option<Box<dyn Backend>>> {
-        let wanted = Wanted {
+        let wanted = DeviceRequest {
             device: self.device,
             recipe: &self.plan.run.recipe,
             count: self.plan.count,
@@ -125,10 +129,10 @@ impl Trial<'_> {
                 Some(first) => Some(first),
                 None => self.open(&problem)?,
             };
-            let mut backend = backend.ok_or_else(|| Error::Data("the GPU is gone: try --device cpu".into()))?;
-            let mut plan = Plan { keep: self.plan.count, ..self.plan.clone() };
+            let mut backend = backend.ok_or_else(|| Error::Object("the GPU is gone: try --device cpu".into()))?;
+            let mut plan = EnsemblePlan { keep: self.plan.count, ..self.plan.clone() };
             plan.run.recipe = arm.recipe(&plan.run.recipe);
-            let found = runs(&mut *backend, &plan, &mut Silent { go_on });
+            let found = phase(&mut *backend, &plan, &mut Silent { go_on });
             if !go_on() {
                 return Err(Error::Interrupted);
             }
@@ -143,7 +147,7 @@ impl Trial<'_> {
     fn problem(&self, arm: Arm) -> Result<(Arm, Pattern, Arc<Problem>)> {
         let pattern = match (arm, self.full) {
             (Arm::Full, Some(full)) => full.clone(),
-            (Arm::Full, None) => return Err(Error::Data("no pattern without gap is there to compare".into())),
+            (Arm::Full, None) => return Err(Error::Object("no pattern without gap is there to compare".into())),
             _ => Pattern { estimate: arm.estimate(self.pattern, self.said)?, ..self.pattern.clone() },
         };
         let problem = Problem::new(&pattern, self.held_out, self.real)?;
@@ -167,7 +171,7 @@ impl Observer for Silent<'_> {
         (self.go_on)()
     }
 
-    fn end(&mut self, _: usize, _: &Run, _: Verdict) {}
+    fn end(&mut self, _: usize, _: &Run, _: RunVerdict) {}
 }
 
 /// The support in which all arms begin, from the pattern with its gap.

@@ -99,7 +99,7 @@ pub fn resolve(preset_or_file: &str, flags: &[toml::Table]) -> Result<Settings> 
     let mut table = parse(Path::new("bragg.toml"), PRESETS[0].1)?;
     if preset_or_file.ends_with(".toml") {
         let path = Path::new(preset_or_file);
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
         let overlay = parse(path, &text)?;
         check_keys(path, &table, &overlay)?;
         table.extend(overlay);

@@ -51,7 +51,7 @@ pub struct Copy {
 /// Cuts copies of the gap into measured regions and scores them.
 ///
 /// # Errors
-/// [`Error::Data`] if there is no gap, or no place for a copy; those of [`predict`].
+/// [`Error::Pattern`] if there is no gap, or no place for a copy; those of [`predict`].
 pub fn self_check(
     pattern: &Pattern,
     model: &Model,
@@ -62,11 +62,11 @@ pub fn self_check(
     let depth = distance_to_measured(&measured, !options.slices);
     let deepest = depth.iter().copied().filter(|depth| depth.is_finite()).fold(0.0, f32::max);
     if deepest == 0.0 {
-        return Err(Error::Data("the pattern has no gap whose shape could be checked".into()));
+        return Err(Error::Pattern("the pattern has no gap whose shape could be checked".into()));
     }
     let shifts = shifts(&measured, deepest);
     if shifts.is_empty() {
-        return Err(Error::Data("nowhere in the pattern is room for a copy of its gap".into()));
+        return Err(Error::Pattern("nowhere in the pattern is room for a copy of its gap".into()));
     }
     let (mut network, mut classical) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
     let (mut covered, mut free, mut copies) = (0, 0, Vec::new());

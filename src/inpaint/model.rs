@@ -203,9 +203,9 @@ impl Model {
 
     /// Contents of the files: weights and card. The card's checksum is set.
     pub fn files(&mut self) -> Result<(Vec<u8>, String)> {
-        let weights = self.network.bytes().map_err(Error::Data)?;
+        let weights = self.network.bytes().map_err(|error| Error::encode("the weights of a model", error))?;
         self.card.sha256 = hex(&weights);
-        let card = toml::to_string(&self.card).map_err(|error| Error::Data(error.to_string()))?;
+        let card = toml::to_string(&self.card).map_err(|error| Error::encode("the card of a model", error))?;
         Ok((weights, card))
     }
 

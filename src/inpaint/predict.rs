@@ -61,7 +61,7 @@ impl Field {
 /// `progress` is told the fraction done and asks to stop by returning false.
 ///
 /// # Errors
-/// [`Error::Data`] if the pattern does not suit the model, [`Error::Interrupted`].
+/// [`Error::Model`] if the pattern does not suit the model, [`Error::Interrupted`].
 pub fn predict(
     pattern: &Pattern,
     model: &Model,
@@ -73,24 +73,22 @@ pub fn predict(
     let wanted = if slices { 2 } else { 3 };
     if model.dimensions() != wanted {
         let remedy = if wanted == 3 { "give one for volumes, or --dims 2" } else { "give one for frames" };
-        return Err(Error::Data(format!(
-            "model {} is for {} dimensions, the pattern is filled in {wanted}: {remedy}",
-            model.card.name,
-            model.dimensions()
-        )));
+        let problem = format!("is for {} dimensions, the pattern is filled in {wanted}: {remedy}", model.dimensions());
+        return Err(Error::Model { model: model.card.name.clone(), problem });
     }
     let size = model.card.patch;
     let axes = if slices { 1..3 } else { 0..3 };
     if axes.clone().any(|axis| shape[axis] < size) {
-        return Err(Error::Data(format!(
+        let problem = format!(
             "the pattern of {} pixels is smaller than a patch of the network, {size} along each axis: give more of the frame{}",
             shape_text(&trimmed(shape)),
             if slices { "" } else { ", or fill frame by frame with --dims 2" }
-        )));
+        );
+        return Err(Error::Model { model: model.card.name.clone(), problem });
     }
     let known = pattern.measured().0;
     if known.iter().all(|known| !known) {
-        return Err(Error::Data("the gap covers everything: nothing is measured".into()));
+        return Err(Error::Pattern("the gap covers everything: nothing is measured".into()));
     }
     Blend { model, slices, size }.run(&pattern.intensity.0, &known, 0, progress)
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// All frames of a file, stacked along z in their order, and what the first header says of the geometry.
 pub(super) fn read(path: &Path) -> Result<(Stored, Geometry)> {
-    let bytes = fs::read(path).map_err(|error| Error::file(path, error.to_string()))?;
+    let bytes = fs::read(path).map_err(|error| Error::read(path, error))?;
     parse(path, &bytes)
 }
 

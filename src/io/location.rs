@@ -85,7 +85,7 @@ fn split(text: &str) -> (PathBuf, Option<String>) {
 }
 
 fn frames(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|error| Error::file(folder, error.to_string()))?;
+    let entries = fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.is_file() && path.file_name().and_then(OsStr::to_str).is_some_and(&wanted))

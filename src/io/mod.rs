@@ -187,7 +187,7 @@ fn frame(format: Format, file: &Path) -> Result<(Stored, Geometry)> {
         Format::Tiff => Ok((tiff::read(file)?, Geometry::default())),
         Format::Edf => edf::read(file),
         _ => {
-            let bytes = std::fs::read(file).map_err(|error| Error::file(file, error.to_string()))?;
+            let bytes = std::fs::read(file).map_err(|error| Error::read(file, error))?;
             Ok((npy::parse(file, bytes)?, Geometry::default()))
         }
     }

@@ -31,7 +31,7 @@ struct Npz {
 
 impl Npz {
     fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::file(path, error.to_string()))?;
+        let file = File::open(path).map_err(|error| Error::read(path, error))?;
         let archive = ZipArchive::new(BufReader::new(file));
         let archive =
             archive.map_err(|error| Error::file(path, format!("is a damaged or incomplete npz archive: {error}")))?;
@@ -59,7 +59,7 @@ impl Npz {
             Err(ZipError::FileNotFound) => {
                 return Err(Error::file(name, format!("nothing there: the archive holds {there}")));
             }
-            Err(error) => return Err(Error::file(name, error.to_string())),
+            Err(error) => return Err(Error::read(name, error)),
         };
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(|error| Error::file(&name, format!("cannot be read: {error}")))?;

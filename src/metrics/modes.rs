@@ -38,7 +38,7 @@ pub fn modes(objects: &[Centered<Complex32>]) -> Result<Modes> {
     let (values, vectors) = eigen(gram);
     let total: f64 = values.iter().sum();
     if total <= 0.0 {
-        return Err(Error::Data("all objects are zero: there are no modes".into()));
+        return Err(Error::Object("all objects are zero: there are no modes".into()));
     }
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -57,7 +57,7 @@ pub fn modes(objects: &[Centered<Complex32>]) -> Result<Modes> {
 
 fn check(objects: &[Centered<Complex32>]) -> Result<()> {
     if objects.is_empty() {
-        return Err(Error::Data("there is no object to average".into()));
+        return Err(Error::Object("there is no object to average".into()));
     }
     same_shapes("object", objects.iter().map(Centered::shape))
 }

@@ -60,7 +60,7 @@ pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, o
     same_shapes("object", [reference.shape(), moving.shape()])?;
     let finite = |object: &Centered<Complex32>| object.as_slice().iter().all(|v| v.is_finite());
     if !finite(moving) || !finite(reference) {
-        return Err(Error::Data("an object to be registered holds values that are not finite".into()));
+        return Err(Error::Object("an object to be registered holds values that are not finite".into()));
     }
     let reference = Reference::new(reference.to_cornered());
     let moving = moving.to_cornered();

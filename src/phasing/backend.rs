@@ -18,7 +18,7 @@ use serde::Serialize;
 /// What advances the runs may be queued: it returns at once, and a failure shows in the next call that gives something back.
 pub trait Backend {
     /// Runs that can advance together.
-    fn lanes(&self) -> usize;
+    fn batch_size(&self) -> usize;
 
     /// Begins a batch of at most [`lanes`](Self::lanes) runs, gaps bounded as the problem says.
     fn start(&mut self, starts: &[Start]);

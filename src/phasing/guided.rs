@@ -99,7 +99,7 @@ pub fn guided(
     // The search, at the lowest level.
     let hidden = |_| {
         let size = crate::error::shape_text(&levels[0][1..]);
-        Error::Data(format!(
+        Error::Pattern(format!(
             "nothing is measured in the central {size} pixels, where the search begins: give a larger --search-size, or \
              --start random"
         ))
@@ -383,7 +383,7 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
         queue.extend([y * nx + (x + 1) % nx, y * nx + (x + nx - 1) % nx]);
     }
     if ey < 2 || ex < 2 {
-        return Err(Error::Data("the autocorrelation shows no object: give --start random and a --support".into()));
+        return Err(Error::Pattern("the autocorrelation shows no object: give --start random and a --support".into()));
     }
     Ok([ey as f64, ex as f64])
 }

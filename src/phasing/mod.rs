@@ -1,5 +1,5 @@
 //! Phase retrieval: what is known ([`problem`]), what is to be done ([`recipe`]), who does it ([`backend`], [`cpu`], graphics cards; [`select`]), one run
-//! ([`run`]) and many ([`many`]).
+//! ([`run`]) and many ([`ensemble`]).
 //!
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency is at index 0.
 
@@ -9,16 +9,16 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)] // Kernels are called with addresses.
 pub mod cuda;
+pub mod ensemble;
 pub mod guided;
-pub mod many;
 pub mod memory;
+pub mod multi_device;
 mod parse;
 pub mod problem;
 pub mod recipe;
 pub mod rules;
 pub mod run;
 pub mod select;
-pub mod several;
 pub mod start;
 pub mod support;
 

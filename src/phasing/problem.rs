@@ -63,7 +63,7 @@ impl Problem {
             }
         }
         if photons <= 0.0 || !fitted {
-            return Err(Error::Data("no measured photons are left to phase: check the mask".into()));
+            return Err(Error::Pattern("no measured photons are left to phase: check the mask".into()));
         }
         Ok(Problem { shape, bounds, held_out: held, real, photons })
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// How a run is done, beside its start.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RunSettings {
     /// What to do.
     pub recipe: Recipe,
     /// Relaxation of HIO, HPR, RAAR and DM.
@@ -96,7 +96,7 @@ pub struct Draw {
 /// The state that a recipe changes, beside the backend's.
 struct Walk<'a> {
     backend: &'a mut dyn Backend,
-    settings: Settings,
+    settings: RunSettings,
     /// Blur and threshold set by the recipe, instead of the schedule's.
     sigma: Option<f32>,
     threshold: Option<f32>,
@@ -131,7 +131,7 @@ enum Stop {
 /// If the device failed.
 pub fn run(
     backend: &mut dyn Backend,
-    settings: &Settings,
+    settings: &RunSettings,
     draws: Vec<Draw>,
     observe: &mut dyn FnMut(usize, &Point) -> bool,
 ) -> Result<Vec<Run>> {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     impl Backend for Diary {
-        fn lanes(&self) -> usize {
+        fn batch_size(&self) -> usize {
             2
         }
         fn start(&mut self, starts: &[Start]) {
@@ -399,7 +399,7 @@ mod tests {
     fn batch(text: &str, sample: usize, dies: Option<usize>, stop_at: usize, count: u64) -> (Vec<String>, Vec<Run>) {
         let shape = [1, 8, 8];
         let mut diary = Diary { lines: vec![], supports: vec![], dies, dead: false, asked: [].into() };
-        let settings = Settings {
+        let settings = RunSettings {
             recipe: text.parse().unwrap(),
             beta: 0.9,
             positivity: false,

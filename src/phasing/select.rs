@@ -74,7 +74,7 @@ impl From<Device> for String {
 }
 
 /// A backend, and one line about it.
-pub struct Chosen {
+pub struct OpenDevice {
     /// Ready to start.
     pub backend: Box<dyn Backend>,
     /// What runs where, and why not elsewhere.
@@ -86,7 +86,7 @@ pub struct Chosen {
 }
 
 /// What is to be phased, and how much of the machine it may take.
-pub struct Wanted<'a> {
+pub struct DeviceRequest<'a> {
     /// The device that was asked for.
     pub device: &'a Device,
     /// What the runs will do.
@@ -99,13 +99,13 @@ pub struct Wanted<'a> {
     pub available: u64,
 }
 
-impl Wanted<'_> {
+impl DeviceRequest<'_> {
     /// Bytes of the machine's memory that phasing on the CPU will take.
     ///
     /// # Errors
     /// [`Error::Memory`] with what would fit.
     pub fn memory(&self, shape: Shape) -> Result<u64> {
-        let lanes = Batch::lanes(shape.iter().product(), self.count);
+        let lanes = Batch::size_for(shape.iter().product(), self.count);
         memory::check(shape, self.recipe, lanes, self.keep, self.available)
     }
 
@@ -113,7 +113,7 @@ impl Wanted<'_> {
     ///
     /// # Errors
     /// If there is no room; if a GPU that was named cannot be used.
-    pub fn open(&self, problem: Arc<Problem>) -> Result<Chosen> {
+    pub fn open(&self, problem: Arc<Problem>) -> Result<OpenDevice> {
         let needed = self.memory(problem.shape())?;
         let cpu = |why: String| {
             let backend = Box::new(Batch::new(Arc::clone(&problem), self.count));
@@ -123,16 +123,18 @@ impl Wanted<'_> {
                 bytes_text(needed),
                 bytes_text(self.available)
             );
-            Chosen { backend, note, device: "cpu".into(), memory: needed }
+            OpenDevice { backend, note, device: "cpu".into(), memory: needed }
         };
         match self.device {
             Device::Cpu => Ok(cpu(String::new())),
             Device::Auto => match self.gpus(&problem, &[0]) {
-                Ok((backend, note)) => Ok(Chosen { backend, note, device: "cuda:0".into(), memory: needed }),
+                Ok((backend, note)) => Ok(OpenDevice { backend, note, device: "cuda:0".into(), memory: needed }),
                 Err(why) => Ok(cpu(format!(" ({why})"))),
             },
             Device::Cuda(cards) => match self.gpus(&problem, cards) {
-                Ok((backend, note)) => Ok(Chosen { backend, note, device: self.device.to_string(), memory: needed }),
+                Ok((backend, note)) => {
+                    Ok(OpenDevice { backend, note, device: self.device.to_string(), memory: needed })
+                }
                 Err(why) => {
                     Err(Error::setting("device", self.device, format!("{why}; --device auto takes the CPU instead")))
                 }
@@ -154,7 +156,7 @@ impl Wanted<'_> {
         }
         let joined: Box<dyn Backend> = match backends.len() {
             1 => backends.remove(0),
-            _ => Box::new(super::several::Several::new(backends)),
+            _ => Box::new(super::multi_device::MultiDevice::new(backends)),
         };
         Ok((joined, format!("on {}", notes.join("; "))))
     }

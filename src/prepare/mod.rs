@@ -84,7 +84,7 @@ pub struct Prepared {
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be met, [`Error::Data`] where
+/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be met, [`Error::Pattern`] where
 /// unmasked pixels are no photon counts or too little is left.
 pub fn prepare(
     mut intensity: Centered<f32>,

@@ -34,7 +34,7 @@ pub(super) fn around(
             let start = first - size / 2 * bin;
             Ok(start..start + size * bin)
         }
-        _ => Err(Error::Data(format!(
+        _ => Err(Error::Pattern(format!(
             "the centre is at {axis} = {centre} of {length} pixels: a window around it has {fits} pixels after binning by {bin}, \
              {SMALLEST} are needed: check the centre (--centre), the binning and the maximum size"
         ))),
@@ -108,7 +108,7 @@ pub(super) fn cut_and_bin(
 ///
 /// # Errors
 ///
-/// [`Error::Data`] where the support does not fit in the field of view that binning leaves, or vanishes.
+/// [`Error::Support`] where the support does not fit in the field of view that binning leaves, or vanishes.
 pub(super) fn carry_support(
     support: &Centered<bool>,
     window: &[Range<usize>; 3],
@@ -122,7 +122,7 @@ pub(super) fn carry_support(
         for a in 0..3 {
             let offset = (index[a] as f64 - (old[a] / 2) as f64) / scale[a];
             if offset < -((size[a] / 2) as f64) - 0.5 || offset > (size[a] - size[a] / 2) as f64 - 0.5 {
-                return Err(Error::Data(format!(
+                return Err(Error::Support(format!(
                     "binning by {} leaves a field of view of {} pixels along {}, too small for the support: bin less, or give \
                      another support",
                     bin[a],
@@ -156,7 +156,7 @@ pub(super) fn carry_support(
     if carried.as_slice().iter().any(|&inside| inside) {
         Ok(carried)
     } else {
-        Err(Error::Data("the support is empty after cropping and binning: give a larger one".into()))
+        Err(Error::Support("the support is empty after cropping and binning: give a larger one".into()))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn read<const D: usize>(path: &Path, run: &str, mut learner: Learner<D>) -> 
     let damaged = |error: &dyn std::fmt::Display| {
         Error::file(path, format!("is no checkpoint that can be read ({error}): remove it to start anew"))
     };
-    let file = File::open(path).map_err(|error| Error::file(path, error.to_string()))?;
+    let file = File::open(path).map_err(|error| Error::read(path, error))?;
     let mut zip = ZipArchive::new(file).map_err(|error| damaged(&error))?;
     let mut part = |name: &str| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();

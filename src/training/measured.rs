@@ -27,13 +27,13 @@ impl MeasuredPatches {
     /// From patch number `first` on. With `slices`, patches are cut from single frames.
     ///
     /// # Errors
-    /// [`Error::Data`] if the pattern is smaller than a patch.
+    /// [`Error::Pattern`] if the pattern is smaller than a patch.
     pub fn new(pattern: Arc<Pattern>, size: usize, slices: bool, seed: u64, first: u64) -> Result<Self> {
         let window = if slices { [1, size, size] } else { [size; 3] };
         let shape = pattern.shape();
         if window.iter().zip(&shape).any(|(window, n)| window > n) {
             let shape = shape_text(&trimmed(shape));
-            return Err(Error::Data(format!(
+            return Err(Error::Pattern(format!(
                 "the pattern of {shape} pixels is smaller than a patch of {size}: give more of it"
             )));
         }

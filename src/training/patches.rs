@@ -92,7 +92,7 @@ impl PatchStream {
     /// The stream from its first patch.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an option that does not fit the set, [`Error::Data`] if the split is empty.
+    /// [`Error::Setting`] for an option that does not fit the set, [`Error::Pattern`] if the split is empty.
     pub fn new(set: Arc<Set>, options: PatchOptions) -> Result<Self> {
         let shape = set.shape();
         let size = options.size;
@@ -109,7 +109,7 @@ impl PatchStream {
         }
         let patterns = set.indices(options.split);
         if patterns.is_empty() {
-            return Err(Error::Data(format!("no pattern of the set is for {}", options.split.name())));
+            return Err(Error::Pattern(format!("no pattern of the set is for {}", options.split.name())));
         }
         let pool = ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", options.threads, error.to_string()))?;

@@ -73,7 +73,8 @@ pub struct Trained {
 
 /// Trains. `on` is told what happens, and asks to stop by returning false; then there is a checkpoint, and [`Error::Interrupted`].
 pub fn train(run: &Run, on: &mut dyn FnMut(Event) -> Result<bool>) -> Result<Trained> {
-    let wrong = || Error::Data("the weights to start from are of another architecture than the recipe's".into());
+    let problem = "the weights to start from are of another architecture";
+    let wrong = || Error::Model { model: run.recipe.name.clone(), problem: problem.into() };
     if run.recipe.network.dimensions == 2 {
         let start = match &run.start {
             Some(Network::Flat(net)) => Some(net.clone()),
@@ -113,8 +114,8 @@ fn train_in<const D: usize>(
         let rate = recipe.rate(state.step);
         state.step += 1;
         if !loss.is_finite() {
-            let problem = "the loss is no number any more: lower optimizer.rate";
-            return Err(Error::Data(format!("after {} steps {problem}", state.step)));
+            let problem = format!("after {} steps the loss is no number any more: lower optimizer.rate", state.step);
+            return Err(Error::Model { model: recipe.name.clone(), problem });
         }
         let mut go_on = on(Event::Step { step: state.step, loss, rate })?;
         let look = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;

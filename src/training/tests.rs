@@ -166,7 +166,7 @@ fn options_that_do_not_fit_are_refused() {
     let refused = |options| PatchStream::new(set.clone(), options).map(drop).unwrap_err();
     let error = refused(PatchOptions { size: 41, ..options(1) }).to_string();
     assert_eq!(error, "patch size = 41: the patterns are 40x48: 1 to the shortest axis");
-    assert!(matches!(refused(PatchOptions { split: Split::Test, ..options(1) }), Error::Data(_)));
+    assert!(matches!(refused(PatchOptions { split: Split::Test, ..options(1) }), Error::Pattern(_)));
     assert!(matches!(refused(PatchOptions { patterns_per_block: 0, ..options(1) }), Error::Setting { .. }));
     let augment = Augment { thinning: Some([0.0, 1.0]), ..Augment::default() };
     assert!(matches!(refused(PatchOptions { augment, ..options(1) }), Error::Setting { .. }));

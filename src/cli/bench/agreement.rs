@@ -78,7 +78,7 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
     });
     let mut field = truth.clone();
     let fft = lacuna::fft::Fft::new(shape);
-    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Data("an array in parts".into()))?);
+    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Object("an array in parts".into()))?);
     let intensity = Cornered(field.mapv(|v| v.norm_sqr())).to_centered();
     let gap = |y: usize| y == 3 || y == 5 || y == 6;
     let mask = Centered(Array3::from_shape_fn(shape, |(_, y, _)| if gap(y) { bit::MISSING } else { 0 }));
@@ -248,7 +248,7 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
 /// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
 fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
-    let settings = run::Settings {
+    let settings = run::RunSettings {
         recipe: recipe.clone(),
         beta: 0.9,
         positivity: false,

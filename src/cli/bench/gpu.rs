@@ -90,7 +90,7 @@ impl Gpu {
         }
         let wrong = all.iter().filter(|agreement| !agreement.holds()).count();
         if wrong > 0 {
-            return Err(Error::Data(format!(
+            return Err(Error::Object(format!(
                 "{wrong} of {} comparisons of GPU {} with the CPU differ",
                 all.len(),
                 self.gpu
@@ -187,7 +187,7 @@ impl Gpu {
                 return Ok(None);
             }
         };
-        if cuda.lanes() < runs {
+        if cuda.batch_size() < runs {
             self.print(
                 json!({"size": size, "runs": runs, "skipped": "memory"}),
                 &format!("{size}: {runs} runs do not fit"),

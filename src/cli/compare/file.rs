@@ -8,7 +8,7 @@ use lacuna::config::Settings;
 use lacuna::error::Result;
 use lacuna::inpaint::model::Model;
 use lacuna::metrics::{self, fsc_crossing, interval, median, prtf_crossing};
-use lacuna::phasing::many::{Plan, combine};
+use lacuna::phasing::ensemble::{EnsemblePlan, combine};
 use lacuna::pixels::Pattern;
 use lacuna::report::{ComplexImage, Figure, Image, Report, Section, Table};
 use lacuna::volume::Centered;
@@ -30,7 +30,7 @@ pub struct Case<'a> {
     pub hold_out: bool,
     pub arms: Vec<Arm>,
     pub model: &'a Model,
-    pub plan: Plan,
+    pub plan: EnsemblePlan,
     pub settings: &'a Settings,
 }
 

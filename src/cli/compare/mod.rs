@@ -14,7 +14,7 @@ use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags, Settings};
 use lacuna::error::{Error, Result};
 use lacuna::inpaint::model::Model;
 use lacuna::inpaint::predict::{PredictOptions, predict};
-use lacuna::phasing::many::{FirstSupport, Plan};
+use lacuna::phasing::ensemble::{EnsemblePlan, FirstSupport};
 use lacuna::phasing::problem::hold_out;
 use lacuna::pixels::Pattern;
 use lacuna::volume::Centered;
@@ -191,7 +191,7 @@ fn phased(
     full: Option<&Pattern>,
     arms: &[Arm],
     model: &Model,
-    plan: &Plan,
+    plan: &EnsemblePlan,
     settings: &Settings,
 ) -> Result<Phased> {
     let go_on = || !progress::interrupted();
@@ -226,7 +226,7 @@ fn held_out(
     pattern: &Pattern,
     arms: &[Arm],
     model: &Model,
-    plan: &Plan,
+    plan: &EnsemblePlan,
     settings: &Settings,
 ) -> Result<Vec<(Arm, Prediction)>> {
     let arms: Vec<Arm> = arms.iter().copied().filter(|arm| *arm != Arm::Full).collect();

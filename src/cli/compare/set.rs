@@ -106,7 +106,7 @@ fn done(lines: &Path, head: &str, force: bool) -> Result<HashSet<(usize, u64)>> 
     let text = match std::fs::read_to_string(lines) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
-        Err(error) => return Err(Error::file(lines, error.to_string())),
+        Err(error) => return Err(Error::read(lines, error)),
     };
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let values: Vec<Value> = whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();

@@ -19,7 +19,7 @@ impl Outcomes {
     /// Reads all files of outcomes in a folder. They must be of one comparison.
     pub fn read(folder: &Path) -> Result<Self> {
         let wrong = |path: &Path, problem: &str| Error::file(path, problem.to_string());
-        let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e.to_string()))?;
+        let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
         let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|path| {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -28,7 +28,7 @@ impl Outcomes {
         files.sort();
         let mut found: Option<Self> = None;
         for path in &files {
-            let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e.to_string()))?;
+            let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
             let mut lines = text.lines();
             let first = lines.next().and_then(|line| serde_json::from_str::<Value>(line).ok());
             let identity = first.and_then(|first| first.get("comparison").cloned());

@@ -91,7 +91,7 @@ impl Command {
                 // The recipe as it was written, comments and all; of one that was put together from flags, all its values.
                 let text = match text {
                     Some(text) => text,
-                    None => toml::to_string(&recipe).map_err(|e| Error::Data(e.to_string()))?,
+                    None => toml::to_string(&recipe).map_err(|e| Error::encode("the recipe", e))?,
                 };
                 set::write(path, self.flags.force, &recipe, text, &voice)
             }

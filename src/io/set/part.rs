@@ -36,6 +36,7 @@ pub(super) struct Head {
 impl Part {
     /// Checks and compresses an entry.
     pub fn new(index: usize, entry: &Entry, shape: Shape) -> Result<Self> {
+        let wrong = |problem: String| Error::Entry { pattern: index, problem };
         let shapes = [
             entry.intensity.shape(),
             entry.counts.shape(),
@@ -44,14 +45,14 @@ impl Part {
             entry.support.shape(),
         ];
         if let Some((other, name)) = shapes.iter().zip(super::ARRAYS).find(|(other, _)| **other != shape) {
-            return Err(Error::Data(format!("pattern {index}: {name} is {other:?} in a set of {shape:?}")));
+            return Err(wrong(format!("its {name} is {other:?}, the set's patterns are {shape:?}")));
         }
         if let Some(name) = entry.parameters.keys().find(|name| name.is_empty() || name.contains(['/', '\0'])) {
-            return Err(Error::Data(format!("parameter '{name}': names are not empty and have no '/'")));
+            return Err(wrong(format!("parameter '{name}': names are not empty and have no '/'")));
         }
         let mask: Option<Vec<u16>> = entry.mask.as_slice().iter().map(|&bits| bits.try_into().ok()).collect();
-        let mask = mask.ok_or_else(|| Error::Data(format!("pattern {index}: the mask has bits above 0xffff")))?;
-        let fail = |source| Error::Data(format!("pattern {index} cannot be compressed: {source}"));
+        let mask = mask.ok_or_else(|| wrong("the mask has bits above 0xffff".into()))?;
+        let fail = |source| wrong(format!("cannot be compressed: {source}"));
         let chunks = [
             pack(entry.intensity.map(|&value| rounded(value)).as_slice()).map_err(fail)?,
             pack(entry.counts.as_slice()).map_err(fail)?,

@@ -36,7 +36,7 @@ impl Set {
     /// # Errors
     /// [`Error::File`] for a file that cannot be read, is cut short, or is no set as lacuna writes them.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::file(path, error.to_string()))?;
+        let file = File::open(path).map_err(|error| Error::read(path, error))?;
         let tree = Tree::open(path)?;
         let wrong = |problem: String| Error::file(path, format!("is no data set of lacuna: {problem}"));
         if tree.attribute("", "format").as_deref() != Some(FORMAT.0) {

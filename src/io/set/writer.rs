@@ -71,10 +71,10 @@ impl SetWriter {
     /// Keeps pattern `index`, from any thread and in any order.
     ///
     /// # Errors
-    /// [`Error::Data`] for an entry that does not fit the set, [`Error::Write`] for a full disk.
+    /// [`Error::Entry`] for an entry that does not fit the set, [`Error::Write`] for a full disk.
     pub fn put(&self, index: usize, entry: &Entry) -> Result<()> {
         if index >= self.header.count {
-            return Err(Error::Data(format!("pattern {index} in a set of {}", self.header.count)));
+            return Err(Error::Entry { pattern: index, problem: format!("there are {} patterns", self.header.count) });
         }
         Part::new(index, entry, self.header.shape)?.write(&self.folder)
     }

@@ -35,12 +35,12 @@ struct Lane {
 impl Batch {
     /// As many runs at a time as threads can do side by side, but not more than `count`.
     pub fn new(problem: Arc<Problem>, count: usize) -> Self {
-        let lanes = Self::lanes(problem.len(), count);
+        let lanes = Self::size_for(problem.len(), count);
         Batch { problem, lanes, runs: Vec::new(), active: 0, answers: VecDeque::new() }
     }
 
     /// Runs side by side of problems of so many pixels, if there are `count` runs in all.
-    pub fn lanes(pixels: usize, count: usize) -> usize {
+    pub fn size_for(pixels: usize, count: usize) -> usize {
         if pixels <= SMALL { rayon::current_num_threads().min(count).max(1) } else { 1 }
     }
 
@@ -53,7 +53,7 @@ impl Batch {
 }
 
 impl Backend for Batch {
-    fn lanes(&self) -> usize {
+    fn batch_size(&self) -> usize {
         self.lanes
     }
 

@@ -169,7 +169,7 @@ pub fn plain(error: &DriverError) -> String {
 
 /// The error of a card.
 pub fn failed(error: &DriverError) -> Error {
-    Error::Data(format!("the GPU failed ({}): try --device cpu", plain(error)))
+    Error::Device { device: "the GPU".into(), source: plain(error).into() }
 }
 
 /// A card with its kernels loaded, and a queue.

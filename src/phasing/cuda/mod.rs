@@ -114,7 +114,7 @@ impl Cuda {
         let passes = if fused { Passes::new(&card, shape)? } else { None };
         // cuFFT works on a copy of the arrays at most.
         let each = needs.bytes() + if passes.is_some() { 0 } else { 8 };
-        let lanes = room::lanes(ordinal, card.free, n, each, count)?;
+        let lanes = room::size_for(ordinal, card.free, n, each, count)?;
         let transform = match passes {
             Some(passes) => Transform::Passes(passes),
             None if !has_cufft() => {
@@ -389,7 +389,7 @@ impl Cuda {
 }
 
 impl Backend for Cuda {
-    fn lanes(&self) -> usize {
+    fn batch_size(&self) -> usize {
         self.lanes
     }
 

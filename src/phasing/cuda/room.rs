@@ -42,7 +42,7 @@ const PART: f64 = 0.92;
 ///
 /// # Errors
 /// What is missing and what would fit, if not even one has room.
-pub fn lanes(ordinal: usize, free: u64, pixels: usize, each: u64, count: usize) -> Result<usize, String> {
+pub fn size_for(ordinal: usize, free: u64, pixels: usize, each: u64, count: usize) -> Result<usize, String> {
     let (free, pixels) = ((free as f64 * PART) as u64, pixels as u64);
     let shared = SMALL + SHARED * pixels;
     let lanes = free.saturating_sub(shared) / (each * pixels);
@@ -66,8 +66,8 @@ mod tests {
         let needs = Needs::of(&"(Sup*HIO**50)**4,ER**50".parse().unwrap());
         let pixels = 1024 * 1024 * 1024;
         // With cuFFT, which works on a copy.
-        assert_eq!(lanes(0, 79_000_000_000, pixels, needs.bytes() + 8, 64), Ok(2));
-        assert!(lanes(0, 20_000_000_000, pixels, needs.bytes(), 1).unwrap_err().contains("--rebin 2"));
-        assert_eq!(lanes(0, 79_000_000_000, 256 * 256, needs.bytes(), 64), Ok(64));
+        assert_eq!(size_for(0, 79_000_000_000, pixels, needs.bytes() + 8, 64), Ok(2));
+        assert!(size_for(0, 20_000_000_000, pixels, needs.bytes(), 1).unwrap_err().contains("--rebin 2"));
+        assert_eq!(size_for(0, 79_000_000_000, 256 * 256, needs.bytes(), 64), Ok(64));
     }
 }

@@ -17,7 +17,7 @@ pub enum Solid {
     Cylinder { radius: f64, half_length: f64, rounding: f64 },
     /// A plan, extruded along z; without end if there is no thickness.
     Extruded { plan: Plan, half_thickness: Option<f64> },
-    /// Several solids that may overlap; `neck` is how wide the joints between them are filled, 0 for not at all.
+    /// MultiDevice solids that may overlap; `neck` is how wide the joints between them are filled, 0 for not at all.
     Union { parts: Vec<Part>, neck: f64 },
 }
 

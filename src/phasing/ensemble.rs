@@ -44,9 +44,9 @@ pub enum FirstSupport {
 
 /// What is to be run, and how often.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct EnsemblePlan {
     /// How each run is done.
-    pub run: run::Settings,
+    pub run: run::RunSettings,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
     /// Where runs start.
@@ -70,13 +70,13 @@ pub trait Observer: Sync {
     /// A point of its curve; false stops everything.
     fn point(&mut self, index: usize, point: &Point) -> bool;
     /// A run ended.
-    fn end(&mut self, index: usize, run: &Run, verdict: Verdict);
+    fn end(&mut self, index: usize, run: &Run, verdict: RunVerdict);
 }
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum RunVerdict {
     /// Among the best so far.
     Kept,
     /// Others are better.
@@ -87,32 +87,32 @@ pub enum Verdict {
     Outside,
 }
 
-impl Verdict {
+impl RunVerdict {
     /// For people.
     pub fn text(self) -> &'static str {
         match self {
-            Verdict::Kept => "kept",
-            Verdict::Worse => "others are better",
-            Verdict::Diverged => "discarded: diverged",
-            Verdict::Outside => "discarded: more than 10 % of its energy outside the support",
+            RunVerdict::Kept => "kept",
+            RunVerdict::Worse => "others are better",
+            RunVerdict::Diverged => "discarded: diverged",
+            RunVerdict::Outside => "discarded: more than 10 % of its energy outside the support",
         }
     }
 }
 
 /// A line about each run, and the best ones whole.
 #[derive(Debug)]
-pub struct Runs {
+pub struct Ensemble {
     /// The best, in order: lowest free log-likelihood, or log-likelihood where no pixels were held out.
     pub kept: Vec<Run>,
     /// Every run that was started, without its object.
-    pub all: Vec<Summary>,
+    pub all: Vec<RunSummary>,
     /// Whether it was stopped before the last one.
     pub interrupted: bool,
 }
 
 /// A run without its object.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// What its random numbers came from.
     pub seed: u64,
     /// Threshold of its support updates.
@@ -122,7 +122,7 @@ pub struct Summary {
     /// How it ended.
     pub ended: Ended,
     /// What became of it.
-    pub verdict: Verdict,
+    pub verdict: RunVerdict,
     /// Wall-clock seconds of its cycles.
     pub seconds: f64,
     /// Wall-clock seconds of the search for its start.
@@ -142,11 +142,11 @@ fn score(run: &Run) -> f64 {
 ///
 /// # Errors
 /// If no run gave anything, with the reason.
-pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer) -> Result<Runs> {
-    let mut result = Runs { kept: Vec::new(), all: Vec::new(), interrupted: false };
+pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn Observer) -> Result<Ensemble> {
+    let mut result = Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false };
     let mut next = 0;
     while next < plan.count && !result.interrupted {
-        let batch = next..plan.count.min(next + backend.lanes().max(1));
+        let batch = next..plan.count.min(next + backend.batch_size().max(1));
         next = batch.end;
         observer.begin(batch.clone());
         let begun = Instant::now();
@@ -174,17 +174,13 @@ pub fn runs(backend: &mut dyn Backend, plan: &Plan, observer: &mut dyn Observer)
         }
     }
     if result.kept.is_empty() {
-        return Err(Error::Data(format!(
-            "none of {} runs gave an object (diverged, or outside its support): try another --support, a smaller \
-             --support-threshold, or lacuna info for what may be wrong with the data",
-            result.all.len()
-        )));
+        return Err(Error::NoObject { runs: result.all.len() });
     }
     Ok(result)
 }
 
 /// The random numbers of run `index`, and where it starts.
-fn draw(problem: &Problem, plan: &Plan, index: usize, observer: &dyn Observer) -> Result<Draw> {
+fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Observer) -> Result<Draw> {
     let seed = plan.seed.wrapping_add(index as u64);
     let mut draws = Draws::new(seed);
     let threshold = draws.between(plan.threshold);
@@ -206,18 +202,18 @@ fn draw(problem: &Problem, plan: &Plan, index: usize, observer: &dyn Observer) -
     Ok(Draw { seed, threshold, start })
 }
 
-impl Runs {
+impl Ensemble {
     fn add(&mut self, run: Run, index: usize, keep: usize, observer: &mut dyn Observer) {
         let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
         let verdict = match run.ended {
-            Ended::Diverged => Verdict::Diverged,
-            Ended::Finished if run.outside > MOST_OUTSIDE => Verdict::Outside,
-            _ if better >= keep => Verdict::Worse,
-            _ => Verdict::Kept,
+            Ended::Diverged => RunVerdict::Diverged,
+            Ended::Finished if run.outside > MOST_OUTSIDE => RunVerdict::Outside,
+            _ if better >= keep => RunVerdict::Worse,
+            _ => RunVerdict::Kept,
         };
         observer.end(index, &run, verdict);
         self.interrupted |= run.ended == Ended::Interrupted;
-        self.all.push(Summary {
+        self.all.push(RunSummary {
             seed: run.seed,
             threshold: run.threshold,
             fit: run.fit,
@@ -228,12 +224,12 @@ impl Runs {
             cycles: run.cycles,
             curve: run.curve.clone(),
         });
-        if verdict == Verdict::Kept {
+        if verdict == RunVerdict::Kept {
             self.kept.insert(better, run);
             if self.kept.len() > keep {
                 let dropped = self.kept.pop().map(|run| run.seed);
                 if let Some(line) = self.all.iter_mut().find(|line| Some(line.seed) == dropped) {
-                    line.verdict = Verdict::Worse;
+                    line.verdict = RunVerdict::Worse;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Several devices as one: runs are dealt out among them.
+//! MultiDevice devices as one: runs are dealt out among them.
 
 use super::backend::{Backend, Finished, Fit, Gaps, Start};
 use super::problem::Problem;
@@ -8,20 +8,20 @@ use crate::error::Result;
 
 /// Backends of the same problem. Each takes as many runs of a batch as it has lanes; what they are asked to do they do at the same time,
 /// if they queue it.
-pub struct Several {
+pub struct MultiDevice {
     backends: Vec<Box<dyn Backend>>,
     /// Runs of this batch on each of them.
     dealt: Vec<usize>,
 }
 
-impl Several {
+impl MultiDevice {
     /// Joins backends.
     ///
     /// # Panics
     /// If there are none.
     pub fn new(backends: Vec<Box<dyn Backend>>) -> Self {
         assert!(!backends.is_empty(), "at least one backend");
-        Several { dealt: vec![0; backends.len()], backends }
+        MultiDevice { dealt: vec![0; backends.len()], backends }
     }
 
     fn busy(&mut self) -> impl Iterator<Item = &mut Box<dyn Backend>> {
@@ -29,16 +29,16 @@ impl Several {
     }
 }
 
-impl Backend for Several {
-    fn lanes(&self) -> usize {
-        self.backends.iter().map(|backend| backend.lanes()).sum()
+impl Backend for MultiDevice {
+    fn batch_size(&self) -> usize {
+        self.backends.iter().map(|backend| backend.batch_size()).sum()
     }
 
     /// Evenly, as far as lanes go: two cards with room for all runs take half of them each.
     fn start(&mut self, starts: &[Start]) {
         self.dealt.fill(0);
         for _ in starts {
-            let open = (0..self.backends.len()).filter(|&k| self.dealt[k] < self.backends[k].lanes());
+            let open = (0..self.backends.len()).filter(|&k| self.dealt[k] < self.backends[k].batch_size());
             if let Some(least) = open.min_by_key(|&k| self.dealt[k]) {
                 self.dealt[least] += 1;
             }
