@@ -56,6 +56,44 @@ impl Field {
     }
 }
 
+/// What the network predicts of a pattern's gaps, with its calibration and the width that its bounds
+/// have in phasing.
+#[derive(Debug, Clone)]
+pub struct NetworkEstimate {
+    /// Values and 90 % intervals.
+    pub field: Field,
+    /// Calibration of the network's intervals.
+    pub calibration: Calibration,
+    /// Half width of the bounds, in units of the 90 % intervals.
+    pub width: f32,
+}
+
+impl NetworkEstimate {
+    /// The prediction of a model; `width` is that of the bounds, in units of the 90 % intervals.
+    ///
+    /// # Errors
+    /// Those of [`predict`].
+    pub fn new(
+        pattern: &Pattern,
+        model: &Model,
+        width: f32,
+        progress: &mut dyn FnMut(f64) -> bool,
+    ) -> Result<Self> {
+        let field = predict(pattern, model, PredictOptions { slices: model.dimensions() == 2 }, progress)?;
+        Ok(Self { field, calibration: model.card.calibration.clone(), width })
+    }
+
+    /// The estimate within its bounds.
+    pub fn bounded(&self) -> Estimate {
+        self.field.estimate(&self.calibration, self.width)
+    }
+
+    /// The most likely values, fixed.
+    pub fn fixed(&self) -> Estimate {
+        self.field.estimate(&self.calibration, 0.0)
+    }
+}
+
 /// Says what a model knows of the pixels that were not measured. The result does not depend on the number of threads.
 ///
 /// `progress` is told the fraction done and asks to stop by returning false.
