@@ -4,7 +4,7 @@
 use super::calibration::Calibration;
 use super::distance;
 use super::model::Model;
-use super::patch::Normalised;
+use super::patch::NormalisedPatch;
 use crate::error::{Error, Result, shape_text};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
@@ -155,10 +155,10 @@ impl Blend<'_> {
                 return Err(Error::Interrupted);
             }
             let seen = |&at: &[usize; 3]| {
-                let patch = Normalised::new(self.window(intensity, at), self.window(known, at))?;
+                let patch = NormalisedPatch::new(self.window(intensity, at), self.window(known, at))?;
                 Some((at, patch))
             };
-            let (corners, patches): (Vec<[usize; 3]>, Vec<Normalised>) = chunk.par_iter().filter_map(seen).unzip();
+            let (corners, patches): (Vec<[usize; 3]>, Vec<NormalisedPatch>) = chunk.par_iter().filter_map(seen).unzip();
             for (at, said) in corners.into_iter().zip(self.model.network.predict(&patches, self.size, PART[kind])) {
                 let window = self.slice(at);
                 let shape = self.window(known, at).raw_dim();
