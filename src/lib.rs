@@ -13,8 +13,7 @@
 //! - A *cycle* is one pair of transforms, a *run* one random start. The same seed gives the same result on the CPU whatever the
 //!   number of threads.
 
-pub mod compare;
-pub mod config;
+//pub mod compare;
 pub mod error;
 pub mod evaluate;
 pub mod fft;
@@ -26,9 +25,13 @@ pub mod network;
 pub mod phasing;
 pub mod pixels;
 pub mod prepare;
+pub mod reconstruct;
 pub mod report;
+pub mod settings;
 pub mod simulate;
 pub mod training;
 pub mod volume;
 
 pub use error::{Error, Result};
+pub use reconstruct::reconstruct;
+pub use settings::Settings;

@@ -22,7 +22,7 @@ mod tree;
 
 pub use cxi_write::{Reconstruction, write_pattern, write_result};
 pub use npz::write_result_npz;
-pub use output::{check_output, replace};
+pub use output::{check_output, replace, write_text};
 pub use process::Process;
 
 use crate::error::{Error, Result, shape_text};

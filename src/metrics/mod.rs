@@ -3,6 +3,7 @@
 //! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on any number of threads.
 
 mod bootstrap;
+mod calculated;
 mod inside;
 mod modes;
 mod overlap;
@@ -12,6 +13,7 @@ mod resolution;
 mod texture;
 
 pub use bootstrap::{interval, median};
+pub use calculated::calculated_intensity;
 pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
