@@ -3,9 +3,10 @@
 //! One unit of the drawing is one CSS pixel, so that text has the same size in every figure.
 
 use super::colour;
+use super::content::{ComplexImage, Image, Scale};
 use super::html::{escape, swatch};
 use super::raster::{self, Pixels};
-use super::{ComplexImage, Image, Scale, ticks};
+use super::ticks;
 use std::fmt::Write;
 
 /// Longest side of a picture.

@@ -1,7 +1,8 @@
 //! Curves as SVG: axes, reference lines, legend.
 
+use super::content::{Plot, Series};
 use super::html::{escape, swatch_line};
-use super::{Plot, Series, colour, ticks};
+use super::{colour, ticks};
 use std::fmt::Write;
 
 const WIDTH: f64 = 470.0;

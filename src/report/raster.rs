@@ -1,7 +1,7 @@
 //! From arrays to pixels: colours, reduction of large arrays, PNG.
 
 use super::colour::{self, Rgb};
-use super::{Image, Scale};
+use super::content::{Image, Scale};
 use base64::Engine;
 use ndarray::{Array2, ArrayView2};
 use num_complex::Complex32;

@@ -1,6 +1,6 @@
 //! Choosing one of several kinds by their weights.
 
-use super::draw::{Fault, Rng, fault};
+use super::draw::{Fault, ParameterRange, Rng, fault};
 use rand::Rng as _;
 
 /// Refuses weights of which none could be chosen.
@@ -23,6 +23,21 @@ pub fn choose(weights: &[f64], rng: &mut Rng) -> usize {
         left < 0.0
     });
     chosen.unwrap_or(weights.len().saturating_sub(1))
+}
+
+/// One of the keys, each as likely as its share of the weights; none if all weights are 0.
+pub fn pick<K: Copy>(weights: impl Iterator<Item = (K, f64)> + Clone, rng: &mut Rng) -> Option<K> {
+    let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
+    let mut left = ParameterRange::new(0.0, total).uniform(rng);
+    let mut picked = None;
+    for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
+        picked = Some(key);
+        left -= weight;
+        if left < 0.0 {
+            break;
+        }
+    }
+    picked
 }
 
 #[cfg(test)]

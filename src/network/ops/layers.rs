@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 
 use super::memory::{Images, channels_last, channels_last_mut, contiguous, tensor_of};
 use super::packed::Order;
-use super::{NormSettings, Spacing};
+use super::settings::{NormSettings, Spacing};
 use crate::network::conv::{
     GatherPlan, GroupNorm, Isa, Moments, PackedWeights, SummedAxis, Window, bias_gradient, gather, join_channels,
     split_channels, weight_gradient,

@@ -3,8 +3,9 @@
 use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};
 use super::outline::Outline;
-use super::recipe::{DensityKind, DensityRecipe, pick};
+use super::recipe::{DensityKind, DensityRecipe};
 use crate::simulate::draw::{ParameterRange, Rng};
+use crate::simulate::weights::pick;
 use num_complex::Complex64;
 use std::f64::consts::PI;
 

@@ -5,6 +5,7 @@
 //! draw comes with a [`ObjectDescription`] of what it turned out to be.
 
 mod density;
+mod draft;
 mod family;
 mod field;
 mod flake;
@@ -26,8 +27,10 @@ pub use recipe::{
 };
 
 use crate::simulate::draw::{Rng, happens};
+use crate::simulate::weights::pick;
 use density::InteriorPoints;
-use family::{Draft, Filling};
+use draft::{Draft, Filling};
+
 use field::Field;
 use frame::{Frame, Rotation, add, norm, scaled, sub};
 use particle::{Body, Relief, Scan, Survey};
@@ -105,7 +108,7 @@ impl ObjectRecipe {
     pub fn draw(&self, dimensions: usize, rng: &mut Rng) -> (Particle, ObjectDescription) {
         let usable = |family: Family| dimensions == 2 || family != Family::Illuminated || self.families.len() == 1;
         let families = self.families.iter().map(|(&family, &weight)| (family, weight)).filter(|(f, _)| usable(*f));
-        let family = recipe::pick(families, rng).unwrap_or(Family::Octahedron);
+        let family = pick(families, rng).unwrap_or(Family::Octahedron);
         for _ in 0..ATTEMPTS {
             let real = happens(self.real, rng);
             let drawn = family.draft(self, dimensions, real, rng);

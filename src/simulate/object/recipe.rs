@@ -1,7 +1,7 @@
 //! What a recipe says about the objects: the keys of `[object]` and its sections.
 
 use super::family::Family;
-use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault};
+use crate::simulate::draw::{Fault, ParameterRange, check_probability, fault};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
@@ -383,19 +383,4 @@ fn check_weights<K>(key: &str, weights: &BTreeMap<K, f64>) -> Result<(), Fault> 
         return fault(key, "at least one weight must be above 0");
     }
     Ok(())
-}
-
-/// One of the keys, as often as its weight says.
-pub fn pick<K: Copy>(weights: impl Iterator<Item = (K, f64)> + Clone, rng: &mut Rng) -> Option<K> {
-    let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
-    let mut left = ParameterRange::new(0.0, total).uniform(rng);
-    let mut picked = None;
-    for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
-        picked = Some(key);
-        left -= weight;
-        if left < 0.0 {
-            break;
-        }
-    }
-    picked
 }
