@@ -4,12 +4,11 @@ use super::draw::Rng;
 use super::farfield::{FarField, Sampling, Scatterer, far_field};
 use super::object::Particle;
 use super::recipe::Recipe;
+use crate::parameters::Parameters;
 use crate::volume::Centered;
 use ndarray::Axis;
 use num_complex::{Complex32, Complex64};
 use rand::SeedableRng;
-use serde::Serialize;
-use serde_json::{Map, Value};
 
 /// Part of the frame's half width that the bright field of a focused beam may fill.
 const BRIGHT_FIELD: f64 = 0.8;
@@ -27,8 +26,8 @@ pub struct Simulated {
     pub object: Centered<Complex32>,
     /// Voxels that the particle touches.
     pub support: Centered<bool>,
-    /// Everything that was drawn: a flat table of numbers, short lists and names.
-    pub parameters: Map<String, Value>,
+    /// Everything that was drawn: numbers, short lists and names.
+    pub parameters: Parameters,
     /// Number of the particle. Patterns of one particle belong to the same split.
     pub particle: u64,
 }
@@ -61,17 +60,17 @@ pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
     }
     let counts = conditions.count(&intensity, &mut mask, rng);
 
-    let mut parameters = Map::new();
-    parameters.insert("oversampling".into(), serde_json::json!(oversampling));
-    table(&mut parameters, "object", &object);
-    table(&mut parameters, "measurement", &conditions.description());
-    table(&mut parameters, "gap", &gaps.description);
-    table(&mut parameters, "beamstop", &beamstop);
     let masked = mask.as_slice().iter().filter(|bits| **bits != 0).count();
-    parameters.insert("masked_fraction".into(), (masked as f64 / mask.as_slice().len() as f64).into());
     let zeros = counts.as_slice().iter().zip(mask.as_slice()).filter(|(n, bits)| **n == 0 && **bits == 0).count();
     let measured = (mask.as_slice().len() - masked).max(1);
-    parameters.insert("zero_fraction".into(), (zeros as f64 / measured as f64).into());
+    let mut parameters = Parameters::default();
+    parameters.set_oversampling(oversampling);
+    parameters.insert("masked_fraction", masked as f64 / mask.as_slice().len() as f64);
+    parameters.insert("zero_fraction", zeros as f64 / measured as f64);
+    parameters.insert_fields("object", &object);
+    parameters.insert_fields("measurement", &conditions.description());
+    parameters.insert_fields("gap", &gaps.description);
+    parameters.insert_fields("beamstop", &beamstop);
     Simulated { intensity, counts, mask, object: truth, support, parameters, particle: number }
 }
 
@@ -120,14 +119,4 @@ fn stream(seed: u64, number: u64) -> Rng {
     let mut rng = Rng::seed_from_u64(seed);
     rng.set_stream(number);
     rng
-}
-
-/// Adds the fields of `section` under names such as `gap_width`.
-fn table(parameters: &mut Map<String, Value>, section: &str, fields: &impl Serialize) {
-    if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
-        for (name, value) in fields {
-            let name = if name.starts_with(section) { name } else { format!("{section}_{name}") };
-            parameters.insert(name, value);
-        }
-    }
 }

@@ -9,7 +9,7 @@ use lacuna::pixels::Pattern;
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::volume::Centered;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Writes the first pattern of the recipe.
@@ -21,7 +21,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result
     let bar = voice.bar(1, "simulate");
     let simulated = pattern(recipe, 0);
     bar.finish_and_clear();
-    let parameters = Value::Object(simulated.parameters.clone());
+    let parameters = json!(simulated.parameters);
     let process = Process { command: command_line(), settings: json!(recipe), results: parameters.clone() };
     let counted = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
     let whole = Pattern {

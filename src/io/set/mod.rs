@@ -16,10 +16,10 @@ mod writer;
 pub use reader::Set;
 pub use writer::SetWriter;
 
+use crate::parameters::Parameters;
 use crate::volume::{Centered, Shape};
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// What the root's attributes `format` and `format_version` hold.
 const FORMAT: (&str, u32) = ("lacuna-set", 1);
@@ -62,8 +62,8 @@ pub struct Entry {
     pub object: Centered<Complex32>,
     /// Where the object is.
     pub support: Centered<bool>,
-    /// What was drawn: numbers, short lists of numbers, texts and booleans. Numbers come back from a file as 64-bit floats.
-    pub parameters: Map<String, Value>,
+    /// Everything that was drawn. Counts come back from a file as numbers.
+    pub parameters: Parameters,
     /// What the pattern is for.
     pub split: Split,
     /// The particle that it shows.
