@@ -1,4 +1,5 @@
-//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that was cut from the frame.
+//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that
+//! was cut from the frame.
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,9 @@ impl Geometry {
         self.energy.map(|energy| HC / energy)
     }
 
-    /// Pixel of the reconstructed object along `(y, x)`, metres: wavelength * distance / (n * pixel), small angles.
-    /// For Bragg data these are the two directions in the detector plane; the third needs the goniometer's angles.
+    /// Pixel of the reconstructed object along `(y, x)`, metres: wavelength * distance / (n *
+    /// pixel), small angles. For Bragg data these are the two directions in the detector plane; the
+    /// third needs the goniometer's angles.
     pub fn object_pixel(&self, shape: Shape) -> Option<[f64; 2]> {
         let scale = self.wavelength()? * self.distance?;
         let [py, px] = self.pixel_size?;

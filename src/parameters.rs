@@ -41,7 +41,8 @@ impl Parameter {
 }
 
 impl From<f64> for Parameter {
-    /// A number; [`Parameter::Missing`] where it is not finite, which no file of parameters can hold.
+    /// A number; [`Parameter::Missing`] where it is not finite, which no file of parameters can
+    /// hold.
     fn from(value: f64) -> Self {
         if value.is_finite() { Parameter::Number(value) } else { Parameter::Missing }
     }
@@ -87,8 +88,8 @@ impl Parameters {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Sets a parameter for each field of a flat description, under names such as `gap_width`: the section's name, unless
-    /// the field's begins with it, and the field's.
+    /// Sets a parameter for each field of a flat description, under names such as `gap_width`: the
+    /// section's name, unless the field's begins with it, and the field's.
     ///
     /// # Panics
     /// If the description is not flat: a field is neither number, list of numbers, name nor flag.

@@ -1,13 +1,16 @@
-//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier modulus.
+//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier
+//! modulus.
 //!
-//! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap `0..inf`, an estimated one the
-//! bounds of its estimate. No sentinel values: the mask and the estimate say what a pixel is.
+//! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap
+//! `0..inf`, an estimated one the bounds of its estimate. No sentinel values: the mask and the
+//! estimate say what a pixel is.
 
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::volume::{Centered, Shape};
 
-/// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a measurement.
+/// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a
+/// measurement.
 pub mod bit {
     /// The detector says that its reading is invalid.
     pub const INVALID: u32 = 0x1;
@@ -84,7 +87,8 @@ pub struct Estimate {
     pub upper: Centered<f32>,
 }
 
-/// A diffraction pattern: intensities, what is wrong with which pixel, and estimates for some of those.
+/// A diffraction pattern: intensities, what is wrong with which pixel, and estimates for some of
+/// those.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
     /// Photons per pixel. Meaningless where `mask` is not zero.
@@ -98,8 +102,9 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// A pattern whose arrays belong together and can be phased: equal shapes, some measured photons, finite and not
-    /// negative where measured, 2D or 3D with at least 8 pixels along each axis.
+    /// A pattern whose arrays belong together and can be phased: equal shapes, some measured
+    /// photons, finite and not negative where measured, 2D or 3D with at least 8 pixels along each
+    /// axis.
     pub fn new(intensity: Centered<f32>, mask: Centered<u32>, geometry: Geometry) -> Result<Self> {
         if mask.shape() != intensity.shape() {
             return Err(Error::Shape {

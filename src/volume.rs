@@ -1,7 +1,9 @@
-//! Three-dimensional arrays and the two places where zero frequency (or the object's centre) may sit.
+//! Three-dimensional arrays and the two places where zero frequency (or the object's centre) may
+//! sit.
 //!
-//! All arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Files and the public API use [`Centered`] arrays
-//! (centre at index `n / 2`), transforms use [`Cornered`] ones (centre at index 0). The types keep the two apart.
+//! All arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Files and the public API use
+//! [`Centered`] arrays (centre at index `n / 2`), transforms use [`Cornered`] ones (centre at index
+//! 0). The types keep the two apart.
 
 use ndarray::Array3;
 

@@ -1,4 +1,5 @@
-//! The layering of DESIGN: who may name whom. Read from the sources, so that a short cut fails here and not in review.
+//! The layering of DESIGN: who may name whom. Read from the sources, so that a short cut fails here
+//! and not in review.
 
 mod imports;
 
@@ -63,8 +64,8 @@ fn libraries_are_named_where_they_belong() {
         let learning = ["network", "training", "inpaint"].contains(&top) || name.starts_with("cli/bench/net");
         assert!(learning || !names("burn"), "{name} names burn");
         assert!(!name.starts_with("network/conv") || !names("burn"), "{name} names burn: kernels know only numbers");
-        // HDF5 takes filters as C functions, and its crate has no call for chunks that are compressed already. Kernels of a
-        // card take addresses.
+        // HDF5 takes filters as C functions, and its crate has no call for chunks that are
+        // compressed already. Kernels of a card take addresses.
         let card = name.starts_with("phasing/cuda/") || name == "phasing/mod.rs";
         assert!(card || !names("cudarc"), "{name} names cudarc");
         if !card && !["io/filters.rs", "io/set/raw.rs"].contains(&name) {

@@ -1,4 +1,5 @@
-//! How well intensities inside gaps are estimated, against noise-free ones: against counts even the truth would not score full marks.
+//! How well intensities inside gaps are estimated, against noise-free ones: against counts even the
+//! truth would not score full marks.
 
 use serde::Serialize;
 
@@ -36,7 +37,8 @@ impl GapScore {
     }
 }
 
-/// Running sums of Pearson's correlation, about the running means so that nothing cancels (Welford).
+/// Running sums of Pearson's correlation, about the running means so that nothing cancels
+/// (Welford).
 #[derive(Debug, Clone, Copy, Default)]
 struct Correlation {
     count: f64,

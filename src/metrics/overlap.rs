@@ -19,7 +19,8 @@ pub struct Overlap {
     pub twin: bool,
 }
 
-/// Intersection over union of `a` and `b` after the whole-pixel shift, and the inversion if it helps, that overlap most.
+/// Intersection over union of `a` and `b` after the whole-pixel shift, and the inversion if it
+/// helps, that overlap most.
 pub fn overlap(a: &Centered<bool>, b: &Centered<bool>) -> Result<Overlap> {
     same_shapes("support", [b.shape(), a.shape()])?;
     let fft = Fft::new(a.shape());
@@ -38,7 +39,8 @@ pub fn overlap(a: &Centered<bool>, b: &Centered<bool>) -> Result<Overlap> {
     Ok(if inverted.iou > as_is.iou { inverted } else { as_is })
 }
 
-/// Counted, not read from the correlation, whose single precision is not enough for millions of voxels.
+/// Counted, not read from the correlation, whose single precision is not enough for millions of
+/// voxels.
 fn iou_after(a: &Centered<bool>, b: &Centered<bool>, shift: [isize; 3], twin: bool) -> f64 {
     let mut moved = a.to_cornered().0;
     if twin {

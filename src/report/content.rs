@@ -58,7 +58,8 @@ pub struct Image {
     pub scale: Scale,
     /// Colours of linear and logarithmic scales.
     pub colour_map: ColourMap,
-    /// Values at the ends of the colour bar; `None` takes them from the data. Give the same to images to be compared.
+    /// Values at the ends of the colour bar; `None` takes them from the data. Give the same to
+    /// images to be compared.
     pub range: Option<(f32, f32)>,
     /// Metres per pixel along `(y, x)`: for the scale bar and the proportions.
     pub pixel: Option<[f64; 2]>,
@@ -67,7 +68,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Counts or intensities on a logarithmic scale, up to `top` and down to a tenth of a photon or eight decades.
+    /// Counts or intensities on a logarithmic scale, up to `top` and down to a tenth of a photon or
+    /// eight decades.
     pub fn photons(title: &str, data: Array2<f32>, top: f32) -> Self {
         let range = Some((0.1_f32.max(top * 1e-8), top));
         Image { title: title.into(), data, scale: Scale::Log, range, unit: "photons".into(), ..Image::default() }

@@ -17,7 +17,8 @@ pub fn swatch_line(style: &str, name: &str) -> String {
     )
 }
 
-/// Text for HTML, also inside quoted attributes. Control characters, which HTML forbids, are dropped.
+/// Text for HTML, also inside quoted attributes. Control characters, which HTML forbids, are
+/// dropped.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

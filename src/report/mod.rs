@@ -1,8 +1,9 @@
 //! The report: one self-contained HTML page from plain structs.
 //!
-//! No fonts, no network, no scripts: inline SVG and embedded PNG, so that the page opens anywhere, can be sent by mail, and
-//! prints in black and white (lines differ by dash, categories by lightness). Row 0 of an image is drawn at the top.
-//! Values that are not finite are drawn as "no data", and nothing here fails on empty or constant input.
+//! No fonts, no network, no scripts: inline SVG and embedded PNG, so that the page opens anywhere,
+//! can be sent by mail, and prints in black and white (lines differ by dash, categories by
+//! lightness). Row 0 of an image is drawn at the top. Values that are not finite are drawn as "no
+//! data", and nothing here fails on empty or constant input.
 
 mod colour;
 mod content;

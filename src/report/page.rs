@@ -7,13 +7,15 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The pattern for "no data", once for all figures. Not `display: none`, which would switch the pattern off too.
+/// The pattern for "no data", once for all figures. Not `display: none`, which would switch the
+/// pattern off too.
 const SHARED: &str = "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>\
     <pattern id=\"no-data\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
     <rect width=\"5\" height=\"5\" fill=\"#dcdcdc\"/><rect width=\"1.6\" height=\"5\" fill=\"#9a9a9a\"/></pattern></defs></svg>";
 
 impl Report {
-    /// Renders the page as one HTML document. The policy in its head makes sure that nothing is ever loaded from elsewhere.
+    /// Renders the page as one HTML document. The policy in its head makes sure that nothing is
+    /// ever loaded from elsewhere.
     pub fn to_html(&self) -> String {
         page(self)
     }

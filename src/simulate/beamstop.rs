@@ -103,7 +103,8 @@ impl BeamstopRecipe {
             shapes::disc(&mut mask.view_mut(), middle, radius, bit::SHADOWED);
         }
         if happens(self.arm, rng) {
-            // Arms come in along the rows or the columns, give or take the care they were mounted with.
+            // Arms come in along the rows or the columns, give or take the care they were mounted
+            // with.
             let quarter = ParameterRange::new(0.0, 3.0).integer(rng) as f64;
             description.arm_angle = 90.0 * quarter + ParameterRange::new(-20.0, 20.0).uniform(rng);
             description.arm_width = self.arm_width.uniform(rng).min(2.0 * radius);
@@ -137,7 +138,8 @@ mod tests {
                 shadowed += found;
                 expected += area * description.radius.powi(2);
             }
-            // Pixel counts of single shapes at random places scatter by a few of the 100; the mean of 400 by 1 %.
+            // Pixel counts of single shapes at random places scatter by a few of the 100; the mean
+            // of 400 by 1 %.
             assert!((shadowed / expected - 1.0).abs() < 0.01, "{shadowed} {expected}");
         }
     }

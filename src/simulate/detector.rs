@@ -1,7 +1,7 @@
 //! Layouts of pixel detectors: where their modules are, and the gaps between them.
 //!
-//! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips may be larger than the
-//! others: they count more photons, and many beamlines mask them.
+//! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips
+//! may be larger than the others: they count more photons, and many beamlines mask them.
 
 use crate::pixels::bit;
 use ndarray::Array2;
@@ -89,8 +89,8 @@ impl Layout {
             .map(|axis| self.modules[axis] * self.module[axis] + self.modules[axis].saturating_sub(1) * self.gap[axis])
     }
 
-    /// Bits of each row (axis 0) or column (axis 1): MISSING in gaps and, with `chip_lines`, BAD for the larger pixels
-    /// along gaps and between chips.
+    /// Bits of each row (axis 0) or column (axis 1): MISSING in gaps and, with `chip_lines`, BAD
+    /// for the larger pixels along gaps and between chips.
     pub fn bits_along(&self, axis: usize, chip_lines: bool) -> Vec<u32> {
         let (modules, module) = (self.modules[axis], self.module[axis]);
         let mut bits = vec![bit::MISSING; self.frame()[axis]];
@@ -119,7 +119,8 @@ impl Layout {
         self.window([0, 0], self.frame(), chip_lines)
     }
 
-    /// The mask of a window whose first pixel is `first` of the frame. Pixels outside of the frame are MISSING.
+    /// The mask of a window whose first pixel is `first` of the frame. Pixels outside of the frame
+    /// are MISSING.
     pub fn window(&self, first: [isize; 2], shape: [usize; 2], chip_lines: bool) -> Array2<u32> {
         let [rows, columns] = [0, 1].map(|axis| {
             let bits = self.bits_along(axis, chip_lines);

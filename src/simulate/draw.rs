@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// The generator of everything that is drawn: the same numbers on every machine and in every version.
+/// The generator of everything that is drawn: the same numbers on every machine and in every
+/// version.
 pub type Rng = ChaCha8Rng;
 
 /// A key of a recipe whose value cannot be used.
@@ -44,7 +45,8 @@ impl ParameterRange {
         self.lo + (self.hi - self.lo) * rng.random::<f64>()
     }
 
-    /// A value, all factors equally likely: for quantities that span decades. The range must be positive.
+    /// A value, all factors equally likely: for quantities that span decades. The range must be
+    /// positive.
     pub fn log_uniform(self, rng: &mut Rng) -> f64 {
         ParameterRange::new(self.lo.ln(), self.hi.ln()).uniform(rng).exp()
     }
@@ -94,7 +96,8 @@ impl<'de> Deserialize<'de> for ParameterRange {
     }
 }
 
-/// By hand, because serde's untagged enums say "data did not match any variant" where a user needs to read what to write.
+/// By hand, because serde's untagged enums say "data did not match any variant" where a user needs
+/// to read what to write.
 struct ParameterRangeVisitor;
 
 impl<'de> Visitor<'de> for ParameterRangeVisitor {

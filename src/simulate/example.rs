@@ -1,7 +1,9 @@
-//! The example that is built into the program: one small pattern on which everything can be tried without a file.
+//! The example that is built into the program: one small pattern on which everything can be tried
+//! without a file.
 //!
-//! A flat flake (an irregular polygon with a hole, a notch and a thicker bar, so that nothing about it is centrosymmetric
-//! and its twin can be told apart), seen in the far field by a detector with a cross-shaped gap and a beamstop.
+//! A flat flake (an irregular polygon with a hole, a notch and a thicker bar, so that nothing about
+//! it is centrosymmetric and its twin can be told apart), seen in the far field by a detector with
+//! a cross-shaped gap and a beamstop.
 
 use crate::fft::Fft;
 use crate::geometry::{EV, Geometry};
@@ -26,7 +28,8 @@ const BEAMSTOP: f64 = 2.5;
 /// Samples along each side of a pixel, for smooth edges.
 const SAMPLES: usize = 8;
 
-/// Corners of the flake, `(y, x)` in pixels from the centre of the array: 66 by 64 pixels, a linear oversampling of 4.
+/// Corners of the flake, `(y, x)` in pixels from the centre of the array: 66 by 64 pixels, a linear
+/// oversampling of 4.
 const OUTLINE: [[f64; 2]; 9] = [
     [-33.0, -6.0],
     [-26.0, 20.0],

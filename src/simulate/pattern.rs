@@ -1,4 +1,5 @@
-//! One simulated pattern with its truth: everything drawn from a recipe, in a fixed order, from the seed and the pattern's number alone.
+//! One simulated pattern with its truth: everything drawn from a recipe, in a fixed order, from the
+//! seed and the pattern's number alone.
 
 use super::draw::Rng;
 use super::farfield::{FarField, Sampling, Scatterer, far_field};
@@ -16,7 +17,8 @@ const BRIGHT_FIELD: f64 = 0.8;
 /// A simulated pattern and what is behind it. All arrays have the recipe's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
-    /// Photons per pixel that this measurement would average to: blurred, with drift and background; without stray spots, defects, gaps.
+    /// Photons per pixel that this measurement would average to: blurred, with drift and
+    /// background; without stray spots, defects, gaps.
     pub intensity: Centered<f32>,
     /// Photons counted. Zero where there is no sensor and in the beamstop's shadow.
     pub counts: Centered<u32>,
@@ -99,13 +101,15 @@ impl Scatterer for Particle {
     }
 }
 
-/// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of its own.
+/// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of
+/// its own.
 fn draw_oversampling(recipe: &Recipe, particle: &Particle, divergence: f64, rng: &mut Rng) -> [f64; 3] {
     let [_, ny, nx] = recipe.extents();
     let half = particle.half_extents();
     let mut drawn = recipe.oversampling.uniform(rng);
     if divergence > 0.0 {
-        // The bright field of a focused beam ends 2 * divergence * oversampling pixels from the centre: detectors are put where it fits.
+        // The bright field of a focused beam ends 2 * divergence * oversampling pixels from the
+        // centre: detectors are put where it fits.
         drawn = drawn.min(BRIGHT_FIELD * 0.25 * ny.min(nx) as f64 / divergence).max(recipe.oversampling.lo);
     }
     // Pixels of the array for each unit of the particle, the same along y and x.

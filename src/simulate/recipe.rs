@@ -1,4 +1,5 @@
-//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see `datasets/`.
+//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see
+//! `datasets/`.
 
 use super::beamstop::BeamstopRecipe;
 use super::draw::{Fault, ParameterRange, fault};
@@ -21,13 +22,15 @@ pub const RECIPES: [(&str, &str); 6] = [
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
 
-/// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill a large machine.
+/// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill a large
+/// machine.
 const LONGEST: usize = 1024;
 
 /// Most patterns of a set.
 const MOST: usize = 1_000_000;
 
-/// A recipe. Every property of a pattern is drawn from what stands here and is stored with the pattern.
+/// A recipe. Every property of a pattern is drawn from what stands here and is stored with the
+/// pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -50,8 +53,9 @@ pub struct Recipe {
     /// Fractions of the particles in each split.
     #[serde(default)]
     pub split: SplitRecipe,
-    /// Linear oversampling, of the frame's axis along which the particle is largest for its number of pixels (pixels are square, so that of the
-    /// other axis follows), and apart from it of the rocking curve.
+    /// Linear oversampling, of the frame's axis along which the particle is largest for its number
+    /// of pixels (pixels are square, so that of the other axis follows), and apart from it of the
+    /// rocking curve.
     #[serde(default = "oversampling")]
     pub oversampling: ParameterRange,
     /// The particles.
@@ -99,7 +103,8 @@ fn oversampling() -> ParameterRange {
 }
 
 impl Recipe {
-    /// Reads the recipe `name`: one of [`RECIPES`], or a file. Returns its text as well, to be kept with what is made from it.
+    /// Reads the recipe `name`: one of [`RECIPES`], or a file. Returns its text as well, to be kept
+    /// with what is made from it.
     pub fn read(name: &str) -> Result<(Recipe, String)> {
         if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
             return Ok((Recipe::parse(text, Path::new(name))?, (*text).to_string()));
@@ -145,7 +150,8 @@ impl Recipe {
                 format!("{train}, {validation} and {test} are not three fractions that sum up to 1"),
             );
         }
-        // Below 2 the pattern does not determine its particle; above 20 the particle is a few pixels.
+        // Below 2 the pattern does not determine its particle; above 20 the particle is a few
+        // pixels.
         self.oversampling.check("oversampling", 1.5..=20.0)?;
         let smallest = *axes.iter().min().unwrap_or(&0) as f64 / self.oversampling.hi;
         if smallest < 3.0 {
@@ -176,8 +182,9 @@ impl Recipe {
         (pattern / self.patterns_per_particle.max(1)) as u64
     }
 
-    /// Where a particle stands among the splits, from 0 to 1: below `train` it is for training, and so on. Multiples of the golden ratio
-    /// fill the interval evenly, so every count of particles is split as asked, and no particle moves when the count grows.
+    /// Where a particle stands among the splits, from 0 to 1: below `train` it is for training, and
+    /// so on. Multiples of the golden ratio fill the interval evenly, so every count of particles
+    /// is split as asked, and no particle moves when the count grows.
     pub fn split_position(particle: u64) -> f64 {
         // 2^64 over the golden ratio: exact arithmetic, however many particles.
         let turns = particle.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -190,7 +197,8 @@ fn line_of(text: &str, position: usize) -> usize {
     1 + text.as_bytes()[..position.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// The line of a key such as `measurement.photons`, or of the innermost section of it that the text has.
+/// The line of a key such as `measurement.photons`, or of the innermost section of it that the text
+/// has.
 fn key_line(text: &str, key: &str) -> Option<usize> {
     let root = DeTable::parse(text).ok()?;
     let mut table = root.get_ref();
@@ -246,7 +254,8 @@ mod tests {
     fn particles_are_split_evenly_whatever_their_number() {
         for n in [10u64, 50, 1000] {
             let train = (0..n).filter(|&p| Recipe::split_position(p) < 0.8).count() as f64;
-            // Multiples of the golden ratio: the discrepancy grows as the logarithm of the number only.
+            // Multiples of the golden ratio: the discrepancy grows as the logarithm of the number
+            // only.
             assert!((train - 0.8 * n as f64).abs() < 2.5, "{train} of {n}");
         }
     }

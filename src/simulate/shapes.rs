@@ -1,4 +1,5 @@
-//! Shapes that are cut out of a frame: each sets `bits` in the mask where the shape is, and may reach beyond the frame.
+//! Shapes that are cut out of a frame: each sets `bits` in the mask where the shape is, and may
+//! reach beyond the frame.
 
 use ndarray::{ArrayViewMut2, s};
 
@@ -32,8 +33,8 @@ pub fn disc(mask: &mut ArrayViewMut2<u32>, centre: [f64; 2], radius: f64, bits: 
     fill(mask, bits, |y, x| (y - centre[0]).hypot(x - centre[1]) <= radius);
 }
 
-/// A straight bar `width` wide from the point `from` out to the edge of the frame, at `angle` (radians from the rows'
-/// direction).
+/// A straight bar `width` wide from the point `from` out to the edge of the frame, at `angle`
+/// (radians from the rows' direction).
 pub fn bar(mask: &mut ArrayViewMut2<u32>, from: [f64; 2], angle: f64, width: f64, bits: u32) {
     let (sine, cosine) = angle.sin_cos();
     fill(mask, bits, |y, x| {
@@ -83,7 +84,8 @@ mod tests {
     fn bars_reach_the_edge_on_one_side() {
         let bar_at = |degrees: f64| cut((9, 9), |mask| bar(mask, [4.0, 4.0], degrees.to_radians(), 3.0, 2));
         assert_eq!(bar_at(0.0), Array2::from_shape_fn((9, 9), |(y, x)| u32::from((3..6).contains(&y) && x >= 4)));
-        // Slightly less than a right angle: rounding of the cosine must not decide about the row of the centre.
+        // Slightly less than a right angle: rounding of the cosine must not decide about the row of
+        // the centre.
         assert_eq!(
             bar_at(89.9),
             Array2::from_shape_fn((9, 9), |(y, x)| u32::from((3..6).contains(&x) && y >= 4 && (y, x) != (4, 3)))

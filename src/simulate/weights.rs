@@ -15,7 +15,8 @@ pub fn check_weights(key: &str, weights: &[f64]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The index of one of the weights, each as likely as its share of the sum. The last one if all are 0.
+/// The index of one of the weights, each as likely as its share of the sum. The last one if all are
+/// 0.
 pub fn choose(weights: &[f64], rng: &mut Rng) -> usize {
     let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
     let chosen = weights.iter().position(|weight| {

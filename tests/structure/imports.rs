@@ -1,6 +1,6 @@
-//! Who imports whom, read from the sources: `use` declarations (nested braces, `self`, `super`, `crate`, the library's own
-//! name in the program) and plain paths in code, such as `crate::io::read(`. A module is a file. Comments, strings and unit
-//! tests do not count.
+//! Who imports whom, read from the sources: `use` declarations (nested braces, `self`, `super`,
+//! `crate`, the library's own name in the program) and plain paths in code, such as
+//! `crate::io::read(`. A module is a file. Comments, strings and unit tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,8 +21,8 @@ pub struct Source {
     module: Names,
     /// Names that `use` declarations bring into it, with what they stand for.
     names: BTreeMap<String, Names>,
-    /// Paths in its code, and imported ones unless it only hands its own children on. Those that begin with a module that
-    /// is none of ours stay as they are written.
+    /// Paths in its code, and imported ones unless it only hands its own children on. Those that
+    /// begin with a module that is none of ours stay as they are written.
     paths: BTreeSet<Names>,
 }
 
@@ -116,8 +116,8 @@ impl Imports {
         owners.map(|owner| owner.name.as_str()).filter(|name| *name != source.name).collect()
     }
 
-    /// The file in which the last name of a path is defined, through all re-exports; nothing for a module as a whole, of
-    /// which only the paths through it count, and for what is not ours.
+    /// The file in which the last name of a path is defined, through all re-exports; nothing for a
+    /// module as a whole, of which only the paths through it count, and for what is not ours.
     fn owner(&self, path: &[String], depth: usize) -> Option<&Source> {
         let file = |module: &[String]| self.sources.iter().find(|source| source.module == module);
         let mut at = file(&path[..1])?;

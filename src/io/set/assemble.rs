@@ -56,8 +56,8 @@ pub(super) fn write(path: &Path, header: &SetHeader, mut part: impl FnMut(usize)
     written.and(closed)
 }
 
-/// Space on the disk for what HDF5 keeps in memory until it flushes, the indices of the chunks above all: it crashes (H5Fflush, release
-/// 2.0) where a disk is full only then.
+/// Space on the disk for what HDF5 keeps in memory until it flushes, the indices of the chunks
+/// above all: it crashes (H5Fflush, release 2.0) where a disk is full only then.
 struct Reserve {
     path: PathBuf,
 }

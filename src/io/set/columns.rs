@@ -21,7 +21,8 @@ pub(super) enum Column {
     Texts(Vec<String>),
 }
 
-/// The columns of all parameters, in the order of their names. What differs in kind from pattern to pattern becomes text.
+/// The columns of all parameters, in the order of their names. What differs in kind from pattern to
+/// pattern becomes text.
 pub(super) fn columns(parameters: &[Parameters]) -> Vec<(String, Column)> {
     let names: BTreeSet<&str> = parameters.iter().flat_map(|values| values.iter().map(|(name, _)| name)).collect();
     names.into_iter().map(|name| (name.to_string(), Column::new(parameters, name))).collect()

@@ -1,9 +1,12 @@
-//! Data sets of simulated patterns with their truth, one HDF5 file each: made by a resumable writer, read by many threads at once.
+//! Data sets of simulated patterns with their truth, one HDF5 file each: made by a resumable
+//! writer, read by many threads at once.
 //!
-//! `/intensity` (float32), `/counts` (uint32), `/mask` (uint16), `/object` (complex64) and `/support` (uint8) hold `N` patterns each,
-//! `(N, y, x)` in 2D and `(N, z, y, x)` in 3D, one pattern a chunk. `/split` and `/particle` have one number a pattern,
-//! `/splits/train`, `/splits/validation` and `/splits/test` list the patterns of each, `/parameters` has a column for each parameter.
-//! Attributes of the root say how the set was made. The file holds no time, and the same entries give the same bytes.
+//! `/intensity` (float32), `/counts` (uint32), `/mask` (uint16), `/object` (complex64) and
+//! `/support` (uint8) hold `N` patterns each, `(N, y, x)` in 2D and `(N, z, y, x)` in 3D, one
+//! pattern a chunk. `/split` and `/particle` have one number a pattern, `/splits/train`,
+//! `/splits/validation` and `/splits/test` list the patterns of each, `/parameters` has a column
+//! for each parameter. Attributes of the root say how the set was made. The file holds no time, and
+//! the same entries give the same bytes.
 
 mod assemble;
 mod columns;
@@ -52,7 +55,8 @@ impl Split {
 /// One pattern with its truth. The arrays have the set's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Expected photons, without noise. Stored with 14 bits of mantissa: a relative error of up to 3e-5.
+    /// Expected photons, without noise. Stored with 14 bits of mantissa: a relative error of up to
+    /// 3e-5.
     pub intensity: Centered<f32>,
     /// What the detector read.
     pub counts: Centered<u32>,

@@ -1,7 +1,8 @@
-//! Finished patterns on their way into a set: one file each, so that work is lost by neither a kill nor a crash.
+//! Finished patterns on their way into a set: one file each, so that work is lost by neither a kill
+//! nor a crash.
 //!
-//! A part is `lacunap1`, the length of its head (u32), the head (JSON), the compressed chunks, and the CRC-32 of all before. Numbers
-//! are little-endian.
+//! A part is `lacunap1`, the length of its head (u32), the head (JSON), the compressed chunks, and
+//! the CRC-32 of all before. Numbers are little-endian.
 
 use super::pack::{pack, rounded, rounded_complex};
 use super::{Entry, Split};
@@ -67,7 +68,8 @@ impl Part {
         Ok(Part { head: Head { index, split: entry.split, particle: entry.particle, parameters, sizes }, chunks })
     }
 
-    /// Writes the part under its name, whole or not at all. Not synced: a part that a power failure cut short is made again.
+    /// Writes the part under its name, whole or not at all. Not synced: a part that a power failure
+    /// cut short is made again.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = path(folder, self.head.index);
         let new = path.with_extension("new");

@@ -1,4 +1,5 @@
-//! Reading sets. HDF5 says where the chunks are; they are read and decoded without it, as many at a time as there are threads.
+//! Reading sets. HDF5 says where the chunks are; they are read and decoded without it, as many at a
+//! time as there are threads.
 
 use super::columns::Column;
 use super::pack::unpack;
@@ -34,7 +35,8 @@ impl Set {
     /// Opens a set.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that cannot be read, is cut short, or is no set as lacuna writes them.
+    /// [`Error::File`] for a file that cannot be read, is cut short, or is no set as lacuna writes
+    /// them.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::read(path, error))?;
         let tree = Tree::open(path)?;
@@ -141,7 +143,8 @@ impl Set {
         })
     }
 
-    /// What training needs of pattern `index`, for less than half the price of [`Set::entry`]. Errors and panics as there.
+    /// What training needs of pattern `index`, for less than half the price of [`Set::entry`].
+    /// Errors and panics as there.
     pub fn measurement(&self, index: usize) -> Result<Measurement> {
         Ok(Measurement {
             intensity: self.array(0, index)?,

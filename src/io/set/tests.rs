@@ -112,7 +112,8 @@ fn interrupted_work_goes_on_and_damaged_parts_are_made_again() {
         writer.put(index, &entry(index, shape)).unwrap();
     }
     let part = |index: usize| parts(&path).join(format!("{index:06}.part"));
-    // What a kill may leave: half a part under its temporary name, half a set. And what a bad disk may: a bit, an end, another part.
+    // What a kill may leave: half a part under its temporary name, half a set. And what a bad disk
+    // may: a bit, an end, another part.
     fs::write(part(4).with_extension("new"), "half").unwrap();
     fs::write(parts(&path).join("set.h5"), "half").unwrap();
     let mut bytes = fs::read(part(2)).unwrap();

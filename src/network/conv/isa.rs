@@ -1,4 +1,5 @@
-//! Instruction sets: which one a kernel runs with is chosen at run time, so one binary serves every machine.
+//! Instruction sets: which one a kernel runs with is chosen at run time, so one binary serves every
+//! machine.
 
 use std::sync::OnceLock;
 
@@ -11,7 +12,8 @@ pub enum Isa {
     Avx512,
     /// Eight lanes, fused multiply-add and 16 registers (x86-64-v3).
     Avx2,
-    /// Eight lanes in plain Rust, which the compiler maps to what every processor of the target has.
+    /// Eight lanes in plain Rust, which the compiler maps to what every processor of the target
+    /// has.
     Portable,
 }
 

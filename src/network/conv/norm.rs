@@ -1,4 +1,5 @@
-//! Group normalisation and the activation after it, in two passes over channels-last images, forward and backward.
+//! Group normalisation and the activation after it, in two passes over channels-last images,
+//! forward and backward.
 //!
 //! Images are cut into parts of a fixed number of points; their sums are added in order, in f64.
 
@@ -15,7 +16,8 @@ const PERIOD: usize = 256;
 /// Sums that fit in registers, beside as many sums of squares.
 const FEW: usize = 32;
 
-/// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
+/// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an
+/// activation.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupNorm {
     /// Vector instructions.
@@ -37,7 +39,8 @@ pub struct GroupNorm {
 pub struct Moments(Vec<[f32; 2]>);
 
 impl GroupNorm {
-    /// `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments for the way back.
+    /// `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments for the
+    /// way back.
     ///
     /// # Panics
     /// If lengths disagree.

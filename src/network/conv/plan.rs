@@ -1,8 +1,8 @@
 //! What a convolution, or its gradient with respect to the input, reads for each target point.
 //!
-//! Both are sums over taps that lie at fixed shifts from a point. In the gradient of a strided convolution the taps
-//! that meet a point depend on its coordinates modulo the stride: such points form a phase, and each phase is a
-//! convolution of its own with some of the taps.
+//! Both are sums over taps that lie at fixed shifts from a point. In the gradient of a strided
+//! convolution the taps that meet a point depend on its coordinates modulo the stride: such points
+//! form a phase, and each phase is a convolution of its own with some of the taps.
 
 use super::window::{Extent, Window};
 
@@ -61,8 +61,8 @@ impl GatherPlan {
         Self::new(window.input, window.output(), window.stride, [1; 3], axes, window.kernel, channels, false)
     }
 
-    /// The gradient with respect to the input, from an output gradient with this many channels. This is also the
-    /// transposed convolution.
+    /// The gradient with respect to the input, from an output gradient with this many channels.
+    /// This is also the transposed convolution.
     pub fn backward(window: &Window, channels: usize) -> Self {
         let axes = std::array::from_fn(|a| {
             let stride = window.stride[a] as isize;

@@ -27,8 +27,8 @@ impl Blocks {
     }
 }
 
-/// Source channels that share a register where the target channels alone would leave half of it idle. Registers are
-/// filled with two or four values again and again, or with one value per lane.
+/// Source channels that share a register where the target channels alone would leave half of it
+/// idle. Registers are filled with two or four values again and again, or with one value per lane.
 pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
     [isa.lanes(), 4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
 }
@@ -38,13 +38,14 @@ pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
 pub enum SummedAxis {
     /// The second one: weights are `[target, source, taps]`, as in a convolution.
     Second,
-    /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in the gradient of a
-    /// convolution with respect to its input.
+    /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in
+    /// the gradient of a convolution with respect to its input.
     First,
 }
 
-/// Weights packed as `[block][tap][group of source channels][target channel of the block][channel of the group]`, zero
-/// in the padding.
+/// Weights packed as
+/// `[block][tap][group of source channels][target channel of the block][channel of the group]`,
+/// zero in the padding.
 #[derive(Debug, Clone)]
 pub struct PackedWeights {
     pub(super) isa: Isa,
@@ -70,7 +71,8 @@ impl PackedWeights {
         let width = blocks.width(isa);
         let (groups, targets) = (source / group, width / group);
         let mut values = vec![0.0; blocks.count * taps * groups * width];
-        // The taps of a pair of channels lie side by side: each is read once, in the order of the weights.
+        // The taps of a pair of channels lie side by side: each is read once, in the order of the
+        // weights.
         let tap_step = groups * width;
         let of_block = |(block, out): (usize, &mut [f32])| {
             for (lane, t) in (block * targets..target.min((block + 1) * targets)).enumerate() {

@@ -1,6 +1,7 @@
 //! The geometry of a convolution in two or three dimensions.
 
-/// Extent along planes, rows and columns; of two-dimensional data the rows are planes of one row each.
+/// Extent along planes, rows and columns; of two-dimensional data the rows are planes of one row
+/// each.
 pub type Extent = [usize; 3];
 
 /// A convolution's window over its input.

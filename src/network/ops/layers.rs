@@ -1,4 +1,5 @@
-//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on top of it.
+//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on
+//! top of it.
 
 use std::sync::Arc;
 
@@ -56,7 +57,8 @@ enum ConvKind {
     Transposed,
 }
 
-/// Whether packed weights are cached for the next call, or packed once because an optimiser changes them.
+/// Whether packed weights are cached for the next call, or packed once because an optimiser changes
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Cached,

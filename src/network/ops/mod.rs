@@ -1,5 +1,6 @@
-//! Layers of convolutional networks that are fast on the processor, with burn's meaning of shapes and weights: the
-//! crate's own kernels on the `flex` backend, burn's operations on every other device.
+//! Layers of convolutional networks that are fast on the processor, with burn's meaning of shapes
+//! and weights: the crate's own kernels on the `flex` backend, burn's operations on every other
+//! device.
 
 mod layers;
 mod memory;
@@ -70,7 +71,8 @@ pub fn conv_transpose<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Ten
     }
 }
 
-/// Group normalisation over all points of an image, scaled and shifted for each channel, and an activation.
+/// Group normalisation over all points of an image, scaled and shifted for each channel, and an
+/// activation.
 ///
 /// # Shapes
 /// `x` `[image, channel, ..]`, `scale` and `shift` `[channel]`.

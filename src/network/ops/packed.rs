@@ -1,5 +1,5 @@
-//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a pattern runs over the same
-//! weights hundreds of times.
+//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a
+//! pattern runs over the same weights hundreds of times.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -50,7 +50,8 @@ impl Order {
 }
 
 struct Kept {
-    /// As long as this exists, no other tensor gets the same address, and no one may write to it: who wants to, copies.
+    /// As long as this exists, no other tensor gets the same address, and no one may write to it:
+    /// who wants to, copies.
     weight: Weak<Bytes>,
     order: Order,
     packed: Arc<PackedWeights>,

@@ -1,7 +1,8 @@
-//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve that were lost.
+//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve
+//! that were lost.
 //!
-//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real layouts; holes are dead
-//! regions of one module. A gap is the same in every frame.
+//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real
+//! layouts; holes are dead regions of one module. A gap is the same in every frame.
 
 use crate::pixels::bit;
 use crate::simulate::detector::{LAYOUTS, Layout};
@@ -20,12 +21,13 @@ pub struct GapRecipe {
     pub kinds: GapKinds,
     /// Width of slabs and crosses.
     pub width: ParameterRange,
-    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a fraction of half the
-    /// frame. 0 goes through the centre.
+    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a
+    /// fraction of half the frame. 0 goes through the centre.
     pub offset: ParameterRange,
     /// Number of parallel slabs.
     pub number: ParameterRange,
-    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the frame are left out.
+    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the
+    /// frame are left out.
     pub spacing: ParameterRange,
     /// Number of holes.
     pub holes: ParameterRange,
@@ -113,7 +115,8 @@ pub struct GapDescription {
     pub kind: &'static str,
     /// Width of a slab or cross, pixels; of the detector's gap that is nearest to the centre.
     pub width: f64,
-    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is blind.
+    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is
+    /// blind.
     pub distance: f64,
     /// Number of slabs or holes.
     pub number: usize,
@@ -257,7 +260,8 @@ impl GapRecipe {
         gaps.description.width = width as f64;
     }
 
-    /// First row or column of a gap whose middle is at the drawn distance on either side of the centre.
+    /// First row or column of a gap whose middle is at the drawn distance on either side of the
+    /// centre.
     fn first(&self, extent: usize, width: usize, rng: &mut Rng) -> usize {
         let offset = self.offset.uniform(rng) * (extent / 2) as f64;
         let side = if happens(0.5, rng) { 1.0 } else { -1.0 };
@@ -274,7 +278,8 @@ impl GapRecipe {
             let radius = self.hole_radius.uniform(rng);
             let corner = |half: [f64; 2]| [0, 1].map(|axis| (middle[axis] - half[axis]).round() as isize);
             let edges = |half: [f64; 2]| half.map(|half| (2.0 * half).round().max(1.0) as usize);
-            // A hole is never smaller than one pixel: the radius of a disc reaches from any point to the next pixel.
+            // A hole is never smaller than one pixel: the radius of a disc reaches from any point
+            // to the next pixel.
             match choose(&[2.0, 2.0, 1.0], rng) {
                 0 => shapes::disc(frame, middle, radius.max(std::f64::consts::FRAC_1_SQRT_2), bit::DEAD),
                 1 => {
@@ -345,8 +350,8 @@ fn oriented([rows, columns]: [usize; 2], rotated: bool) -> [usize; 2] {
     if rotated { [columns, rows] } else { [rows, columns] }
 }
 
-/// First row and column of a window that a gap crosses, given the bits of the frame's rows and columns. The gap may be
-/// anywhere in the window.
+/// First row and column of a window that a gap crosses, given the bits of the frame's rows and
+/// columns. The gap may be anywhere in the window.
 fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
     let lines = |axis: usize, wanted: u32| -> Vec<usize> {
         (0..bits[axis].len()).filter(|&i| bits[axis][i] & wanted != 0).collect()
@@ -366,7 +371,8 @@ fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
     first
 }
 
-/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind pixels.
+/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind
+/// pixels.
 fn blind(frame: &Array2<u32>) -> (f64, f64) {
     let (rows, columns) = frame.dim();
     let squared = frame.indexed_iter().filter(|(_, bits)| **bits != 0).map(|((y, x), _)| {

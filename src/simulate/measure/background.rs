@@ -1,4 +1,5 @@
-//! Photons that the sample did not diffract: air scatter, powder rings, diffuse scattering around the peak.
+//! Photons that the sample did not diffract: air scatter, powder rings, diffuse scattering around
+//! the peak.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use crate::simulate::weights::{check_weights, choose};
@@ -14,9 +15,11 @@ pub struct BackgroundRecipe {
     pub probability: f64,
     /// How often there is which kind.
     pub kinds: BackgroundKinds,
-    /// Photons per pixel and frame, drawn by its logarithm: the mean of flat and sloping ones, the crest of a ring.
+    /// Photons per pixel and frame, drawn by its logarithm: the mean of flat and sloping ones, the
+    /// crest of a ring.
     pub level: ParameterRange,
-    /// The level is lowered until the background holds at most this fraction of the pattern's photons.
+    /// The level is lowered until the background holds at most this fraction of the pattern's
+    /// photons.
     pub limit: f64,
     /// Width (standard deviation) of a ring, pixels.
     pub ring_width: ParameterRange,
@@ -114,7 +117,8 @@ impl BackgroundRecipe {
         self.diffuse_width.check(&key("diffuse_width"), 0.01..=10.0)
     }
 
-    /// A background for a pattern of this shape with this number of photons, whose peak is `peak` away from the centre.
+    /// A background for a pattern of this shape with this number of photons, whose peak is `peak`
+    /// away from the centre.
     pub(super) fn draw(&self, shape: Shape, photons: f64, peak: [f64; 3], rng: &mut Rng) -> Background {
         if !happens(self.probability, rng) {
             return Background::None;
@@ -160,7 +164,8 @@ impl Background {
         }
     }
 
-    /// Photons per pixel (0 without a background), for diffuse scattering photons as a fraction of the pattern's.
+    /// Photons per pixel (0 without a background), for diffuse scattering photons as a fraction of
+    /// the pattern's.
     pub fn level(&self) -> f64 {
         match *self {
             Background::None => 0.0,

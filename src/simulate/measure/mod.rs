@@ -1,7 +1,8 @@
 //! The measurement: from noise-free diffraction to counts.
 //!
-//! [`MeasurementRecipe::draw`] decides everything about an experiment but the photons themselves; the [`Conditions`] then
-//! turn a diffraction pattern into what the detector would show on average, and into counts.
+//! [`MeasurementRecipe::draw`] decides everything about an experiment but the photons themselves;
+//! the [`Conditions`] then turn a diffraction pattern into what the detector would show on average,
+//! and into counts.
 
 pub mod background;
 pub mod blur;
@@ -64,9 +65,11 @@ impl Default for MeasurementRecipe {
 pub struct Conditions {
     /// Photons in the whole pattern. The caller scales the diffraction to it.
     pub photons: f64,
-    /// Distance of the peak from the centre, (z, y, x) pixels; no z in 2D. The caller shifts the diffraction.
+    /// Distance of the peak from the centre, (z, y, x) pixels; no z in 2D. The caller shifts the
+    /// diffraction.
     pub peak_offset: [f64; 3],
-    /// Distance of each frame from its nominal place, in steps of the rocking curve. The caller resamples the diffraction.
+    /// Distance of each frame from its nominal place, in steps of the rocking curve. The caller
+    /// resamples the diffraction.
     pub frame_offsets: Vec<f64>,
     /// Incident flux during each frame, relative to the mean.
     pub flux: Vec<f64>,
@@ -93,7 +96,8 @@ pub struct MeasurementDescription {
     pub peak_offset_y: f64,
     /// Distance of the peak from the centre, columns.
     pub peak_offset_x: f64,
-    /// Full width at half maximum of the coherence's blur along the rocking curve; 0 if fully coherent.
+    /// Full width at half maximum of the coherence's blur along the rocking curve; 0 if fully
+    /// coherent.
     pub coherence_z: f64,
     /// Full width at half maximum of the coherence's blur along a column; 0 if fully coherent.
     pub coherence_y: f64,
@@ -136,7 +140,8 @@ impl MeasurementRecipe {
         self.defects.check()
     }
 
-    /// Conditions for a pattern of this shape. The recipe must have passed [`MeasurementRecipe::check`].
+    /// Conditions for a pattern of this shape. The recipe must have passed
+    /// [`MeasurementRecipe::check`].
     pub fn draw(&self, shape: Shape, rng: &mut Rng) -> Conditions {
         let photons = self.photons.log_uniform(rng);
         let mut peak_offset = [(); 3].map(|()| self.peak_offset.uniform(rng));
@@ -159,8 +164,9 @@ impl MeasurementRecipe {
 }
 
 impl Conditions {
-    /// Photons per pixel that this measurement would average to: the noise-free diffraction (of the shape that was drawn
-    /// for) blurred, on its background, in the drifting beam. Without stray spots and defects.
+    /// Photons per pixel that this measurement would average to: the noise-free diffraction (of the
+    /// shape that was drawn for) blurred, on its background, in the drifting beam. Without stray
+    /// spots and defects.
     pub fn expected(&self, diffraction: Centered<f32>) -> Centered<f32> {
         let mut intensity = diffraction.0;
         let photons = intensity.iter().map(|value| f64::from(*value)).sum();
@@ -184,9 +190,9 @@ impl Conditions {
         kernels
     }
 
-    /// Counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT, DEAD and SATURATED in `mask`.
-    /// Pixels that are MISSING, SHADOWED or DEAD count 0; all other pixels, good or bad, keep their reading. `expected` and
-    /// `mask` have the shape that was drawn for.
+    /// Counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT, DEAD and
+    /// SATURATED in `mask`. Pixels that are MISSING, SHADOWED or DEAD count 0; all other pixels,
+    /// good or bad, keep their reading. `expected` and `mask` have the shape that was drawn for.
     pub fn count(&self, expected: &Centered<f32>, mask: &mut Centered<u32>, rng: &mut Rng) -> Centered<u32> {
         self.defects.mark(mask);
         let pixels = expected.as_slice().iter().zip(mask.as_slice());

@@ -1,4 +1,5 @@
-//! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is not steady.
+//! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is
+//! not steady.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens, normal};
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,8 @@ impl RockingRecipe {
         self.drift.check(&key("drift"), 0.0..=0.9)
     }
 
-    /// For each frame its distance from its nominal place, in steps, and the flux, relative to the mean.
+    /// For each frame its distance from its nominal place, in steps, and the flux, relative to the
+    /// mean.
     pub(super) fn draw(&self, frames: usize, rng: &mut Rng) -> (Vec<f64>, Vec<f64>) {
         let (mut offsets, mut flux) = (vec![0.0; frames], vec![1.0; frames]);
         if frames > 1 && happens(self.uneven, rng) {

@@ -119,8 +119,9 @@ impl InteriorPoints<'_> {
     }
 }
 
-/// The modulations that a recipe asks for, with the name of their kind and how strong they are: the shell's density,
-/// the porosity, the texture's standard deviation, the gradient; NaN for a uniform density.
+/// The modulations that a recipe asks for, with the name of their kind and how strong they are: the
+/// shell's density, the porosity, the texture's standard deviation, the gradient; NaN for a uniform
+/// density.
 pub fn draw(
     recipe: &DensityRecipe,
     inside: &InteriorPoints,
@@ -155,7 +156,8 @@ pub fn draw(
         }
         DensityKind::Graded => {
             let slope = recipe.gradient.uniform(rng);
-            // Half extents along the beam may exceed 1 in two dimensions: the density must stay positive.
+            // Half extents along the beam may exceed 1 in two dimensions: the density must stay
+            // positive.
             let farthest = inside.points.iter().map(|&point| norm(point)).fold(1.0, f64::max);
             let gradient = scaled(direction(inside.flat, rng), slope / farthest);
             (vec![Modulation::Gradient(gradient)], "graded", slope)
@@ -175,7 +177,8 @@ fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &m
     balls
 }
 
-/// A cell: thick in the middle, a nucleus, organelles, cytoplasm that is not even, sometimes a bright membrane.
+/// A cell: thick in the middle, a nucleus, organelles, cytoplasm that is not even, sometimes a
+/// bright membrane.
 pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
     let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
@@ -188,7 +191,8 @@ pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
     let field = Field::random(drawn(0.06, 0.2, rng), inside.flat, rng);
     let mut modulations =
         vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: drawn(0.05, 0.25, rng) }];
-    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that from its shape.
+    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that
+    // from its shape.
     if inside.flat {
         modulations.push(Modulation::Taper { width: drawn(0.2, 0.7, rng), floor: drawn(0.0, 0.2, rng) });
     } else {

@@ -22,7 +22,8 @@ pub struct Draft {
     pub rotation: Rotation,
     /// How far its edges are worn.
     pub rounding: f64,
-    /// By what roughness is less than the recipe says, because the solid has finer features than its size tells.
+    /// By what roughness is less than the recipe says, because the solid has finer features than
+    /// its size tells.
     pub smoothness: f64,
     /// What is inside.
     pub interior: Filling,
@@ -41,7 +42,8 @@ pub enum Filling {
 }
 
 impl Family {
-    /// A solid of this family; none if the draw failed. A beam has no third dimension: there a cell comes instead.
+    /// A solid of this family; none if the draw failed. A beam has no third dimension: there a cell
+    /// comes instead.
     pub fn draft(self, recipe: &ObjectRecipe, dimensions: usize, real: bool, rng: &mut Rng) -> Option<Draft> {
         let planar = dimensions == 2;
         match self {
@@ -179,8 +181,8 @@ fn grain(kind: usize, recipe: &ObjectRecipe, rng: &mut Rng) -> Option<Solid> {
     }
 }
 
-/// Grains, each next to one that is there already: overlapping, or `apart`. In a plane across the beam if `planar` and
-/// apart, because shadows would touch. None if there was no room.
+/// Grains, each next to one that is there already: overlapping, or `apart`. In a plane across the
+/// beam if `planar` and apart, because shadows would touch. None if there was no room.
 fn union(recipe: &ObjectRecipe, apart: bool, planar: bool, real: bool, rng: &mut Rng) -> Option<Solid> {
     let kind = ParameterRange::new(0.0, 5.0).integer(rng);
     let smallest = ParameterRange::new(0.4, 1.0).uniform(rng);

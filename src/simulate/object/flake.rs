@@ -1,4 +1,5 @@
-//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one unit of the origin.
+//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one
+//! unit of the origin.
 
 use super::frame::angle;
 use super::outline::{Outline, PlanarShape, Point};
@@ -53,7 +54,8 @@ fn point(radius: f64, rng: &mut Rng) -> Point {
     [rho * sin, rho * cos]
 }
 
-/// A flake: a polygon, a blob, or pieces grown together, stretched by chance; up to four holes and notches.
+/// A flake: a polygon, a blob, or pieces grown together, stretched by chance; up to four holes and
+/// notches.
 pub fn flake(rng: &mut Rng) -> PlanarShape {
     let polygonal = happens(0.5, rng);
     let waviness = drawn(0.05, 0.3, rng);

@@ -1,6 +1,7 @@
-//! Samples that are larger than the beam, as one frame of a ptychographic scan sees them: the exit wave is the beam times the
-//! transmission of the sample. The beam of a zone plate out of focus is a ring (the shadow of the central stop) with a
-//! spherical wavefront; its far field is the bright-field annulus.
+//! Samples that are larger than the beam, as one frame of a ptychographic scan sees them: the exit
+//! wave is the beam times the transmission of the sample. The beam of a zone plate out of focus is
+//! a ring (the shadow of the central stop) with a spherical wavefront; its far field is the
+//! bright-field annulus.
 
 use super::density::{Modulation, Sample};
 use super::field::Field;
@@ -25,7 +26,8 @@ pub struct Beam {
     pub divergence: f64,
     /// Width of the soft edges.
     pub edge: f64,
-    /// Largest phase shift by the sample (for smooth samples: about three standard deviations), radians.
+    /// Largest phase shift by the sample (for smooth samples: about three standard deviations),
+    /// radians.
     pub phase: f64,
     /// Largest absorption by the sample.
     pub absorption: f64,

@@ -1,8 +1,10 @@
-//! Random objects for coherent diffraction: crystals and other solids, flat samples, beams on samples.
+//! Random objects for coherent diffraction: crystals and other solids, flat samples, beams on
+//! samples.
 //!
-//! A [`Particle`] is an implicit function: a signed distance that says where its surface is, and a complex density inside. It
-//! knows no pixels; whoever renders it samples it as finely as needed. [`ObjectRecipe`] says what may be drawn, and every
-//! draw comes with a [`ObjectDescription`] of what it turned out to be.
+//! A [`Particle`] is an implicit function: a signed distance that says where its surface is, and a
+//! complex density inside. It knows no pixels; whoever renders it samples it as finely as needed.
+//! [`ObjectRecipe`] says what may be drawn, and every draw comes with a [`ObjectDescription`] of
+//! what it turned out to be.
 
 mod density;
 mod draft;
@@ -39,7 +41,8 @@ use polyhedron::Polyhedron;
 use serde::Serialize;
 use solid::Solid;
 
-/// What a particle turned out to be; lengths in units of its largest half extent, NaN or "none" for what it does not have.
+/// What a particle turned out to be; lengths in units of its largest half extent, NaN or "none" for
+/// what it does not have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ObjectDescription {
     /// What it is, finer than [`Family`]: `wulff-fcc`, `superellipsoid`, `logo`.
@@ -62,9 +65,11 @@ pub struct ObjectDescription {
     pub roughness: f64,
     /// Correlation length of the roughness.
     pub roughness_length: f64,
-    /// What the density does: `uniform`, `shell`, `pores`, `sponge`, `texture`, `graded`, `cell`, `beam`.
+    /// What the density does: `uniform`, `shell`, `pores`, `sponge`, `texture`, `graded`, `cell`,
+    /// `beam`.
     pub density: &'static str,
-    /// Shell's density over the core's, porosity, standard deviation of a texture's logarithm, or gradient to the edge.
+    /// Shell's density over the core's, porosity, standard deviation of a texture's logarithm, or
+    /// gradient to the edge.
     pub density_strength: f64,
     /// Root mean square of the smooth random phase, radians; 0 without.
     pub strain_rms: f64,
@@ -104,7 +109,8 @@ const LEAST_FILLED: f64 = 0.03;
 const LARGEST_RATIO: f64 = 8.0;
 
 impl ObjectRecipe {
-    /// A particle for a pattern of two or three dimensions. The recipe must have passed [`ObjectRecipe::check`].
+    /// A particle for a pattern of two or three dimensions. The recipe must have passed
+    /// [`ObjectRecipe::check`].
     pub fn draw(&self, dimensions: usize, rng: &mut Rng) -> (Particle, ObjectDescription) {
         let usable = |family: Family| dimensions == 2 || family != Family::Illuminated || self.families.len() == 1;
         let families = self.families.iter().map(|(&family, &weight)| (family, weight)).filter(|(f, _)| usable(*f));

@@ -1,5 +1,5 @@
-//! The phase of a particle. In Bragg geometry it is the scattering vector times the displacement of the lattice (I. Robinson
-//! and R. Harder, Nature Mater. 8, 291 (2009)).
+//! The phase of a particle. In Bragg geometry it is the scattering vector times the displacement of
+//! the lattice (I. Robinson and R. Harder, Nature Mater. 8, 291 (2009)).
 
 use super::density::InteriorPoints;
 use super::field::Field;
@@ -22,7 +22,8 @@ pub struct Phase {
     pub step: Option<Step>,
 }
 
-/// `scale * (field - mean)`, so that the mean over the particle is 0 and the root mean square is known.
+/// `scale * (field - mean)`, so that the mean over the particle is 0 and the root mean square is
+/// known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strain {
     field: Field,
@@ -34,12 +35,14 @@ pub struct Strain {
     pub length: f64,
 }
 
-/// A straight dislocation line whose Burgers vector b and the scattering vector Q satisfy `Q . b = +-2 pi`.
+/// A straight dislocation line whose Burgers vector b and the scattering vector Q satisfy
+/// `Q . b = +-2 pi`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dislocation {
     /// A point of the line.
     pub point: Vector,
-    /// Two unit vectors across the line; for edge dislocations the first is along the Burgers vector.
+    /// Two unit vectors across the line; for edge dislocations the first is along the Burgers
+    /// vector.
     pub across: [Vector; 2],
     /// +1 or -1.
     pub sign: f64,
@@ -48,8 +51,9 @@ pub struct Dislocation {
 }
 
 impl Dislocation {
-    /// Screw: `theta`, with Q along the line. Edge: `theta + sin(2 theta) / (4 (1 - nu))`, the displacement along b in an
-    /// isotropic solid (J. P. Hirth and J. Lothe, Theory of Dislocations, 2nd ed. (1982), eq. 3-45). Both wind once.
+    /// Screw: `theta`, with Q along the line. Edge: `theta + sin(2 theta) / (4 (1 - nu))`, the
+    /// displacement along b in an isotropic solid (J. P. Hirth and J. Lothe, Theory of
+    /// Dislocations, 2nd ed. (1982), eq. 3-45). Both wind once.
     fn at(&self, r: Vector) -> f64 {
         let offset = sub(r, self.point);
         let [x, y] = self.across.map(|axis| dot(axis, offset));
@@ -88,7 +92,8 @@ impl Phase {
         *self == Phase::default()
     }
 
-    /// The phases that a recipe asks for. In two dimensions dislocation lines are along the beam: others would smear out.
+    /// The phases that a recipe asks for. In two dimensions dislocation lines are along the beam:
+    /// others would smear out.
     pub fn draw(recipe: &ObjectRecipe, dimensions: usize, inside: &InteriorPoints, rng: &mut Rng) -> Phase {
         let somewhere =
             |rng: &mut Rng| inside.points[ParameterRange::new(0.0, inside.points.len() as f64 - 1.0).integer(rng)];
@@ -125,7 +130,8 @@ fn strain(recipe: &ObjectRecipe, inside: &InteriorPoints, rng: &mut Rng) -> Stra
     let count = inside.points.len() as f64;
     let mean = inside.points.iter().map(|&r| field.at(r)).sum::<f64>() / count;
     let variance = inside.points.iter().map(|&r| (field.at(r) - mean).powi(2)).sum::<f64>() / count;
-    // Fields that are much longer than the particle hardly vary in it: they are not blown up without limit.
+    // Fields that are much longer than the particle hardly vary in it: they are not blown up
+    // without limit.
     Strain { field, mean, scale: rms / variance.sqrt().max(1e-3), rms, length }
 }
 

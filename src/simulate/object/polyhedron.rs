@@ -23,8 +23,8 @@ pub struct Polyhedron {
 }
 
 impl Polyhedron {
-    /// The intersection of half spaces, without those that cut nothing off. The normals must point to all sides, or the
-    /// intersection has no end; none if it is empty.
+    /// The intersection of half spaces, without those that cut nothing off. The normals must point
+    /// to all sides, or the intersection has no end; none if it is empty.
     pub fn new(planes: &[Plane], rounding: f64) -> Option<Polyhedron> {
         let vertices = vertices(planes);
         let is_facet = |plane: &&Plane| {
@@ -50,7 +50,8 @@ impl Polyhedron {
         self.vertices.iter().map(|&vertex| norm(vertex)).fold(0.0, f64::max)
     }
 
-    /// The largest of the distances to the planes, or the smooth maximum `k ln(sum(exp(d / k)))` if edges are rounded.
+    /// The largest of the distances to the planes, or the smooth maximum `k ln(sum(exp(d / k)))` if
+    /// edges are rounded.
     pub fn distance(&self, r: Vector) -> f64 {
         let planes = self.planes.iter().map(|plane| dot(plane.normal, r) - plane.offset);
         // Not `f64::max`, which takes care of NaN and is slower for it.

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use std::f64::consts::PI;
 use std::ops::RangeInclusive;
 
-/// Which objects are drawn, and what they may look like. Lengths are in units of the particle's largest half extent.
+/// Which objects are drawn, and what they may look like. Lengths are in units of the particle's
+/// largest half extent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectRecipe {
-    /// How often each family is drawn, relative to the others. Those that are not named are not drawn.
+    /// How often each family is drawn, relative to the others. Those that are not named are not
+    /// drawn.
     pub families: Families,
-    /// Probability that a particle is real and positive, as in forward scattering far from resonance: no strain, no ramp, no
-    /// dislocation, no step. Illuminated samples are always complex.
+    /// Probability that a particle is real and positive, as in forward scattering far from
+    /// resonance: no strain, no ramp, no dislocation, no step. Illuminated samples are always
+    /// complex.
     pub real: f64,
     /// Facets, proportions, parts.
     pub shape: ShapeRecipe,
@@ -41,7 +44,8 @@ pub type Families = BTreeMap<Family, f64>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShapeRecipe {
-    /// By what share each facet of a crystal is off its ideal distance, at most; one value a crystal.
+    /// By what share each facet of a crystal is off its ideal distance, at most; one value a
+    /// crystal.
     pub perturbation: ParameterRange,
     /// Number of random planes that cut corners off a crystal.
     pub truncations: ParameterRange,
@@ -119,7 +123,8 @@ pub struct DensityRecipe {
 pub struct StrainRecipe {
     /// Probability of a smooth random phase.
     pub probability: f64,
-    /// Its root mean square over the particle, radians, all factors equally likely; peak to valley is 3 to 5 times that.
+    /// Its root mean square over the particle, radians, all factors equally likely; peak to valley
+    /// is 3 to 5 times that.
     pub rms: ParameterRange,
     /// Its correlation length.
     pub length: ParameterRange,
@@ -169,7 +174,8 @@ pub struct IlluminationRecipe {
     pub ring_width: ParameterRange,
     /// Width of the beam's soft edges over its radius.
     pub edge: ParameterRange,
-    /// Local frequency of the quadratic phase at the edge, cycles a radius: the half angle of the bright field.
+    /// Local frequency of the quadratic phase at the edge, cycles a radius: the half angle of the
+    /// bright field.
     pub divergence: ParameterRange,
     /// Phase shift by the sample, radians.
     pub phase: ParameterRange,

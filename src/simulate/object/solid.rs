@@ -10,14 +10,16 @@ use num_complex::Complex64;
 pub enum Solid {
     /// A facetted crystal.
     Polyhedron(Polyhedron),
-    /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an ellipsoid for 2, boxy
-    /// above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11 (1981)).
+    /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an
+    /// ellipsoid for 2, boxy above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11
+    /// (1981)).
     Superellipsoid { radii: Vector, powers: [f64; 2] },
     /// A cylinder along z, its edges rounded by `rounding`; a capsule if that is the radius.
     Cylinder { radius: f64, half_length: f64, rounding: f64 },
     /// A shape, extruded along z; without end if there is no thickness.
     Extruded { shape: PlanarShape, half_thickness: Option<f64> },
-    /// MultiDevice solids that may overlap; `neck` is how wide the joints between them are filled, 0 for not at all.
+    /// MultiDevice solids that may overlap; `neck` is how wide the joints between them are filled,
+    /// 0 for not at all.
     Union { parts: Vec<Part>, neck: f64 },
 }
 
