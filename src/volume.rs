@@ -19,12 +19,12 @@ pub struct Centered<T>(pub Array3<T>);
 pub struct Cornered<T>(pub Array3<T>);
 
 impl<T: Clone> Centered<T> {
-    /// An array filled with `value`.
+    /// Creates an array filled with `value`.
     pub fn filled(shape: Shape, value: T) -> Self {
         Centered(Array3::from_elem(shape, value))
     }
 
-    /// The extents.
+    /// Extents along `(z, y, x)`.
     pub fn shape(&self) -> Shape {
         self.0.dim().into()
     }
@@ -34,24 +34,24 @@ impl<T: Clone> Centered<T> {
         Cornered(roll(&self.0, |n| n / 2))
     }
 
-    /// The elements in C order.
+    /// Elements in C order.
     pub fn as_slice(&self) -> &[T] {
         contiguous(&self.0)
     }
 
-    /// A new array of the same shape from `f` of each element.
+    /// Applies `f` to each element and returns a new array of the same shape.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Centered<U> {
         Centered(self.0.map(f))
     }
 }
 
 impl<T: Clone> Cornered<T> {
-    /// An array filled with `value`.
+    /// Creates an array filled with `value`.
     pub fn filled(shape: Shape, value: T) -> Self {
         Cornered(Array3::from_elem(shape, value))
     }
 
-    /// The extents.
+    /// Extents along `(z, y, x)`.
     pub fn shape(&self) -> Shape {
         self.0.dim().into()
     }
@@ -61,7 +61,7 @@ impl<T: Clone> Cornered<T> {
         Centered(roll(&self.0, |n| n - n / 2))
     }
 
-    /// The elements in C order.
+    /// Elements in C order.
     pub fn as_slice(&self) -> &[T] {
         contiguous(&self.0)
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 /// Resamplings. The ends of 95 % intervals are the 50th of 2000 from either side.
 const RESAMPLINGS: usize = 2000;
 
-/// Median of the finite values, NaN if there are none.
+/// Median of the finite values; NaN if there are none.
 pub fn median(values: &[f64]) -> f64 {
     let mut finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     finite.sort_by(f64::total_cmp);
@@ -18,9 +18,9 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The 95 % interval of a statistic of `count` patterns: `statistic` gets the numbers of the
-/// patterns of a resampling. Patterns stay whole, so that what is compared on each of them is
-/// compared in pairs.
+/// 95 % interval of a statistic of `count` patterns. `statistic` gets the indices of a resampling
+/// of the patterns. Patterns stay whole, so that what is compared on each of them is compared in
+/// pairs.
 pub fn interval(count: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> [f64; 2] {
     if count == 0 {
         return [f64::NAN; 2];

@@ -14,10 +14,12 @@ use ndarray::Array3;
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 
-/// What registration may remove besides whole-pixel shifts, the twin and the constant phase.
+/// Ambiguities that registration removes in addition to whole-pixel shifts, the twin and the
+/// constant phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegistrationOptions {
-    /// Fractions of a pixel. They resample the object; without them its values stay as they are.
+    /// Shifts by fractions of a pixel. They resample the object; without them its values stay as
+    /// they are.
     pub subpixel: bool,
     /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern
     /// is known.
@@ -33,20 +35,22 @@ impl Default for RegistrationOptions {
 /// An object brought into register with a reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
-    /// The object after twin, shift, ramp and constant phase, in this order. Its scale is its own:
+    /// Object after twin, shift, ramp and constant phase, in this order. Its scale is its own:
     /// averages of such objects keep their photons.
     pub object: Centered<Complex32>,
-    /// Whether it was replaced by `conj(O(-r))`.
+    /// Whether the object was replaced by its twin, `conj(O(-r))`.
     pub twin: bool,
-    /// How far it was moved, pixels `(z, y, x)`.
+    /// Shift of the object, pixels `(z, y, x)`.
     pub shift: [f64; 3],
-    /// The phase ramp that was removed, turns across the array, or pixels in Fourier space.
+    /// Phase ramp that was removed: turns across the array, or pixels in Fourier space,
+    /// `(z, y, x)`.
     pub ramp: [f64; 3],
-    /// The constant phase that was removed, radians.
+    /// Constant phase that was removed, radians.
     pub phase: f64,
-    /// The factor `c` that makes `c * object` closest to the reference.
+    /// Factor `c` that brings `c * object` closest to the reference.
     pub scale: f64,
-    /// `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for nothing in common.
+    /// Relative distance `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for
+    /// nothing in common.
     pub error: f64,
 }
 
@@ -54,11 +58,13 @@ pub struct Registration {
 /// of magnitude a round.
 const ROUNDS: usize = 6;
 
-/// Rounds end when nothing moved by more than this, pixels: a tenth of it is left, far below what
-/// can be seen.
+/// Change, in pixels, below which rounds end: a tenth of it is left, far below what can be seen.
 const CONVERGED: f64 = 1e-3;
 
-/// Brings `moving` into register with `reference`. Both have the same shape.
+/// Brings `moving` into register with `reference`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ, [`Error::Object`] for values that are not finite.
 pub fn register(
     moving: &Centered<Complex32>,
     reference: &Centered<Complex32>,

@@ -15,35 +15,36 @@ use num_complex::{Complex32, Complex64};
 /// One shell of the phase retrieval transfer function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shell {
-    /// Cycles per object pixel.
+    /// Spatial frequency, cycles per object pixel.
     pub frequency: f64,
-    /// Mean over the shell, 1 where all runs agree in phase.
+    /// Mean over the shell; 1 where all runs agree in phase.
     pub value: f64,
-    /// Pixels that were averaged.
+    /// Number of pixels averaged.
     pub count: usize,
 }
 
 /// One shell of the Fourier shell correlation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FscShell {
-    /// Cycles per object pixel.
+    /// Spatial frequency, cycles per object pixel.
     pub frequency: f64,
-    /// Correlation, -1 to 1.
+    /// Correlation, from -1 to 1.
     pub value: f64,
-    /// The half-bit threshold of this shell.
+    /// Half-bit threshold of this shell.
     pub half_bit: f64,
-    /// Pixels in the shell.
+    /// Number of pixels in the shell.
     pub count: usize,
 }
 
-/// Where a curve falls below its threshold.
+/// Crossing of a curve with its threshold, from above.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Crossing {
-    /// At this frequency, cycles per object pixel, for the first time after it had been above.
+    /// Frequency of the first fall below the threshold after the curve had been above, cycles per
+    /// object pixel.
     At(f64),
-    /// Never: it stays above up to the Nyquist frequency.
+    /// No crossing: the curve stays above up to the Nyquist frequency.
     Above,
-    /// It never was above, or there is no curve.
+    /// No crossing: the curve never is above, or there is none.
     Below,
 }
 
@@ -51,9 +52,9 @@ pub enum Crossing {
 /// one pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
-    /// Object pixels.
+    /// Half period in object pixels.
     pub pixels: f64,
-    /// Metres, where the object's pixel is known.
+    /// Half period in metres, where the object's pixel is known.
     pub metres: Option<f64>,
     /// Whether this is the limit of the array rather than of the reconstruction, which may be
     /// better.
@@ -61,7 +62,7 @@ pub struct Resolution {
 }
 
 impl Crossing {
-    /// The half-period resolution, for object pixels of `pixel` metres; `None` where nothing is
+    /// Half-period resolution, for object pixels of `pixel` metres; `None` where nothing is
     /// resolved.
     pub fn resolution(self, pixel: Option<f64>) -> Option<Resolution> {
         let pixels = match self {
@@ -135,12 +136,12 @@ pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscSh
     Ok(sums.into_iter().enumerate().filter_map(shell).collect())
 }
 
-/// Where the PRTF falls below 1/e.
+/// Crossing of the PRTF with 1/e.
 pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
     crossing(shells.iter().map(|shell| (shell.frequency, shell.value - (-1f64).exp())))
 }
 
-/// Where the FSC falls below the half-bit threshold.
+/// Crossing of the FSC with the half-bit threshold.
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
     // With fewer than two independent samples the threshold is nearly 1, which no reconstruction
     // reaches.
@@ -177,7 +178,7 @@ fn filled_part(a: &[Complex32], b: &[Complex32]) -> f64 {
     if squares > 0.0 { sum * sum / (a.len() as f64 * squares) } else { 1.0 }
 }
 
-/// Which shell a frequency belongs to.
+/// Division of Fourier space into shells.
 struct Shells {
     shape: Shape,
     width: f64,

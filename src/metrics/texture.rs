@@ -15,7 +15,7 @@ const WINDOW: usize = 4;
 /// Largest lag of the autocovariance, pixels.
 const LAGS: usize = 12;
 
-/// The look of a pattern. NaN where there is too little light to say.
+/// Texture of a pattern in four numbers; NaN where there is too little light to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Texture {
     /// `n` in `I ~ q^-n`: slope of the azimuthal mean from a tenth to a 10,000th of its maximum (or
@@ -32,7 +32,7 @@ pub struct Texture {
 }
 
 impl Texture {
-    /// The numbers with their names.
+    /// The four numbers with their names.
     pub fn named(&self) -> [(&'static str, f64); 4] {
         [
             ("falloff_exponent", self.falloff_exponent),
@@ -43,7 +43,7 @@ impl Texture {
     }
 }
 
-/// The texture of a pattern. `mask`: 0 = good; both `(z, y, x)`.
+/// Computes the texture of a pattern `(z, y, x)` from its counts and its mask, 0 = good.
 pub fn texture(counts: &Centered<f32>, mask: &Centered<u32>) -> Texture {
     let measured: Vec<f32> =
         counts.as_slice().iter().zip(mask.as_slice()).filter(|(_, bits)| **bits == 0).map(|(n, _)| *n).collect();

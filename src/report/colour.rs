@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-/// Red, green, blue.
+/// A colour as red, green and blue.
 pub type Rgb = [u8; 3];
 
 /// Perceptually uniform maps: equal steps of the value look equal, also in black and white.
@@ -81,7 +81,7 @@ pub fn line(index: usize) -> (&'static str, &'static str) {
     (COLOURS[index % 6], DASHES[(index + index / 6) % 6])
 }
 
-/// `#rrggbb`.
+/// The colour as `#rrggbb`.
 pub fn hex([r, g, b]: Rgb) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }

@@ -4,57 +4,57 @@ use super::colour::ColourMap;
 use ndarray::Array2;
 use num_complex::Complex32;
 
-/// Everything on the page, from top to bottom.
+/// Contents of a page, from top to bottom.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Heading, and the title of the browser's window.
     pub title: String,
-    /// What came out, in one sentence.
+    /// Result, in one sentence.
     pub verdict: String,
-    /// Name and value of what a reader looks for first: file, shape, photons, seed.
+    /// Name and value of the facts that a reader looks for first: file, shape, photons, seed.
     pub facts: Vec<(String, String)>,
-    /// The body.
+    /// Sections of the body.
     pub sections: Vec<Section>,
-    /// The command that made the result, as typed.
+    /// Command line that made the result, as typed.
     pub command: String,
-    /// Program and version.
+    /// Name and version of the program.
     pub version: String,
 }
 
 /// A heading with text, figures and tables, in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
-    /// Heading.
+    /// Heading of the section; none where empty.
     pub title: String,
     /// Plain text; an empty line starts a new paragraph.
     pub text: String,
-    /// Laid out side by side where there is room.
+    /// Figures, laid out side by side where there is room.
     pub figures: Vec<Figure>,
-    /// Below the figures.
+    /// Tables, below the figures.
     pub tables: Vec<Table>,
 }
 
 /// A picture with its caption.
 #[derive(Debug, Clone)]
 pub enum Figure {
-    /// A real-valued map.
+    /// A map of real values.
     Image(Image),
-    /// Modulus and phase, side by side.
+    /// A map of complex values: modulus and phase, side by side.
     Complex(ComplexImage),
-    /// Curves.
+    /// Curves over a common axis.
     Plot(Plot),
 }
 
 /// A map of real values.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// Short title above.
+    /// Short title of the figure.
     pub title: String,
-    /// Explanation below.
+    /// Explanation below the figure.
     pub caption: String,
     /// Values, `(y, x)`. What is not finite is hatched as "no data".
     pub data: Array2<f32>,
-    /// How values become colours.
+    /// Scale from values to colours.
     pub scale: Scale,
     /// Colours of linear and logarithmic scales.
     pub colour_map: ColourMap,
@@ -76,26 +76,26 @@ impl Image {
     }
 }
 
-/// How values become colours.
+/// Scale from values to colours.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Scale {
-    /// In proportion.
+    /// Colours in proportion to the values.
     #[default]
     Linear,
-    /// By the logarithm; zero and less get the lowest colour.
+    /// Colours by the logarithm; zero and less get the lowest colour.
     Log,
-    /// Dark where not zero; the unit names what is dark.
+    /// Dark where the value is not zero; the unit names what is dark.
     Binary,
-    /// The value is an index into these labels.
+    /// A colour for each category; the value is an index into these labels.
     Categories(Vec<String>),
 }
 
 /// A map of complex values.
 #[derive(Debug, Clone, Default)]
 pub struct ComplexImage {
-    /// Short title above.
+    /// Short title of the figure.
     pub title: String,
-    /// Explanation below.
+    /// Explanation below the figure.
     pub caption: String,
     /// Values, `(y, x)`.
     pub data: Array2<Complex32>,
@@ -108,9 +108,9 @@ pub struct ComplexImage {
 /// Curves over a common axis.
 #[derive(Debug, Clone, Default)]
 pub struct Plot {
-    /// Short title above.
+    /// Short title of the figure.
     pub title: String,
-    /// Explanation below.
+    /// Explanation below the figure.
     pub caption: String,
     /// Label of the horizontal axis, with its unit.
     pub x_label: String,
@@ -118,9 +118,9 @@ pub struct Plot {
     pub y_label: String,
     /// Logarithmic horizontal axis: points that are not positive are left out.
     pub log_x: bool,
-    /// Logarithmic vertical axis.
+    /// Logarithmic vertical axis: points that are not positive are left out.
     pub log_y: bool,
-    /// The curves.
+    /// Curves in the order of the legend.
     pub series: Vec<Series>,
     /// Vertical reference lines, with labels.
     pub marks: Vec<(f64, String)>,
@@ -128,24 +128,24 @@ pub struct Plot {
     pub levels: Vec<(f64, String)>,
 }
 
-/// One curve.
+/// One curve of a plot.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
     /// Name in the legend.
     pub name: String,
     /// `(x, y)` in drawing order; a point that is not finite breaks the line.
     pub points: Vec<(f64, f64)>,
-    /// Drawn bold. As soon as one series is, the others are thin and grey.
+    /// Whether the curve is bold. As soon as one is, the others are thin and grey.
     pub emphasis: bool,
 }
 
-/// Rows of text and numbers.
+/// A table of text and numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    /// Heading above.
+    /// Heading above the table.
     pub title: String,
     /// Names of the columns.
     pub header: Vec<String>,
-    /// The rows. Cells that look like numbers are aligned to the right.
+    /// Rows of cells. Cells that look like numbers are aligned to the right.
     pub rows: Vec<Vec<String>>,
 }

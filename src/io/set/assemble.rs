@@ -16,7 +16,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What is known of each pattern beside its arrays.
+/// Splits, particles and parameters of the patterns.
 #[derive(Default)]
 struct Table {
     splits: Vec<Split>,

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use crate::io::cxi_write::unicode;
 use crate::parameters::{Parameter, Parameters};
 
-/// A parameter of all patterns.
+/// The values of one parameter for all patterns.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Column {
     /// Numbers, NaN where there is none.
     Numbers(Vec<f64>),
     /// Lists of numbers, `(patterns, longest)`, NaN where there is none.
     Lists(Array2<f64>),
-    /// 0 or 1.
+    /// Flags, 0 or 1.
     Flags(Vec<u8>),
     /// Texts, empty where there is none.
     Texts(Vec<String>),

@@ -24,21 +24,21 @@ use crate::volume::{Centered, Shape};
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
 
-/// What the root's attributes `format` and `format_version` hold.
+/// Values of the root's attributes `format` and `format_version`.
 const FORMAT: (&str, u32) = ("lacuna-set", 1);
 
 /// The data sets with one chunk a pattern, in the order in which parts store them.
 const ARRAYS: [&str; 5] = ["intensity", "counts", "mask", "object", "support"];
 
-/// What a pattern is for. All patterns of a particle belong to the same split.
+/// Purpose of a pattern. All patterns of a particle belong to the same split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Seen by the network while it learns.
+    /// Patterns that the network learns from.
     Train,
-    /// Tells when to stop learning.
+    /// Patterns that tell when to stop learning.
     Validation,
-    /// Scores the finished network.
+    /// Patterns that score the finished network.
     Test,
 }
 
@@ -46,7 +46,7 @@ impl Split {
     /// All splits, each at the index of its number in the file.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
-    /// `train`, `validation` or `test`.
+    /// Name of the split: `train`, `validation` or `test`.
     pub fn name(self) -> &'static str {
         ["train", "validation", "test"][self as usize]
     }
@@ -58,45 +58,45 @@ pub struct Entry {
     /// Expected photons, without noise. Stored with 14 bits of mantissa: a relative error of up to
     /// 3e-5.
     pub intensity: Centered<f32>,
-    /// What the detector read.
+    /// Photons counted by the detector.
     pub counts: Centered<u32>,
     /// CXI bits ([`crate::pixels::bit`]) up to 0xffff, 0 = good.
     pub mask: Centered<u32>,
     /// The object, square roots of photons (unitary transforms). Stored with 14 bits of mantissa.
     pub object: Centered<Complex32>,
-    /// Where the object is.
+    /// Voxels that the object fills.
     pub support: Centered<bool>,
     /// Everything that was drawn. Counts come back from a file as numbers.
     pub parameters: Parameters,
-    /// What the pattern is for.
+    /// Split that the pattern belongs to.
     pub split: Split,
-    /// The particle that it shows.
+    /// Number of the particle shown.
     pub particle: u64,
 }
 
-/// The arrays of an [`Entry`] that training needs.
+/// A simulated measurement: the arrays of an [`Entry`] without its object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
     /// Expected photons, without noise.
     pub intensity: Centered<f32>,
-    /// What the detector read.
+    /// Photons counted by the detector.
     pub counts: Centered<u32>,
     /// CXI bits, 0 = good.
     pub mask: Centered<u32>,
 }
 
-/// How a set is made.
+/// Origin and size of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetHeader {
     /// Shape of each pattern, `z = 1` in 2D.
     pub shape: Shape,
     /// Number of patterns.
     pub count: usize,
-    /// Seed of everything that was drawn.
+    /// Seed of everything drawn.
     pub seed: u64,
     /// Name of the recipe.
     pub recipe_name: String,
-    /// The whole recipe, TOML.
+    /// Text of the recipe, TOML.
     pub recipe_text: String,
 }
 

@@ -67,8 +67,8 @@ impl SetWriter {
         Ok(SetWriter { path: path.to_path_buf(), folder, header, force, _lock })
     }
 
-    /// Patterns that are still to be made, in order. Reads all parts: damaged ones are to be made
-    /// again.
+    /// Indices of the patterns that are still to be made, in order. Reads all parts: damaged ones
+    /// are to be made again.
     pub fn missing(&self) -> Vec<usize> {
         (0..self.header.count).into_par_iter().filter(|&index| Part::read(&self.folder, index).is_none()).collect()
     }
