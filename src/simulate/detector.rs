@@ -6,7 +6,7 @@
 use crate::pixels::bit;
 use ndarray::Array2;
 
-/// One detector. Pairs are (rows, columns).
+/// Layout of a detector. Pairs are (rows, columns).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layout {
     /// Name in recipes: lower case, `eiger-4m`.
@@ -78,7 +78,7 @@ const fn pilatus(name: &'static str, modules: [usize; 2]) -> Layout {
 }
 
 impl Layout {
-    /// The detector of that name.
+    /// Finds the detector of a name.
     pub fn named(name: &str) -> Option<&'static Layout> {
         LAYOUTS.iter().find(|layout| layout.name == name)
     }
@@ -114,13 +114,13 @@ impl Layout {
         bits
     }
 
-    /// The mask of the whole frame.
+    /// Mask of the whole frame.
     pub fn mask(&self, chip_lines: bool) -> Array2<u32> {
         self.window([0, 0], self.frame(), chip_lines)
     }
 
-    /// The mask of a window whose first pixel is `first` of the frame. Pixels outside of the frame
-    /// are MISSING.
+    /// Mask of a window whose first pixel is `first` of the frame. Pixels outside the frame are
+    /// MISSING.
     pub fn window(&self, first: [isize; 2], shape: [usize; 2], chip_lines: bool) -> Array2<u32> {
         let [rows, columns] = [0, 1].map(|axis| {
             let bits = self.bits_along(axis, chip_lines);

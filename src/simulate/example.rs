@@ -42,17 +42,17 @@ const OUTLINE: [[f64; 2]; 9] = [
     [-17.0, -25.0],
 ];
 
-/// The pattern of the built-in example and the object behind it.
+/// The built-in example: a pattern and the object behind it.
 pub struct Example {
     /// Photon counts, with a detector gap and a beamstop.
     pub pattern: Pattern,
     /// The object: real and positive, its squared norm is the number of photons.
     pub object: Centered<Complex32>,
-    /// True where the object is not zero.
+    /// Pixels in which the object is not zero.
     pub support: Centered<bool>,
 }
 
-/// The built-in example. The object is always the same, `seed` draws the photons.
+/// Returns the built-in example. The object is always the same; `seed` draws the photons.
 pub fn example(seed: u64) -> Example {
     let shape = [1, SIZE, SIZE];
     let mut object = Centered(Array3::from_shape_fn(shape, |(_, y, x)| Complex32::new(thickness(y, x) as f32, 0.0)));

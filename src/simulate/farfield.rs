@@ -23,7 +23,7 @@ const FINE: usize = 2;
 /// a fraction of a sample.
 const PROJECTED: usize = 32;
 
-/// Something that scatters, an implicit function of `(z, y, x)`.
+/// A scattering object, an implicit function of `(z, y, x)`.
 pub trait Scatterer: Sync {
     /// Half extents of its bounding box, centred on the origin.
     fn half_extents(&self) -> [f64; 3];
@@ -36,18 +36,19 @@ pub trait Scatterer: Sync {
     fn is_flat(&self) -> bool;
 }
 
-/// How a far field is sampled.
+/// Sampling of a far field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
     /// Pixels of the pattern `(z, y, x)`; 2D patterns have `z = 1`.
     pub shape: Shape,
     /// Linear oversampling ratio of each axis: extent of the array over extent of the particle,
-    /// which is also the fringe period in pixels. That of z means nothing in 2D.
+    /// which is also the fringe period in pixels. That of z has no meaning in 2D.
     pub oversampling: [f64; 3],
-    /// Where the centre of the diffraction peak sits, pixels from the centre of the array.
+    /// Offset of the centre of the diffraction peak from the centre of the array, pixels
+    /// `(z, y, x)`.
     pub peak_offset: [f64; 3],
-    /// By how much each frame along z misses its place on the rocking curve, in steps. Empty: not
-    /// at all.
+    /// Deviation of each frame from its nominal place on the rocking curve, in steps; none if
+    /// empty.
     pub frame_offsets: Vec<f64>,
     /// Photons in the whole pattern.
     pub photons: f64,
@@ -58,14 +59,14 @@ pub struct Sampling {
 pub struct FarField {
     /// Photons per pixel.
     pub intensity: Centered<f32>,
-    /// The band-limited object: the intensity of its unitary transform is `intensity`, were the
-    /// frames evenly spaced.
+    /// Band-limited object: the intensity of its unitary transform is `intensity`, were the frames
+    /// evenly spaced.
     pub object: Centered<Complex32>,
     /// Voxels that the particle touches.
     pub support: Centered<bool>,
 }
 
-/// The far field of a particle.
+/// Computes the far field of a particle.
 pub fn far_field(particle: &impl Scatterer, sampling: &Sampling) -> FarField {
     let [nz, ny, nx] = sampling.shape;
     let sampled = Sampled::new(particle, sampling);

@@ -11,20 +11,20 @@ use ndarray::Axis;
 use num_complex::{Complex32, Complex64};
 use rand::SeedableRng;
 
-/// Part of the frame's half width that the bright field of a focused beam may fill.
+/// Fraction of the frame's half width that the bright field of a focused beam may fill.
 const BRIGHT_FIELD: f64 = 0.8;
 
-/// A simulated pattern and what is behind it. All arrays have the recipe's shape.
+/// A simulated pattern with its truth. All arrays have the recipe's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
-    /// Photons per pixel that this measurement would average to: blurred, with drift and
-    /// background; without stray spots, defects, gaps.
+    /// Expected photons per pixel of this measurement: blurred, with drift and background; without
+    /// stray spots, defects and gaps.
     pub intensity: Centered<f32>,
-    /// Photons counted. Zero where there is no sensor and in the beamstop's shadow.
+    /// Photons counted by the detector; zero where there is no sensor and in the beamstop's shadow.
     pub counts: Centered<u32>,
     /// CXI bits by cause ([`crate::pixels::bit`]), 0 = good.
     pub mask: Centered<u32>,
-    /// The band-limited object, square roots of photons.
+    /// Band-limited object, square roots of photons.
     pub object: Centered<Complex32>,
     /// Voxels that the particle touches.
     pub support: Centered<bool>,
@@ -34,7 +34,8 @@ pub struct Simulated {
     pub particle: u64,
 }
 
-/// Pattern `index` of a recipe. Depends on the recipe, its seed and the index, and on nothing else.
+/// Simulates pattern `index` of a recipe. It depends on the recipe, its seed and the index, and on
+/// nothing else.
 pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
     let shape = recipe.extents();
     let number = recipe.particle_of(index);
@@ -77,7 +78,7 @@ pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
 }
 
 impl Simulated {
-    /// The counts as a pattern to be phased.
+    /// Counts as the intensity of a pattern to be phased.
     pub fn measured(&self) -> Centered<f32> {
         self.counts.map(|&n| n as f32)
     }

@@ -10,38 +10,39 @@ use serde::{Deserialize, Serialize};
 
 /// Furthest pixel that a kernel reaches.
 const REACH: usize = 12;
-/// Kernels end where less than this share is left: under a photon in the brightest pixel of any
-/// experiment.
+/// Weight, relative to the whole, below which kernels end: under a photon in the brightest pixel of
+/// any experiment.
 const NEGLIGIBLE: f64 = 1e-13;
 /// Intervals of Simpson's rule over one pixel. Even for a Gaussian of 0.2 pixels FWHM the error is
 /// below 1e-6.
 const INTERVALS: usize = 64;
 
-/// Section `[measurement.coherence]`: the limited coherence of the beam.
+/// Recipe of the beam's limited coherence, section `[measurement.coherence]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoherenceRecipe {
-    /// How often the beam is not fully coherent.
+    /// Probability that the beam is not fully coherent.
     pub probability: f64,
     /// Full width at half maximum, pixels; drawn for each axis on its own.
     pub width: ParameterRange,
-    /// How often the peak is a pseudo-Voigt instead of a Gaussian.
+    /// Probability that the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
-    /// Share of the Lorentzian in a pseudo-Voigt.
+    /// Fraction of the Lorentzian in a pseudo-Voigt.
     pub eta: ParameterRange,
 }
 
-/// Section `[measurement.psf]`: the point spread of the detector, the same along rows and columns.
+/// Recipe of the detector's point spread, section `[measurement.psf]`; the same along rows and
+/// columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PsfRecipe {
-    /// How often the detector blurs.
+    /// Probability that the detector blurs.
     pub probability: f64,
     /// Full width at half maximum, pixels.
     pub width: ParameterRange,
-    /// How often the peak is a pseudo-Voigt instead of a Gaussian.
+    /// Probability that the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
-    /// Share of the Lorentzian in a pseudo-Voigt.
+    /// Fraction of the Lorentzian in a pseudo-Voigt.
     pub eta: ParameterRange,
 }
 
@@ -102,12 +103,12 @@ fn check(
 pub struct Peak {
     /// Full width at half maximum, pixels.
     pub width: f64,
-    /// Share of the Lorentzian.
+    /// Fraction of the Lorentzian.
     pub eta: f64,
 }
 
 impl Peak {
-    /// The peak integrated over each pixel.
+    /// Integrates the peak over each pixel.
     pub fn kernel(self) -> Kernel {
         let at = |i: usize| {
             let sample = |s: usize| self.value(i as f64 - 0.5 + s as f64 / INTERVALS as f64);
@@ -131,7 +132,7 @@ impl Peak {
 pub struct Kernel(Vec<f64>);
 
 impl Kernel {
-    /// A kernel that changes nothing.
+    /// Kernel that changes nothing.
     pub fn identity() -> Self {
         Kernel(vec![1.0])
     }
@@ -148,7 +149,7 @@ impl Kernel {
         Kernel(half.iter().map(|weight| weight / total).collect())
     }
 
-    /// This kernel followed by another one.
+    /// Convolves this kernel with another one.
     pub fn then(&self, other: &Kernel) -> Kernel {
         let at = |half: &[f64], i: isize| half.get(i.unsigned_abs()).copied().unwrap_or(0.0);
         let reach = other.0.len() as isize - 1;
@@ -157,9 +158,9 @@ impl Kernel {
     }
 }
 
-/// Convolves along each axis, mirrored at the borders: as much leaves the frame as comes in from
-/// outside, so no photon is lost. All terms are positive, so even the weakest pixel has the
-/// relative accuracy of f32.
+/// Convolves the intensity along each axis, mirrored at the borders: as much leaves the frame as
+/// comes in from outside, so no photon is lost. All terms are positive, so even the weakest pixel
+/// has the relative accuracy of f32.
 pub fn blur(intensity: &mut Array3<f32>, kernels: &[Kernel; 3]) {
     for (axis, kernel) in kernels.iter().enumerate() {
         let length = intensity.len_of(Axis(axis));

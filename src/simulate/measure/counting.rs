@@ -5,7 +5,7 @@ use crate::simulate::draw::{Rng, normal};
 use rand::Rng as _;
 use rand_distr::{Distribution, Poisson};
 
-/// Bits of pixels that count nothing.
+/// Mask bits of pixels that count nothing.
 pub(super) const UNREAD: u32 = bit::MISSING | bit::SHADOWED | bit::DEAD;
 /// Below this mean, inversion is faster than rejection.
 const FEW: f64 = 10.0;
@@ -15,7 +15,7 @@ const MANY: f64 = 1e5;
 /// Counts end here: detectors use the largest number for pixels without a reading.
 pub(super) const MOST: u32 = u32::MAX - 1;
 
-/// A number drawn from the Poisson distribution of this mean. 0 where the mean is not above 0.
+/// Draws a number from the Poisson distribution of this mean; 0 where the mean is not above 0.
 pub fn poisson(mean: f64, rng: &mut Rng) -> u32 {
     if mean < FEW {
         return invert(mean, rng);

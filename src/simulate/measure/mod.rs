@@ -23,11 +23,11 @@ use rocking::RockingRecipe;
 use serde::{Deserialize, Serialize};
 use strays::{Stray, StrayRecipe};
 
-/// Section `[measurement]`.
+/// Recipe of the measurement, section `[measurement]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MeasurementRecipe {
-    /// Photons in the whole pattern, drawn by its logarithm.
+    /// Photons in the whole pattern, log-uniform.
     pub photons: ParameterRange,
     /// Distance of the peak from the centre along each axis, pixels.
     pub peak_offset: ParameterRange,
@@ -60,10 +60,10 @@ impl Default for MeasurementRecipe {
     }
 }
 
-/// One experiment as drawn: all but its photons.
+/// Conditions of one experiment: everything but its photons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conditions {
-    /// Photons in the whole pattern. The caller scales the diffraction to it.
+    /// Photons in the whole pattern, to which the caller scales the diffraction.
     pub photons: f64,
     /// Distance of the peak from the centre, (z, y, x) pixels; no z in 2D. The caller shifts the
     /// diffraction.
@@ -85,7 +85,8 @@ pub struct Conditions {
     pub defects: Defects,
 }
 
-/// Conditions in numbers: flat, a row of a table. NaN, 0 or `none` where something does not apply.
+/// Conditions in numbers: flat, one row of a table. NaN, 0 or `none` where something does not
+/// apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MeasurementDescription {
     /// Photons in the whole pattern.
@@ -103,13 +104,13 @@ pub struct MeasurementDescription {
     pub coherence_y: f64,
     /// Full width at half maximum of the coherence's blur along a row; 0 if fully coherent.
     pub coherence_x: f64,
-    /// Share of the Lorentzian in the coherence's blur.
+    /// Fraction of the Lorentzian in the coherence's blur.
     pub coherence_eta: f64,
     /// Full width at half maximum of the detector's point spread, pixels; 0 without one.
     pub psf: f64,
-    /// Share of the Lorentzian in the detector's point spread.
+    /// Fraction of the Lorentzian in the detector's point spread.
     pub psf_eta: f64,
-    /// `none`, `flat`, `slope`, `ring` or `diffuse`.
+    /// Kind of background: `none`, `flat`, `slope`, `ring` or `diffuse`.
     pub background: &'static str,
     /// Photons per pixel; for diffuse scattering, photons as a fraction of the pattern's.
     pub background_level: f64,
@@ -128,7 +129,10 @@ pub struct MeasurementDescription {
 }
 
 impl MeasurementRecipe {
-    /// Refuses what cannot be drawn.
+    /// Checks that conditions can be drawn.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
         self.photons.check("measurement.photons", 1.0..=1e13)?;
         self.peak_offset.check("measurement.peak_offset", -1e3..=1e3)?;
@@ -140,7 +144,7 @@ impl MeasurementRecipe {
         self.defects.check()
     }
 
-    /// Conditions for a pattern of this shape. The recipe must have passed
+    /// Draws conditions for a pattern of this shape. The recipe must have passed
     /// [`MeasurementRecipe::check`].
     pub fn draw(&self, shape: Shape, rng: &mut Rng) -> Conditions {
         let photons = self.photons.log_uniform(rng);
@@ -164,9 +168,9 @@ impl MeasurementRecipe {
 }
 
 impl Conditions {
-    /// Photons per pixel that this measurement would average to: the noise-free diffraction (of the
-    /// shape that was drawn for) blurred, on its background, in the drifting beam. Without stray
-    /// spots and defects.
+    /// Expected photons per pixel of this measurement: the noise-free diffraction (of the shape
+    /// that was drawn for) blurred, on its background, in the drifting beam. Without stray spots
+    /// and defects.
     pub fn expected(&self, diffraction: Centered<f32>) -> Centered<f32> {
         let mut intensity = diffraction.0;
         let photons = intensity.iter().map(|value| f64::from(*value)).sum();
@@ -190,8 +194,8 @@ impl Conditions {
         kernels
     }
 
-    /// Counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT, DEAD and
-    /// SATURATED in `mask`. Pixels that are MISSING, SHADOWED or DEAD count 0; all other pixels,
+    /// Draws the counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT,
+    /// DEAD and SATURATED in `mask`. Pixels that are MISSING, SHADOWED or DEAD count 0; all others,
     /// good or bad, keep their reading. `expected` and `mask` have the shape that was drawn for.
     pub fn count(&self, expected: &Centered<f32>, mask: &mut Centered<u32>, rng: &mut Rng) -> Centered<u32> {
         self.defects.mark(mask);
@@ -215,7 +219,7 @@ impl Conditions {
         Centered(counts)
     }
 
-    /// What was drawn, in numbers.
+    /// Describes the conditions in numbers.
     pub fn description(&self) -> MeasurementDescription {
         let [peak_offset_z, peak_offset_y, peak_offset_x] = self.peak_offset;
         let [coherence_z, coherence_y, coherence_x] =

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 /// at most.
 const REACH: f64 = 4.0;
 
-/// Section `[measurement.strays]`.
+/// Recipe of stray spots, section `[measurement.strays]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StrayRecipe {
-    /// How often there are any.
+    /// Probability that there are any.
     pub probability: f64,
     /// Number of spots.
     pub number: ParameterRange,
@@ -50,11 +50,11 @@ impl Default for StrayRecipe {
 /// A spot as drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stray {
-    /// Middle, pixels from the first one, (z, y, x).
+    /// Position of its middle, pixels from the first one, (z, y, x).
     pub middle: [f64; 3],
     /// Standard deviations along (z, y, x), pixels.
     pub width: [f64; 3],
-    /// Where its brightness is between the faintest (0) and the brightest (1) that there can be.
+    /// Brightness between the faintest (0) and the brightest (1) possible, on a logarithmic scale.
     pub brightness: f64,
     faintest: f64,
     brightest: f64,
