@@ -1,10 +1,10 @@
 //! Activations and their derivatives, free of branches and calls so that the compiler turns them
 //! into vectors.
 
-/// What follows a normalisation.
+/// Activation function after a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Activation {
-    /// Nothing.
+    /// No activation.
     #[default]
     Identity,
     /// `max(z, 0)`.

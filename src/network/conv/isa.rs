@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use pulp::{Scalar256b, Simd, WithSimd};
 
-/// The vector instructions that a kernel uses.
+/// Vector instruction set of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// Sixteen lanes and 32 registers (x86-64-v4).
@@ -18,13 +18,13 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The best one that this processor has.
+    /// Fastest instruction set of this processor.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
     }
 
-    /// All that this processor has, the fastest first.
+    /// Instruction sets of this processor, the fastest first.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let wide = [pulp::x86::V4::try_new().map(|_| Self::Avx512), pulp::x86::V3::try_new().map(|_| Self::Avx2)];
@@ -33,7 +33,7 @@ impl Isa {
         wide.into_iter().flatten().chain([Self::Portable]).collect()
     }
 
-    /// Number of f32 in one register.
+    /// Number of f32 values in one register.
     pub fn lanes(self) -> usize {
         match self {
             Self::Avx512 => 16,

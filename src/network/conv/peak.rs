@@ -31,8 +31,8 @@ impl WithSimd for Burst {
     }
 }
 
-/// Fused multiply-adds per second of this thread, in floating-point operations (two each), the best
-/// of several bursts.
+/// Peak rate of this thread in fused multiply-adds, floating-point operations per second (two for
+/// each), the best of several bursts.
 pub fn peak_flops(isa: Isa) -> f64 {
     let flops = (2 * SUMS * REPEATS * isa.lanes()) as f64;
     let burst = || {

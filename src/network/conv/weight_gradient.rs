@@ -27,10 +27,10 @@ const MAX_PARTS: usize = 16;
 /// Fewer tasks than this are split further, at the price of copying the source more than once.
 const MIN_TASKS: usize = 4;
 
-/// The gradient with respect to weights `[gradient channel, source channel, taps]`.
+/// Gradient with respect to weights `[gradient channel, source channel, taps]`.
 ///
 /// `source` are the images that the window slides over, with `channels[0]` channels; `gradient` is
-/// of its output, with `channels[1]`; both channels-last.
+/// that of its output, with `channels[1]`; both channels-last.
 ///
 /// # Panics
 /// If lengths disagree.
@@ -121,7 +121,7 @@ struct Task<'a> {
     plan: &'a GatherPlan,
     source: &'a [f32],
     gradient: &'a [f32],
-    /// Of source and gradient.
+    /// Number of channels of source and gradient.
     channels: [usize; 2],
     /// Block of gradient channels that the sums begin with.
     first_block: usize,

@@ -33,7 +33,7 @@ pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
     [isa.lanes(), 4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
 }
 
-/// Which of the two channel axes of a weight is summed over.
+/// The channel axis of a weight that is summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummedAxis {
     /// The second one: weights are `[target, source, taps]`, as in a convolution.
@@ -60,6 +60,9 @@ pub struct PackedWeights {
 
 impl PackedWeights {
     /// Packs contiguous weights `[first, second, taps]`, on request from the last tap to the first.
+    ///
+    /// # Panics
+    /// If the number of weights is not that of their shape.
     pub fn new(isa: Isa, weights: &[f32], [first, second, taps]: [usize; 3], sum: SummedAxis, reversed: bool) -> Self {
         assert_eq!(weights.len(), first * second * taps, "weights and their shape disagree");
         let (source, target, source_step, target_step) = match sum {

@@ -20,7 +20,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Extent of the output.
+    /// Extent of the output; 0 along axes on which the window does not fit.
     pub fn output(&self) -> Extent {
         std::array::from_fn(|a| {
             let reach = self.dilation[a] * (self.kernel[a] - 1) + 1;

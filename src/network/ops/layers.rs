@@ -19,7 +19,7 @@ use crate::network::conv::{
     split_channels, weight_gradient,
 };
 
-/// The operations; images are `[image, channel, (depth,) row, column]`.
+/// Backend operations of the layers; images are `[image, channel, (depth,) row, column]`.
 #[backend_extension(Flex, Autodiff)]
 pub trait LayerOps: Backend {
     /// Convolution with weights `[out, in, taps..]`.
@@ -50,15 +50,15 @@ pub trait LayerOps: Backend {
     fn layer_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Convolution or transposed convolution.
+/// Kind of convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConvKind {
     Ordinary,
     Transposed,
 }
 
-/// Whether packed weights are cached for the next call, or packed once because an optimiser changes
-/// them.
+/// Treatment of packed weights: cached for the next call, or packed once because an optimiser
+/// changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Cached,

@@ -22,7 +22,7 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Of a tensor of rank 4 or 5.
+    /// Images of a tensor of rank 4 or 5.
     pub(super) fn of(tensor: &FlexTensor) -> Self {
         let dims = tensor.layout().shape();
         let rank = dims.num_dims();

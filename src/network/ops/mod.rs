@@ -104,7 +104,7 @@ pub fn group_norm<const D: usize>(
     }
 }
 
-/// The channels of two images side by side.
+/// Joins the channels of two sets of images.
 ///
 /// # Panics
 /// If they differ in more than channels.

@@ -2,31 +2,33 @@
 
 use crate::network::conv::Activation;
 
-/// Steps of a convolution, the same along all axes.
+/// Stride, padding and dilation of a convolution, the same along all axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spacing {
-    /// Step between output points (of a transposed convolution, input points).
+    /// Step between output points, in input points; the other way round for a transposed
+    /// convolution.
     pub stride: usize,
-    /// Zeros on both sides.
+    /// Number of zeros on both sides.
     pub padding: usize,
-    /// Step between taps.
+    /// Step between taps, in input points.
     pub dilation: usize,
 }
 
 impl Spacing {
-    /// Output as large as the input, for a kernel of this many taps along each axis, an odd number.
+    /// Spacing whose output is as large as the input, for a kernel of this odd number of taps along
+    /// each axis.
     pub fn same(taps: usize, dilation: usize) -> Self {
         Self { stride: 1, padding: dilation * (taps - 1) / 2, dilation }
     }
 }
 
-/// Group normalisation with what follows it.
+/// Settings of a group normalisation and the activation after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormSettings {
-    /// Groups of channels that share mean and variance.
+    /// Number of groups of channels that share mean and variance.
     pub groups: usize,
-    /// Added to the variance.
+    /// Constant added to the variance.
     pub epsilon: f32,
-    /// What follows.
+    /// Activation after the normalisation.
     pub activation: Activation,
 }

@@ -14,36 +14,36 @@ use num_complex::Complex64;
 
 /// A solid before it is measured, filled and given a phase.
 pub struct Draft {
-    /// What it is, for the description.
+    /// Name for the description.
     pub name: &'static str,
-    /// Its surface.
+    /// Surface of the solid.
     pub solid: Solid,
-    /// Its orientation.
+    /// Orientation of the solid.
     pub rotation: Rotation,
-    /// How far its edges are worn.
+    /// Wear of its edges.
     pub rounding: f64,
-    /// By what roughness is less than the recipe says, because the solid has finer features than
-    /// its size tells.
+    /// Factor by which roughness is reduced, because the solid has finer features than its size
+    /// tells.
     pub smoothness: f64,
-    /// What is inside.
+    /// Filling of the solid.
     pub interior: Filling,
 }
 
-/// How a solid is filled.
+/// Filling of a solid.
 pub enum Filling {
-    /// As the recipe's section `density` says.
+    /// Density as the recipe's section `density` says.
     Recipe,
-    /// As the recipe says, thinner towards the edge over this width.
+    /// Density as the recipe says, thinner towards the edge over this width.
     Tapered(f64),
-    /// Thick in the middle, with organelles.
+    /// Cell: thick in the middle, with organelles.
     Cell,
-    /// A beam and a sample.
+    /// Beam on a sample.
     Beam(Box<Beam>),
 }
 
 impl Family {
-    /// A solid of this family; none if the draw failed. A beam has no third dimension: there a cell
-    /// comes instead.
+    /// Draws a solid of this family; `None` if the draw failed. A beam has no third dimension:
+    /// there it is a cell instead.
     pub fn draft(self, recipe: &ObjectRecipe, dimensions: usize, real: bool, rng: &mut Rng) -> Option<Draft> {
         let planar = dimensions == 2;
         match self {
@@ -127,7 +127,7 @@ impl Family {
         }
     }
 
-    /// Ideal facets, with the name that the description gives; of the facetted families.
+    /// Ideal facets, with the name for the description; for facetted families.
     fn planes(self, recipe: &ObjectRecipe, rng: &mut Rng) -> (&'static str, Vec<Plane>) {
         match self {
             Family::Fcc => ("wulff-fcc", lattice::fcc(rng)),
@@ -145,7 +145,7 @@ fn solid_draft(name: &'static str, solid: Solid, rounding: f64, rng: &mut Rng) -
     Draft { name, solid, rotation: Rotation::random(rng), rounding, smoothness: 1.0, interior: Filling::Recipe }
 }
 
-/// Turned in its plane if it is flat, anyhow if it is extruded.
+/// A flat or extruded draft: turned in its plane if flat, in space if extruded.
 fn planar_draft(name: &'static str, shape: PlanarShape, half_thickness: Option<f64>, rng: &mut Rng) -> Draft {
     let rotation = if half_thickness.is_some() { Rotation::random(rng) } else { Rotation::in_plane(rng) };
     let solid = Solid::Extruded { shape, half_thickness };
@@ -181,8 +181,9 @@ fn grain(kind: usize, recipe: &ObjectRecipe, rng: &mut Rng) -> Option<Solid> {
     }
 }
 
-/// Grains, each next to one that is there already: overlapping, or `apart`. In a plane across the
-/// beam if `planar` and apart, because shadows would touch. None if there was no room.
+/// A union of grains, each next to one that is there already: overlapping, or `apart`. In a plane
+/// across the beam if `planar` and apart, because shadows would touch. `None` if there was no
+/// space.
 fn union(recipe: &ObjectRecipe, apart: bool, planar: bool, real: bool, rng: &mut Rng) -> Option<Solid> {
     let kind = ParameterRange::new(0.0, 5.0).integer(rng);
     let smallest = ParameterRange::new(0.4, 1.0).uniform(rng);
@@ -202,7 +203,7 @@ fn union(recipe: &ObjectRecipe, apart: bool, planar: bool, real: bool, rng: &mut
     Some(Solid::Union { parts, neck })
 }
 
-/// A place for a part of radius `reach`.
+/// Finds a centre for a component of radius `reach`.
 fn place(parts: &[Part], reach: f64, apart: bool, planar: bool, rng: &mut Rng) -> Option<Vector> {
     if parts.is_empty() {
         return Some([0.0; 3]);

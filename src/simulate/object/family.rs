@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of object.
+/// Family of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// Any of the facetted ones: the next seven.
+    /// Any of the facetted crystals: the next seven.
     Crystal,
     /// Wulff shape of a face-centred cubic lattice.
     Fcc,
@@ -14,11 +14,11 @@ pub enum Family {
     Bcc,
     /// Wulff shape of a hexagonal close-packed lattice.
     Hcp,
-    /// Cube.
+    /// Cube with imperfect faces.
     Cube,
-    /// Octahedron.
+    /// Octahedron with imperfect faces.
     Octahedron,
-    /// Prism, cylinder or capsule.
+    /// Prism, cylinder or capsule, longer than wide.
     Rod,
     /// Hexagonal or triangular plate.
     Plate,
@@ -26,24 +26,24 @@ pub enum Family {
     Rounded,
     /// Ellipsoid or superellipsoid.
     Ellipsoid,
-    /// Grains that touch.
+    /// Several grains that touch.
     Aggregate,
-    /// Particles that do not touch.
+    /// Several particles that do not touch.
     Cluster,
-    /// Biological cell.
+    /// Biological cell with organelles.
     Cell,
-    /// Flake with holes.
+    /// Irregular flake with holes.
     Flake,
-    /// Lithographic pattern.
+    /// Lithographic pattern of bars, rings and strokes.
     Pattern,
-    /// Siemens star.
+    /// Siemens star, the test pattern.
     Star,
     /// Extended sample in a focused beam.
     Illuminated,
 }
 
 impl Family {
-    /// Names, and what they stand for.
+    /// Names of the families in recipes, and their meanings.
     pub const NAMES: &[(&str, &str)] = &[
         ("crystal", "any of the facetted crystals: fcc, bcc, hcp, cube, octahedron, rod, plate"),
         ("fcc", "Wulff shape with {111}, {100}, {110} and sometimes {311} facets"),
@@ -64,7 +64,7 @@ impl Family {
         ("illuminated", "extended sample in a focused beam, as in ptychography (two dimensions)"),
     ];
 
-    /// In the order of [`Family::NAMES`].
+    /// Families in the order of [`Family::NAMES`].
     const ALL: [Family; 17] = [
         Family::Crystal,
         Family::Fcc,
@@ -85,7 +85,7 @@ impl Family {
         Family::Illuminated,
     ];
 
-    /// The family of this name.
+    /// Finds the family of a name.
     pub fn from_name(name: &str) -> Option<Family> {
         let index = Family::NAMES.iter().position(|(known, _)| *known == name)?;
         Some(Family::ALL[index])

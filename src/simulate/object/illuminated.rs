@@ -20,9 +20,9 @@ pub struct Beam {
     pub quadratic: f64,
     /// Shape of the aperture.
     pub aperture: &'static str,
-    /// What the sample is.
+    /// Kind of sample.
     pub sample: &'static str,
-    /// Local frequency at the edge, cycles a radius.
+    /// Local frequency of the wavefront at the edge, cycles per radius.
     pub divergence: f64,
     /// Width of the soft edges.
     pub edge: f64,
@@ -33,7 +33,7 @@ pub struct Beam {
     pub absorption: f64,
 }
 
-/// An aperture of radius 1, and what passes through it.
+/// Draws an aperture of radius 1 and what passes through it.
 pub fn beam(recipe: &IlluminationRecipe, rng: &mut Rng) -> (PlanarShape, Beam) {
     let (aperture, outline) = aperture(recipe, rng);
     let edge = recipe.edge.uniform(rng);

@@ -113,8 +113,8 @@ pub fn plate(thickness: f64, rng: &mut Rng) -> Vec<Plane> {
     planes
 }
 
-/// Makes a crystal of an ideal shape: every facet moves by its own share, further planes cut
-/// corners off, and a substrate may cut through. None if nothing is left.
+/// Makes a crystal of an ideal shape: every facet moves by its own amount, further planes cut
+/// corners off, and a substrate may cut through. `None` if nothing is left.
 pub fn grown(mut planes: Vec<Plane>, recipe: &ShapeRecipe, rounding: f64, rng: &mut Rng) -> Option<Polyhedron> {
     let spread = recipe.perturbation.uniform(rng);
     for plane in &mut planes {

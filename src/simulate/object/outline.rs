@@ -6,7 +6,7 @@ use std::f64::consts::TAU;
 /// A point of the plane, (y, x).
 pub type Point = [f64; 2];
 
-/// One outline.
+/// An outline in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outline {
     /// `radius * (1 + sum(a_k cos(k theta) + b_k sin(k theta)))` around a centre, k from 1.
@@ -24,7 +24,7 @@ pub enum Outline {
 }
 
 impl Outline {
-    /// A disc.
+    /// Outline of a disc.
     pub fn disc(centre: Point, radius: f64) -> Outline {
         Outline::Ring { centre, radius: 0.0, half_width: radius }
     }
@@ -109,12 +109,12 @@ fn polygon([y, x]: Point, corners: &[Point]) -> f64 {
     if inside { -nearest.sqrt() } else { nearest.sqrt() }
 }
 
-/// Some outlines together, with others cut out of them.
+/// A union of outlines with others cut out of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanarShape {
-    /// What is there.
+    /// Outlines of what is filled.
     pub filled: Vec<Outline>,
-    /// What is cut out.
+    /// Outlines of what is cut out.
     pub holes: Vec<Outline>,
 }
 

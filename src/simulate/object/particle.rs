@@ -8,14 +8,14 @@ use super::solid::Solid;
 use num_complex::Complex64;
 use std::f64::consts::TAU;
 
-/// A solid, turned and roughened, in its own size.
+/// A solid, turned and roughened, in its own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
-    /// The solid.
+    /// Surface without roughness.
     pub solid: Solid,
-    /// Its orientation.
+    /// Orientation of the solid.
     pub frame: Frame,
-    /// Roughness.
+    /// Roughness of the surface.
     pub relief: Option<Relief>,
 }
 
@@ -49,11 +49,11 @@ impl Body {
     }
 }
 
-/// What a scan of a body finds, in the body's own units.
+/// Extents, volume and interior points of a body, in its own units.
 pub struct Survey {
-    /// Smallest coordinates.
+    /// Smallest coordinates of the body.
     pub lo: Vector,
-    /// Largest coordinates.
+    /// Largest coordinates of the body.
     pub hi: Vector,
     /// Volume, or area if the body is flat.
     pub volume: f64,
@@ -61,12 +61,12 @@ pub struct Survey {
     pub inside: Vec<Vector>,
 }
 
-/// How finely a body is scanned.
+/// Resolution of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scan {
-    /// For a size that is right to a few percent.
+    /// Resolution for a size that is right to a few percent.
     Coarse,
-    /// For everything.
+    /// Resolution for extents, volume and interior points.
     Fine,
 }
 
@@ -83,8 +83,8 @@ impl Scan {
 }
 
 impl Survey {
-    /// Scans a grid, then climbs from the outermost points to the farthest ones. None if nothing is
-    /// inside.
+    /// Scans a grid, then climbs from the outermost points to the farthest ones. `None` if nothing
+    /// is inside.
     pub fn of(body: &Body, scan: Scan) -> Option<Survey> {
         let flat = body.solid.is_flat();
         let margin = body.relief.as_ref().map_or(0.0, |relief| 4.0 * relief.amplitude);
@@ -115,7 +115,7 @@ impl Survey {
     }
 }
 
-/// Directions that are tried before a stride is shortened.
+/// Number of directions that are tried before a stride is shortened.
 const TRIES: usize = 32;
 
 /// The largest `sign * r[axis]` inside, by climbing from several of the outermost points: to the
@@ -196,7 +196,7 @@ impl Particle {
     }
 
     /// Whether nothing varies along z: one sample along z is enough, and the half extent along z
-    /// means nothing.
+    /// has no meaning.
     pub fn is_flat(&self) -> bool {
         self.body.solid.is_flat()
     }

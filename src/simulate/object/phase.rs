@@ -10,15 +10,15 @@ use crate::simulate::draw::{ParameterRange, Rng, happens};
 /// A sum of phases, radians.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Phase {
-    /// A smooth random field.
+    /// Smooth random phase.
     pub strain: Option<Strain>,
     /// Linear phase, radians a half extent.
     pub linear: Vector,
     /// Quadratic phase at distance 1 from the centre, radians.
     pub quadratic: f64,
-    /// Dislocations.
+    /// Straight dislocation lines.
     pub dislocations: Vec<Dislocation>,
-    /// A jump.
+    /// Jump across a plane.
     pub step: Option<Step>,
 }
 
@@ -44,7 +44,7 @@ pub struct Dislocation {
     /// Two unit vectors across the line; for edge dislocations the first is along the Burgers
     /// vector.
     pub across: [Vector; 2],
-    /// +1 or -1.
+    /// Sign of the winding, +1 or -1.
     pub sign: f64,
     /// Poisson's ratio for an edge dislocation; none for a screw.
     pub poisson: Option<f64>,
@@ -67,9 +67,9 @@ impl Dislocation {
 pub struct Step {
     /// A point of the plane.
     pub point: Vector,
-    /// Its normal.
+    /// Normal of the plane.
     pub normal: Vector,
-    /// By what the phase is larger on the normal's side, radians.
+    /// Phase difference of the normal's side, radians.
     pub phase: f64,
 }
 
@@ -87,13 +87,13 @@ impl Phase {
         }
     }
 
-    /// Whether it is zero everywhere.
+    /// Whether the phase is zero everywhere.
     pub fn is_zero(&self) -> bool {
         *self == Phase::default()
     }
 
-    /// The phases that a recipe asks for. In two dimensions dislocation lines are along the beam:
-    /// others would smear out.
+    /// Draws the phases that a recipe describes. In two dimensions dislocation lines are along the
+    /// beam: others would smear out.
     pub fn draw(recipe: &ObjectRecipe, dimensions: usize, inside: &InteriorPoints, rng: &mut Rng) -> Phase {
         let somewhere =
             |rng: &mut Rng| inside.points[ParameterRange::new(0.0, inside.points.len() as f64 - 1.0).integer(rng)];
@@ -135,12 +135,12 @@ fn strain(recipe: &ObjectRecipe, inside: &InteriorPoints, rng: &mut Rng) -> Stra
     Strain { field, mean, scale: rms / variance.sqrt().max(1e-3), rms, length }
 }
 
-/// +1 or -1.
+/// Draws +1 or -1.
 fn sign(rng: &mut Rng) -> f64 {
     if happens(0.5, rng) { 1.0 } else { -1.0 }
 }
 
-/// Two unit vectors, at random around a line.
+/// Draws two unit vectors across a line.
 fn across(line: Vector, rng: &mut Rng) -> [Vector; 2] {
     let mut other = direction(false, rng);
     while dot(other, line).abs() > 0.99 {
