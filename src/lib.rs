@@ -22,6 +22,7 @@ pub mod inpaint;
 pub mod io;
 pub mod metrics;
 pub mod network;
+pub mod parameters;
 pub mod phasing;
 pub mod pixels;
 pub mod prepare;

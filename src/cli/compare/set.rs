@@ -137,9 +137,8 @@ fn one(
 ) -> Result<Outcome> {
     let entry = set.entry(pattern)?;
     let shape = set.shape();
-    let number = |name: &str| entry.parameters.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let list = entry.parameters.get("oversampling").and_then(Value::as_array).cloned().unwrap_or_default();
-    let oversampling: [f64; 3] = std::array::from_fn(|axis| list.get(axis).and_then(Value::as_f64).unwrap_or(f64::NAN));
+    let number = |name: &str| entry.parameters.number(name).unwrap_or(f64::NAN);
+    let oversampling = entry.parameters.oversampling().unwrap_or([f64::NAN; 3]);
     let gaps = gaps_of_ratio(shape, oversampling, ratio, command.seed, pattern);
     let gap = gaps[0];
     let mut inside = gap.pixels(shape);
