@@ -4,7 +4,7 @@ use super::{Arm, Said};
 use crate::error::{Error, Result};
 use crate::phasing::backend::Backend;
 use crate::phasing::cpu::Batch;
-use crate::phasing::ensemble::{EnsemblePlan, FirstSupport, Observer, RunVerdict, phase};
+use crate::phasing::ensemble::{EnsemblePlan, FirstSupport, Observer, phase};
 use crate::phasing::memory;
 use crate::phasing::problem::Problem;
 use crate::phasing::run::{Point, Run};
@@ -12,7 +12,6 @@ use crate::phasing::select::{Device, DeviceRequest};
 use crate::pixels::Pattern;
 use crate::volume::Centered;
 use rayon::prelude::*;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What all arms have in common.
@@ -161,8 +160,6 @@ struct Silent<'a> {
 }
 
 impl Observer for Silent<'_> {
-    fn begin(&mut self, _: Range<usize>) {}
-
     fn searched(&self, _: usize, _: usize) -> bool {
         (self.go_on)()
     }
@@ -170,8 +167,6 @@ impl Observer for Silent<'_> {
     fn point(&mut self, _: usize, _: &Point) -> bool {
         (self.go_on)()
     }
-
-    fn end(&mut self, _: usize, _: &Run, _: RunVerdict) {}
 }
 
 /// The support in which all arms begin, from the pattern with its gap.
