@@ -35,7 +35,7 @@ pub fn result(path: &Path, format: Format, force: bool, result: &Reconstructed, 
         };
         curves.push((format!("r_factor_seed_{}", run.seed), points(&|p| p.fit.r_factor)));
         curves.push((format!("llk_poisson_seed_{}", run.seed), points(&|p| p.fit.llk_poisson)));
-        if run.fit.free_llk_poisson.is_some() {
+        if run.fit.is_some_and(|fit| fit.free_llk_poisson.is_some()) {
             let free = points(&|p| p.fit.free_llk_poisson.unwrap_or(f64::NAN));
             curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
         }

@@ -7,11 +7,13 @@ use lacuna::compare::{Advice, advise, fill_wins, narrow};
 use lacuna::config::{self, GapMode, Settings};
 use lacuna::error::{Error, Result};
 use lacuna::metrics::{fsc_crossing, prtf_crossing};
-use lacuna::phasing::backend::{Gaps, Start};
-use lacuna::phasing::ensemble::{self, Combined, Ensemble, EnsemblePlan, FirstSupport, Observer, RunVerdict};
+use lacuna::phasing::backend::{GapConstraint, Start};
+use lacuna::phasing::ensemble::{
+    self, Combined, Ensemble, EnsemblePlan, FirstSupport, Observer, RunSummary, RunVerdict,
+};
 use lacuna::phasing::guided::Search;
 use lacuna::phasing::problem::{Problem, hold_out};
-use lacuna::phasing::run::{self, Point, Run};
+use lacuna::phasing::run::{self, Point};
 use lacuna::phasing::select::{DeviceRequest, OpenDevice};
 use lacuna::phasing::start::Form;
 use lacuna::phasing::support::SupportRule;
@@ -177,8 +179,8 @@ pub fn plan(settings: &Settings, support: FirstSupport) -> Result<EnsemblePlan> 
             support: support_rule(settings),
             smooth: [settings.support_smooth_width_begin, settings.support_smooth_width_end],
             threshold_end: settings.threshold_end(),
-            gaps: Gaps { released: false, leak: settings.gap_leak },
-            sample: SAMPLE,
+            gap_constraint: GapConstraint { released: false, leak: settings.gap_leak },
+            curve_interval: SAMPLE,
             recipe: settings.recipe()?,
         },
         threshold: config::range("support-threshold", &settings.support_threshold)?,
@@ -200,8 +202,8 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
         let begun = Instant::now();
         backend.cycles(Algorithm::Hio.cycle(0.9, false), cycles);
         // Cycles may be queued: an answer means that they are done.
-        backend.measure();
-        backend.measured()?;
+        backend.request_fit();
+        backend.collect_fits()?;
         Ok(begun.elapsed().as_secs_f64())
     };
     seconds(1)?;
@@ -317,9 +319,9 @@ impl Observer for Teller<'_> {
         self.failed.is_none() && !progress::interrupted()
     }
 
-    fn end(&mut self, index: usize, run: &Run, verdict: RunVerdict) {
+    fn end(&mut self, index: usize, run: &RunSummary) {
         self.bar.finish_and_clear();
-        if let Err(error) = self.voice.run(index, run, verdict.text()) {
+        if let Err(error) = self.voice.run(index, run) {
             self.failed = Some(error);
         }
     }

@@ -257,13 +257,14 @@ fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
         .all
         .iter()
         .map(|run| {
+            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
             vec![
                 run.seed.to_string(),
                 format!("{:.3}", run.threshold),
-                format!("{:.4}", run.fit.r_factor),
-                format!("{:.4}", run.fit.llk_poisson),
-                run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
-                format!("{:.3}", 100.0 * run.fit.support_fraction),
+                number(run.fit.map(|fit| fit.r_factor), 4),
+                number(run.fit.map(|fit| fit.llk_poisson), 4),
+                number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
+                number(run.fit.map(|fit| 100.0 * fit.support_fraction), 3),
                 run.cycles.to_string(),
                 format!("{:.1}", run.seconds + run.search_seconds),
                 run.verdict.text().to_string(),
