@@ -21,6 +21,24 @@ pub struct Geometry {
     pub pixel_size: Option<[f64; 2]>,
 }
 
+/// Where an array lies in the stack of its file, and that in the frames of the detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Extents `(z, y, x)` of the whole stack in the file.
+    pub stack: Shape,
+    /// First pixel `(z, y, x)` of the array in the stack.
+    pub start: [usize; 3],
+    /// First row and column of the stack's frames in those of the whole detector, where known.
+    pub detector: Option<[usize; 2]>,
+}
+
+impl Placement {
+    /// The whole of a stack of this shape, from an unknown part of a detector.
+    pub fn whole(stack: Shape) -> Self {
+        Placement { stack, start: [0; 3], detector: None }
+    }
+}
+
 impl Geometry {
     /// Wavelength, metres; `None` where the energy is unknown.
     pub fn wavelength(&self) -> Option<f64> {

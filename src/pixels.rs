@@ -38,6 +38,44 @@ pub mod bit {
     ];
 }
 
+/// What makes a mask look as if it were the wrong way round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaskDoubt {
+    /// Fraction of the pixels that it masks.
+    pub masked: f64,
+    /// Fraction of the photons that lie in pixels that it masks.
+    pub photons: f64,
+}
+
+impl MaskDoubt {
+    /// Looks at a mask of the shape of `intensity`, or one frame of it: doubtful is one that masks more than half of the
+    /// pixels and of the photons, or nine pixels of ten. Values that are no counts (not finite, negative, or
+    /// `sentinel` and above) do not count as photons.
+    pub fn of(intensity: &Centered<f32>, mask: &Centered<u32>, sentinel: Option<f64>) -> Option<MaskDoubt> {
+        let limit = sentinel.map_or(f32::INFINITY, |value| value as f32);
+        let bits = mask.0.broadcast(intensity.0.dim())?;
+        let (mut masked, mut photons, mut hidden) = (0_usize, 0.0, 0.0);
+        for (&value, &bits) in intensity.0.iter().zip(bits) {
+            let value = if value > 0.0 && value < limit { f64::from(value) } else { 0.0 };
+            photons += value;
+            if bits != 0 {
+                masked += 1;
+                hidden += value;
+            }
+        }
+        let masked = masked as f64 / intensity.0.len().max(1) as f64;
+        let hidden = if photons > 0.0 { hidden / photons } else { 0.0 };
+        (masked > 0.5 && (hidden > 0.5 || masked > 0.9)).then_some(MaskDoubt { masked, photons: hidden })
+    }
+}
+
+impl std::fmt::Display for MaskDoubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = |value: f64| 100.0 * value;
+        write!(f, "masks {:.1} % of the pixels and {:.1} % of the photons", percent(self.masked), percent(self.photons))
+    }
+}
+
 /// The state of one pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {

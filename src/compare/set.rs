@@ -264,7 +264,7 @@ impl SetComparison<'_> {
     ) -> Result<Outcome> {
         let entry = set.entry(pattern)?;
         let shape = set.shape();
-        let oversampling = entry.oversampling().unwrap_or([f64::NAN; 3]);
+        let oversampling = entry.parameters.oversampling().unwrap_or([f64::NAN; 3]);
         let gaps = gaps_of_ratio(shape, oversampling, ratio, GAP_SEED, pattern);
         let gap = gaps[0];
         let mut inside = gap.pixels(shape);
@@ -273,7 +273,7 @@ impl SetComparison<'_> {
         }
         let full = without_gaps(&set.measured(pattern)?, GAP_SEED, pattern);
         let seen = blinded(full.clone(), &inside);
-        let photons = entry.photons().unwrap_or(f64::NAN);
+        let photons = entry.parameters.number("measurement_photons").unwrap_or(f64::NAN);
         let truth = Truth { object: entry.object, support: entry.support };
         let start = self.first(&seen, &truth, settings);
         let network = network(&seen, self.contenders, model, settings, observer)?;

@@ -7,7 +7,7 @@ use super::raw::write_chunk;
 use super::{ARRAYS, FORMAT, SetHeader, Split};
 use crate::error::{Error, Result};
 use crate::io::cxi_write::attribute;
-use crate::io::tree::reason;
+use crate::io::hdf5_error::reason;
 use crate::parameters::Parameters;
 use crate::pixels::trimmed;
 use hdf5::{Dataset, File, Group, H5Type};
