@@ -1,12 +1,9 @@
 //! A recipe: what a run does, as data. Written in PyNX's notation, `ER**200,(Sup*HIO**50)**12`, which is read from right to
 //! left like operators; kept here in the order of execution.
 
-use super::parse;
 use super::rules::Algorithm;
 use super::support::Reference;
-use crate::error::Result;
 use std::fmt;
-use std::str::FromStr;
 
 /// Part of the cycles after which bounds in gaps are let go, where they are.
 pub const RELEASE: f64 = 0.6;
@@ -199,15 +196,6 @@ impl Step {
             Step::SupportUpdate(n) => *n,
             _ => 1,
         }
-    }
-}
-
-impl FromStr for Recipe {
-    type Err = crate::error::Error;
-
-    /// Reads PyNX's notation; names in any case, spaces ignored.
-    fn from_str(text: &str) -> Result<Self> {
-        parse::recipe(text)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs side by side on the CPU: small arrays one on each thread, where they stay in a core's cache;
 //! large ones one after another, each on all threads.
 
-use super::Cpu;
+use super::single::Cpu;
 use crate::error::Result;
 use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use crate::phasing::problem::Problem;

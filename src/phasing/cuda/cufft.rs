@@ -1,10 +1,10 @@
 //! Transforms by cuFFT, for extents that the passes cannot transform, with the pointwise work in
 //! kernels of its own (`kernels/points.cu`).
 
+use super::arrays::{BoundArrays, PassArrays};
 use super::device::{GpuDevice, pixel_blocks};
 use super::kernels::{FOURIER_POINTS, OBJECT_POINTS};
 use super::layout::{Complex, FourierWork, ObjectWork, Pointer, Projection, RuleNumbers, Source};
-use super::transform::{BoundArrays, PassArrays};
 use crate::volume::Shape;
 use cudarc::cufft::{result as cufft, sys};
 use cudarc::driver::{CudaSlice, DriverError};

@@ -3,7 +3,7 @@
 
 use super::engine::Engine;
 use super::layout::{ObjectWork, Output, RuleNumbers, Source};
-use super::transform::PassArrays;
+use super::arrays::PassArrays;
 use crate::phasing::rules::{Cycle, Rule};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, DriverError};

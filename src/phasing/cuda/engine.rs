@@ -1,10 +1,11 @@
 //! What all work on a GPU shares: the device, the transforms, the problem's data and the arrays of the
 //! runs.
 
+use super::arrays::{BoundArrays, Directions, PassArrays};
 use super::device::{GpuDevice, blocks, partial_sums};
 use super::kernels::ADD_UP;
 use super::layout::{Complex, ObjectWork, Output, Pointer, Projection, RuleNumbers, RunState, Source};
-use super::transform::{BoundArrays, Directions, PassArrays, Transform};
+use super::transform::Transform;
 use crate::phasing::backend::{Finished, GapConstraint, Start};
 use crate::phasing::bound::Bound;
 use crate::phasing::problem::Problem;

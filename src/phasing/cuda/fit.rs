@@ -4,7 +4,7 @@ use super::device::{partial_sums, pixel_blocks};
 use super::engine::Engine;
 use super::kernels::{FOURIER_POINTS, FREE_LIKELIHOOD};
 use super::layout::{FourierWork, ObjectWork, Output, RuleNumbers, RunState, Source};
-use super::transform::Directions;
+use super::arrays::Directions;
 use crate::phasing::backend::Fit;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, DriverError, PinnedHostSlice};

@@ -8,7 +8,7 @@ use super::kernels::{
     ADVANCE, CHOOSE_LENGTH, GRADIENT, LIKELIHOODS, SET_LENGTH, SET_TURN, SLOPE_SUMS, TURN, TURN_SUMS,
 };
 use super::layout::{Complex, LineSearch, ObjectWork, Output, RuleNumbers, Source};
-use super::transform::{Directions, PassArrays};
+use super::arrays::{Directions, PassArrays};
 use cudarc::driver::{CudaSlice, DriverError};
 
 /// What the steps need beside the arrays of the runs.

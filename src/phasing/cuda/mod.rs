@@ -2,6 +2,7 @@
 //! back, when they are collected. The kernels are in `kernels/`; what they compute is what
 //! [`super::cpu`] computes.
 
+mod arrays;
 mod axis;
 mod cufft;
 mod cycles;

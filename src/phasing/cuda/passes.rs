@@ -1,10 +1,10 @@
 //! Transforms by our own kernels, line by line in shared memory (`kernels/passes.cu`).
 
+use super::arrays::{BoundArrays, Directions, PassArrays};
 use super::axis::{AxisPlan, PixelOrder};
 use super::device::{GpuDevice, THREADS, blocks};
 use super::kernels::{COLUMNS, ROWS};
 use super::layout::{ColumnWork, Complex, ObjectWork, Pointer, Projection, RuleNumbers, Source};
-use super::transform::{BoundArrays, Directions, PassArrays};
 use crate::volume::Shape;
 use cudarc::driver::{CudaSlice, DriverError};
 

@@ -1,42 +1,14 @@
 //! Transforms on a GPU: passes of our own, which do the pointwise work on their way, or cuFFT with
 //! kernels in between.
 
+use super::arrays::{BoundArrays, Directions, PassArrays};
 use super::axis::PixelOrder;
 use super::cufft::CuFft;
 use super::device::GpuDevice;
-use super::layout::{Complex, ObjectWork, Pointer, Projection, RuleNumbers, RunState};
+use super::layout::{Complex, ObjectWork, Pointer, Projection, RuleNumbers};
 use super::passes::Passes;
 use crate::volume::Shape;
 use cudarc::driver::DriverError;
-
-/// The arrays of a pass in object space; null where there is none.
-#[derive(Clone, Copy)]
-pub struct PassArrays {
-    pub values: Pointer<Complex>,
-    pub object: Pointer<Complex>,
-    pub support: Pointer<u8>,
-    pub second: Pointer<Complex>,
-    pub density: Pointer<f32>,
-    pub states: Pointer<RunState>,
-}
-
-/// The arrays that a modulus projection reads.
-#[derive(Clone, Copy)]
-pub struct BoundArrays {
-    pub entries: Pointer<u32>,
-    pub table: Pointer<[f32; 2]>,
-}
-
-/// The transforms that a pass in Fourier space does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Directions {
-    /// The forward transform, before what is done in Fourier space.
-    Forward,
-    /// The inverse transform, after it.
-    Inverse,
-    /// Both.
-    Both,
-}
 
 /// How objects get to Fourier space and back, unscaled.
 pub enum Transform {
