@@ -1,5 +1,5 @@
-// What every source of this folder begins with. The same sources are compiled as host code by tests/emulator, whose cuda.h then takes
-// the place of the compiler's own declarations.
+// What every source of this folder begins with. The same sources are compiled as host code by
+// tests/emulator, whose cuda.h then takes the place of the compiler's own declarations.
 #pragma once
 
 #ifdef __CUDACC_RTC__
@@ -31,8 +31,9 @@ __device__ __forceinline__ float2 plus(float2 a, float2 b) { return make_float2(
 __device__ __forceinline__ float2 minus(float2 a, float2 b) { return make_float2(a.x - b.x, a.y - b.y); }
 __device__ __forceinline__ float squared(float2 a) { return fmaf(a.x, a.x, a.y * a.y); }
 
-// The sum of `value` over the threads of a block, given to all of them, in an order that does not change from run to run. `scratch` has
-// one entry a thread. The number of threads is a power of two.
+// The sum of `value` over the threads of a block, given to all of them, in an order that does not
+// change from run to run. `scratch` has one entry a thread. The number of threads is a power of
+// two.
 template <class T> __device__ __forceinline__ T block_sum(T value, T* scratch) {
     __syncthreads();
     scratch[threadIdx.x] = value;

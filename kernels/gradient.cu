@@ -1,5 +1,5 @@
-// Steps of Poisson maximum-likelihood conjugate gradients: src/phasing/cpu says what is done and why. What decides stays on the device.
-// blockIdx.y is the run.
+// Steps of Poisson maximum-likelihood conjugate gradients: src/phasing/cpu says what is done and
+// why. What decides stays on the device. blockIdx.y is the run.
 #include "pixel.cuh"
 
 #define EACH(i, n) for (index_t i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
@@ -19,7 +19,8 @@ PLACED(LineSearch, turn, 8);
 PLACED(LineSearch, length, 12);
 PLACED(LineSearch, stopped, 16);
 
-// The intensity that a calculated one should have: what is measured, the nearest that an interval allows, or the calculated one itself.
+// The intensity that a calculated one should have: what is measured, the nearest that an interval
+// allows, or the calculated one itself.
 __device__ __forceinline__ float wanted(float power, unsigned int bound, const float2* __restrict__ table, int released) {
     if (bound == FREE || (released && !measured(bound))) return power;
     const float modulus = sqrtf(power);
@@ -152,7 +153,8 @@ likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, c
     }
 }
 
-// The longest of them that lowers the likelihood; if none does, the search is over. One thread a run.
+// The longest of them that lowers the likelihood; if none does, the search is over. One thread a
+// run.
 extern "C" __global__ void choose_length(const double* __restrict__ totals, LineSearch* __restrict__ searches) {
     const double* total = totals + blockIdx.x * (TRIES + 1);
     LineSearch& search = searches[blockIdx.x];

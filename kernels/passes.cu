@@ -1,11 +1,13 @@
-// The passes over memory of which a cycle consists. In two dimensions there are two: `rows` brings the projection back along x, applies
-// the rule, and sends the object off along x; `columns` goes on along y, projects the moduli, and comes back along y. In three
-// dimensions y takes passes of its own, so there are four.
+// The passes over memory of which a cycle consists. In two dimensions there are two: `rows` brings
+// the projection back along x, applies the rule, and sends the object off along x; `columns` goes
+// on along y, projects the moduli, and comes back along y. In three dimensions y takes passes of
+// its own, so there are four.
 //
-// Lines are transformed in place in shared memory: forward by decimation in frequency, whose result is in digit-reversed order, inverse
-// by decimation in time, which begins with that order. Fourier space is never put in order: bounds are stored as the passes meet
-// them (src/phasing/cuda/axis.rs). The last stage of one direction and the first of the other touch the same numbers, so what is done
-// to each pixel in between happens in registers.
+// Lines are transformed in place in shared memory: forward by decimation in frequency, whose result
+// is in digit-reversed order, inverse by decimation in time, which begins with that order. Fourier
+// space is never put in order: bounds are stored as the passes meet them
+// (src/phasing/cuda/axis.rs). The last stage of one direction and the first of the other touch the
+// same numbers, so what is done to each pixel in between happens in registers.
 #include "butterfly.cuh"
 #include "pixel.cuh"
 
@@ -20,14 +22,16 @@ LAID_OUT(AxisPlan, 16);
 PLACED(AxisPlan, stages, 4);
 PLACED(AxisPlan, radices, 8);
 
-// Lines of a block in shared memory. A pad after every sixteenth element keeps the strides of butterflies off the same bank.
+// Lines of a block in shared memory. A pad after every sixteenth element keeps the strides of
+// butterflies off the same bank.
 struct Tile {
     float2* data;
     unsigned int step, pitch;   // between elements of a line, and between lines
     __device__ __forceinline__ float2& at(unsigned int line, unsigned int i) const { return data[(i + (i >> 4)) * step + line * pitch]; }
 };
 
-// exp(-+ 2 pi i unit r / length) for r = 1..R-1 times v[r]: one is looked up, the others are its powers.
+// exp(-+ 2 pi i unit r / length) for r = 1..R-1 times v[r]: one is looked up, the others are its
+// powers.
 template <int R, bool INVERSE> __device__ __forceinline__ void twiddled(float2* v, const float2* __restrict__ twiddles, unsigned int unit) {
     if (unit == 0) return;
     float2 powers[R];
@@ -40,8 +44,8 @@ template <int R, bool INVERSE> __device__ __forceinline__ void twiddled(float2* 
     }
 }
 
-// One stage of all lines of a block: transforms of R numbers, `block / R` apart. `load` and `store` name an element by its line and
-// place; what happens between the directions is `visit`.
+// One stage of all lines of a block: transforms of R numbers, `block / R` apart. `load` and `store`
+// name an element by its line and place; what happens between the directions is `visit`.
 template <int R, bool INVERSE_FIRST, class Load, class Visit, class Store>
 __device__ __forceinline__ void stage(const AxisPlan& plan, unsigned int block, unsigned int lines, bool lines_together, bool first, bool second,
                                       const float2* __restrict__ twiddles, Load load, Visit visit, Store store) {
@@ -101,7 +105,8 @@ __device__ __forceinline__ void any(int radix, const AxisPlan& plan, unsigned in
 
 // ---- along x
 
-// `lines` rows of `values`, of all runs one after another; a block takes `together` of them. A run has `per_run` rows.
+// `lines` rows of `values`, of all runs one after another; a block takes `together` of them. A run
+// has `per_run` rows.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 rows(float2* __restrict__ values, float2* __restrict__ object, const unsigned char* __restrict__ support, const float2* __restrict__ second,
      float* __restrict__ density, const float2* __restrict__ twiddles, const RunState* __restrict__ states, AxisPlan plan, unsigned int lines,
@@ -126,7 +131,8 @@ rows(float2* __restrict__ values, float2* __restrict__ object, const unsigned ch
             any<true>(plan.radix(t), plan, block, here, false, true, false, twiddles, from_tile, untouched, to_tile);
         }
     }
-    // Where values are in order: a pixel's object, support and density are read and written here, neighbours by neighbouring threads.
+    // Where values are in order: a pixel's object, support and density are read and written here,
+    // neighbours by neighbouring threads.
     const auto begun = [&](unsigned int line, unsigned int i) {
         return work.source == SOURCE_FOURIER ? tile.at(line, i) : read_source(arrays, work, line * n + i);
     };
@@ -157,7 +163,8 @@ LAID_OUT(ColumnWork, 12);
 PLACED(ColumnWork, inverse, 4);
 PLACED(ColumnWork, project, 8);
 
-// Columns of `values`: `inner` of them lie side by side, and `slabs` such groups make a run. A block takes `together` neighbours.
+// Columns of `values`: `inner` of them lie side by side, and `slabs` such groups make a run. A
+// block takes `together` neighbours.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 columns(float2* __restrict__ values, const unsigned int* __restrict__ bounds, const float2* __restrict__ table,
         const float2* __restrict__ twiddles, AxisPlan plan, unsigned int inner, unsigned int slabs,

@@ -1,15 +1,17 @@
-// What a cycle does to one pixel. Used by the passes that transform and by the kernels that do not, so that both agree.
+// What a cycle does to one pixel. Used by the passes that transform and by the kernels that do not,
+// so that both agree.
 #pragma once
 #include "device.cuh"
 
-// Bounds of a pixel's modulus in four bytes, as src/phasing/bound.rs packs them: a measured modulus as it is, or with the sign bit the
-// place of an interval in a table, or FREE.
+// Bounds of a pixel's modulus in four bytes, as src/phasing/bound.rs packs them: a measured modulus
+// as it is, or with the sign bit the place of an interval in a table, or FREE.
 #define SIGN 0x80000000u
 #define FREE 0xffffffffu
 
 __device__ __forceinline__ bool measured(unsigned int bound) { return bound < SIGN; }
 
-// How pixels without measurement are treated, and what scales values between transforms that were left unscaled.
+// How pixels without measurement are treated, and what scales values between transforms that were
+// left unscaled.
 struct Projection {
     float scale;    // values times this are square roots of photons
     float leak;     // free moduli are multiplied by this
@@ -19,8 +21,8 @@ LAID_OUT(Projection, 12);
 PLACED(Projection, leak, 4);
 PLACED(Projection, released, 8);
 
-// The nearest value whose modulus the bounds allow, times the square of the scale: a cycle transforms twice. A zero has no phase and
-// becomes the least modulus.
+// The nearest value whose modulus the bounds allow, times the square of the scale: a cycle
+// transforms twice. A zero has no phase and becomes the least modulus.
 __device__ __forceinline__ float2 nearest(float2 value, unsigned int bound, const float2* __restrict__ table, Projection p) {
     if (bound == FREE || (p.released && !measured(bound))) return scaled(value, p.leak * p.scale * p.scale);
     float lo, hi;
@@ -39,7 +41,8 @@ __device__ __forceinline__ float2 nearest(float2 value, unsigned int bound, cons
 // O' = a P + b O with one pair of numbers inside the support and one outside: src/phasing/rules.rs.
 struct RuleNumbers {
     float inside[2], outside[2];
-    // A pixel of the support counts as inside where weights . (P, O) >= threshold * rms, if decides.
+    // A pixel of the support counts as inside where weights . (P, O) >= threshold * rms, if
+    // decides.
     float weights[2];
     float threshold;
     int decides;
@@ -59,7 +62,8 @@ __device__ __forceinline__ float2 ruled(float2 p, float2 o, bool inside, RuleNum
     return make_float2(fmaf(p.x, a, o.x * b), fmaf(imaginary, a, o.y * b));
 }
 
-// The difference map with gammas 1/beta (g) and -1/beta. Its first step: f_S(O), which the second modulus projection takes.
+// The difference map with gammas 1/beta (g) and -1/beta. Its first step: f_S(O), which the second
+// modulus projection takes.
 __device__ __forceinline__ bool kept(float2 value, bool inside, bool positive) { return inside && (!positive || value.x >= 0.0f); }
 __device__ __forceinline__ float2 relaxed(float2 o, bool inside, bool positive, float g) {
     return kept(o, inside, positive) ? o : scaled(o, g);
@@ -76,7 +80,8 @@ __device__ __forceinline__ float density_of(float2 p, int positivity, int real) 
     return positivity ? fmaxf(p.x, 0.0f) : real ? fabsf(p.x) : sqrtf(squared(p));
 }
 
-// What the fit of a calculated to a measured pattern is made of: sums over measured pixels of |F| m, |F|^2, o, o ln(o / |F|^2), 1.
+// What the fit of a calculated to a measured pattern is made of: sums over measured pixels of |F|
+// m, |F|^2, o, o ln(o / |F|^2), 1.
 #define FIT_SUMS 5
 // Smallest calculated intensity in a likelihood, photons: keeps the logarithm finite.
 #define FLOOR 1e-8

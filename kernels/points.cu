@@ -1,4 +1,5 @@
-// The work of `passes.cu` without the transforms, for lengths that a library transforms; and sums over what passes leave.
+// The work of `passes.cu` without the transforms, for lengths that a library transforms; and sums
+// over what passes leave.
 #include "pixel.cuh"
 
 // Threads go over the pixels of a run; blockIdx.y is the run.
@@ -34,7 +35,8 @@ fourier_points(float2* __restrict__ values, const unsigned int* __restrict__ bou
     }
 }
 
-// Adds up what the blocks of a run left: `rows` rows of `width` numbers for each run become one. A block a run.
+// Adds up what the blocks of a run left: `rows` rows of `width` numbers for each run become one. A
+// block a run.
 extern "C" __global__ void __launch_bounds__(THREADS)
 add_up(const double* __restrict__ sums, double* __restrict__ totals, unsigned int rows, unsigned int width) {
     __shared__ double scratch[THREADS];
@@ -46,7 +48,8 @@ add_up(const double* __restrict__ sums, double* __restrict__ totals, unsigned in
     }
 }
 
-// The Poisson log-likelihood of the pixels that were held out, at the scale that fits the others best: `fits` are those sums.
+// The Poisson log-likelihood of the pixels that were held out, at the scale that fits the others
+// best: `fits` are those sums.
 extern "C" __global__ void __launch_bounds__(THREADS)
 free_likelihood(const float2* __restrict__ values, const index_t* __restrict__ places, const float* __restrict__ observed,
                 const double* __restrict__ fits, double* __restrict__ sums, index_t n, unsigned int number) {

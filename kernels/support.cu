@@ -1,11 +1,11 @@
-// The support update: src/phasing/support.rs says what is done and why. Nothing of it leaves the device: what decides is kept in the
-// states of the runs. blockIdx.y is the run.
+// The support update: src/phasing/support.rs says what is done and why. Nothing of it leaves the
+// device: what decides is kept in the states of the runs. blockIdx.y is the run.
 #include "device.cuh"
 
 #define EACH(i, n) for (index_t i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
 
-// A periodic Gaussian blur along one axis, of `length` pixels `stride` apart, cut off after `reach` of them. `total` is the sum of the
-// weights.
+// A periodic Gaussian blur along one axis, of `length` pixels `stride` apart, cut off after `reach`
+// of them. `total` is the sum of the weights.
 extern "C" __global__ void __launch_bounds__(THREADS)
 blur(const float* __restrict__ from, float* __restrict__ to, index_t n, index_t length, index_t stride, int reach, float sigma, float total) {
     DYNAMIC_SHARED(float, weights);
@@ -102,8 +102,9 @@ count_kept(const float* __restrict__ density, const unsigned char* __restrict__ 
     if (threadIdx.x == 0) atomicAdd(&states[blockIdx.y].kept, count);
 }
 
-// Whether the number of pixels is allowed. If not, the cut is the value of which just the limit are larger: it is found eight bits at
-// a time, since the bits of positive numbers are in their order. One thread a run; `candidates` is what the first histogram holds.
+// Whether the number of pixels is allowed. If not, the cut is the value of which just the limit are
+// larger: it is found eight bits at a time, since the bits of positive numbers are in their order.
+// One thread a run; `candidates` is what the first histogram holds.
 extern "C" __global__ void check_limits(RunState* __restrict__ states, unsigned int least, unsigned int most) {
     RunState& state = states[blockIdx.x];
     const unsigned int wanted = min(max(state.kept, least), max(most, least));
@@ -112,7 +113,8 @@ extern "C" __global__ void check_limits(RunState* __restrict__ states, unsigned 
     state.prefix = 0;
 }
 
-// Counts candidates by the eight bits of their density at `shift`, among those that have the bits above in common with the cut.
+// Counts candidates by the eight bits of their density at `shift`, among those that have the bits
+// above in common with the cut.
 extern "C" __global__ void __launch_bounds__(THREADS)
 histogram(const float* __restrict__ density, const unsigned char* __restrict__ support, const RunState* __restrict__ states,
           unsigned int* __restrict__ counts, index_t n, int only_shrink, int shift) {
@@ -132,7 +134,8 @@ histogram(const float* __restrict__ density, const unsigned char* __restrict__ s
         if (bins[bin] > 0) atomicAdd(&counts[blockIdx.y * 256 + bin], bins[bin]);
 }
 
-// Takes the bits at `shift` of the cut from the histogram, and clears it. One thread a run: 256 additions.
+// Takes the bits at `shift` of the cut from the histogram, and clears it. One thread a run: 256
+// additions.
 extern "C" __global__ void pick_bits(RunState* __restrict__ states, unsigned int* __restrict__ counts, int shift) {
     RunState& state = states[blockIdx.x];
     unsigned int* bins = counts + blockIdx.x * 256;
@@ -182,7 +185,8 @@ grow(const unsigned char* __restrict__ from, unsigned char* __restrict__ to, ind
     }
 }
 
-// Keeps the border of a new support between that of the old one shrunk and that of the old one expanded.
+// Keeps the border of a new support between that of the old one shrunk and that of the old one
+// expanded.
 extern "C" __global__ void __launch_bounds__(THREADS)
 keep_border(unsigned char* __restrict__ mask, const unsigned char* __restrict__ inner, const unsigned char* __restrict__ outer, index_t n) {
     const size_t offset = (size_t)blockIdx.y * n;
@@ -220,7 +224,8 @@ extern "C" __global__ void take_count(RunState* __restrict__ states, double phot
 
 // ---- detwinning: half of the support, across its longest axis through its centre of mass
 
-// Number, and along z, y and x sum and sum of squares of the places from the middle of the array, of the pixels of the support.
+// Number, and along z, y and x sum and sum of squares of the places from the middle of the array,
+// of the pixels of the support.
 #define HALF_SUMS 7
 extern "C" __global__ void __launch_bounds__(THREADS)
 half_sums(const unsigned char* __restrict__ support, unsigned long long* __restrict__ sums, index_t nz, index_t ny, index_t nx) {

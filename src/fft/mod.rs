@@ -1,14 +1,17 @@
 //! Unitary transforms of 2D and 3D arrays on the CPU, over [`rustfft`] and rayon.
 //!
-//! **Normalisation:** both directions divide by `sqrt(n)`, so the squared norm (photons) is the same on either side.
-//! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0 ([`crate::volume::Cornered`]).
+//! **Normalisation:** both directions divide by `sqrt(n)`, so the squared norm (photons) is the
+//! same on either side. **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0
+//! ([`crate::volume::Cornered`]).
 //!
-//! Strided axes are the whole cost of a library transform: a line along y or z touches one cache line per element.
-//! Here sixteen neighbouring lines are transformed at once, in the lanes of vector registers (`stockham.rs`): every cache line is used
-//! whole and nothing is transposed. In 3D, x and y are done slab by slab while the slab is in cache.
+//! Strided axes are the whole cost of a library transform: a line along y or z touches one cache
+//! line per element. Here sixteen neighbouring lines are transformed at once, in the lanes of
+//! vector registers (`stockham.rs`): every cache line is used whole and nothing is transposed. In
+//! 3D, x and y are done slab by slab while the slab is in cache.
 //!
-//! What is done to every point between two transforms is done while it is in cache, too: [`Fft::rows_pass`] and [`Fft::columns_pass`] are the two
-//! passes over memory of which a whole phasing cycle consists.
+//! What is done to every point between two transforms is done while it is in cache, too:
+//! [`Fft::rows_pass`] and [`Fft::columns_pass`] are the two passes over memory of which a whole
+//! phasing cycle consists.
 
 mod stockham;
 
@@ -25,7 +28,8 @@ pub use stockham::{COLUMNS, Row};
 /// Rows that are visited together, and that one task handles in 2D.
 const ROWS: usize = 8;
 
-/// The plan of a forward and an inverse transform of one shape. Results do not depend on the number of threads.
+/// The plan of a forward and an inverse transform of one shape. Results do not depend on the number
+/// of threads.
 pub struct Fft {
     shape: Shape,
     forward: Lines,
@@ -102,7 +106,8 @@ impl Block {
 }
 
 impl Fft {
-    /// Plans transforms of arrays of this shape. Fast where the extents have no prime factor above 13.
+    /// Plans transforms of arrays of this shape. Fast where the extents have no prime factor above
+    /// 13.
     pub fn new(shape: Shape) -> Self {
         Fft {
             shape,
@@ -145,9 +150,10 @@ impl Fft {
         (1.0 / (self.shape.iter().product::<usize>() as f64).sqrt()) as f32
     }
 
-    /// One pass over the array in parts that lie together in memory: slabs, or rows in 2D. A part arrives by the inverse transform along
-    /// its axes, is visited some rows at a time, with the number of their first point and the same rows of `other`, and leaves by the
-    /// forward transform.
+    /// One pass over the array in parts that lie together in memory: slabs, or rows in 2D. A part
+    /// arrives by the inverse transform along its axes, is visited some rows at a time, with the
+    /// number of their first point and the same rows of `other`, and leaves by the forward
+    /// transform.
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
@@ -177,7 +183,8 @@ impl Fft {
                 if transforms.before && deep {
                     along(&self.inverse, values, block, scratch);
                 }
-                // A few rows at a time: a slab and the same part of `other` do not fit in a core's cache together.
+                // A few rows at a time: a slab and the same part of `other` do not fit in a core's
+                // cache together.
                 let rows = values.chunks_mut(ROWS * nx).zip(other.chunks_mut(ROWS * nx)).enumerate();
                 rows.for_each(|(row, (values, other))| {
                     if transforms.before {
@@ -195,9 +202,9 @@ impl Fft {
         );
     }
 
-    /// One pass over the array in blocks of columns along the first axis that is longer than 1. They arrive by the forward transform,
-    /// are visited together with what `other` holds of the same points, in the order of [`Fft::columns`], and leave by the inverse
-    /// transform.
+    /// One pass over the array in blocks of columns along the first axis that is longer than 1.
+    /// They arrive by the forward transform, are visited together with what `other` holds of the
+    /// same points, in the order of [`Fft::columns`], and leave by the inverse transform.
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
@@ -258,7 +265,8 @@ impl Transforms {
     pub const BOTH: Transforms = Transforms { before: true, after: true };
 }
 
-/// Blocks of columns one after another, each of them row by row: read so, an array comes out of memory in one stream.
+/// Blocks of columns one after another, each of them row by row: read so, an array comes out of
+/// memory in one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ColumnOrder {
     rows: usize,
@@ -294,8 +302,8 @@ impl<U> Columns<'_, U> {
     }
 }
 
-/// The largest even number up to `n` without a prime factor above 13, which are the sizes that every FFT library
-/// transforms fast; 1 for 1, the thin axis of a 2D pattern.
+/// The largest even number up to `n` without a prime factor above 13, which are the sizes that
+/// every FFT library transforms fast; 1 for 1, the thin axis of a 2D pattern.
 pub fn fft_friendly(n: usize) -> usize {
     (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
 }

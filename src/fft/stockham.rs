@@ -1,8 +1,8 @@
-//! Transforms of many columns at once: sixteen neighbouring columns fill the lanes of the vector registers, so that nothing is ever
-//! transposed and every lane does the same.
+//! Transforms of many columns at once: sixteen neighbouring columns fill the lanes of the vector
+//! registers, so that nothing is ever transposed and every lane does the same.
 //!
-//! Stockham's autosort algorithm (decimation in frequency): a stage of radix `r` reads `r` rows and writes `r` rows of another buffer, in
-//! an order that leaves the last stage's output sorted.
+//! Stockham's autosort algorithm (decimation in frequency): a stage of radix `r` reads `r` rows and
+//! writes `r` rows of another buffer, in an order that leaves the last stage's output sorted.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -36,7 +36,8 @@ struct Stage {
 const RADICES: [usize; 7] = [4, 2, 3, 5, 7, 11, 13];
 
 impl Stockham {
-    /// For columns of this length; `sign` is that of the exponent. Nothing if the length has a prime factor above 13.
+    /// For columns of this length; `sign` is that of the exponent. Nothing if the length has a
+    /// prime factor above 13.
     pub fn new(len: usize, sign: f64) -> Option<Self> {
         let root = |i: usize, n: usize| {
             let angle = sign * 2.0 * std::f64::consts::PI * (i % n) as f64 / n as f64;

@@ -1,12 +1,12 @@
-//! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or free, and only those with an estimate
-//! need two numbers.
+//! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or
+//! free, and only those with an estimate need two numbers.
 
 use crate::fft::{ColumnOrder, Fft};
 use crate::pixels::Interval;
 use crate::volume::Shape;
 
-/// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set, the place of its interval in a table,
-/// or [`Bound::FREE`].
+/// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set,
+/// the place of its interval in a table, or [`Bound::FREE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
 pub struct Bound(u32);
@@ -100,7 +100,8 @@ impl Bounds {
         self.entries[self.order.place(index)]
     }
 
-    /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity if it is free.
+    /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity
+    /// if it is free.
     #[inline(always)]
     pub fn interval(&self, bound: Bound) -> [f32; 2] {
         match bound.place() {

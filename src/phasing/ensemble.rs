@@ -22,7 +22,8 @@ const MOST_OUTSIDE: f64 = 0.1;
 pub enum FirstSupport {
     /// The same for every run.
     Given(Cornered<bool>),
-    /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two bounds.
+    /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two
+    /// bounds.
     Autocorrelation {
         /// Photons, zero where nothing is known.
         intensity: Cornered<f32>,
@@ -113,7 +114,8 @@ impl RunVerdict {
 /// A line about each run, and the best ones whole.
 #[derive(Debug)]
 pub struct Ensemble {
-    /// The best, in order: lowest free log-likelihood, or log-likelihood where no pixels were held out.
+    /// The best, in order: lowest free log-likelihood, or log-likelihood where no pixels were held
+    /// out.
     pub kept: Vec<Run>,
     /// Every run that was started, without its object.
     pub all: Vec<RunSummary>,
@@ -216,8 +218,8 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 }
 
 impl Ensemble {
-    /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops the
-    /// worst where more than `keep` are kept.
+    /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops
+    /// the worst where more than `keep` are kept.
     fn add(&mut self, outcome: RunOutcome, search_seconds: f64, keep: usize) {
         let mut run = match outcome {
             RunOutcome::Completed(run) => *run,
@@ -277,11 +279,13 @@ pub struct Combined {
     pub modes: Modes,
     /// Phase retrieval transfer function of the average.
     pub prtf: Vec<Shell>,
-    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single run.
+    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
+    /// run.
     pub fsc: Vec<FscShell>,
 }
 
-/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be removed (Bragg data).
+/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
+/// removed (Bragg data).
 ///
 /// # Errors
 /// If an object is not finite.

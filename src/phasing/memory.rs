@@ -1,5 +1,5 @@
-//! Estimates of the memory that phasing takes, made before it is spent: on the machine and, for runs on
-//! a GPU, on that.
+//! Estimates of the memory that phasing takes, made before it is spent: on the machine and, for
+//! runs on a GPU, on that.
 
 use super::recipe::{Recipe, Step};
 use super::rules::Algorithm;
@@ -8,12 +8,12 @@ use crate::error::bytes_text;
 use crate::error::{Error, Result, shape_text};
 use crate::volume::Shape;
 
-/// Bytes a voxel beside the backend: the pattern (intensity 4, mask 4), an estimate (13), and its copy
-/// while phasing starts.
+/// Bytes a voxel beside the backend: the pattern (intensity 4, mask 4), an estimate (13), and its
+/// copy while phasing starts.
 const PATTERN: u64 = 4 + 4 + 13 + 8;
 
-/// Bytes a voxel of the problem: an entry of four, and eight more for each estimate, of which there are
-/// a quarter at most.
+/// Bytes a voxel of the problem: an entry of four, and eight more for each estimate, of which there
+/// are a quarter at most.
 const PROBLEM: u64 = 4 + 2;
 
 /// Bytes a voxel of one complex array.
@@ -43,8 +43,8 @@ impl Needs {
     }
 }
 
-/// Estimates the peak in bytes of phasing a pattern of this shape on the CPU, with `batch_size` runs
-/// side by side and keeping `keep` runs.
+/// Estimates the peak in bytes of phasing a pattern of this shape on the CPU, with `batch_size`
+/// runs side by side and keeping `keep` runs.
 pub fn estimate(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize) -> u64 {
     let n: u64 = shape.iter().map(|&n| n as u64).product();
     let needs = Needs::of(recipe);
@@ -53,19 +53,20 @@ pub fn estimate(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize) -
     } else if needs.difference_map {
         COMPLEX
     } else {
-        // Start object and support of a run, then density, candidates of a retuned threshold and the
-        // new support.
+        // Start object and support of a run, then density, candidates of a retuned threshold and
+        // the new support.
         COMPLEX + 1 + 4 + 4 + 1
     };
-    // Object, projection, support. At the end, when the backend is gone: registration, then the result
-    // file, which is put together in memory (object, support, pattern, and every kept run and mode).
+    // Object, projection, support. At the end, when the backend is gone: registration, then the
+    // result file, which is put together in memory (object, support, pattern, and every kept run
+    // and mode).
     let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra);
     let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
 }
 
-/// Returns the bytes that this process may use: the machine's available memory or the control group's
-/// limit, whichever is less.
+/// Returns the bytes that this process may use: the machine's available memory or the control
+/// group's limit, whichever is less.
 pub fn available() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
@@ -127,8 +128,8 @@ pub(crate) mod gpu {
         2 * COMPLEX + 4 + 1 + second + gradients
     }
 
-    /// The number of `count` runs of `pixels` pixels that GPU `ordinal` with `free` bytes of free memory
-    /// holds at a time, if one of them takes `each` bytes a pixel.
+    /// The number of `count` runs of `pixels` pixels that GPU `ordinal` with `free` bytes of free
+    /// memory holds at a time, if one of them takes `each` bytes a pixel.
     ///
     /// # Errors
     /// What is missing and what would fit, if it does not hold even one.

@@ -6,7 +6,8 @@
 //! factor  = ( NAME | "(" list ")" ) [ "**" COUNT ]
 //! ```
 //!
-//! PyNX evaluates the same text as Python; here it is data, so a mistake is found before anything runs, at its column.
+//! PyNX evaluates the same text as Python; here it is data, so a mistake is found before anything
+//! runs, at its column.
 
 use super::recipe::{Parameter, Recipe, Step};
 use super::rules::Algorithm;
@@ -94,7 +95,8 @@ impl Parser<'_> {
         &rest[..end]
     }
 
-    /// Items separated by commas or single stars, in the order of execution: the last one written first.
+    /// Items separated by commas or single stars, in the order of execution: the last one written
+    /// first.
     fn list(&mut self) -> Result<Vec<Step>> {
         let mut steps = vec![self.item()?];
         while self.accept(",") || self.single_star() {

@@ -1,5 +1,5 @@
-//! A recipe: what a run does, as data. Written in PyNX's notation, `ER**200,(Sup*HIO**50)**12`, which is read from right to
-//! left like operators; kept here in the order of execution.
+//! A recipe: what a run does, as data. Written in PyNX's notation, `ER**200,(Sup*HIO**50)**12`,
+//! which is read from right to left like operators; kept here in the order of execution.
 
 use super::rules::Algorithm;
 use super::support::Reference;
@@ -55,7 +55,8 @@ pub struct Recipe {
     pub steps: Vec<Step>,
 }
 
-/// The standard form of a recipe: HIO, then RAAR, then ER, then ML, with the support updated on the way.
+/// The standard form of a recipe: HIO, then RAAR, then ER, then ML, with the support updated on the
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standard {
     /// Cycles of HIO.
@@ -73,7 +74,8 @@ pub struct Standard {
 }
 
 impl Recipe {
-    /// The recipe of the standard form. The support is left alone after the last update, so that the object can settle in it.
+    /// The recipe of the standard form. The support is left alone after the last update, so that
+    /// the object can settle in it.
     pub fn standard(form: Standard) -> Self {
         const DETWIN: usize = 10;
         let phases = [(Algorithm::Hio, form.nb_hio), (Algorithm::Raar, form.nb_raar), (Algorithm::Er, form.nb_er)];
@@ -276,7 +278,8 @@ mod tests {
         );
         let form = Standard { support_update_period: 0, detwin: false, nb_ml: 7, nb_hio: 40, ..form };
         assert_eq!(Recipe::standard(form).to_string(), "ML**7,ER**200,RAAR**600,HIO**40");
-        // A period that does not divide the number of cycles goes on across the change of algorithm.
+        // A period that does not divide the number of cycles goes on across the change of
+        // algorithm.
         let form = Standard { nb_hio: 30, nb_raar: 0, nb_er: 50, nb_ml: 0, support_update_period: 20, detwin: false };
         assert_eq!(Recipe::standard(form).to_string(), "ER**20,Sup,ER**20,Sup,ER**10,HIO**10,Sup,HIO**20");
     }

@@ -1,9 +1,10 @@
 //! The iterative projection algorithms as numbers.
 //!
-//! With P the modulus projection of the object O, every algorithm of Table I in S. Marchesini, Rev. Sci. Instrum. 78, 011301
-//! (2007) but the difference map is `O' = a P + b O`, with one pair (a, b) inside the support and one outside. Under positivity
-//! a pixel inside the support counts as outside where the real part of a third combination, the argument of the support
-//! projection in the operator form, is negative.
+//! With P the modulus projection of the object O, every algorithm of Table I in S. Marchesini, Rev.
+//! Sci. Instrum. 78, 011301 (2007) but the difference map is `O' = a P + b O`, with one pair (a, b)
+//! inside the support and one outside. Under positivity a pixel inside the support counts as
+//! outside where the real part of a third combination, the argument of the support projection in
+//! the operator form, is negative.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -75,7 +76,8 @@ impl Algorithm {
     }
 }
 
-/// Charge flipping keeps what exceeds this fraction of the object's root mean square inside the support.
+/// Charge flipping keeps what exceeds this fraction of the object's root mean square inside the
+/// support.
 const CF_THRESHOLD: f32 = 0.1;
 
 impl fmt::Display for Algorithm {

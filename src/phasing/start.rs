@@ -1,4 +1,5 @@
-//! Where a run starts: a support from the autocorrelation or a shape, and a random object inside it.
+//! Where a run starts: a support from the autocorrelation or a shape, and a random object inside
+//! it.
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;
@@ -35,10 +36,11 @@ impl Form {
     }
 }
 
-/// The pixels where the autocorrelation of the object exceeds `threshold` times its maximum. The object fits into it: the
-/// autocorrelation is at least as wide as the object in every direction.
+/// The pixels where the autocorrelation of the object exceeds `threshold` times its maximum. The
+/// object fits into it: the autocorrelation is at least as wide as the object in every direction.
 ///
-/// `intensity` holds photons, zero where nothing is known: [`crate::volume::Cornered`], overwritten by nothing.
+/// `intensity` holds photons, zero where nothing is known: [`crate::volume::Cornered`], overwritten
+/// by nothing.
 ///
 /// # Errors
 /// If the threshold leaves no room for an object (fewer than two pixels).
@@ -67,13 +69,14 @@ impl Draws {
         Draws(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number between two bounds, or the bound where both are equal. One number is drawn in either case.
+    /// A number between two bounds, or the bound where both are equal. One number is drawn in
+    /// either case.
     pub fn between(&mut self, [low, high]: [f32; 2]) -> f32 {
         low + (high - low) * self.0.random::<f32>()
     }
 
-    /// An object inside `support` with moduli uniform in 0..1 and phases uniform in `-range..range` radians, scaled to
-    /// `photons`.
+    /// An object inside `support` with moduli uniform in 0..1 and phases uniform in `-range..range`
+    /// radians, scaled to `photons`.
     pub fn object(&mut self, support: &Cornered<bool>, range: f32, photons: f64) -> Cornered<Complex32> {
         let mut object = Cornered::filled(support.shape(), Complex32::ZERO);
         let mut energy = 0.0;
@@ -90,7 +93,8 @@ impl Draws {
     }
 }
 
-/// One half of the support, cut through its centre of mass across its longest axis: a start that the twin does not share.
+/// One half of the support, cut through its centre of mass across its longest axis: a start that
+/// the twin does not share.
 pub fn half(support: &Cornered<bool>) -> Cornered<bool> {
     let centred = support.to_centered();
     let shape = centred.shape();

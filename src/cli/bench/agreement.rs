@@ -36,7 +36,8 @@ impl Agreement {
     }
 }
 
-/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and columns and that do not.
+/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and
+/// columns and that do not.
 const SHAPES: [(Shape, bool); 6] = [
     ([1, 96, 80], false),
     ([1, 50, 33], true),
@@ -52,7 +53,8 @@ const RUNS: usize = 2;
 /// Single precision: sums in another order and factors at other places, some 5e-7 a cycle.
 const CLOSE: f64 = 1e-5;
 
-/// A problem near whose solution everything starts: far from one, iterations amplify roundings without end.
+/// A problem near whose solution everything starts: far from one, iterations amplify roundings
+/// without end.
 struct Case {
     problem: Arc<Problem>,
     starts: Vec<Start>,
@@ -262,7 +264,8 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
     ]
 }
 
-/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
+/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and
+/// in a batch.
 fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
     let settings = run::RunSettings {

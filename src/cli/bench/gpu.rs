@@ -228,8 +228,9 @@ impl Gpu {
     }
 }
 
-/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass, two passes in two dimensions and four in
-/// three; cuFFT's are counted as two passes in two dimensions and three in three, with two more for the work between them.
+/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass,
+/// two passes in two dimensions and four in three; cuFFT's are counted as two passes in two
+/// dimensions and three in three, with two more for the work between them.
 fn bytes_of_cycle(algorithm: Algorithm, fused: bool, deep: bool) -> usize {
     let rest = bytes(algorithm.cycle(0.9, false)) - 4 * 8;
     let passes = match (fused, deep) {

@@ -108,7 +108,8 @@ impl Phasing {
         Ok(())
     }
 
-    /// A cycle of HIO of as many runs as there are threads, each on a thread of its own: seconds divided by their number.
+    /// A cycle of HIO of as many runs as there are threads, each on a thread of its own: seconds
+    /// divided by their number.
     fn side_by_side(&self, size: &str, problem: &Arc<Problem>) -> Result<()> {
         let threads = rayon::current_num_threads();
         let support = Cornered::filled(problem.shape(), true);
@@ -150,7 +151,8 @@ impl Phasing {
 /// Most pixels of which runs side by side are measured: as many as are ever run so.
 const SIDE_BY_SIDE: usize = 1 << 18;
 
-/// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.
+/// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the
+/// support, and the object where it is needed.
 pub fn bytes(cycle: Cycle) -> usize {
     match cycle {
         Cycle::Rule(rule) => 4 * 8 + 4 + 1 + if rule.needs_no_object() { 0 } else { 2 * 8 },
@@ -158,7 +160,8 @@ pub fn bytes(cycle: Cycle) -> usize {
     }
 }
 
-/// Bytes a second that all threads together read and write when they copy an array of `n` complex numbers.
+/// Bytes a second that all threads together read and write when they copy an array of `n` complex
+/// numbers.
 fn copy_bandwidth(n: usize) -> f64 {
     const PIECE: usize = 1 << 16;
     let from = vec![num_complex::Complex32::ONE; n];
@@ -212,7 +215,8 @@ impl Memory {
         status("VmRSS:").map(|before| Memory { before })
     }
 
-    /// Most bytes in use while a run does cycles and updates its support, above what was in use before it was made.
+    /// Most bytes in use while a run does cycles and updates its support, above what was in use
+    /// before it was made.
     fn taken_by(&self, backend: &mut Cpu) -> Option<u64> {
         // Forgets the peak of making the problem.
         std::fs::write("/proc/self/clear_refs", "5").ok()?;

@@ -7,11 +7,13 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 impl Cpu {
-    /// Advances the object by `n` steps of Poisson maximum-likelihood conjugate gradients inside the support.
+    /// Advances the object by `n` steps of Poisson maximum-likelihood conjugate gradients inside
+    /// the support.
     ///
-    /// Polak-Ribiere directions with one Newton step each, halved while the likelihood grows; the gradient of the likelihood is
-    /// `(1 - t^2 / |F|^2) F` with `t` the nearest allowed modulus, which is `sqrt(I)` where measured and vanishes inside bounds.
-    /// P. Thibault and M. Guizar-Sicairos, New J. Phys. 14, 063004 (2012).
+    /// Polak-Ribiere directions with one Newton step each, halved while the likelihood grows; the
+    /// gradient of the likelihood is `(1 - t^2 / |F|^2) F` with `t` the nearest allowed modulus,
+    /// which is `sqrt(I)` where measured and vanishes inside bounds. P. Thibault and M.
+    /// Guizar-Sicairos, New J. Phys. 14, 063004 (2012).
     pub fn conjugate_gradients(&mut self, n: usize) {
         let len = self.problem.len();
         let mut object = std::mem::take(&mut self.object);

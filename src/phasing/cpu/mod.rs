@@ -1,6 +1,6 @@
-//! The CPU backend: a cycle is two passes over memory, in which everything is done to values while they
-//! are in cache ([`crate::fft`]). Sums go over fixed pieces in order, so results do not depend on the
-//! number of threads.
+//! The CPU backend: a cycle is two passes over memory, in which everything is done to values while
+//! they are in cache ([`crate::fft`]). Sums go over fixed pieces in order, so results do not depend
+//! on the number of threads.
 
 mod batch;
 mod gradient;

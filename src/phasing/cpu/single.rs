@@ -43,8 +43,9 @@ impl Cpu {
         }
     }
 
-    /// Cycles of one rule, each of them two passes over memory: modulus projections while columns are in cache, rules while slabs are. In
-    /// between, `work` is the object's transform along the axes of the slabs.
+    /// Cycles of one rule, each of them two passes over memory: modulus projections while columns
+    /// are in cache, rules while slabs are. In between, `work` is the object's transform along the
+    /// axes of the slabs.
     fn rule(&mut self, rule: &Rule, n: usize) {
         let Cpu { problem, fft, object, work, support, count, gaps } = self;
         let projection = projection(problem, *gaps, fft);
@@ -70,8 +71,8 @@ impl Cpu {
         }
     }
 
-    /// `O' = O + beta (P_S f_M(O) - P_M f_S(O))`, `f_M = (1 + 1/beta) P_M - 1/beta`, `f_S = (1 - 1/beta) P_S + 1/beta`:
-    /// V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his optimal gammas.
+    /// `O' = O + beta (P_S f_M(O) - P_M f_S(O))`, `f_M = (1 + 1/beta) P_M - 1/beta`, `f_S = (1 -
+    /// 1/beta) P_S + 1/beta`: V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his optimal gammas.
     fn difference_map(&mut self, beta: f32, positivity: bool) {
         let Cpu { problem, fft, object, work, support, gaps, .. } = self;
         let g = 1.0 / beta.max(1e-3);
@@ -130,8 +131,8 @@ fn projection<'a>(problem: &'a Problem, gaps: GapConstraint, fft: &Fft) -> Proje
     Projection { bounds: &problem.bounds, gaps, scale: fft.scale() }
 }
 
-/// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the bounds allow. The plain form of what a cycle does while it
-/// passes over memory, for those who have a whole array.
+/// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the bounds allow. The
+/// plain form of what a cycle does while it passes over memory, for those who have a whole array.
 pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: GapConstraint) {
     let projection = Projection { bounds: &problem.bounds, gaps, scale: 1.0 };
     field.par_iter_mut().enumerate().for_each(|(i, value)| *value = projection.point(*value, problem.bounds.at(i)));
@@ -194,9 +195,9 @@ impl Cpu {
         self.gaps = gaps;
     }
 
-    /// The density that support updates look at: the modulus of the object's modulus projection, or under positivity the
-    /// positive part of its real part. Of the projection, because outside the support the object of HIO and its kin is
-    /// feedback and no density.
+    /// The density that support updates look at: the modulus of the object's modulus projection, or
+    /// under positivity the positive part of its real part. Of the projection, because outside the
+    /// support the object of HIO and its kin is feedback and no density.
     pub fn density(&mut self, positivity: bool) -> Vec<f32> {
         let mut density = vec![0.0; self.problem.len()];
         self.projected_density(positivity, &mut density);

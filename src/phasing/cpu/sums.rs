@@ -33,7 +33,8 @@ pub fn sums<const K: usize>(n: usize, f: impl Fn(usize) -> [f64; K] + Sync) -> [
     })
 }
 
-/// Poisson log-likelihood of one pixel, `c - o + o ln(o / c)`: zero where the calculated intensity is the observed one.
+/// Poisson log-likelihood of one pixel, `c - o + o ln(o / c)`: zero where the calculated intensity
+/// is the observed one.
 pub fn poisson(calculated: f32, observed: f32) -> f64 {
     let (c, o) = (f64::from(calculated.max(FLOOR)), f64::from(observed));
     if o > 0.0 { c - o + o * (o / c).ln() } else { c }

@@ -1,9 +1,9 @@
-//! Cycles on a GPU, queued as graphs: captured when they are done for the first time, in one call from
-//! then on.
+//! Cycles on a GPU, queued as graphs: captured when they are done for the first time, in one call
+//! from then on.
 
+use super::arrays::PassArrays;
 use super::engine::Engine;
 use super::layout::{ObjectWork, Output, RuleNumbers, Source};
-use super::arrays::PassArrays;
 use crate::phasing::rules::{Cycle, Rule};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, DriverError};

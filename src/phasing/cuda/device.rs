@@ -212,8 +212,8 @@ pub fn single(runs: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (runs as u32, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 }
 }
 
-/// Blocks that go over the pixels of every run: equally many on any GPU, because each of them leaves
-/// one partial sum.
+/// Blocks that go over the pixels of every run: equally many on any GPU, because each of them
+/// leaves one partial sum.
 pub fn pixel_blocks(pixels: usize, runs: usize) -> LaunchConfig {
     blocks(partial_sums(pixels), runs, 0)
 }

@@ -1,5 +1,5 @@
-//! What all work on a GPU shares: the device, the transforms, the problem's data and the arrays of the
-//! runs.
+//! What all work on a GPU shares: the device, the transforms, the problem's data and the arrays of
+//! the runs.
 
 use super::arrays::{BoundArrays, Directions, PassArrays};
 use super::device::{GpuDevice, blocks, partial_sums};
@@ -190,7 +190,8 @@ impl Engine {
         self.transform.fourier(&self.device, self.runs.active, values, directions, None)
     }
 
-    /// Queues a pass over the transforms `values` with the modulus projection between both directions.
+    /// Queues a pass over the transforms `values` with the modulus projection between both
+    /// directions.
     pub fn project(&self, values: Pointer<Complex>) -> Result<(), DriverError> {
         let project = Some((self.bounds(), self.projection()));
         self.transform.fourier(&self.device, self.runs.active, values, Directions::Both, project)

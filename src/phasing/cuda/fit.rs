@@ -1,10 +1,10 @@
 //! Fits on a GPU: sums that come back while the next cycles are queued.
 
+use super::arrays::Directions;
 use super::device::{partial_sums, pixel_blocks};
 use super::engine::Engine;
 use super::kernels::{FOURIER_POINTS, FREE_LIKELIHOOD};
 use super::layout::{FourierWork, ObjectWork, Output, RuleNumbers, RunState, Source};
-use super::arrays::Directions;
 use crate::phasing::backend::Fit;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, DriverError, PinnedHostSlice};

@@ -2,13 +2,13 @@
 //! [`crate::phasing::cpu::Cpu::conjugate_gradients`], with every decision taken by kernels, so that
 //! nothing waits for the host.
 
+use super::arrays::{Directions, PassArrays};
 use super::device::{partial_sums, pixel_blocks, single};
 use super::engine::{Engine, MOST_SUMS};
 use super::kernels::{
     ADVANCE, CHOOSE_LENGTH, GRADIENT, LIKELIHOODS, SET_LENGTH, SET_TURN, SLOPE_SUMS, TURN, TURN_SUMS,
 };
 use super::layout::{Complex, LineSearch, ObjectWork, Output, RuleNumbers, Source};
-use super::arrays::{Directions, PassArrays};
 use cudarc::driver::{CudaSlice, DriverError};
 
 /// What the steps need beside the arrays of the runs.

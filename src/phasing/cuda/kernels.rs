@@ -115,8 +115,8 @@ pub const LIKELIHOODS: Kernel<(Values, Values, Entries, Table, Searches, Sums, u
 pub const CHOOSE_LENGTH: Kernel<(Sums, Searches)> = Kernel::new("choose_length");
 pub const ADVANCE: Kernel<(Values, Values, Values, Values, Searches, u32)> = Kernel::new("advance");
 
-/// The kernels for compute capability 7.0, which the driver translates for the GPU that is there, and
-/// the names of each source's. `tools/kernels.py` writes them.
+/// The kernels for compute capability 7.0, which the driver translates for the GPU that is there,
+/// and the names of each source's. `tools/kernels.py` writes them.
 pub const SOURCES: [(&str, &[&str]); 4] = [
     (include_str!("../../../kernels/ptx/passes.ptx"), &[ROWS.name, COLUMNS.name]),
     (

@@ -1,5 +1,5 @@
-//! The backend for NVIDIA GPUs. Everything stays on the GPU and is queued; only the sums of a fit come
-//! back, when they are collected. The kernels are in `kernels/`; what they compute is what
+//! The backend for NVIDIA GPUs. Everything stays on the GPU and is queued; only the sums of a fit
+//! come back, when they are collected. The kernels are in `kernels/`; what they compute is what
 //! [`super::cpu`] computes.
 
 mod arrays;
@@ -65,9 +65,10 @@ impl From<DriverError> for Failure {
 }
 
 impl Cuda {
-    /// Opens a backend for this problem on the GPU with this number, for as many of `count` runs at a
-    /// time as its memory holds. `recipe` says which arrays will be needed. `fused` says whether passes
-    /// of our own may be used instead of cuFFT; where they cannot be, cuFFT is, and the other way round.
+    /// Opens a backend for this problem on the GPU with this number, for as many of `count` runs at
+    /// a time as its memory holds. `recipe` says which arrays will be needed. `fused` says whether
+    /// passes of our own may be used instead of cuFFT; where they cannot be, cuFFT is, and the
+    /// other way round.
     ///
     /// # Errors
     /// Why the GPU cannot be used, with what would fit if it is too small.
@@ -138,8 +139,8 @@ impl Cuda {
         });
     }
 
-    /// Queues `times` copies of the objects to another array of their size, for benchmarks, and returns
-    /// the bytes that each reads and writes.
+    /// Queues `times` copies of the objects to another array of their size, for benchmarks, and
+    /// returns the bytes that each reads and writes.
     pub fn copies(&mut self, times: usize) -> u64 {
         self.queue(|this| {
             let stream = this.engine.device.stream.clone();

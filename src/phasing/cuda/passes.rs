@@ -21,8 +21,8 @@ pub struct Passes {
 const HALF: usize = 47 << 10;
 
 impl Passes {
-    /// The passes for this shape; `None` if an extent has a large prime factor or a line does not fit
-    /// in shared memory.
+    /// The passes for this shape; `None` if an extent has a large prime factor or a line does not
+    /// fit in shared memory.
     pub fn new(device: &GpuDevice, shape: Shape) -> Result<Option<Passes>, DriverError> {
         let plans = shape.map(AxisPlan::new);
         let mut lines = [0; 3];
@@ -94,7 +94,8 @@ impl Passes {
         Ok(())
     }
 
-    /// Queues a pass over the transforms of `runs` runs, along the first axis that is longer than 1.
+    /// Queues a pass over the transforms of `runs` runs, along the first axis that is longer than
+    /// 1.
     pub fn fourier(
         &self,
         device: &GpuDevice,

@@ -1,5 +1,5 @@
-//! Support updates and halved supports on a GPU: what [`crate::phasing::support`] does, step by step,
-//! with every decision taken by kernels, so that nothing waits for the host.
+//! Support updates and halved supports on a GPU: what [`crate::phasing::support`] does, step by
+//! step, with every decision taken by kernels, so that nothing waits for the host.
 
 use super::device::{blocks, partial_sums, pixel_blocks, single};
 use super::engine::Engine;
@@ -45,8 +45,8 @@ impl SupportUpdater {
         self.find_cut(engine, rule, density)?;
         let (device, arrays, n, each) = (&engine.device, engine.arrays(), engine.data.len(), pixels(engine));
         let (support, states, size) = (arrays.support, arrays.states, n as u32);
-        // The projection has been read: its array is scratch, for the blur in its first half and for
-        // four masks in its second.
+        // The projection has been read: its array is scratch, for the blur in its first half and
+        // for four masks in its second.
         let all = n * engine.runs.batch_size;
         let masks: [Pointer<u8>; 4] = std::array::from_fn(|k| arrays.values.cast().from_element((4 + k) * all));
         let mut new = masks[0];
@@ -92,8 +92,8 @@ impl SupportUpdater {
         Ok(())
     }
 
-    /// Queues the halving of the supports. The array of densities keeps the whole ones: nothing needs
-    /// densities meanwhile.
+    /// Queues the halving of the supports. The array of densities keeps the whole ones: nothing
+    /// needs densities meanwhile.
     pub fn halve(&mut self, engine: &Engine) -> Result<(), DriverError> {
         engine.device.stream.memset_zeros(&mut self.halves)?;
         let [nz, ny, nx] = engine.data.shape.map(|n| n as u32);
