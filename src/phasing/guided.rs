@@ -28,20 +28,20 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How the search is done.
+/// The settings of the search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// Objects in the population.
+    /// Number of objects in the population.
     pub population: usize,
-    /// Times that the population is phased, guided by its best from the second time on.
+    /// Number of times that the population is phased, guided by its best from the second time on.
     pub generations: usize,
     /// Smallest extent of the pattern on which the search is done, pixels.
     pub size: usize,
-    /// Part of the box that the support shrinks to.
+    /// Fraction of the box that the support shrinks to.
     pub area: f32,
     /// Factor on free moduli in every projection: see [`GapConstraint::leak`].
     pub leak: f32,
-    /// Relaxation.
+    /// Relaxation of HIO and RAAR, 0 to 1.
     pub beta: f32,
 }
 
@@ -57,15 +57,15 @@ const LAST: usize = 40;
 const REFINE: (usize, usize, usize, usize) = (100, 20, 20, 50);
 
 impl Search {
-    /// What the search costs, in cycles of the whole pattern.
+    /// Estimates the cost of the search, in cycles of the whole pattern.
     pub fn cost(&self, whole: Shape) -> f64 {
         let member = |(settle, updates): (usize, usize)| settle + updates * (BETWEEN + 1) + LAST;
         let cycles = self.population * (member(FIRST) + self.generations.saturating_sub(1) * member(LATER));
         let levels = levels(whole, self.size);
-        let part = |shape: &Shape| (shape[1] * shape[2]) as f64 / (whole[1] * whole[2]) as f64;
+        let fraction = |shape: &Shape| (shape[1] * shape[2]) as f64 / (whole[1] * whole[2]) as f64;
         let refine = (REFINE.0 + REFINE.1 * (REFINE.2 + 1) + REFINE.3) as f64;
-        let between: f64 = levels.iter().skip(1).filter(|shape| **shape != whole).map(part).sum();
-        cycles as f64 * part(&levels[0]) + refine * between
+        let between: f64 = levels.iter().skip(1).filter(|shape| **shape != whole).map(fraction).sum();
+        cycles as f64 * fraction(&levels[0]) + refine * between
     }
 }
 
@@ -301,10 +301,10 @@ fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<P
         }
     }
     let mask = pattern.mask.0.slice(window).as_standard_layout().into_owned();
-    let part =
+    let central =
         Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
     let held_out = Centered(held_out.0.slice(window).as_standard_layout().into_owned());
-    Problem::new(&part, &held_out, true)
+    Problem::new(&central, &held_out, true)
 }
 
 /// The object on a finer grid over the same field of view: its transform padded with zeros.

@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone)]
 pub struct Problem {
     shape: Shape,
-    /// What is known of each pixel's modulus, square roots of photons. Measured pixels count in the
-    /// R factor and the likelihood.
+    /// Bounds of each pixel's modulus, square roots of photons. Measured pixels count in the R
+    /// factor and the likelihood.
     pub bounds: Bounds,
     /// Index and measured intensity of the pixels that were held out: they constrain nothing and
     /// count in the free likelihood.
@@ -27,7 +27,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The problem of this pattern, with the pixels where `held_out` is true kept for the free
+    /// Makes the problem of this pattern, with the pixels where `held_out` is true kept for the free
     /// likelihood.
     ///
     /// The pattern of a real object is symmetric, `|F(q)| = |F(-q)|` (Friedel), so with `real` a
@@ -73,7 +73,7 @@ impl Problem {
         Ok(Problem { shape, bounds, held_out: held, real, photons })
     }
 
-    /// The extents `(z, y, x)`.
+    /// Extents `(z, y, x)`, pixels.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -83,7 +83,7 @@ impl Problem {
         self.bounds.len()
     }
 
-    /// Never: a pattern has pixels.
+    /// Returns false: every pattern has pixels.
     pub fn is_empty(&self) -> bool {
         self.bounds.is_empty()
     }

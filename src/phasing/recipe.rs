@@ -5,10 +5,10 @@ use super::rules::Algorithm;
 use super::support::Reference;
 use std::fmt;
 
-/// Part of the cycles after which bounds in gaps are let go, where they are.
+/// Fraction of the cycles after which the bounds in gaps are released, where they are.
 pub const RELEASE: f64 = 0.6;
 
-/// One thing to do.
+/// One step of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Cycles of one algorithm.
@@ -19,7 +19,7 @@ pub enum Step {
     MaximumLikelihood(usize),
     /// Support updates, one after another.
     SupportUpdate(usize),
-    /// A parameter from here on.
+    /// A parameter for all steps from here on.
     Set(Parameter),
     /// Steps that are repeated.
     Repeat(Vec<Step>, usize),
@@ -34,7 +34,7 @@ pub enum Parameter {
     Positivity(bool),
     /// Threshold of the support update, relative to its reference.
     SupportThreshold(f32),
-    /// What the threshold is relative to.
+    /// Reference that the threshold is relative to.
     SupportThresholdMethod(Reference),
     /// Whether the support may only shrink.
     SupportOnlyShrink(bool),
@@ -51,7 +51,7 @@ pub enum Parameter {
 /// A whole recipe, in the order of execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// What to do, first things first.
+    /// Steps in the order of execution.
     pub steps: Vec<Step>,
 }
 
@@ -74,7 +74,7 @@ pub struct Standard {
 }
 
 impl Recipe {
-    /// The recipe of the standard form. The support is left alone after the last update, so that
+    /// Builds the recipe of the standard form. The support is left alone after the last update, so that
     /// the object can settle in it.
     pub fn standard(form: Standard) -> Self {
         const DETWIN: usize = 10;
@@ -110,7 +110,8 @@ impl Recipe {
         Recipe { steps: folded(steps) }
     }
 
-    /// The same, with the bounds of estimates let go after this part of the cycles.
+    /// Returns the same recipe with the bounds of estimates released after this fraction of the
+    /// cycles.
     pub fn released(&self, after: f64) -> Recipe {
         let mut left = (after.clamp(0.0, 1.0) * self.cycles() as f64).round() as usize;
         let mut steps: Vec<Step> = Vec::new();
@@ -135,7 +136,7 @@ impl Recipe {
         Recipe { steps: folded(steps) }
     }
 
-    /// Cycles of all steps, conjugate-gradient steps included.
+    /// Number of cycles of all steps, conjugate-gradient steps included.
     pub fn cycles(&self) -> usize {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
@@ -145,7 +146,7 @@ impl Recipe {
         self.steps.iter().map(Step::length).fold(0, usize::saturating_add)
     }
 
-    /// The steps one by one, repetitions unrolled.
+    /// Returns the steps one by one, repetitions unrolled.
     pub fn unrolled(&self) -> Vec<&Step> {
         let mut out = Vec::new();
         unroll(&self.steps, &mut out);
@@ -181,7 +182,7 @@ fn folded(steps: Vec<Step>) -> Vec<Step> {
 }
 
 impl Step {
-    /// Cycles that this step takes.
+    /// Number of cycles that this step takes.
     pub fn cycles(&self) -> usize {
         match self {
             Step::Cycles(_, n) | Step::Detwin(_, n) | Step::MaximumLikelihood(n) => *n,

@@ -32,7 +32,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Algorithm; 8] = [
         Algorithm::Er,
         Algorithm::Sf,
@@ -44,7 +44,7 @@ impl Algorithm {
         Algorithm::Cf,
     ];
 
-    /// The name in recipes.
+    /// Name in recipes, such as `HIO`.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Er => "ER",
@@ -58,7 +58,7 @@ impl Algorithm {
         }
     }
 
-    /// The cycle that this algorithm repeats, with relaxation `beta` (0 to 1).
+    /// Returns the cycle that this algorithm repeats, with relaxation `beta` (0 to 1).
     pub fn cycle(self, beta: f32, positivity: bool) -> Cycle {
         let (outside, decision) = match self {
             Algorithm::Er => ([0.0, 0.0], [1.0, 0.0]),
@@ -86,7 +86,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// What one cycle does to the object, once the modulus projection P of the object O is there.
+/// The work of one cycle on the object, once the modulus projection P of the object O is there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cycle {
     /// `O' = a P + b O`.
@@ -103,11 +103,11 @@ pub enum Cycle {
 /// The numbers of a rule: `[a, b]` in `O' = a P + b O`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// Inside the support.
+    /// Numbers inside the support.
     pub inside: [f32; 2],
-    /// Outside the support, and where the decision says so.
+    /// Numbers outside the support, and where the decision says so.
     pub outside: [f32; 2],
-    /// Which pixels inside the support count as outside.
+    /// Decision which pixels inside the support count as outside.
     pub decision: Option<Decision>,
 }
 
@@ -116,12 +116,12 @@ pub struct Rule {
 pub struct Decision {
     /// The combination of P and O that the operator form hands to the support projection.
     pub weights: [f32; 2],
-    /// In units of the object's root mean square inside the support; zero for positivity.
+    /// Threshold in units of the object's root mean square inside the support; zero for positivity.
     pub threshold: f32,
 }
 
 impl Rule {
-    /// Whether the next object follows from the projection alone.
+    /// Returns whether the next object follows from the projection alone.
     pub fn needs_no_object(&self) -> bool {
         self.inside[1] == 0.0
             && self.outside[1] == 0.0

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the threshold is relative to, taken of the blurred modulus inside the current support.
+/// The reference of the threshold, taken of the blurred modulus inside the current support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reference {
@@ -46,20 +46,20 @@ impl fmt::Display for Reference {
     }
 }
 
-/// One support update.
+/// The rule of a support update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupportRule {
     /// Standard deviation of the Gaussian blur, pixels; the blur is periodic.
     pub sigma: f32,
-    /// Kept is what exceeds this times the reference.
+    /// Threshold as a multiple of the reference: pixels that exceed it are kept.
     pub threshold: f32,
-    /// What the threshold is relative to.
+    /// Reference that the threshold is relative to.
     pub reference: Reference,
     /// Whether the density is the positive part of the object, instead of its modulus.
     pub positivity: bool,
     /// Whether pixels may only leave the support.
     pub only_shrink: bool,
-    /// How far the border may move, pixels; 0 is any distance.
+    /// Distance that the border may move, pixels; 0 is any distance.
     pub border: usize,
     /// Steps after the threshold: `n > 0` expands by n pixels, `n < 0` shrinks.
     pub expand: Vec<i32>,
@@ -83,12 +83,12 @@ impl Default for SupportRule {
     }
 }
 
-/// What a support update came to.
+/// The outcome of a support update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SupportState {
-    /// Pixels inside.
+    /// Number of pixels inside the new support.
     pub count: usize,
-    /// The threshold that was used: the rule's, unless the fraction limits asked for another.
+    /// Threshold that was used: the rule's, unless the fraction limits asked for another.
     pub threshold: f32,
     /// Whether the object was finite and not zero; if not, the support was left alone and the run
     /// is lost.
@@ -99,7 +99,7 @@ pub struct SupportState {
 ///
 /// Where the threshold would leave less or more than the allowed fraction, the threshold that gives
 /// just the limit is used instead: a bad threshold costs a worse support, not the run.
-pub fn update(
+pub(crate) fn update(
     shape: Shape,
     rule: &SupportRule,
     modulus: &mut [f32],
@@ -196,9 +196,9 @@ fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     if total.0.is_finite() { total } else { (f64::NAN, f64::NAN, f64::NAN, total.3) }
 }
 
-/// Periodic Gaussian blur, separable, cut off at four standard deviations. `scratch` has the same
+/// Blurs by a periodic Gaussian, separably, cut off at four standard deviations. `scratch` has the same
 /// length. Returns what is blurred, which is one of both, and the other.
-pub fn blur<'a>(
+pub(crate) fn blur<'a>(
     shape: Shape,
     sigma: f32,
     data: &'a mut [f32],
@@ -279,9 +279,9 @@ impl<'a, P: Fn(usize) -> [&'a [f32]; 2]> WithSimd for Taps<'_, P> {
     }
 }
 
-/// The mask expanded (`n > 0`) or shrunk (`n < 0`) by `n` pixels, periodically, one pixel at a time
-/// along the axes.
-pub fn grown(shape: Shape, mask: &[bool], n: i32) -> Vec<bool> {
+/// Returns the mask expanded (`n > 0`) or shrunk (`n < 0`) by `n` pixels, periodically, one pixel
+/// at a time along the axes.
+pub(crate) fn grown(shape: Shape, mask: &[bool], n: i32) -> Vec<bool> {
     let [nz, ny, nx] = shape;
     let grow = n > 0;
     let mut current = mask.to_vec();
