@@ -135,7 +135,7 @@ fn without_a_card_that_can_be_used_the_cpu_phases() {
     }
     assert_eq!(no_driver.status.code(), Some(1));
     let told = text(&no_driver.stderr);
-    for word in ["device = cuda:0", "no NVIDIA driver", "--device auto"] {
+    for word in ["device = cuda:0", "no NVIDIA driver", "device = auto"] {
         assert!(told.lines().count() == 1 && told.contains(word), "{told}");
     }
     refused(here, &run("gpu"), &["gpu", "cuda:N"]);

@@ -94,7 +94,7 @@ pub fn guided(
     progress: &(dyn Fn(usize, usize) -> bool + Sync),
 ) -> Result<Start> {
     if !pattern.is_2d() {
-        return Err(Error::setting("start", "guided", "is for 2D patterns: give --start random"));
+        return Err(Error::setting("start", "guided", "is for 2D patterns only: give start = random"));
     }
     let whole = pattern.shape();
     let extent = extent(pattern)?;
@@ -104,8 +104,8 @@ pub fn guided(
     let hidden = |_| {
         let size = crate::error::shape_text(&levels[0][1..]);
         Error::Pattern(format!(
-            "nothing is measured in the central {size} pixels, where the search begins: give a larger --search-size, or \
-             --start random"
+            "nothing is measured in the central {size} pixels, where the search begins: give a larger search-size, or \
+             start = random"
         ))
     };
     let lowest = Arc::new(level(pattern, held_out, levels[0]).map_err(hidden)?);
@@ -396,7 +396,7 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
         queue.extend([y * nx + (x + 1) % nx, y * nx + (x + nx - 1) % nx]);
     }
     if ey < 2 || ex < 2 {
-        return Err(Error::Pattern("the autocorrelation shows no object: give --start random and a --support".into()));
+        return Err(Error::Pattern("the autocorrelation shows no object: give start = random and a support".into()));
     }
     Ok([ey as f64, ex as f64])
 }

@@ -88,7 +88,7 @@ pub fn check(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize, avai
     }
     let text = shape_text(&shape);
     let remedy = if estimate(shape, recipe, batch_size, 1) <= available {
-        format!("{text} with {keep} kept runs is too large: give a smaller --nb-run-keep")
+        format!("{text} with {keep} kept runs is too large: give a smaller nb-run-keep")
     } else {
         // Halve the longest axes until it fits.
         let mut smaller = shape;
@@ -98,8 +98,8 @@ pub fn check(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize, avai
             smaller[axis] /= 2;
             bin[axis] *= 2;
         }
-        let words = |v: [usize; 3]| v.map(|n| n.to_string()).join(" ");
-        format!("{text} is too large: --rebin {} or --max-size {} would fit", words(bin), words(smaller))
+        let words = |v: [usize; 3]| v.map(|n| n.to_string()).join(",");
+        format!("{text} is too large: rebin = {} or max-size = {} would fit", words(bin), words(smaller))
     };
     Err(Error::Memory { needed, available, remedy })
 }
@@ -144,8 +144,8 @@ pub(crate) mod gpu {
         let factor = (needed as f64 / free.max(1) as f64).cbrt().ceil().max(2.0);
         let (needed, free) = (bytes_text(needed), bytes_text(free));
         Err(format!(
-            "needs about {needed} of the memory of GPU {ordinal}, {free} are free: --rebin {factor:.0} or a \
-             smaller --max-size would fit"
+            "needs about {needed} of the memory of GPU {ordinal}, {free} are free: rebin = {factor:.0} or a \
+             smaller max-size would fit"
         ))
     }
 
@@ -159,7 +159,7 @@ pub(crate) mod gpu {
             let pixels = 1024 * 1024 * 1024;
             // With cuFFT, which works on a copy.
             assert_eq!(batch_size(0, 79_000_000_000, pixels, each + 8, 64), Ok(2));
-            assert!(batch_size(0, 20_000_000_000, pixels, each, 1).unwrap_err().contains("--rebin 2"));
+            assert!(batch_size(0, 20_000_000_000, pixels, each, 1).unwrap_err().contains("rebin = 2 "));
             assert_eq!(batch_size(0, 79_000_000_000, 256 * 256, each, 64), Ok(64));
         }
     }
@@ -176,7 +176,7 @@ mod tests {
         let needed = estimate(shape, &recipe, 1, 1);
         assert_eq!(check(shape, &recipe, 1, 1, needed).unwrap(), needed);
         let error = check(shape, &recipe, 1, 1, needed - 1).unwrap_err().to_string();
-        assert!(error.contains("--rebin 1 1 2") || error.contains("--rebin 2 1 1"), "{error}");
-        assert!(check(shape, &recipe, 1, 10, needed).unwrap_err().to_string().contains("--nb-run-keep"));
+        assert!(error.contains("rebin = 1,1,2 ") || error.contains("rebin = 2,1,1 "), "{error}");
+        assert!(check(shape, &recipe, 1, 10, needed).unwrap_err().to_string().contains("a smaller nb-run-keep"));
     }
 }

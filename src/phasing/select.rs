@@ -136,7 +136,7 @@ impl DeviceRequest<'_> {
                     Ok(OpenDevice { backend, note, device: self.device.to_string(), memory: needed })
                 }
                 Err(why) => {
-                    Err(Error::setting("device", self.device, format!("{why}; --device auto takes the CPU instead")))
+                    Err(Error::setting("device", self.device, format!("{why}; device = auto takes the CPU instead")))
                 }
             },
         }

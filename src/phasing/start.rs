@@ -53,7 +53,7 @@ pub fn autocorrelation(intensity: &Cornered<f32>, threshold: f32) -> Result<Corn
         return Err(Error::setting(
             "support-autocorrelation-threshold",
             threshold,
-            "leaves no support: give a smaller one, or --support circle:RADIUS",
+            "leaves no support: give a smaller one, or support = circle:RADIUS",
         ));
     }
     Ok(Cornered(ndarray::Array3::from_shape_vec(shape, inside).expect("same shape")))
