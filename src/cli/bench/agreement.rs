@@ -75,8 +75,8 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
         .for_each(|((z, y, x), inside)| *inside &= !(x > 1 && y > 2 && y < shape[1] / 2 && z < 3));
     let rough = noise(shape, 0);
     let truth = Array3::from_shape_fn(shape, |at| {
-        let part = if real { 0.0 } else { rough.0[at].im };
-        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), part) * 30.0 } else { Complex32::ZERO }
+        let imaginary = if real { 0.0 } else { rough.0[at].im };
+        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), imaginary) * 30.0 } else { Complex32::ZERO }
     });
     let mut field = truth.clone();
     let fft = lacuna::fft::Fft::new(shape);
@@ -109,7 +109,7 @@ fn distance(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
     (error / norm).sqrt()
 }
 
-/// The part of the pixels of either support that are not in both.
+/// The fraction of the pixels of either support that are not in both.
 fn apart(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
     let (both, either) = a.0.iter().zip(&b.0).fold((0.0, 0.0f64), |(both, either), (&a, &b)| {
         (both + f64::from(u8::from(a && b)), either + f64::from(u8::from(a || b)))
