@@ -1,4 +1,4 @@
-//! The kernels of `kernels/`, each with the types of its arguments.
+//! The kernels of `kernels/`, each with the names and types of its arguments.
 
 use super::axis::AxisPlan;
 use super::layout::{
@@ -50,70 +50,87 @@ arguments!(0 A, 1 B, 2 C, 3 D, 4 E, 5 F, 6 G, 7 H, 8 I, 9 J, 10 K, 11 L, 12 M);
 
 type Values = Pointer<Complex>;
 type Mask = Pointer<u8>;
-type Density = Pointer<f32>;
 type States = Pointer<RunState>;
 type Searches = Pointer<LineSearch>;
-type Sums = Pointer<f64>;
-type Entries = Pointer<u32>;
 type Table = Pointer<[f32; 2]>;
-type Twiddles = Pointer<[f32; 2]>;
+
+/// Declares kernels: a constant for each, its name in the sources, and its arguments in order.
+macro_rules! kernels {
+    ($($constant:ident = $name:ident($($argument:ident: $kind:ty),+);)+) => {
+        $(pub const $constant: Kernel<($($kind,)+)> = Kernel::new(stringify!($name));)+
+    };
+}
 
 // kernels/passes.cu
-pub const ROWS: Kernel<(
-    Values,
-    Values,
-    Mask,
-    Values,
-    Density,
-    Twiddles,
-    States,
-    AxisPlan,
-    u32,
-    u32,
-    u32,
-    ObjectWork,
-    RuleNumbers,
-)> = Kernel::new("rows");
-pub const COLUMNS: Kernel<(Values, Entries, Table, Twiddles, AxisPlan, u32, u32, u32, ColumnWork, Projection)> =
-    Kernel::new("columns");
+kernels! {
+    ROWS = rows(
+        values: Values, object: Values, support: Mask, second: Values, density: Pointer<f32>, twiddles: Table,
+        states: States, plan: AxisPlan, lines: u32, per_run: u32, together: u32, work: ObjectWork, rule: RuleNumbers
+    );
+    COLUMNS = columns(
+        values: Values, bounds: Pointer<u32>, table: Table, twiddles: Table, plan: AxisPlan, inner: u32, slabs: u32,
+        together: u32, work: ColumnWork, projection: Projection
+    );
+}
 
 // kernels/points.cu
-pub const OBJECT_POINTS: Kernel<(Values, Values, Mask, Values, Density, States, u32, ObjectWork, RuleNumbers)> =
-    Kernel::new("object_points");
-pub const FOURIER_POINTS: Kernel<(Values, Entries, Table, Sums, u32, FourierWork, Projection)> =
-    Kernel::new("fourier_points");
-pub const ADD_UP: Kernel<(Sums, Sums, u32, u32)> = Kernel::new("add_up");
-pub const FREE_LIKELIHOOD: Kernel<(Values, Pointer<u32>, Pointer<f32>, Sums, Sums, u32, u32)> =
-    Kernel::new("free_likelihood");
+kernels! {
+    OBJECT_POINTS = object_points(
+        values: Values, object: Values, support: Mask, second: Values, density: Pointer<f32>, states: States, n: u32,
+        work: ObjectWork, rule: RuleNumbers
+    );
+    FOURIER_POINTS = fourier_points(
+        values: Values, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, work: FourierWork,
+        projection: Projection
+    );
+    ADD_UP = add_up(sums: Pointer<f64>, totals: Pointer<f64>, rows: u32, width: u32);
+    FREE_LIKELIHOOD = free_likelihood(
+        values: Values, places: Pointer<u32>, observed: Pointer<f32>, fits: Pointer<f64>, sums: Pointer<f64>, n: u32,
+        number: u32
+    );
+}
 
 // kernels/support.cu
-pub const BLUR: Kernel<(Density, Density, u32, u32, u32, i32, f32, f32)> = Kernel::new("blur");
-pub const REFERENCE_SUMS: Kernel<(Density, Mask, Sums, u32)> = Kernel::new("reference_sums");
-pub const SET_CUT: Kernel<(Sums, States, Pointer<f32>, u32, i32)> = Kernel::new("set_cut");
-pub const COUNT_KEPT: Kernel<(Density, Mask, States, u32, i32)> = Kernel::new("count_kept");
-pub const CHECK_LIMITS: Kernel<(States, u32, u32)> = Kernel::new("check_limits");
-pub const HISTOGRAM: Kernel<(Density, Mask, States, Pointer<u32>, u32, i32, i32)> = Kernel::new("histogram");
-pub const PICK_BITS: Kernel<(States, Pointer<u32>, i32)> = Kernel::new("pick_bits");
-pub const ABOVE_CUT: Kernel<(Density, Mask, States, Mask, u32, i32)> = Kernel::new("above_cut");
-pub const GROW: Kernel<(Mask, Mask, u32, u32, u32, i32)> = Kernel::new("grow");
-pub const KEEP_BORDER: Kernel<(Mask, Mask, Mask, u32)> = Kernel::new("keep_border");
-pub const COUNT_MASK: Kernel<(Mask, States, u32)> = Kernel::new("count_mask");
-pub const CLEAR_KEPT: Kernel<(States,)> = Kernel::new("clear_kept");
-pub const TAKE_MASK: Kernel<(Mask, Mask, States, u32)> = Kernel::new("take_mask");
-pub const TAKE_COUNT: Kernel<(States, f64)> = Kernel::new("take_count");
-pub const HALF_SUMS: Kernel<(Mask, Pointer<u64>, u32, u32, u32)> = Kernel::new("half_sums");
-pub const HALVE: Kernel<(Mask, Mask, Pointer<u64>, u32, u32, u32)> = Kernel::new("halve");
+kernels! {
+    BLUR = blur(
+        from: Pointer<f32>, to: Pointer<f32>, n: u32, length: u32, stride: u32, reach: i32, sigma: f32, total: f32
+    );
+    REFERENCE_SUMS = reference_sums(density: Pointer<f32>, support: Mask, sums: Pointer<f64>, n: u32);
+    SET_CUT = set_cut(sums: Pointer<f64>, states: States, thresholds: Pointer<f32>, rows: u32, reference: i32);
+    COUNT_KEPT = count_kept(density: Pointer<f32>, support: Mask, states: States, n: u32, only_shrink: i32);
+    CHECK_LIMITS = check_limits(states: States, least: u32, most: u32);
+    HISTOGRAM = histogram(
+        density: Pointer<f32>, support: Mask, states: States, counts: Pointer<u32>, n: u32, only_shrink: i32, shift: i32
+    );
+    PICK_BITS = pick_bits(states: States, counts: Pointer<u32>, shift: i32);
+    ABOVE_CUT = above_cut(density: Pointer<f32>, support: Mask, states: States, mask: Mask, n: u32, only_shrink: i32);
+    GROW = grow(from: Mask, to: Mask, nz: u32, ny: u32, nx: u32, expand: i32);
+    KEEP_BORDER = keep_border(mask: Mask, inner: Mask, outer: Mask, n: u32);
+    COUNT_MASK = count_mask(mask: Mask, states: States, n: u32);
+    CLEAR_KEPT = clear_kept(states: States);
+    TAKE_MASK = take_mask(mask: Mask, support: Mask, states: States, n: u32);
+    TAKE_COUNT = take_count(states: States, photons: f64);
+    HALF_SUMS = half_sums(support: Mask, sums: Pointer<u64>, nz: u32, ny: u32, nx: u32);
+    HALVE = halve(support: Mask, whole: Mask, sums: Pointer<u64>, nz: u32, ny: u32, nx: u32);
+}
 
 // kernels/gradient.cu
-pub const GRADIENT: Kernel<(Values, Values, Entries, Table, u32, i32)> = Kernel::new("gradient");
-pub const TURN_SUMS: Kernel<(Values, Values, Sums, u32)> = Kernel::new("turn_sums");
-pub const SET_TURN: Kernel<(Sums, Searches, i32)> = Kernel::new("set_turn");
-pub const TURN: Kernel<(Values, Values, Searches, u32, i32)> = Kernel::new("turn");
-pub const SLOPE_SUMS: Kernel<(Values, Values, Entries, Table, Sums, u32, i32)> = Kernel::new("slope_sums");
-pub const SET_LENGTH: Kernel<(Sums, Searches)> = Kernel::new("set_length");
-pub const LIKELIHOODS: Kernel<(Values, Values, Entries, Table, Searches, Sums, u32, i32)> = Kernel::new("likelihoods");
-pub const CHOOSE_LENGTH: Kernel<(Sums, Searches)> = Kernel::new("choose_length");
-pub const ADVANCE: Kernel<(Values, Values, Values, Values, Searches, u32)> = Kernel::new("advance");
+kernels! {
+    GRADIENT = gradient(field: Values, to: Values, bounds: Pointer<u32>, table: Table, n: u32, released: i32);
+    TURN_SUMS = turn_sums(now: Values, before: Values, sums: Pointer<f64>, n: u32);
+    SET_TURN = set_turn(totals: Pointer<f64>, searches: Searches, first: i32);
+    TURN = turn(now: Values, direction: Values, searches: Searches, n: u32, first: i32);
+    SLOPE_SUMS = slope_sums(
+        field: Values, step: Values, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, released: i32
+    );
+    SET_LENGTH = set_length(totals: Pointer<f64>, searches: Searches);
+    LIKELIHOODS = likelihoods(
+        field: Values, step: Values, bounds: Pointer<u32>, table: Table, searches: Searches, sums: Pointer<f64>,
+        n: u32, released: i32
+    );
+    CHOOSE_LENGTH = choose_length(totals: Pointer<f64>, searches: Searches);
+    ADVANCE = advance(object: Values, field: Values, direction: Values, step: Values, searches: Searches, n: u32);
+}
 
 /// The kernels for compute capability 7.0, which the driver translates for the GPU that is there,
 /// and the names of each source's. `tools/kernels.py` writes them.

@@ -60,7 +60,7 @@ impl<T> Pointer<T> {
     }
 
     /// The rest of the array from an element on.
-    pub fn from_element(self, index: usize) -> Self {
+    pub fn starting_at(self, index: usize) -> Self {
         Pointer::new(self.address + (index * size_of::<T>()) as u64)
     }
 }

@@ -48,7 +48,7 @@ impl SupportUpdater {
         // The projection has been read: its array is scratch, for the blur in its first half and
         // for four masks in its second.
         let all = n * engine.runs.batch_size;
-        let masks: [Pointer<u8>; 4] = std::array::from_fn(|k| arrays.values.cast().from_element((4 + k) * all));
+        let masks: [Pointer<u8>; 4] = std::array::from_fn(|k| arrays.values.cast().starting_at((4 + k) * all));
         let mut new = masks[0];
         device.launch(ABOVE_CUT, each, (density, support, states, new, size, rule.only_shrink.into()))?;
         let border = rule.border as i32;
