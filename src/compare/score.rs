@@ -1,7 +1,7 @@
 //! How near a reconstruction is to the truth.
 
 use crate::error::Result;
-use crate::metrics::{Options, overlap, register};
+use crate::metrics::{RegistrationOptions, overlap, register};
 use crate::phasing::run::Run;
 use crate::volume::Centered;
 use num_complex::{Complex32, Complex64};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Truth {
     /// Square roots of photons, zero frequency of its pattern at `n / 2`.
     pub object: Centered<Complex32>,
-    /// Where it is.
+    /// Pixels where the object is.
     pub support: Centered<bool>,
 }
 
@@ -29,19 +29,20 @@ pub struct Score {
     pub homogeneity: f64,
     /// Intersection over union of the supports.
     pub overlap: f64,
-    /// Of the run.
+    /// Free log-likelihood of the run, or its log-likelihood where no pixels were held out.
     pub free_llk: f64,
-    /// Of the run.
+    /// R factor of the run.
     pub r_factor: f64,
 }
 
 impl Score {
-    /// Of a run. `ramp` says whether linear phases are no error: in Bragg data they only shift the peak.
+    /// Scores a run. `ramp` says whether linear phases are no error: in Bragg data they only shift
+    /// the peak.
     ///
     /// # Errors
     /// If shapes differ, or the object is not finite.
     pub fn new(run: &Run, truth: &Truth, ramp: bool) -> Result<Self> {
-        let found = register(&run.object, &truth.object, Options { subpixel: true, ramp })?;
+        let found = register(&run.object, &truth.object, RegistrationOptions { subpixel: true, ramp })?;
         let wide = |value: Complex32| Complex64::new(value.re.into(), value.im.into());
         let (mut weight, mut phase, mut difference) = (0.0, 0.0, 0.0);
         let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);

@@ -1,9 +1,9 @@
-//! Registration: reconstructions of the same pattern differ by what the intensities cannot tell. Those are a shift, a
-//! conjugate inversion (the twin), a constant phase, and for Bragg data a linear phase ramp, since the pattern's centre is
-//! known to a fraction of a pixel only.
+//! Registration: reconstructions of the same pattern differ by what the intensities cannot tell.
+//! Those are a shift, a conjugate inversion (the twin), a constant phase, and for Bragg data a
+//! linear phase ramp, since the pattern's centre is known to a fraction of a pixel only.
 //!
-//! A shift in one space is a ramp in the other, so both are one problem: where is the peak of a discrete Fourier transform,
-//! to a fraction of a pixel? [`super::peak`] answers it.
+//! A shift in one space is a ramp in the other, so both are one problem: where is the peak of a
+//! discrete Fourier transform, to a fraction of a pixel? [`super::peak`] answers it.
 
 use super::peak::{distance, peak, ramped};
 use super::{conjugate_inverse, inner, rolled, same_shapes, summed, transformed, wide};
@@ -14,49 +14,62 @@ use ndarray::Array3;
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 
-/// What registration may remove besides whole-pixel shifts, the twin and the constant phase.
+/// Ambiguities that registration removes in addition to whole-pixel shifts, the twin and the
+/// constant phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Fractions of a pixel. They resample the object; without them its values stay as they are.
+pub struct RegistrationOptions {
+    /// Shifts by fractions of a pixel. They resample the object; without them its values stay as
+    /// they are.
     pub subpixel: bool,
-    /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern is known.
+    /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern
+    /// is known.
     pub ramp: bool,
 }
 
-impl Default for Options {
+impl Default for RegistrationOptions {
     fn default() -> Self {
-        Options { subpixel: true, ramp: true }
+        RegistrationOptions { subpixel: true, ramp: true }
     }
 }
 
 /// An object brought into register with a reference.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Registered {
-    /// The object after twin, shift, ramp and constant phase, in this order. Its scale is its own: averages of such objects
-    /// keep their photons.
+pub struct Registration {
+    /// Object after twin, shift, ramp and constant phase, in this order. Its scale is its own:
+    /// averages of such objects keep their photons.
     pub object: Centered<Complex32>,
-    /// Whether it was replaced by `conj(O(-r))`.
+    /// Whether the object was replaced by its twin, `conj(O(-r))`.
     pub twin: bool,
-    /// How far it was moved, pixels `(z, y, x)`.
+    /// Shift of the object, pixels `(z, y, x)`.
     pub shift: [f64; 3],
-    /// The phase ramp that was removed, turns across the array, or pixels in Fourier space.
+    /// Phase ramp that was removed: turns across the array, or pixels in Fourier space,
+    /// `(z, y, x)`.
     pub ramp: [f64; 3],
-    /// The constant phase that was removed, radians.
+    /// Constant phase that was removed, radians.
     pub phase: f64,
-    /// The factor `c` that makes `c * object` closest to the reference.
+    /// Factor `c` that brings `c * object` closest to the reference.
     pub scale: f64,
-    /// `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for nothing in common.
+    /// Relative distance `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for
+    /// nothing in common.
     pub error: f64,
 }
 
-/// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order of magnitude a round.
+/// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order
+/// of magnitude a round.
 const ROUNDS: usize = 6;
 
-/// Rounds end when nothing moved by more than this, pixels: a tenth of it is left, far below what can be seen.
-const STILL: f64 = 1e-3;
+/// Change, in pixels, below which rounds end: a tenth of it is left, far below what can be seen.
+const CONVERGED: f64 = 1e-3;
 
-/// Brings `moving` into register with `reference`. Both have the same shape.
-pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, options: Options) -> Result<Registered> {
+/// Brings `moving` into register with `reference`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ, [`Error::Object`] for values that are not finite.
+pub fn register(
+    moving: &Centered<Complex32>,
+    reference: &Centered<Complex32>,
+    options: RegistrationOptions,
+) -> Result<Registration> {
     same_shapes("object", [reference.shape(), moving.shape()])?;
     let finite = |object: &Centered<Complex32>| object.as_slice().iter().all(|v| v.is_finite());
     if !finite(moving) || !finite(reference) {
@@ -67,10 +80,11 @@ pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, o
     let twin = conjugate_inverse(&moving);
     let as_is = reference.aligned(&moving, options, 1);
     let twinned = reference.aligned(&twin, options, 1);
-    // The twin has to be better by more than rounding: of symmetric objects either would do, and no twin is simpler.
+    // The twin has to be better by more than rounding: of symmetric objects either would do, and no
+    // twin is simpler.
     let is_twin = twinned.error < as_is.error - 1e-5;
     let aligned = reference.aligned(if is_twin { &twin } else { &moving }, options, ROUNDS);
-    Ok(Registered { twin: is_twin, ..aligned })
+    Ok(Registration { twin: is_twin, ..aligned })
 }
 
 /// The reference with the transforms that every comparison needs.
@@ -92,7 +106,7 @@ impl Reference {
     }
 
     /// Shift, ramp and constant phase of one of the two twins.
-    fn aligned(&self, moving: &Cornered<Complex32>, options: Options, rounds: usize) -> Registered {
+    fn aligned(&self, moving: &Cornered<Complex32>, options: RegistrationOptions, rounds: usize) -> Registration {
         // Moduli first: they know nothing of ramps.
         let mut shift = self.shift_between(&moduli(&moving.0), &self.modulus_spectrum, options);
         let mut ramp = [0.0; 3];
@@ -111,7 +125,7 @@ impl Reference {
             // Always from the original: shifts add up exactly, resampled objects do not.
             object = self.moved(&moving.0, shift);
             step += distance(more, [0.0; 3]);
-            if step < STILL {
+            if step < CONVERGED {
                 break;
             }
         }
@@ -122,7 +136,12 @@ impl Reference {
     }
 
     /// The shift that brings `moving` onto the reference, pixels.
-    fn shift_between(&self, moving: &Array3<Complex32>, spectrum: &Array3<Complex32>, options: Options) -> [f64; 3] {
+    fn shift_between(
+        &self,
+        moving: &Array3<Complex32>,
+        spectrum: &Array3<Complex32>,
+        options: RegistrationOptions,
+    ) -> [f64; 3] {
         let cross = multiplied_by_conjugate(transformed(&self.fft, moving.clone()), spectrum);
         peak(&cross, &self.fft, options.subpixel)
     }
@@ -138,7 +157,7 @@ impl Reference {
     }
 
     /// Removes the constant phase and measures what remains.
-    fn compared(&self, mut object: Array3<Complex32>, shift: [f64; 3], ramp: [f64; 3]) -> Registered {
+    fn compared(&self, mut object: Array3<Complex32>, shift: [f64; 3], ramp: [f64; 3]) -> Registration {
         let reference = self.object.as_slice();
         let values = object.as_slice_mut().expect("standard layout");
         let overlap = inner(reference, values);
@@ -152,7 +171,7 @@ impl Reference {
             chunk.map(|i| (wide(values[i]) * scale - wide(reference[i])).norm_sqr()).sum()
         });
         let error = if self.norm > 0.0 { (residual / self.norm).sqrt() } else { 1.0 };
-        Registered { object: Cornered(object).to_centered(), twin: false, shift, ramp, phase, scale, error }
+        Registration { object: Cornered(object).to_centered(), twin: false, shift, ramp, phase, scale, error }
     }
 }
 
@@ -176,7 +195,8 @@ mod tests {
     use super::*;
     use crate::volume::Shape;
 
-    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registered`] but inverted, and a phase.
+    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registration`] but
+    /// inverted, and a phase.
     fn disturbed(object: &Centered<Complex32>, shift: [f64; 3], ramp: [f64; 3], twin: bool) -> Centered<Complex32> {
         let fft = Fft::new(object.shape());
         let mut data = ramped(object.to_cornered().0, ramp.map(|k| -k));
@@ -200,10 +220,12 @@ mod tests {
         ] {
             let object = blob(shape, 1);
             for twin in [false, true] {
-                let found = register(&disturbed(&object, shift, ramp, twin), &object, Options::default()).unwrap();
+                let found =
+                    register(&disturbed(&object, shift, ramp, twin), &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
-                // Rounding of single-precision transforms is 1e-6 of the peak; the position of a peak whose width is
-                // a few pixels inherits its square root only in the worst case, 1e-3.
+                // Rounding of single-precision transforms is 1e-6 of the peak; the position of a
+                // peak whose width is a few pixels inherits its square root only in the worst case,
+                // 1e-3.
                 assert!(close(found.shift, shift, 1e-3), "{:?} for {shift:?}", found.shift);
                 assert!(close(found.ramp, ramp, 1e-3), "{:?} for {ramp:?}", found.ramp);
                 assert!((found.scale - 0.5).abs() < 1e-4, "{}", found.scale);
@@ -217,7 +239,7 @@ mod tests {
     fn whole_pixels_are_exact() {
         let object = blob([1, 32, 30], 2);
         let moved = Cornered(rolled(&object.to_cornered().0, [0, 5, -7])).to_centered();
-        let options = Options { subpixel: false, ramp: false };
+        let options = RegistrationOptions { subpixel: false, ramp: false };
         let found = register(&moved, &object, options).unwrap();
         assert_eq!((found.shift, found.ramp, found.twin), ([0.0, -5.0, 7.0], [0.0; 3], false));
         assert!(found.error < 1e-6, "only the rotation by a zero phase, in single precision: {}", found.error);
@@ -245,15 +267,16 @@ mod tests {
         // Noise inside the object only, so that its norm relative to the object's is known.
         let mut other = object.clone();
         other.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * o.norm() * amount);
-        let found = register(&other, &object, Options::default()).unwrap();
+        let found = register(&other, &object, RegistrationOptions::default()).unwrap();
         let expected = f64::from(amount) * 2f64.sqrt();
         // About 300 pixels: their sum of squares scatters by 1/sqrt(300), 6 %.
         assert!((found.error / expected - 1.0).abs() < 0.2, "{} for {expected}", found.error);
-        let unrelated = register(&noise(shape, 5), &object, Options::default()).unwrap();
+        let unrelated = register(&noise(shape, 5), &object, RegistrationOptions::default()).unwrap();
         assert!(unrelated.error > 0.7 && unrelated.error <= 1.0 + 1e-6);
     }
 
-    /// A box, symmetric in modulus, strained by more than 2 pi: only the phase tells it from its twin.
+    /// A box, symmetric in modulus, strained by more than 2 pi: only the phase tells it from its
+    /// twin.
     fn crystal(shape: Shape) -> Centered<Complex32> {
         Centered(Array3::from_shape_fn(shape, |(z, y, x)| {
             let [w, v, u] = [(z, shape[0]), (y, shape[1]), (x, shape[2])]
@@ -274,10 +297,11 @@ mod tests {
             for twin in [false, true] {
                 let mut moving = disturbed(&object, shift, ramp, twin);
                 moving.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * 0.1);
-                let found = register(&moving, &object, Options::default()).unwrap();
+                let found = register(&moving, &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
-                // Noise of 0.1 in each part beside an object of modulus 2 on a tenth of the pixels: the error that is left
-                // is 0.1 sqrt(2) / 2 / sqrt(0.1) = 0.2, and a hundredth of a pixel is far below it.
+                // Noise of 0.1 in each part beside an object of modulus 2 on a tenth of the pixels:
+                // the error that is left is 0.1 sqrt(2) / 2 / sqrt(0.1) = 0.2, and a hundredth of a
+                // pixel is far below it.
                 assert!(close(found.shift, shift, 2e-2), "{:?} for {shift:?}", found.shift);
                 assert!(close(found.ramp, ramp, 2e-2), "{:?} for {ramp:?}", found.ramp);
                 assert!(found.error < 0.35, "{}", found.error);
@@ -291,7 +315,7 @@ mod tests {
         let moving = disturbed(&object, [0.5, 1.25, -3.1], [0.0, 0.7, 0.2], true);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| register(&moving, &object, Options::default()).unwrap())
+            pool.install(|| register(&moving, &object, RegistrationOptions::default()).unwrap())
         };
         assert_eq!(with(1), with(5));
     }
@@ -299,11 +323,14 @@ mod tests {
     #[test]
     fn nothing_breaks_on_nothing() {
         let empty = Centered::filled([1, 8, 8], Complex32::default());
-        let found = register(&empty, &empty, Options::default()).unwrap();
+        let found = register(&empty, &empty, RegistrationOptions::default()).unwrap();
         assert_eq!((found.error, found.scale, found.shift), (1.0, 0.0, [0.0; 3]));
-        assert!(register(&Centered::filled([1, 8, 9], Complex32::default()), &empty, Options::default()).is_err());
+        assert!(
+            register(&Centered::filled([1, 8, 9], Complex32::default()), &empty, RegistrationOptions::default())
+                .is_err()
+        );
         let mut broken = empty.clone();
         broken.0[[0, 1, 1]].re = f32::NAN;
-        assert!(register(&broken, &empty, Options::default()).is_err());
+        assert!(register(&broken, &empty, RegistrationOptions::default()).is_err());
     }
 }

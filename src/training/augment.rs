@@ -1,34 +1,35 @@
-//! Changes of a patch that a detector could have seen as well: its symmetries, and a shorter exposure.
+//! Random changes of a patch that give another possible measurement: its symmetries, and a shorter
+//! exposure.
 
 use ndarray::{Array3, ArrayView3, Axis};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution};
 
-/// Which changes are drawn for each patch.
+/// Kinds of random changes that are drawn for each patch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Augment {
-    /// Each axis backwards, or not.
+pub struct Augmentation {
+    /// Reversal of each axis, or not.
     pub flips: bool,
-    /// None to three quarter turns in the `(y, x)` plane.
+    /// Up to three quarter turns in the `(y, x)` plane.
     pub turns: bool,
-    /// The axes in any order; in 2D, `z` stays the first.
+    /// Permutation of the axes; in 2D, `z` stays the first.
     pub transposes: bool,
-    /// Smallest and largest part of the exposure, all factors between equally likely; within 0 (excluded) and 1.
+    /// Smallest and largest fraction of the exposure, log-uniform; above 0, up to 1.
     pub thinning: Option<[f64; 2]>,
 }
 
-impl Default for Augment {
+impl Default for Augmentation {
     fn default() -> Self {
-        Augment { flips: true, turns: true, transposes: true, thinning: Some([0.03, 1.0]) }
+        Augmentation { flips: true, turns: true, transposes: true, thinning: Some([0.03, 1.0]) }
     }
 }
 
-impl Augment {
-    /// Patches as they are.
-    pub const NONE: Augment = Augment { flips: false, turns: false, transposes: false, thinning: None };
+impl Augmentation {
+    /// No change at all.
+    pub const NONE: Augmentation = Augmentation { flips: false, turns: false, transposes: false, thinning: None };
 
-    /// The part of the exposure that is kept.
+    /// Draws the fraction of the exposure that is kept.
     pub(super) fn exposure(&self, rng: &mut ChaCha8Rng) -> f64 {
         match self.thinning {
             Some([lo, hi]) if lo < hi => (lo.ln() + (hi / lo).ln() * rng.random::<f64>()).exp().min(hi),
@@ -56,7 +57,8 @@ impl Augment {
     }
 }
 
-/// A symmetry of the patch: flips, then quarter turns in the `(y, x)` plane, then an order of the axes.
+/// A symmetry of the patch: flips, then quarter turns in the `(y, x)` plane, then an order of the
+/// axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Symmetry {
     flips: [bool; 3],
@@ -65,7 +67,7 @@ pub(super) struct Symmetry {
 }
 
 impl Symmetry {
-    /// A changed copy.
+    /// Returns the transformed patch.
     pub fn apply<T: Clone>(&self, patch: ArrayView3<T>) -> Array3<T> {
         let mut view = patch;
         for (axis, _) in self.flips.iter().enumerate().filter(|(_, flip)| **flip) {
@@ -79,8 +81,8 @@ impl Symmetry {
     }
 }
 
-/// What `counts` would have been in a part `exposure` of the time. Each photon stays with that probability: Poisson counts become
-/// Poisson counts of the smaller mean, and whatever else the detector counted becomes what it would have counted.
+/// Counts after a fraction `exposure` of the time. Each photon is kept with that probability:
+/// Poisson counts become Poisson counts of the smaller mean, and other counts shrink in proportion.
 pub(super) fn thin(counts: u32, exposure: f64, rng: &mut ChaCha8Rng) -> u32 {
     if counts == 0 || exposure >= 1.0 {
         return counts;
@@ -99,7 +101,8 @@ mod tests {
     #[test]
     fn symmetries_permute_the_pixels_in_all_ways_there_are() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        // The square has 8 symmetries, a flip of the only plane of a 2D patch changes nothing; the cube has 48.
+        // The square has 8 symmetries, a flip of the only plane of a 2D patch changes nothing; the
+        // cube has 48.
         for (shape, ways) in [([1, 4, 4], 8), ([4, 4, 4], 48)] {
             let mut number = 0;
             let patch = Array3::from_shape_simple_fn(shape, || {
@@ -108,7 +111,7 @@ mod tests {
             });
             let mut seen = HashSet::new();
             for _ in 0..1000 {
-                let other = Augment::default().symmetry(shape[0] == 1, &mut rng).apply(patch.view());
+                let other = Augmentation::default().symmetry(shape[0] == 1, &mut rng).apply(patch.view());
                 assert_eq!(other.dim(), patch.dim());
                 let mut pixels = other.clone().into_raw_vec_and_offset().0;
                 seen.insert(pixels.clone());
@@ -118,7 +121,10 @@ mod tests {
             // Each of 48 is missed by 1000 draws with probability (47/48)^1000 = 7e-10.
             assert_eq!(seen.len(), ways);
         }
-        assert_eq!(Augment::NONE.symmetry(false, &mut rng).apply(Array3::<u8>::eye3().view()), Array3::<u8>::eye3());
+        assert_eq!(
+            Augmentation::NONE.symmetry(false, &mut rng).apply(Array3::<u8>::eye3().view()),
+            Array3::<u8>::eye3()
+        );
     }
 
     trait Eye3 {
@@ -151,7 +157,7 @@ mod tests {
             assert!((found / variance - 1.0).abs() < 5.0 * (2.0 / f64::from(n)).sqrt(), "{counts}: {found}");
         }
         assert_eq!((thin(7, 1.0, &mut rng), thin(0, 0.5, &mut rng)), (7, 0));
-        assert_eq!(Augment::NONE.exposure(&mut rng), 1.0);
-        assert!((0..1000).all(|_| (0.03..=1.0).contains(&Augment::default().exposure(&mut rng))));
+        assert_eq!(Augmentation::NONE.exposure(&mut rng), 1.0);
+        assert!((0..1000).all(|_| (0.03..=1.0).contains(&Augmentation::default().exposure(&mut rng))));
     }
 }

@@ -7,41 +7,47 @@ use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Section `[gaps]` of a training recipe: what is cut out of a patch beside what its detector hides already.
+/// Section `[gaps]` of a training recipe: what is cut out of a patch in addition to what its
+/// detector hides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CutRecipe {
-    /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent (uniform in the logarithm).
+pub struct TrainingGapRecipe {
+    /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent
+    /// (uniform in the logarithm).
     pub width: [usize; 2],
-    /// How often only what the detector hides is missing.
+    /// Probability that nothing is cut: only what the detector hides is missing.
     pub none: f64,
-    /// How often there are two crossing slabs.
+    /// Probability of two crossing slabs.
     pub cross: f64,
-    /// How often there is a second, parallel slab.
+    /// Probability of a second, parallel slab.
     pub second: f64,
-    /// How often there is a disc or a rectangle, the edge of a beamstop or a dead region, instead of a slab.
+    /// Probability of a disc or a rectangle instead of a slab: the edge of a beamstop or a dead
+    /// region.
     pub hole: f64,
-    /// How often there are chip lines: one or two pixels wide.
+    /// Probability of chip lines, one or two pixels wide.
     pub lines: f64,
-    /// How often there are single dead pixels.
+    /// Probability of single dead pixels.
     pub dead: f64,
-    /// How often the middle of a slab lies in the middle half of the patch and not anywhere.
+    /// Probability that the middle of a slab lies in the middle half of the patch and not anywhere.
     pub central: f64,
 }
 
-impl Default for CutRecipe {
+impl Default for TrainingGapRecipe {
     fn default() -> Self {
         Self { width: [2, 16], none: 0.1, cross: 0.25, second: 0.1, hole: 0.15, lines: 0.15, dead: 0.2, central: 0.7 }
     }
 }
 
-/// Largest part of a patch that may be missing.
+/// Largest fraction of a patch that may be missing.
 const MISSING: f64 = 0.8;
-/// Tries to keep below that.
+/// Number of tries to keep below that.
 const TRIES: usize = 20;
 
-impl CutRecipe {
-    /// Refuses what cannot be drawn.
+impl TrainingGapRecipe {
+    /// Checks that gaps can be drawn for patches of `size` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first key whose value cannot be used.
     pub fn check(&self, size: usize) -> Result<()> {
         let [least, most] = self.width;
         if least == 0 || least > most || most >= size {
@@ -64,7 +70,8 @@ impl CutRecipe {
         Ok(())
     }
 
-    /// Marks pixels of `known` as missing. At least one is, and enough stay.
+    /// Marks pixels of `known` as missing: at least one, and so few that the rest can be learned
+    /// from.
     pub fn cut(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
         let limit = MISSING * known.len() as f64;
         for attempt in 0..TRIES {
@@ -133,8 +140,8 @@ impl CutRecipe {
             plane.zip_mut_with(&cut, |known, &cut| *known &= cut == 0);
         }
         if rng.random_bool(self.dead) {
-            let part = 10_f64.powf(rng.random_range(-3.0..-1.3));
-            known.iter_mut().for_each(|known| *known &= !rng.random_bool(part));
+            let fraction = 10_f64.powf(rng.random_range(-3.0..-1.3));
+            known.iter_mut().for_each(|known| *known &= !rng.random_bool(fraction));
         }
     }
 
@@ -165,7 +172,7 @@ mod tests {
             let mut missing = 0;
             for _ in 0..200 {
                 let mut known = Array3::from_elem(shape, true);
-                CutRecipe::default().cut(&mut known, &mut rng);
+                TrainingGapRecipe::default().cut(&mut known, &mut rng);
                 let cut = known.iter().filter(|known| !**known).count();
                 assert!(cut > 0 && cut as f64 <= MISSING * known.len() as f64);
                 missing += cut;
@@ -180,7 +187,7 @@ mod tests {
         let mut known = Array3::from_elem((1, 8, 8), false);
         known[[0, 0, 0]] = true;
         let before = known.clone();
-        CutRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
+        TrainingGapRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
         assert_eq!(known, before);
     }
 }

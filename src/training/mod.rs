@@ -1,4 +1,5 @@
-//! What the network learns from, and how: random patches of the patterns of a data set, gaps cut into them, a loss, steps of an optimiser.
+//! Training of the networks that fill gaps: random patches of the patterns of a data set, gaps cut
+//! into them, a loss, steps of an optimiser.
 
 mod augment;
 mod calibrate;
@@ -11,13 +12,13 @@ mod run;
 mod samples;
 mod step;
 
-pub use augment::Augment;
+pub use augment::Augmentation;
 pub use calibrate::calibrate;
-pub use gaps::CutRecipe;
+pub use gaps::TrainingGapRecipe;
 pub use measured::MeasuredPatches;
 pub use patches::{Patch, PatchOptions, PatchStream};
 pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
-pub use run::{Event, Patches, Run, Trained, samples, train};
+pub use run::{Patches, TrainedNetwork, TrainingEvent, TrainingRun, samples, train};
 pub use samples::Sample;
 pub use step::{Learner, Score, score};
 

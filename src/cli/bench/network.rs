@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
 use lacuna::error::{Error, Result};
-use lacuna::network::conv::{Isa, Packed, Plan, Sum, gather, peak_flops, weight_gradient};
+use lacuna::network::conv::{GatherPlan, Isa, PackedWeights, SummedAxis, gather, peak_flops, weight_gradient};
 use rayon::prelude::*;
 use serde_json::json;
 use std::time::Instant;
@@ -273,15 +273,15 @@ fn passes_of(layer: &Layer, batch: usize) -> [f64; 3] {
         start.elapsed().as_secs_f64()
     };
     let up = time(&mut || {
-        let plan = Plan::forward(&layer.window, below);
-        let packed = Packed::new(isa, &weights, shape, Sum::Second, plan.reversed());
+        let plan = GatherPlan::forward(&layer.window, below);
+        let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::Second, plan.reversed());
         let mut out = vec![0.0; high.len()];
         gather(&low, &packed, None, &plan, &mut out);
         std::hint::black_box(out);
     });
     let down = time(&mut || {
-        let plan = Plan::backward(&layer.window, above);
-        let packed = Packed::new(isa, &weights, shape, Sum::First, plan.reversed());
+        let plan = GatherPlan::backward(&layer.window, above);
+        let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::First, plan.reversed());
         let mut out = vec![0.0; low.len()];
         gather(&high, &packed, None, &plan, &mut out);
         std::hint::black_box(out);

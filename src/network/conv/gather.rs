@@ -1,9 +1,11 @@
-//! The kernel behind convolution, its gradient with respect to the input, and transposed convolution: every target
-//! point gathers the source points under its taps and sums their channels with the weights. Images are channels-last.
+//! The kernel behind convolution, its gradient with respect to the input, and transposed
+//! convolution: every target point gathers the source points under its taps and sums their channels
+//! with the weights. Images are channels-last.
 //!
-//! A slab of the source is first copied with the zeros around it, so that no tap needs a test. A block of target
-//! points times a block of target channels is then accumulated in registers, one run of source values after another.
-//! Where the weights outgrow the nearest cache, all points pass a part of them before the next part is taken up.
+//! A slab of the source is first copied with the zeros around it, so that no tap needs a test. A
+//! block of target points times a block of target channels is then accumulated in registers, one
+//! run of source values after another. Where the weights outgrow the nearest cache, all points pass
+//! a part of them before the next part is taken up.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,19 +13,21 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd, c64};
 use rayon::prelude::*;
 
-use super::plan::{Phase, Plan, Run};
-use super::weights::Packed;
+use super::plan::{GatherPlan, Phase, TapRun};
+use super::weights::PackedWeights;
 
 /// Source values of a slab, so that it stays in a core's own cache.
 pub(super) const SLAB: usize = 48 << 10;
-/// Weights that are worked through at once, so that they stay in the nearest cache while the points pass.
+/// Weights that are worked through at once, so that they stay in the nearest cache while the points
+/// pass.
 const WEIGHTS: usize = 8 << 10;
 
-/// Writes `target[image][point][channel] = bias + sum over taps and source channels`; all images channels-last.
+/// Writes `target[image][point][channel] = bias + sum over taps and source channels`; all images
+/// channels-last.
 ///
 /// # Panics
 /// If lengths disagree, or the weights were packed for the other direction.
-pub fn gather(source: &[f32], weights: &Packed, bias: Option<&[f32]>, plan: &Plan, target: &mut [f32]) {
+pub fn gather(source: &[f32], weights: &PackedWeights, bias: Option<&[f32]>, plan: &GatherPlan, target: &mut [f32]) {
     let source_len = plan.source.iter().product::<usize>() * plan.channels;
     let plane_len = plan.target[1] * plan.target[2] * weights.target;
     let planes = plan.target[0];
@@ -66,7 +70,7 @@ pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>) -> T) -> T {
 }
 
 /// The bias in the lanes of the packed weights: in the first channel of each group.
-fn spread(bias: &[f32], weights: &Packed) -> Vec<f32> {
+fn spread(bias: &[f32], weights: &PackedWeights) -> Vec<f32> {
     let mut lanes = vec![0.0; weights.blocks.count * weights.blocks.width(weights.isa)];
     for (lanes, bias) in lanes.chunks_exact_mut(weights.group).zip(bias) {
         lanes[0] = *bias;
@@ -77,7 +81,7 @@ fn spread(bias: &[f32], weights: &Packed) -> Vec<f32> {
 /// Planes of the padded source, copied if there is anything around it, and the first plane.
 pub(super) fn padded<'a>(
     source: &'a [f32],
-    plan: &Plan,
+    plan: &GatherPlan,
     planes: Range<usize>,
     out: &'a mut Vec<f32>,
 ) -> (&'a [f32], usize) {
@@ -109,9 +113,9 @@ struct Slab<'a> {
     /// Padded planes, of which this is the first.
     source: &'a [f32],
     first: usize,
-    weights: &'a Packed,
+    weights: &'a PackedWeights,
     bias: &'a [f32],
-    plan: &'a Plan,
+    plan: &'a GatherPlan,
     planes: Range<usize>,
     out: &'a mut [f32],
 }
@@ -198,7 +202,7 @@ impl Slab<'_> {
         &mut self,
         simd: S,
         block: usize,
-        runs: &[Run],
+        runs: &[TapRun],
         first: bool,
         points: &[Point],
     ) {
@@ -295,7 +299,7 @@ struct Line<'a> {
     source: &'a [f32],
     /// Where the first point's own values lie.
     start: usize,
-    runs: &'a [Run],
+    runs: &'a [TapRun],
 }
 
 impl Line<'_> {
@@ -326,7 +330,8 @@ impl Line<'_> {
     }
 }
 
-/// `K` taps of `R` points side by side. Neighbours share taps: each source value is loaded once for all of them.
+/// `K` taps of `R` points side by side. Neighbours share taps: each source value is loaded once for
+/// all of them.
 #[inline(always)]
 fn taps<S: Simd, const K: usize, const R: usize, const V: usize, const G: usize, const C: usize>(
     simd: S,

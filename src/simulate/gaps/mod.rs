@@ -1,73 +1,76 @@
-//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve that were lost.
+//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve
+//! that were lost.
 //!
-//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real layouts; holes are dead
-//! regions of one module. A gap is the same in every frame.
+//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real
+//! layouts; holes are dead regions of one module. A gap is the same in every frame.
 
 use crate::pixels::bit;
 use crate::simulate::detector::{LAYOUTS, Layout};
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, fault, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use crate::simulate::shapes;
 use crate::simulate::weights::{check_weights, choose};
 use crate::volume::{Centered, Shape};
 use ndarray::{Array2, Array3, s};
 use serde::{Deserialize, Serialize};
 
-/// Section `[gaps]`: pixels, unless it says otherwise.
+/// Recipe of the gaps, section `[gaps]`; lengths are in pixels unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GapRecipe {
-    /// How often there is which kind.
-    pub kinds: Kinds,
+    /// Weights of the kinds.
+    pub kinds: GapKinds,
     /// Width of slabs and crosses.
-    pub width: Range,
-    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a fraction of half the
-    /// frame. 0 goes through the centre.
-    pub offset: Range,
+    pub width: ParameterRange,
+    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a
+    /// fraction of half the frame. 0 goes through the centre.
+    pub offset: ParameterRange,
     /// Number of parallel slabs.
-    pub number: Range,
-    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the frame are left out.
-    pub spacing: Range,
+    pub number: ParameterRange,
+    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the
+    /// frame are left out.
+    pub spacing: ParameterRange,
     /// Number of holes.
-    pub holes: Range,
+    pub holes: ParameterRange,
     /// Radius of holes: half the mean edge of rectangles, half the length of lines.
-    pub hole_radius: Range,
-    /// Names of the detectors that may be drawn; all where empty.
+    pub hole_radius: ParameterRange,
+    /// Names of the detectors that may be drawn; all if empty.
     pub detectors: Vec<String>,
-    /// How often a detector is turned by 90 degrees.
+    /// Probability that a detector is turned by 90 degrees.
     pub rotated: f64,
-    /// How often nobody cared whether a gap of the detector hides the pattern's centre.
+    /// Probability that the window is placed without regard to the centre of the pattern, which a gap
+    /// may then hide.
     pub careless: f64,
-    /// How often a detector's larger pixels, along gaps and between chips, are masked too.
+    /// Probability that a detector's larger pixels, along gaps and between chips, are masked too.
     pub chip_lines: f64,
-    /// How often frames of a rocking curve are missing.
+    /// Probability that frames of a rocking curve are missing.
     pub frames: f64,
     /// Number of neighbouring frames that are missing.
-    pub frame_width: Range,
+    pub frame_width: ParameterRange,
 }
 
-/// Table `[gaps.kinds]`: weights.
+/// Weights of the kinds of gaps, table `[gaps.kinds]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Kinds {
-    /// No gap.
+pub struct GapKinds {
+    /// Weight of no gap at all.
     pub none: f64,
-    /// Parallel slabs: rows or columns.
+    /// Weight of parallel slabs: rows or columns.
     pub slab: f64,
-    /// Rows and columns that cross.
+    /// Weight of rows and columns that cross.
     pub cross: f64,
-    /// Dead regions.
+    /// Weight of dead regions.
     pub hole: f64,
-    /// A window of a detector.
+    /// Weight of a window of a detector.
     pub detector: f64,
 }
 
-impl Default for Kinds {
+impl Default for GapKinds {
     fn default() -> Self {
-        Kinds { none: 0.5, slab: 1.0, cross: 1.0, hole: 0.5, detector: 2.0 }
+        GapKinds { none: 0.5, slab: 1.0, cross: 1.0, hole: 0.5, detector: 2.0 }
     }
 }
 
-impl Kinds {
+impl GapKinds {
     const NAMES: [&'static str; 5] = ["none", "slab", "cross", "hole", "detector"];
 
     fn weights(&self) -> [f64; 5] {
@@ -78,63 +81,64 @@ impl Kinds {
 impl Default for GapRecipe {
     fn default() -> Self {
         GapRecipe {
-            kinds: Kinds::default(),
-            width: Range::new(2.0, 16.0),
-            offset: Range::new(0.0, 0.8),
-            number: Range::new(1.0, 3.0),
-            spacing: Range::new(0.2, 0.6),
-            holes: Range::new(1.0, 8.0),
-            hole_radius: Range::new(0.5, 5.0),
+            kinds: GapKinds::default(),
+            width: ParameterRange::new(2.0, 16.0),
+            offset: ParameterRange::new(0.0, 0.8),
+            number: ParameterRange::new(1.0, 3.0),
+            spacing: ParameterRange::new(0.2, 0.6),
+            holes: ParameterRange::new(1.0, 8.0),
+            hole_radius: ParameterRange::new(0.5, 5.0),
             detectors: Vec::new(),
             rotated: 0.5,
             careless: 0.1,
             chip_lines: 0.5,
             frames: 0.0,
-            frame_width: Range::new(1.0, 3.0),
+            frame_width: ParameterRange::new(1.0, 3.0),
         }
     }
 }
 
-/// Gaps as drawn.
+/// Gaps of one simulated detector.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gaps {
-    /// The mask of every frame.
+pub struct DetectorGaps {
+    /// Mask of every frame, CXI bits.
     pub frame: Array2<u32>,
-    /// The frames that are missing.
+    /// Frames that are missing.
     pub missing: std::ops::Range<usize>,
-    /// What was drawn.
+    /// Description of the gaps.
     pub description: GapDescription,
 }
 
 /// Gaps in numbers: flat, a row of a table. NaN, 0 or `none` where something does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GapDescription {
-    /// `none`, `slab`, `cross`, `hole` or `detector`.
+    /// Kind of gaps: `none`, `slab`, `cross`, `hole` or `detector`.
     pub kind: &'static str,
-    /// Width of a slab or cross, pixels; of the detector's gap that is nearest to the centre.
+    /// Width of a slab or cross, pixels; for a detector, of its gap nearest to the centre.
     pub width: f64,
-    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is blind.
+    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is
+    /// blind.
     pub distance: f64,
     /// Number of slabs or holes.
     pub number: usize,
-    /// Name of the detector.
+    /// Name of the detector, or `none`.
     pub detector: &'static str,
-    /// Whether it is turned by 90 degrees.
+    /// Whether the detector is turned by 90 degrees.
     pub rotated: bool,
     /// First row of the window, in the detector's own frame.
     pub first_row: f64,
     /// First column of the window, in the detector's own frame.
     pub first_column: f64,
-    /// Whether its larger pixels are masked.
+    /// Whether the detector's larger pixels are masked.
     pub chip_lines: bool,
     /// Number of missing frames.
     pub missing_frames: usize,
-    /// Share of blind pixels in a frame that is not missing.
+    /// Fraction of blind pixels in a frame that is not missing.
     pub masked_fraction: f64,
 }
 
-impl Gaps {
-    /// The mask of all frames of a pattern of that many frames.
+impl DetectorGaps {
+    /// Mask of all frames of a pattern with this number of frames.
     pub fn mask(&self, frames: usize) -> Centered<u32> {
         let (rows, columns) = self.frame.dim();
         let mut mask = Array3::zeros([frames, rows, columns]);
@@ -145,18 +149,21 @@ impl Gaps {
 }
 
 impl GapRecipe {
-    /// A cross of this width, off the centre as experiments have it, and nothing else.
+    /// Recipe of a cross of this width, off the centre as in experiments, and nothing else.
     pub fn cross(width: usize) -> Self {
         GapRecipe {
-            kinds: Kinds { none: 0.0, slab: 0.0, cross: 1.0, hole: 0.0, detector: 0.0 },
-            width: Range::new(width as f64, width as f64),
-            offset: Range::new(0.1, 0.35),
+            kinds: GapKinds { none: 0.0, slab: 0.0, cross: 1.0, hole: 0.0, detector: 0.0 },
+            width: ParameterRange::new(width as f64, width as f64),
+            offset: ParameterRange::new(0.1, 0.35),
             ..GapRecipe::default()
         }
     }
 
-    /// Refuses what cannot be drawn for patterns of this shape.
-    pub fn check(&self, shape: Shape) -> Checked {
+    /// Checks that gaps can be drawn for patterns of this shape.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
+    pub fn check(&self, shape: Shape) -> Result<(), Fault> {
         check_weights("gaps.kinds", &self.kinds.weights())?;
         self.width.check("gaps.width", 1.0..=1e4)?;
         self.offset.check("gaps.offset", 0.0..=1.0)?;
@@ -182,7 +189,7 @@ impl GapRecipe {
         self.check_detectors(shape)
     }
 
-    fn check_detectors(&self, shape: Shape) -> Checked {
+    fn check_detectors(&self, shape: Shape) -> Result<(), Fault> {
         if let Some(name) = self.detectors.iter().find(|name| Layout::named(name).is_none()) {
             let names: Vec<&str> = LAYOUTS.iter().map(|layout| layout.name).collect();
             return fault("gaps.detectors", format!("'{name}' is no detector: {} can be used", names.join(", ")));
@@ -194,13 +201,13 @@ impl GapRecipe {
         Ok(())
     }
 
-    /// Gaps for a pattern of this shape. The recipe must have passed [`GapRecipe::check`].
-    pub fn draw(&self, shape: Shape, rng: &mut Rng) -> Gaps {
-        let mut gaps = Gaps {
+    /// Draws gaps for a pattern of this shape. The recipe must have passed [`GapRecipe::check`].
+    pub fn draw(&self, shape: Shape, rng: &mut Rng) -> DetectorGaps {
+        let mut gaps = DetectorGaps {
             frame: Array2::zeros([shape[1], shape[2]]),
             missing: 0..0,
             description: GapDescription {
-                kind: Kinds::NAMES[choose(&self.kinds.weights(), rng)],
+                kind: GapKinds::NAMES[choose(&self.kinds.weights(), rng)],
                 width: f64::NAN,
                 distance: f64::NAN,
                 number: 0,
@@ -221,8 +228,8 @@ impl GapRecipe {
             _ => {}
         }
         if shape[0] > 1 && happens(self.frames, rng) {
-            let width = self.frame_width.whole(rng).min(shape[0]);
-            let first = Range::new(0.0, (shape[0] - width) as f64).whole(rng);
+            let width = self.frame_width.integer(rng).min(shape[0]);
+            let first = ParameterRange::new(0.0, (shape[0] - width) as f64).integer(rng);
             gaps.missing = first..first + width;
         }
         gaps.description.missing_frames = gaps.missing.len();
@@ -230,14 +237,14 @@ impl GapRecipe {
         gaps
     }
 
-    fn draw_slabs(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_slabs(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let axis = usize::from(happens(0.5, rng));
         let extent = gaps.frame.shape()[axis];
-        let width = self.width.whole(rng);
+        let width = self.width.integer(rng);
         let first = self.first(extent, width, rng) as isize;
         // Neighbours must not touch: then they would be one wide gap.
         let pitch = ((self.spacing.uniform(rng) * extent as f64).round() as isize).max(width as isize + 2);
-        let wanted = self.number.whole(rng) as isize;
+        let wanted = self.number.integer(rng) as isize;
         for step in 0..wanted {
             // On alternating sides of the first one: 0, 1, -1, 2, -2.
             let place = first + pitch * if step % 2 == 1 { (step + 1) / 2 } else { -step / 2 };
@@ -249,15 +256,16 @@ impl GapRecipe {
         gaps.description.width = width as f64;
     }
 
-    fn draw_cross(&self, gaps: &mut Gaps, rng: &mut Rng) {
-        let width = self.width.whole(rng);
+    fn draw_cross(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
+        let width = self.width.integer(rng);
         let (rows, columns) = gaps.frame.dim();
         let first = [rows, columns].map(|extent| self.first(extent, width, rng) as isize);
         shapes::cross(&mut gaps.frame.view_mut(), first, width, bit::MISSING);
         gaps.description.width = width as f64;
     }
 
-    /// First row or column of a gap whose middle is at the drawn distance on either side of the centre.
+    /// First row or column of a gap whose middle is at the drawn distance on either side of the
+    /// centre.
     fn first(&self, extent: usize, width: usize, rng: &mut Rng) -> usize {
         let offset = self.offset.uniform(rng) * (extent / 2) as f64;
         let side = if happens(0.5, rng) { 1.0 } else { -1.0 };
@@ -265,20 +273,21 @@ impl GapRecipe {
         (first.round().max(0.0) as usize).min(extent.saturating_sub(width))
     }
 
-    fn draw_holes(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_holes(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let (rows, columns) = gaps.frame.dim();
         let frame = &mut gaps.frame.view_mut();
-        gaps.description.number = self.holes.whole(rng);
+        gaps.description.number = self.holes.integer(rng);
         for _ in 0..gaps.description.number {
-            let middle = [rows, columns].map(|extent| Range::new(0.0, extent as f64 - 1.0).uniform(rng));
+            let middle = [rows, columns].map(|extent| ParameterRange::new(0.0, extent as f64 - 1.0).uniform(rng));
             let radius = self.hole_radius.uniform(rng);
             let corner = |half: [f64; 2]| [0, 1].map(|axis| (middle[axis] - half[axis]).round() as isize);
             let edges = |half: [f64; 2]| half.map(|half| (2.0 * half).round().max(1.0) as usize);
-            // A hole is never smaller than one pixel: the radius of a disc reaches from any point to the next pixel.
+            // A hole is never smaller than one pixel: the radius of a disc reaches from any point
+            // to the next pixel.
             match choose(&[2.0, 2.0, 1.0], rng) {
                 0 => shapes::disc(frame, middle, radius.max(std::f64::consts::FRAC_1_SQRT_2), bit::DEAD),
                 1 => {
-                    let ratio = Range::new(0.5, 2.0).log_uniform(rng).sqrt();
+                    let ratio = ParameterRange::new(0.5, 2.0).log_uniform(rng).sqrt();
                     let half = [radius * ratio, radius / ratio];
                     shapes::rectangle(frame, corner(half), edges(half), bit::DEAD);
                 }
@@ -290,7 +299,7 @@ impl GapRecipe {
         }
     }
 
-    fn draw_detector(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_detector(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let (rows, columns) = gaps.frame.dim();
         let fitting = self.fitting([1, rows, columns]);
         let Some(layout) = fitting.get(choose(&vec![1.0; fitting.len()], rng)) else { return };
@@ -345,8 +354,8 @@ fn oriented([rows, columns]: [usize; 2], rotated: bool) -> [usize; 2] {
     if rotated { [columns, rows] } else { [rows, columns] }
 }
 
-/// First row and column of a window that a gap crosses, given the bits of the frame's rows and columns. The gap may be
-/// anywhere in the window.
+/// First row and column of a window that a gap crosses, given the bits of the frame's rows and
+/// columns. The gap may be anywhere in the window.
 fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
     let lines = |axis: usize, wanted: u32| -> Vec<usize> {
         (0..bits[axis].len()).filter(|&i| bits[axis][i] & wanted != 0).collect()
@@ -357,16 +366,17 @@ fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
         let axis = *candidates.get(choose(&vec![1.0; candidates.len()], rng))?;
         Some((axis, lines(axis, wanted)))
     });
-    let mut first = [0, 1].map(|axis| Range::new(0.0, (bits[axis].len() - shape[axis]) as f64).whole(rng));
+    let mut first = [0, 1].map(|axis| ParameterRange::new(0.0, (bits[axis].len() - shape[axis]) as f64).integer(rng));
     if let Some((axis, lines)) = crossing {
-        let line = lines[Range::new(0.0, lines.len() as f64 - 1.0).whole(rng)];
-        let place = Range::new(0.0, shape[axis] as f64 - 1.0).whole(rng);
+        let line = lines[ParameterRange::new(0.0, lines.len() as f64 - 1.0).integer(rng)];
+        let place = ParameterRange::new(0.0, shape[axis] as f64 - 1.0).integer(rng);
         first[axis] = line.saturating_sub(place).min(bits[axis].len() - shape[axis]);
     }
     first
 }
 
-/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind pixels.
+/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind
+/// pixels.
 fn blind(frame: &Array2<u32>) -> (f64, f64) {
     let (rows, columns) = frame.dim();
     let squared = frame.indexed_iter().filter(|(_, bits)| **bits != 0).map(|((y, x), _)| {

@@ -5,8 +5,8 @@ use rand::SeedableRng;
 
 fn only(kind: &str) -> GapRecipe {
     let weight = |name: &str| f64::from(u8::from(name == kind));
-    let [none, slab, cross, hole, detector] = Kinds::NAMES.map(weight);
-    GapRecipe { kinds: Kinds { none, slab, cross, hole, detector }, ..GapRecipe::default() }
+    let [none, slab, cross, hole, detector] = GapKinds::NAMES.map(weight);
+    GapRecipe { kinds: GapKinds { none, slab, cross, hole, detector }, ..GapRecipe::default() }
 }
 
 /// Lengths of the runs of blind pixels in a line.
@@ -38,7 +38,8 @@ fn crosses_are_off_the_centre() {
     for _ in 0..100 {
         let gaps = GapRecipe::cross(6).draw([1, 256, 256], &mut rng);
         assert_eq!(gaps.frame.iter().filter(|bits| **bits == bit::MISSING).count(), 2 * 6 * 256 - 36);
-        // Middles are 0.1 to 0.35 of 128 pixels away, half a width and rounding less for the nearest edge.
+        // Middles are 0.1 to 0.35 of 128 pixels away, half a width and rounding less for the
+        // nearest edge.
         assert!((12.8 - 3.5..=44.8 - 2.0).contains(&gaps.description.distance), "{:?}", gaps.description);
     }
 }
@@ -105,7 +106,8 @@ fn the_seed_decides_and_descriptions_are_flat() {
     let draw = |seed: u64| {
         (0..20).map(|i| GapRecipe::default().draw([1, 64, 64], &mut Rng::seed_from_u64(seed + i))).collect::<Vec<_>>()
     };
-    let text = |gaps: &[Gaps]| gaps.iter().map(|g| serde_json::to_string(&g.description).unwrap()).collect::<String>();
+    let text =
+        |gaps: &[DetectorGaps]| gaps.iter().map(|g| serde_json::to_string(&g.description).unwrap()).collect::<String>();
     let [a, b, c] = [1, 1, 100].map(draw);
     assert!(text(&a) == text(&b) && text(&a) != text(&c));
     assert!(a.iter().zip(&b).all(|(a, b)| a.frame == b.frame));

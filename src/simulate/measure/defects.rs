@@ -2,59 +2,60 @@
 
 use super::counting::{UNREAD, poisson};
 use crate::pixels::bit;
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use crate::volume::{Centered, Shape};
 use ndarray::{Array3, Zip, s};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// Section `[measurement.defects]`. The ranges that span decades are drawn by their logarithm.
+/// Recipe of the detector's defects, section `[measurement.defects]`. The ranges that span decades
+/// are log-uniform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DefectRecipe {
-    /// How often there are hot pixels.
+    /// Probability of hot pixels.
     pub hot: f64,
-    /// Share of hot pixels in a frame.
-    pub hot_fraction: Range,
+    /// Fraction of hot pixels in a frame.
+    pub hot_fraction: ParameterRange,
     /// Photons that a hot pixel reads on average.
-    pub hot_photons: Range,
-    /// How often there are dead pixels.
+    pub hot_photons: ParameterRange,
+    /// Probability of dead pixels.
     pub dead: f64,
-    /// Share of dead pixels in a frame.
-    pub dead_fraction: Range,
-    /// How often the detector saturates within its counts.
+    /// Fraction of dead pixels in a frame.
+    pub dead_fraction: ParameterRange,
+    /// Probability that the detector saturates within its counts.
     pub saturation: f64,
-    /// Photons at which it saturates.
-    pub saturation_photons: Range,
+    /// Photons at which the detector saturates.
+    pub saturation_photons: ParameterRange,
 }
 
 impl Default for DefectRecipe {
     fn default() -> Self {
         DefectRecipe {
             hot: 0.3,
-            hot_fraction: Range::new(1e-5, 1e-3),
-            hot_photons: Range::new(10.0, 1e6),
+            hot_fraction: ParameterRange::new(1e-5, 1e-3),
+            hot_photons: ParameterRange::new(10.0, 1e6),
             dead: 0.3,
-            dead_fraction: Range::new(1e-5, 2e-3),
+            dead_fraction: ParameterRange::new(1e-5, 2e-3),
             saturation: 0.1,
-            saturation_photons: Range::new(1e4, 1e8),
+            saturation_photons: ParameterRange::new(1e4, 1e8),
         }
     }
 }
 
-/// Defects as drawn: the same pixels, (row, column), in every frame.
+/// Defects of one detector: the same pixels, (row, column), in every frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defects {
     /// Hot pixels and the photons that they read on average.
     pub hot: Vec<([usize; 2], f64)>,
     /// Dead pixels.
     pub dead: Vec<[usize; 2]>,
-    /// Photons at which the detector saturates.
+    /// Photons at which the detector saturates, if it does.
     pub saturation: Option<f64>,
 }
 
 impl DefectRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.defects.{name}");
         check_probability(&key("hot"), self.hot)?;
         check_probability(&key("dead"), self.dead)?;
@@ -74,8 +75,8 @@ impl DefectRecipe {
     }
 }
 
-/// A share of the pixels of a frame; now and then one where the share is less than a pixel.
-fn places(fraction: Range, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
+/// Draws a fraction of the pixels of a frame; now and then one where it is less than a pixel.
+fn places(fraction: ParameterRange, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
     let wanted = fraction.log_uniform(rng) * (shape[1] * shape[2]) as f64;
     let number = (wanted + rng.random::<f64>()).floor() as usize;
     (0..number).map(|_| [rng.random_range(0..shape[1]), rng.random_range(0..shape[2])]).collect()
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_share_of_the_pixels_is_drawn() {
         let mut rng = Rng::seed_from_u64(1);
-        let fraction = Range::new(1e-3, 1e-3);
+        let fraction = ParameterRange::new(1e-3, 1e-3);
         // 0.4 pixels of 400: less than one, but not never.
         let number: usize = (0..2000).map(|_| places(fraction, [1, 20, 20], &mut rng).len()).sum();
         // Mean 800, binomial standard deviation 22; five of them.

@@ -1,33 +1,35 @@
-//! Stray spots ("aliens"): peaks of other grains, of slits or of the beamline, somewhere off the centre.
+//! Stray spots ("aliens"): peaks of other grains, of slits or of the beamline, somewhere off the
+//! centre.
 
 use super::counting::{UNREAD, poisson};
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, fault, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// Spots end where they are this many standard deviations from their middle: exp(-8), a few photons at most.
+/// Spots end where they are this many standard deviations from their middle: exp(-8), a few photons
+/// at most.
 const REACH: f64 = 4.0;
 
-/// Section `[measurement.strays]`.
+/// Recipe of stray spots, section `[measurement.strays]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StrayRecipe {
-    /// How often there are any.
+    /// Probability that there are any.
     pub probability: f64,
     /// Number of spots.
-    pub number: Range,
+    pub number: ParameterRange,
     /// Standard deviation along rows and along columns, pixels.
-    pub width: Range,
+    pub width: ParameterRange,
     /// Standard deviation along the rocking curve, frames.
-    pub frames: Range,
+    pub frames: ParameterRange,
     /// Smallest distance from the centre, as a fraction of half the frame.
     pub distance: f64,
     /// Photons in the brightest pixel of the faintest spot.
     pub faintest: f64,
-    /// Photons in the brightest pixel of the brightest spot, as a fraction of the pattern's largest value. Between the
-    /// two, all factors are equally likely.
+    /// Photons in the brightest pixel of the brightest spot, as a fraction of the pattern's largest
+    /// value. Between the two, all factors are equally likely.
     pub brightest: f64,
 }
 
@@ -35,9 +37,9 @@ impl Default for StrayRecipe {
     fn default() -> Self {
         StrayRecipe {
             probability: 0.15,
-            number: Range::new(1.0, 3.0),
-            width: Range::new(0.7, 4.0),
-            frames: Range::new(0.5, 3.0),
+            number: ParameterRange::new(1.0, 3.0),
+            width: ParameterRange::new(0.7, 4.0),
+            frames: ParameterRange::new(0.5, 3.0),
             distance: 0.2,
             faintest: 3.0,
             brightest: 0.02,
@@ -48,20 +50,20 @@ impl Default for StrayRecipe {
 /// A spot as drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stray {
-    /// Middle, pixels from the first one, (z, y, x).
+    /// Position of its middle, pixels from the first one, (z, y, x).
     pub middle: [f64; 3],
     /// Standard deviations along (z, y, x), pixels.
     pub width: [f64; 3],
-    /// Where its brightness is between the faintest (0) and the brightest (1) that there can be.
+    /// Brightness between the faintest (0) and the brightest (1) possible, on a logarithmic scale.
     pub brightness: f64,
     faintest: f64,
     brightest: f64,
 }
 
 impl StrayRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.strays.{name}");
-        let single = |value: f64| Range::new(value, value);
+        let single = |value: f64| ParameterRange::new(value, value);
         check_probability(&key("probability"), self.probability)?;
         self.number.check(&key("number"), 0.0..=1e3)?;
         self.width.check(&key("width"), 0.1..=100.0)?;
@@ -78,12 +80,12 @@ impl StrayRecipe {
         if !happens(self.probability, rng) {
             return Vec::new();
         }
-        let number = self.number.whole(rng);
+        let number = self.number.integer(rng);
         (0..number).map(|_| self.draw_one(shape, rng)).collect()
     }
 
     fn draw_one(&self, shape: Shape, rng: &mut Rng) -> Stray {
-        let mut anywhere = |extent: usize| Range::new(-0.5, extent as f64 - 0.5).uniform(rng);
+        let mut anywhere = |extent: usize| ParameterRange::new(-0.5, extent as f64 - 0.5).uniform(rng);
         let mut middle = shape.map(&mut anywhere);
         let half = shape.map(|extent| extent as f64 / 2.0);
         let distance = |middle: [f64; 3]| {
@@ -106,8 +108,8 @@ impl StrayRecipe {
 }
 
 impl Stray {
-    /// Counts the spot's photons, on top of those that were counted in the same pixels. `largest` is the largest expected
-    /// value of the pattern.
+    /// Counts the spot's photons, on top of those that were counted in the same pixels. `largest`
+    /// is the largest expected value of the pattern.
     pub(super) fn count(&self, counts: &mut Array3<u32>, mask: &Centered<u32>, largest: f64, rng: &mut Rng) {
         let shape = mask.shape();
         let height = self.height(largest);
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn spots_are_off_the_centre_and_have_their_photons() {
-        let [width, frames] = [Range::new(1.0, 3.0), Range::new(1.0, 2.0)];
+        let [width, frames] = [ParameterRange::new(1.0, 3.0), ParameterRange::new(1.0, 2.0)];
         let recipe = StrayRecipe { probability: 1.0, width, frames, ..Default::default() };
         let mut rng = Rng::seed_from_u64(1);
         let shape = [24, 40, 40];
@@ -167,7 +169,8 @@ mod tests {
                     stray.count(&mut counts, &mask, 1e6, &mut rng);
                     let photons = counts.iter().map(|count| f64::from(*count)).sum::<f64>();
                     let expected = height * stray.width.iter().product::<f64>() * std::f64::consts::TAU.powf(1.5);
-                    // Four standard deviations lose 2e-4 of the photons; the rest is counting, five of its deviations.
+                    // Four standard deviations lose 2e-4 of the photons; the rest is counting, five
+                    // of its deviations.
                     assert!(
                         (photons - expected).abs() < 1e-3 * expected + 5.0 * expected.sqrt(),
                         "{photons} {expected}"

@@ -3,8 +3,9 @@
 use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};
 use super::outline::Outline;
-use super::recipe::{DensityKind, DensityRecipe, pick};
-use crate::simulate::draw::{Range, Rng};
+use super::recipe::{DensityKind, DensityRecipe};
+use crate::simulate::draw::{ParameterRange, Rng};
+use crate::simulate::weights::pick;
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -35,11 +36,11 @@ pub enum Modulation {
 /// A ball of another density.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ball {
-    /// Its centre.
+    /// Centre of the ball.
     pub centre: Vector,
-    /// Its radius.
+    /// Radius of the ball.
     pub radius: f64,
-    /// Its density over that around it.
+    /// Density relative to that around the ball.
     pub factor: f64,
 }
 
@@ -95,8 +96,8 @@ impl Ball {
     }
 }
 
-/// What a density is made of, in a particle of which some points inside are known.
-pub struct Inside<'a> {
+/// Points inside a particle, on which its density and phase are normalised.
+pub struct InteriorPoints<'a> {
     /// Points inside, evenly distributed; at least one.
     pub points: &'a [Vector],
     /// Volume of the particle, or area if it is flat; in units of the largest half extent.
@@ -105,12 +106,12 @@ pub struct Inside<'a> {
     pub flat: bool,
 }
 
-impl Inside<'_> {
+impl InteriorPoints<'_> {
     fn point(&self, rng: &mut Rng) -> Vector {
-        self.points[Range::new(0.0, self.points.len() as f64 - 1.0).whole(rng)]
+        self.points[ParameterRange::new(0.0, self.points.len() as f64 - 1.0).integer(rng)]
     }
 
-    /// The value that a field is below at this share of the points.
+    /// The value that a field is below at this fraction of the points.
     fn quantile(&self, field: &Field, share: f64) -> f64 {
         let mut values: Vec<f64> = self.points.iter().map(|&point| field.at(point)).collect();
         values.sort_by(f64::total_cmp);
@@ -118,11 +119,12 @@ impl Inside<'_> {
     }
 }
 
-/// The modulations that a recipe asks for, with the name of their kind and how strong they are: the shell's density,
-/// the porosity, the texture's standard deviation, the gradient; NaN for a uniform density.
+/// Draws the modulations that a recipe describes, with the name of their kind and their strength:
+/// the shell's density, the porosity, the texture's standard deviation, the gradient; NaN for a
+/// uniform density.
 pub fn draw(
     recipe: &DensityRecipe,
-    inside: &Inside,
+    inside: &InteriorPoints,
     real: bool,
     rng: &mut Rng,
 ) -> (Vec<Modulation>, &'static str, f64) {
@@ -144,7 +146,7 @@ pub fn draw(
             let porosity = recipe.porosity.uniform(rng);
             let field = Field::random(recipe.pore_size.uniform(rng), inside.flat, rng);
             let threshold = inside.quantile(&field, porosity);
-            let floor = Range::new(0.0, 0.4).uniform(rng);
+            let floor = ParameterRange::new(0.0, 0.4).uniform(rng);
             (vec![Modulation::Sponge { field, threshold, floor }], "sponge", porosity)
         }
         DensityKind::Texture => {
@@ -154,7 +156,8 @@ pub fn draw(
         }
         DensityKind::Graded => {
             let slope = recipe.gradient.uniform(rng);
-            // Half extents along the beam may exceed 1 in two dimensions: the density must stay positive.
+            // Half extents along the beam may exceed 1 in two dimensions: the density must stay
+            // positive.
             let farthest = inside.points.iter().map(|&point| norm(point)).fold(1.0, f64::max);
             let gradient = scaled(direction(inside.flat, rng), slope / farthest);
             (vec![Modulation::Gradient(gradient)], "graded", slope)
@@ -163,7 +166,7 @@ pub fn draw(
 }
 
 /// Pores until their volumes add up, or until they are many.
-fn pores(recipe: &DensityRecipe, inside: &Inside, porosity: f64, rng: &mut Rng) -> Vec<Ball> {
+fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &mut Rng) -> Vec<Ball> {
     let mut left = porosity * inside.volume;
     let mut balls = Vec::new();
     while left > 0.0 && balls.len() < PORES {
@@ -174,20 +177,22 @@ fn pores(recipe: &DensityRecipe, inside: &Inside, porosity: f64, rng: &mut Rng) 
     balls
 }
 
-/// A cell: thick in the middle, a nucleus, organelles, cytoplasm that is not even, sometimes a bright membrane.
-pub fn cell(inside: &Inside, rng: &mut Rng) -> Vec<Modulation> {
-    let drawn = |lo: f64, hi: f64, rng: &mut Rng| Range::new(lo, hi).uniform(rng);
+/// Draws a cell: thick in the middle, a nucleus, organelles, uneven cytoplasm, sometimes a bright
+/// membrane.
+pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
+    let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
     let nucleus = Ball { centre: inside.point(rng), radius: drawn(0.15, 0.35, rng), factor: drawn(1.2, 2.0, rng) };
     balls.push(nucleus);
-    for _ in 0..Range::new(3.0, 14.0).whole(rng) {
+    for _ in 0..ParameterRange::new(3.0, 14.0).integer(rng) {
         let radius = drawn(0.03, 0.14, rng);
         balls.push(Ball { centre: inside.point(rng), radius, factor: drawn(0.4, 1.9, rng) });
     }
     let field = Field::random(drawn(0.06, 0.2, rng), inside.flat, rng);
     let mut modulations =
         vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: drawn(0.05, 0.25, rng) }];
-    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that from its shape.
+    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that
+    // from its shape.
     if inside.flat {
         modulations.push(Modulation::Taper { width: drawn(0.2, 0.7, rng), floor: drawn(0.0, 0.2, rng) });
     } else {
@@ -219,7 +224,7 @@ mod tests {
     #[test]
     fn porosity_is_what_was_asked_for() {
         let points = points();
-        let inside = Inside { points: &points, volume: PI, flat: true };
+        let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(2);
         for _ in 0..20 {
             let (modulations, _, porosity) = draw(&DensityRecipe::only(DensityKind::Sponge), &inside, true, &mut rng);
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn real_particles_have_positive_densities() {
         let points = points();
-        let inside = Inside { points: &points, volume: PI, flat: true };
+        let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(3);
         for kind in [DensityKind::Shell, DensityKind::Pores, DensityKind::Texture, DensityKind::Graded] {
             let (modulations, ..) = draw(&DensityRecipe::only(kind), &inside, true, &mut rng);

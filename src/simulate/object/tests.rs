@@ -1,7 +1,7 @@
 //! Tests of whole particles.
 
 use super::*;
-use crate::simulate::draw::Range;
+use crate::simulate::draw::ParameterRange;
 use rand::SeedableRng;
 use std::f64::consts::TAU;
 
@@ -47,7 +47,8 @@ fn every_family_can_be_drawn() {
                 for r in grid(&particle, 16) {
                     let distance = particle.distance(r);
                     assert!(distance.is_finite(), "{what}");
-                    // The box is right to 2 % of its largest half extent; beyond, everything is outside.
+                    // The box is right to 2 % of its largest half extent; beyond, everything is
+                    // outside.
                     let beyond = (0..3).any(|axis| r[axis].abs() > half[axis] + 0.02 * largest.max(half[0]));
                     if distance < 0.0 {
                         assert!(!beyond, "{what}: {r:?}");
@@ -78,7 +79,7 @@ fn the_same_seed_gives_the_same_particle() {
 fn phases_wind_once_around_a_dislocation() {
     for edge in [0.0, 1.0] {
         let mut recipe = bare(Family::Crystal);
-        recipe.dislocation = DislocationRecipe { probability: 1.0, number: Range::new(1.0, 1.0), edge };
+        recipe.dislocation = DislocationRecipe { probability: 1.0, number: ParameterRange::new(1.0, 1.0), edge };
         for seed in 0..10 {
             let (particle, description) = recipe.draw(3, &mut Rng::seed_from_u64(seed));
             assert_eq!(description.dislocation, if edge == 1.0 { "edge" } else { "screw" });
@@ -98,7 +99,7 @@ fn phases_wind_once_around_a_dislocation() {
 #[test]
 fn a_step_jumps_by_its_phase() {
     let mut recipe = bare(Family::Crystal);
-    recipe.step = StepRecipe { probability: 1.0, phase: Range::new(1.2, 1.2) };
+    recipe.step = StepRecipe { probability: 1.0, phase: ParameterRange::new(1.2, 1.2) };
     let (particle, description) = recipe.draw(3, &mut Rng::seed_from_u64(1));
     let step = particle.phase.step.unwrap();
     let at = |t: f64| particle.value(add(step.point, scaled(step.normal, t)), 0.1).arg();
@@ -110,12 +111,13 @@ fn a_step_jumps_by_its_phase() {
 #[test]
 fn the_wavefront_of_a_beam_has_the_divergence_that_it_says() {
     let mut recipe = ObjectRecipe::only(Family::Illuminated);
-    recipe.illumination.phase = Range::new(0.0, 0.0);
+    recipe.illumination.phase = ParameterRange::new(0.0, 0.0);
     let (particle, description) = recipe.draw(2, &mut Rng::seed_from_u64(2));
     let at = |x: f64| particle.value([0.0, 0.0, x], 0.2).arg();
     let h = 1e-4;
     let cycles = wrapped(at(0.9 + h) - at(0.9 - h)) / (2.0 * h) / TAU;
-    // exp(i pi c r^2) has the local frequency c r. The box is only known to 2 %, and so is its centre.
+    // exp(i pi c r^2) has the local frequency c r. The box is only known to 2 %, and so is its
+    // centre.
     assert!((cycles / (0.9 * description.divergence) - 1.0).abs() < 0.02, "{cycles} {}", description.divergence);
 }
 
