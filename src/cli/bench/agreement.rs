@@ -36,7 +36,8 @@ impl Agreement {
     }
 }
 
-/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and columns and that do not.
+/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and
+/// columns and that do not.
 const SHAPES: [(Shape, bool); 6] = [
     ([1, 96, 80], false),
     ([1, 50, 33], true),
@@ -52,7 +53,8 @@ const RUNS: usize = 2;
 /// Single precision: sums in another order and factors at other places, some 5e-7 a cycle.
 const CLOSE: f64 = 1e-5;
 
-/// A problem near whose solution everything starts: far from one, iterations amplify roundings without end.
+/// A problem near whose solution everything starts: far from one, iterations amplify roundings
+/// without end.
 struct Case {
     problem: Arc<Problem>,
     starts: Vec<Start>,
@@ -73,8 +75,8 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
         .for_each(|((z, y, x), inside)| *inside &= !(x > 1 && y > 2 && y < shape[1] / 2 && z < 3));
     let rough = noise(shape, 0);
     let truth = Array3::from_shape_fn(shape, |at| {
-        let part = if real { 0.0 } else { rough.0[at].im };
-        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), part) * 30.0 } else { Complex32::ZERO }
+        let imaginary = if real { 0.0 } else { rough.0[at].im };
+        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), imaginary) * 30.0 } else { Complex32::ZERO }
     });
     let mut field = truth.clone();
     let fft = lacuna::fft::Fft::new(shape);
@@ -107,7 +109,7 @@ fn distance(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
     (error / norm).sqrt()
 }
 
-/// The part of the pixels of either support that are not in both.
+/// The fraction of the pixels of either support that are not in both.
 fn apart(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
     let (both, either) = a.0.iter().zip(&b.0).fold((0.0, 0.0f64), |(both, either), (&a, &b)| {
         (both + f64::from(u8::from(a && b)), either + f64::from(u8::from(a || b)))
@@ -220,6 +222,18 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
         }
         drop(cpu);
         drop(device);
+        let plain: Recipe = "HIO**2".parse()?;
+        let mut refuses = |step: &str, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
+            let mut device = open(Arc::clone(&case.problem), &plain, RUNS)?;
+            device.start(&case.starts);
+            work(&mut *device);
+            device.request_fit();
+            let skipped = device.collect_fits().is_ok();
+            add(format!("{step} without its arrays is an error"), f64::from(u8::from(skipped)), 0.0);
+            Ok(())
+        };
+        refuses("maximum likelihood", &|backend| backend.conjugate_gradients(1))?;
+        refuses("difference map", &|backend| backend.cycles(Algorithm::Dm.cycle(0.9, false), 1))?;
         for (what, difference, limit) in recipes(open, &case)? {
             add(what, difference, limit);
         }
@@ -250,7 +264,8 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
     ]
 }
 
-/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
+/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and
+/// in a batch.
 fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
     let settings = run::RunSettings {

@@ -23,7 +23,7 @@ pub struct Gpu {
     gpu: usize,
     /// Only the comparisons, or only the speeds
     #[arg(long, value_enum)]
-    only: Option<Part>,
+    only: Option<Only>,
     /// Sizes whose cycles are timed; those that do not fit are left out
     #[arg(
         long,
@@ -42,9 +42,9 @@ pub struct Gpu {
     json: bool,
 }
 
-/// What is done.
+/// The half of the benchmark to do alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
+enum Only {
     Checks,
     Speeds,
 }
@@ -56,10 +56,10 @@ pub fn open(problem: Arc<Problem>, recipe: &Recipe, gpu: usize, count: usize, fu
 
 impl Gpu {
     pub fn execute(self) -> Result<()> {
-        if self.only != Some(Part::Speeds) {
+        if self.only != Some(Only::Speeds) {
             self.checks()?;
         }
-        if self.only != Some(Part::Checks) {
+        if self.only != Some(Only::Checks) {
             self.speeds()?;
         }
         Ok(())
@@ -159,19 +159,19 @@ impl Gpu {
                 (0..n).for_each(|_| cuda.update_supports(&rule, &[rule.threshold]));
             })?;
             let moved = bytes_of_cycle(Algorithm::Hio, fused, shape[0] > 1) * n;
-            let part = moved as f64 / hio / bandwidth;
+            let fraction = moved as f64 / hio / bandwidth;
             let ratio = bare.map(|bare| hio / bare);
             let name = cuda.transforms();
             let memory = cuda.taken()?;
             self.print(
                 json!({"size": size, "transforms": name, "hio_seconds": hio, "er_seconds": er, "raar_seconds": raar,
                        "support_update_seconds": update, "bare_transforms_seconds": bare, "to_two_bare_transforms": ratio,
-                       "bytes_moved": moved, "copy_bandwidth": bandwidth, "fraction_of_copy_bandwidth": part, "memory_bytes": memory}),
+                       "bytes_moved": moved, "copy_bandwidth": bandwidth, "fraction_of_copy_bandwidth": fraction, "memory_bytes": memory}),
                 &format!(
                     "| {size} | {name} | {:.3} | {:.3} | {:.3} | {:.3} | {} | {} | {:.0} % | {} |",
                     1e3 * hio, 1e3 * er, 1e3 * raar, 1e3 * update,
                     ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")),
-                    lacuna::error::bytes_text(moved as u64), 100.0 * part, lacuna::error::bytes_text(memory)
+                    lacuna::error::bytes_text(moved as u64), 100.0 * fraction, lacuna::error::bytes_text(memory)
                 ),
             )?;
         }
@@ -203,9 +203,9 @@ impl Gpu {
 
     /// Seconds of a cycle, in parts of 25, as runs do them.
     fn cycle(&self, cuda: &mut Cuda, algorithm: Algorithm) -> Result<f64> {
-        const PART: usize = 25;
+        const CYCLES: usize = 25;
         let cycle = algorithm.cycle(0.9, false);
-        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, PART)))? / PART as f64)
+        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, CYCLES)))? / CYCLES as f64)
     }
 
     /// Median seconds of one of many.
@@ -228,8 +228,9 @@ impl Gpu {
     }
 }
 
-/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass, two passes in two dimensions and four in
-/// three; cuFFT's are counted as two passes in two dimensions and three in three, with two more for the work between them.
+/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass,
+/// two passes in two dimensions and four in three; cuFFT's are counted as two passes in two
+/// dimensions and three in three, with two more for the work between them.
 fn bytes_of_cycle(algorithm: Algorithm, fused: bool, deep: bool) -> usize {
     let rest = bytes(algorithm.cycle(0.9, false)) - 4 * 8;
     let passes = match (fused, deep) {

@@ -59,7 +59,7 @@ impl Phasing {
         let bandwidth = copy_bandwidth(n);
         let fft = lacuna::fft::Fft::new(shape);
         let mut field = vec![num_complex::Complex32::ONE; n];
-        let [bare, bare_cpu] = self.measured(&mut |times| {
+        let [bare, bare_cpu] = self.timed(&mut |times| {
             (0..times).for_each(|_| {
                 fft.forward(&mut field);
                 fft.inverse(&mut field);
@@ -68,15 +68,15 @@ impl Phasing {
         drop(field);
         for (name, algorithm) in [("HIO", Algorithm::Hio), ("ER", Algorithm::Er), ("RAAR", Algorithm::Raar)] {
             let cycle = algorithm.cycle(0.9, false);
-            let [wall, cpu] = self.measured(&mut |times| backend.cycles(cycle, times));
+            let [wall, cpu] = self.timed(&mut |times| backend.cycles(cycle, times));
             let bytes = bytes(cycle) * n;
-            let part = bytes as f64 / wall / bandwidth;
+            let fraction = bytes as f64 / wall / bandwidth;
             self.print(
                 json!({"size": size, "step": name, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu, "bytes_moved": bytes,
-                       "fraction_of_copy_bandwidth": part, "to_two_bare_transforms": wall / bare}),
+                       "fraction_of_copy_bandwidth": fraction, "to_two_bare_transforms": wall / bare}),
                 format!(
                     "{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU, {:.2} of two bare transforms, {:.0} % of the copy bandwidth",
-                    wall * 1e3, cpu * 1e3, wall / bare, 100.0 * part
+                    wall * 1e3, cpu * 1e3, wall / bare, 100.0 * fraction
                 ),
             )?;
         }
@@ -84,7 +84,7 @@ impl Phasing {
             self.side_by_side(&size, &problem)?;
         }
         let update = SupportRule { only_shrink: false, ..SupportRule::default() };
-        let [wall, cpu] = self.measured(&mut |times| {
+        let [wall, cpu] = self.timed(&mut |times| {
             (0..times).for_each(|_| {
                 backend.update_support(&update);
             });
@@ -108,7 +108,8 @@ impl Phasing {
         Ok(())
     }
 
-    /// A cycle of HIO of as many runs as there are threads, each on a thread of its own: seconds divided by their number.
+    /// A cycle of HIO of as many runs as there are threads, each on a thread of its own: seconds
+    /// divided by their number.
     fn side_by_side(&self, size: &str, problem: &Arc<Problem>) -> Result<()> {
         let threads = rayon::current_num_threads();
         let support = Cornered::filled(problem.shape(), true);
@@ -117,7 +118,7 @@ impl Phasing {
         runs.iter_mut().for_each(|run| run.start(&object, &support));
         let cycle = Algorithm::Hio.cycle(0.9, false);
         let [wall, cpu] = self
-            .measured(&mut |times| runs.par_iter_mut().with_max_len(1).for_each(|run| run.cycles(cycle, times)))
+            .timed(&mut |times| runs.par_iter_mut().with_max_len(1).for_each(|run| run.cycles(cycle, times)))
             .map(|seconds| seconds / threads as f64);
         self.print(
             json!({"size": size, "step": "HIO side by side", "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
@@ -126,7 +127,7 @@ impl Phasing {
     }
 
     /// Median wall and CPU seconds of one of many.
-    fn measured(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
+    fn timed(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
         let mut once = |times: usize| {
             let (wall, cpu) = (Instant::now(), cpu_seconds());
             work(times);
@@ -150,7 +151,8 @@ impl Phasing {
 /// Most pixels of which runs side by side are measured: as many as are ever run so.
 const SIDE_BY_SIDE: usize = 1 << 18;
 
-/// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the support, and the object where it is needed.
+/// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the
+/// support, and the object where it is needed.
 pub fn bytes(cycle: Cycle) -> usize {
     match cycle {
         Cycle::Rule(rule) => 4 * 8 + 4 + 1 + if rule.needs_no_object() { 0 } else { 2 * 8 },
@@ -158,7 +160,8 @@ pub fn bytes(cycle: Cycle) -> usize {
     }
 }
 
-/// Bytes a second that all threads together read and write when they copy an array of `n` complex numbers.
+/// Bytes a second that all threads together read and write when they copy an array of `n` complex
+/// numbers.
 fn copy_bandwidth(n: usize) -> f64 {
     const PIECE: usize = 1 << 16;
     let from = vec![num_complex::Complex32::ONE; n];
@@ -212,7 +215,8 @@ impl Memory {
         status("VmRSS:").map(|before| Memory { before })
     }
 
-    /// Most bytes in use while a run does cycles and updates its support, above what was in use before it was made.
+    /// Most bytes in use while a run does cycles and updates its support, above what was in use
+    /// before it was made.
     fn taken_by(&self, backend: &mut Cpu) -> Option<u64> {
         // Forgets the peak of making the problem.
         std::fs::write("/proc/self/clear_refs", "5").ok()?;
