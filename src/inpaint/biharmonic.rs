@@ -34,7 +34,7 @@ struct Rows {
 
 /// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first
 /// guess. Other pixels play no part. With `volume`, frames are connected. Stops after some
-/// `iterations` at the latest. `progress` is told the fraction done.
+/// `iterations` at the latest. `progress` receives the fraction done.
 pub(super) fn solve(
     u: &mut Array3<f32>,
     measured: ArrayView3<bool>,

@@ -244,8 +244,8 @@ impl GapRecipe {
         let first = self.first(extent, width, rng) as isize;
         // Neighbours must not touch: then they would be one wide gap.
         let pitch = ((self.spacing.uniform(rng) * extent as f64).round() as isize).max(width as isize + 2);
-        let wanted = self.number.integer(rng) as isize;
-        for step in 0..wanted {
+        let number = self.number.integer(rng) as isize;
+        for step in 0..number {
             // On alternating sides of the first one: 0, 1, -1, 2, -2.
             let place = first + pitch * if step % 2 == 1 { (step + 1) / 2 } else { -step / 2 };
             if place >= 0 && place + width as isize <= extent as isize {
@@ -357,14 +357,14 @@ fn oriented([rows, columns]: [usize; 2], rotated: bool) -> [usize; 2] {
 /// First row and column of a window that a gap crosses, given the bits of the frame's rows and
 /// columns. The gap may be anywhere in the window.
 fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
-    let lines = |axis: usize, wanted: u32| -> Vec<usize> {
-        (0..bits[axis].len()).filter(|&i| bits[axis][i] & wanted != 0).collect()
+    let lines = |axis: usize, kind: u32| -> Vec<usize> {
+        (0..bits[axis].len()).filter(|&i| bits[axis][i] & kind != 0).collect()
     };
     // Gaps if there are any, else lines between chips.
-    let crossing = [bit::MISSING, bit::BAD].into_iter().find_map(|wanted| {
-        let candidates: Vec<usize> = (0..2).filter(|&axis| !lines(axis, wanted).is_empty()).collect();
+    let crossing = [bit::MISSING, bit::BAD].into_iter().find_map(|kind| {
+        let candidates: Vec<usize> = (0..2).filter(|&axis| !lines(axis, kind).is_empty()).collect();
         let axis = *candidates.get(choose(&vec![1.0; candidates.len()], rng))?;
-        Some((axis, lines(axis, wanted)))
+        Some((axis, lines(axis, kind)))
     });
     let mut first = [0, 1].map(|axis| ParameterRange::new(0.0, (bits[axis].len() - shape[axis]) as f64).integer(rng));
     if let Some((axis, lines)) = crossing {

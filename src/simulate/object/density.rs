@@ -222,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn porosity_is_what_was_asked_for() {
+    fn porosity_is_that_of_the_recipe() {
         let points = points();
         let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(2);
         for _ in 0..20 {
             let (modulations, _, porosity) = draw(&DensityRecipe::only(DensityKind::Sponge), &inside, true, &mut rng);
-            let Modulation::Sponge { floor, .. } = &modulations[0] else { panic!("a sponge was asked for") };
+            let Modulation::Sponge { floor, .. } = &modulations[0] else { panic!("not a sponge") };
             let half = 0.5 * (1.0 + floor);
             let empty = points.iter().filter(|&&point| modulations[0].at(point, 1.0).re < half).count();
             // The threshold is a quantile of these points: off by one of them.
