@@ -14,7 +14,7 @@ use crate::volume::{Centered, Shape};
 pub mod bit {
     /// Pixel whose reading the detector calls invalid.
     pub const INVALID: u32 = 0x1;
-    /// Saturated pixel.
+    /// Saturated pixel, whose reading is a lower bound.
     pub const SATURATED: u32 = 0x2;
     /// Hot pixel, which reads too high.
     pub const HOT: u32 = 0x4;
@@ -43,7 +43,7 @@ pub mod bit {
 pub enum Class {
     /// The intensity was measured.
     Measured,
-    /// Nothing is known of the intensity.
+    /// The intensity is not known at all.
     Gap,
     /// The intensity was not measured but is bounded by an estimate.
     Estimated,

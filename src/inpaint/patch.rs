@@ -67,7 +67,7 @@ impl NormalisedPatch {
         Some(Self { inputs, mean, spread })
     }
 
-    /// Number of pixels.
+    /// Number of pixels of the patch.
     pub fn len(&self) -> usize {
         self.inputs.len() / INPUTS
     }

@@ -88,7 +88,7 @@ fn summed<T: Sum + Send>(length: usize, of: impl Fn(Range<usize>) -> T + Sync) -
     pieces.into_iter().sum()
 }
 
-/// `sum conj(a) b`.
+/// Inner product `sum conj(a) b`.
 fn inner(a: &[Complex32], b: &[Complex32]) -> Complex64 {
     summed(a.len(), |piece| piece.map(|i| wide(a[i]).conj() * wide(b[i])).sum())
 }

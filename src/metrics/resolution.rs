@@ -82,6 +82,9 @@ impl Crossing {
 /// The average of the transforms is the transform of the average, so the objects themselves are not
 /// needed. They must have been registered to one of them that was not moved in Fourier space, or
 /// the ratio compares different pixels.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Centered<bool>) -> Result<Vec<Shell>> {
     same_shapes("average or mask", [moduli.shape(), average.shape(), measured.shape()])?;
     let shells = Shells::new(average.shape());
@@ -112,6 +115,9 @@ pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Ce
 /// oversampled: the number of pixels is multiplied by that part, which is measured as the
 /// participation ratio `(sum p)² / (N sum p²)` of `p = |a|² + |b|²` (the volume fraction, if the
 /// density is uniform). Shells where an object has no signal at all are left out.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscShell>> {
     same_shapes("object", [a.shape(), b.shape()])?;
     let shells = Shells::new(a.shape());

@@ -44,7 +44,7 @@ impl Axis {
         Axis { lo, hi, log, from, to }
     }
 
-    /// Where a value is drawn; `None` where it cannot be.
+    /// Position of a value on the page; `None` where it cannot be drawn.
     fn at(&self, value: f64) -> Option<f64> {
         let value = if self.log { value.log10() } else { value };
         value.is_finite().then(|| self.from + (value - self.lo) / (self.hi - self.lo) * (self.to - self.from))
@@ -162,7 +162,7 @@ fn style(plot: &Plot, index: usize) -> String {
     format!("stroke=\"{colour}\" stroke-width=\"{width}\"{dash}")
 }
 
-/// All curves, those with emphasis on top.
+/// Curves, those with emphasis on top.
 fn curves(plot: &Plot, x: &Axis, y: &Axis) -> String {
     let mut order: Vec<usize> = (0..plot.series.len()).collect();
     order.sort_by_key(|&index| plot.series[index].emphasis);

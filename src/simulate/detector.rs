@@ -13,7 +13,7 @@ pub struct Layout {
     pub name: &'static str,
     /// Edge of a pixel, metres.
     pub pixel: f64,
-    /// Number of modules.
+    /// Number of modules along each axis.
     pub modules: [usize; 2],
     /// Pixels of a module.
     pub module: [usize; 2],

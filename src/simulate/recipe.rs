@@ -39,7 +39,7 @@ pub struct Recipe {
     /// Purpose of the set, in a sentence.
     #[serde(default)]
     pub description: String,
-    /// Number of patterns.
+    /// Number of patterns in the set.
     #[serde(default = "hundred")]
     pub count: usize,
     /// Seed of everything that is drawn.
@@ -47,7 +47,7 @@ pub struct Recipe {
     pub seed: u64,
     /// Pixels of each pattern: `[y, x]` or `[z, y, x]`, z being the frames of a rocking curve.
     pub shape: Vec<usize>,
-    /// Patterns of each particle, with measurement and gaps drawn anew.
+    /// Patterns of each particle, each with its own measurement and gaps.
     #[serde(default = "one")]
     pub patterns_per_particle: usize,
     /// Fractions of the particles in each split.
@@ -76,11 +76,11 @@ pub struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitRecipe {
-    /// Fraction for training.
+    /// Fraction of the particles for training.
     pub train: f64,
-    /// Fraction for validation.
+    /// Fraction of the particles for validation.
     pub validation: f64,
-    /// Fraction for the final test.
+    /// Fraction of the particles for the final test.
     pub test: f64,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct TapRun {
     pub(super) offset: usize,
     /// First row of the weights.
     pub(super) row: usize,
-    /// Number of values.
+    /// Number of values read.
     pub(super) len: usize,
 }
 

@@ -50,7 +50,7 @@ pub trait LayerOps: Backend {
     fn layer_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Kind of convolution.
+/// Ordinary or transposed convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConvKind {
     Ordinary,

@@ -29,7 +29,7 @@ pub struct GapRecipe {
     /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the
     /// frame are left out.
     pub spacing: ParameterRange,
-    /// Number of holes.
+    /// Number of holes in the frame.
     pub holes: ParameterRange,
     /// Radius of holes: half the mean edge of rectangles, half the length of lines.
     pub hole_radius: ParameterRange,

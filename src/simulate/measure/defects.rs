@@ -48,7 +48,7 @@ impl Default for DefectRecipe {
 pub struct Defects {
     /// Hot pixels and the photons that they read on average.
     pub hot: Vec<([usize; 2], f64)>,
-    /// Dead pixels.
+    /// Dead pixels, (row, column).
     pub dead: Vec<[usize; 2]>,
     /// Photons at which the detector saturates, if it does.
     pub saturation: Option<f64>,

@@ -18,7 +18,7 @@ const REACH: f64 = 4.0;
 pub struct StrayRecipe {
     /// Probability that there are any.
     pub probability: f64,
-    /// Number of spots.
+    /// Number of spots in a pattern.
     pub number: ParameterRange,
     /// Standard deviation along rows and along columns, pixels.
     pub width: ParameterRange,

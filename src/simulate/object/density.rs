@@ -19,15 +19,15 @@ const PORES: usize = 40;
 pub enum Modulation {
     /// `factor` within `thickness` of the surface, 1 deeper inside.
     Shell { thickness: f64, factor: Complex64 },
-    /// From `floor` at the surface to 1 at the depth `width`.
+    /// Taper from `floor` at the surface to 1 at the depth `width`.
     Taper { width: f64, floor: f64 },
     /// Round inclusions or pores.
     Balls(Vec<Ball>),
     /// `floor` where the field is below the threshold.
     Sponge { field: Field, threshold: f64, floor: f64 },
-    /// `exp(amplitude * field)`.
+    /// Texture `exp(amplitude * field)`.
     Texture { field: Field, amplitude: f64 },
-    /// `1 + gradient . r`.
+    /// Gradient `1 + gradient . r`.
     Gradient(Vector),
     /// `exp(exponent * sample)`, the sample from 0 to about 1.
     Transmission { sample: Sample, exponent: Complex64 },

@@ -80,7 +80,7 @@ pub struct ObjectDescription {
     pub quadratic_phase: f64,
     /// Kind of dislocation: `none`, `edge` or `screw`.
     pub dislocation: &'static str,
-    /// Number of dislocations.
+    /// Number of dislocations in the particle.
     pub dislocations: usize,
     /// Phase jump across a plane, radians.
     pub step_phase: f64,

@@ -8,7 +8,7 @@ use num_complex::Complex64;
 /// A solid around its origin, about one unit in radius.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Solid {
-    /// A facetted crystal.
+    /// A facetted crystal, a convex polyhedron.
     Polyhedron(Polyhedron),
     /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an
     /// ellipsoid for 2, boxy above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11
@@ -101,7 +101,7 @@ impl Solid {
         }
     }
 
-    /// Number of components.
+    /// Number of components; 1 for all but unions.
     pub fn components(&self) -> usize {
         if let Solid::Union { components, .. } = self { components.len() } else { 1 }
     }
