@@ -216,7 +216,7 @@ fn compare(mask: &Array2<bool>, layout: &str, widened: usize) -> (usize, usize) 
     let layout = Layout { wide: layout.wide + widened, ..*layout };
     assert_eq!(mask.dim(), layout.frame().into(), "the mask is a whole frame");
     let own = layout.mask(true).mapv(|bits| bits != 0);
-    let count = |wanted: [bool; 2]| mask.iter().zip(&own).filter(|(real, own)| [**real, **own] == wanted).count();
+    let count = |pair: [bool; 2]| mask.iter().zip(&own).filter(|(real, own)| [**real, **own] == pair).count();
     (count([false, true]), count([true, false]))
 }
 

@@ -135,8 +135,8 @@ fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
 fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
     let Picture { pixels, shape, pixel, no_data, light } = picture;
     let (width, height) = size(shape, pixel);
-    // With space for a bar even without one: pictures side by side keep the same size when a page is
-    // narrow.
+    // With space for a bar even without one: pictures side by side keep the same size when a page
+    // is narrow.
     let full_width = width + 2.0 + BAR_SPACE;
     let full_height = height + 2.0 * EDGE;
     let mut svg = format!(

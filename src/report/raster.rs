@@ -140,7 +140,8 @@ pub fn data_url(pixels: &Pixels) -> String {
         writer.write_image_data(&bytes)?;
         writer.finish()
     });
-    // Writing to memory fails only for images beyond the format's size, which `downsample` excludes.
+    // Writing to memory fails only for images beyond the format's size, which `downsample`
+    // excludes.
     if written.is_err() {
         return String::new();
     }

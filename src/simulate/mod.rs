@@ -16,7 +16,7 @@ pub mod measure;
 pub mod object;
 pub mod pattern;
 pub mod recipe;
-pub mod shapes;
+pub(crate) mod shapes;
 mod weights;
 
 pub use example::{Example, example};

@@ -153,7 +153,8 @@ impl Recipe {
         }
         let SplitRecipe { train, validation, test } = self.split;
         let sum = train + validation + test;
-        if [train, validation, test].iter().any(|part| !(0.0..=1.0).contains(part)) || (sum - 1.0).abs() > 1e-6 {
+        if [train, validation, test].iter().any(|fraction| !(0.0..=1.0).contains(fraction)) || (sum - 1.0).abs() > 1e-6
+        {
             return fault(
                 "split",
                 format!("{train}, {validation} and {test} are not three fractions that sum up to 1"),

@@ -37,8 +37,8 @@ pub struct GapRecipe {
     pub detectors: Vec<String>,
     /// Probability that a detector is turned by 90 degrees.
     pub rotated: f64,
-    /// Probability that the window is placed without regard to the centre of the pattern, which a gap
-    /// may then hide.
+    /// Probability that the window is placed without regard to the centre of the pattern, which a
+    /// gap may then hide.
     pub careless: f64,
     /// Probability that a detector's larger pixels, along gaps and between chips, are masked too.
     pub chip_lines: f64,

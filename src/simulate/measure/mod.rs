@@ -6,7 +6,7 @@
 
 pub mod background;
 pub mod blur;
-pub mod counting;
+pub(crate) mod counting;
 pub mod defects;
 pub mod rocking;
 pub mod strays;

@@ -180,24 +180,24 @@ fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &m
 /// Draws a cell: thick in the middle, a nucleus, organelles, uneven cytoplasm, sometimes a bright
 /// membrane.
 pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
-    let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
+    let uniform = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
-    let nucleus = Ball { centre: inside.point(rng), radius: drawn(0.15, 0.35, rng), factor: drawn(1.2, 2.0, rng) };
+    let nucleus = Ball { centre: inside.point(rng), radius: uniform(0.15, 0.35, rng), factor: uniform(1.2, 2.0, rng) };
     balls.push(nucleus);
     for _ in 0..ParameterRange::new(3.0, 14.0).integer(rng) {
-        let radius = drawn(0.03, 0.14, rng);
-        balls.push(Ball { centre: inside.point(rng), radius, factor: drawn(0.4, 1.9, rng) });
+        let radius = uniform(0.03, 0.14, rng);
+        balls.push(Ball { centre: inside.point(rng), radius, factor: uniform(0.4, 1.9, rng) });
     }
-    let field = Field::random(drawn(0.06, 0.2, rng), inside.flat, rng);
+    let field = Field::random(uniform(0.06, 0.2, rng), inside.flat, rng);
     let mut modulations =
-        vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: drawn(0.05, 0.25, rng) }];
+        vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: uniform(0.05, 0.25, rng) }];
     // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that
     // from its shape.
     if inside.flat {
-        modulations.push(Modulation::Taper { width: drawn(0.2, 0.7, rng), floor: drawn(0.0, 0.2, rng) });
+        modulations.push(Modulation::Taper { width: uniform(0.2, 0.7, rng), floor: uniform(0.0, 0.2, rng) });
     } else {
-        let membrane = Complex64::from(drawn(1.0, 1.8, rng));
-        modulations.push(Modulation::Shell { thickness: drawn(0.03, 0.08, rng), factor: membrane });
+        let membrane = Complex64::from(uniform(1.0, 1.8, rng));
+        modulations.push(Modulation::Shell { thickness: uniform(0.03, 0.08, rng), factor: membrane });
     }
     modulations
 }
