@@ -1,5 +1,4 @@
-//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that
-//! was cut from the frame.
+//! Geometry of a measurement: photon energy, detector distance and pixel size.
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier
+//! Knowledge of each detector pixel: its class, and the interval that it allows for the Fourier
 //! modulus.
 //!
 //! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap

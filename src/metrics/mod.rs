@@ -1,4 +1,4 @@
-//! How good is a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC),
+//! Quality of a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC),
 //! overlap of supports.
 //!
 //! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on

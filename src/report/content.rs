@@ -1,4 +1,4 @@
-//! What a report shows: plain structs, filled in by whoever has results.
+//! Contents of a report: plain structs, filled in by whoever has results.
 
 use super::colour::ColourMap;
 use ndarray::Array2;

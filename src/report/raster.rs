@@ -1,4 +1,4 @@
-//! From arrays to pixels: colours, reduction of large arrays, PNG.
+//! Rasters of arrays: colours, reduction of large arrays, PNG.
 
 use super::colour::{self, Rgb};
 use super::content::{Image, Scale};

@@ -1,4 +1,4 @@
-//! Layouts of pixel detectors: where their modules are, and the gaps between them.
+//! Layouts of pixel detectors: their modules and the gaps between them.
 //!
 //! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips
 //! may be larger than the others: they count more photons, and many beamlines mask them.

@@ -1,4 +1,4 @@
-//! Ranges that a recipe names, and drawing from them.
+//! Ranges in recipes, and drawing from them.
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;

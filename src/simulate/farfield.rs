@@ -1,5 +1,5 @@
-//! From a particle to its far field: sampled twice as fine as the detector asks for, transformed,
-//! and cut to the detector.
+//! The far field of a particle: sampled twice as fine as the detector needs, transformed, and cut
+//! to the detector.
 //!
 //! A real detector sees a window of an endless pattern. A particle sampled at the detector's own
 //! resolution would fold everything beyond the window back into it; half the voxel folds in only

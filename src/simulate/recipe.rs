@@ -1,4 +1,4 @@
-//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see
+//! The recipe of a simulated data set: the ranges that everything is drawn from. A TOML file; see
 //! `datasets/`.
 
 use super::beamstop::BeamstopRecipe;

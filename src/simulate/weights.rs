@@ -1,4 +1,4 @@
-//! Choosing one of several kinds by their weights.
+//! Random choice among kinds by their weights.
 
 use super::draw::{Fault, ParameterRange, Rng, fault};
 use rand::Rng as _;

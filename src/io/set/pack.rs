@@ -1,5 +1,5 @@
-//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the thread that calls: those of
-//! HDF5 run one at a time.
+//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the calling thread: those of HDF5
+//! run one at a time.
 
 use bytemuck::{Pod, Zeroable};
 use flate2::write::ZlibEncoder;

@@ -1,5 +1,5 @@
-//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on
-//! top of it.
+//! The layers on the processor, as burn operations: forward on [`Flex`], with gradients of their
+//! own on top of it.
 
 use std::sync::Arc;
 

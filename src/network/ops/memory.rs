@@ -1,4 +1,4 @@
-//! Between burn's tensors and channels-last memory.
+//! Conversion between burn's tensors and channels-last memory.
 //!
 //! A tensor keeps burn's meaning, `[image, channel, (depth,) row, column]`. Only its strides tell
 //! that the channels of a point lie side by side, so a chain of our operations never moves them,

@@ -1,5 +1,4 @@
-//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve
-//! that were lost.
+//! Blind parts of the detector: gaps between modules, dead regions, lost frames of a rocking curve.
 //!
 //! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real
 //! layouts; holes are dead regions of one module. A gap is the same in every frame.

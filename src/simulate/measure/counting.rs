@@ -1,4 +1,4 @@
-//! Photons that are counted where a mean is known.
+//! Photon counts around a known mean.
 
 use crate::pixels::bit;
 use crate::simulate::draw::{Rng, normal};

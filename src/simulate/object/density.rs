@@ -1,4 +1,4 @@
-//! What the density does inside a particle: a product of modulations.
+//! Density inside a particle: a product of modulations.
 
 use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};

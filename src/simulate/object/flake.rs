@@ -1,5 +1,5 @@
-//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one
-//! unit of the origin.
+//! Planar shapes of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within
+//! about one unit of the origin.
 
 use super::frame::angle;
 use super::outline::{Outline, PlanarShape, Point};

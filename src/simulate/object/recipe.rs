@@ -1,4 +1,4 @@
-//! What a recipe says about the objects: the keys of `[object]` and its sections.
+//! Recipe of the objects: the keys of `[object]` and its sections.
 
 use super::family::Family;
 use crate::simulate::draw::{Fault, ParameterRange, check_probability, fault};

@@ -1,4 +1,4 @@
-//! Solids as implicit functions, and solids put together.
+//! Solids as implicit functions, and unions of them.
 
 use super::frame::{Frame, Vector, dot, norm, sub};
 use super::outline::PlanarShape;
