@@ -5,7 +5,7 @@
 //! any number of threads.
 
 mod bootstrap;
-mod gap_score;
+mod inside;
 mod modes;
 mod overlap;
 mod peak;
@@ -14,7 +14,7 @@ mod resolution;
 mod texture;
 
 pub use bootstrap::{interval, median};
-pub use gap_score::GapScore;
+pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
 pub use register::{Registration, RegistrationOptions, register};
