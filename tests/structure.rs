@@ -90,7 +90,7 @@ fn libraries_are_named_where_they_belong() {
             assert!(!found("clap::"), "{name} names clap");
         }
         // The rest rebuilds, and can be read, without a machine-learning framework.
-        let learning = ["network", "training", "inpaint"].contains(&module(&name)) || name.starts_with("cli/bench/net");
+        let learning = ["network", "training", "inpaint"].contains(&module(&name));
         assert!(learning || !found("burn::"), "{name} names burn");
         assert!(!name.starts_with("network/conv") || !found("burn::"), "{name} names burn: kernels know only numbers");
         // HDF5 takes filters as C functions, and its crate has no call for chunks that are compressed already. Kernels of a card take

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs lacuna and its peers in alternation and prints the tables of BENCHMARKS.md.
 
     benches/peers/run.py --lacuna target/release/lacuna --output DIR

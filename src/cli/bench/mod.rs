@@ -5,12 +5,8 @@ mod agreement;
 #[cfg(feature = "cuda")]
 mod gpu;
 mod inpaint;
-mod nets;
-mod network;
-mod network_curve;
 mod phasing;
 mod simulate;
-mod torch;
 
 use lacuna::error::Result;
 
@@ -30,8 +26,6 @@ enum What {
     Gpu(gpu::Gpu),
     /// Patches per second of the networks in the program, and seconds for whole patterns
     Inpaint(inpaint::Inpaint),
-    /// Patches per second of common U-Nets, training and inference, beside burn's own layers
-    Network(network::Network),
     /// Patterns per second that are simulated, and patches per second that are delivered to a training
     Simulate(simulate::Simulate),
 }
@@ -43,7 +37,6 @@ impl Command {
             #[cfg(feature = "cuda")]
             What::Gpu(bench) => bench.execute(),
             What::Inpaint(bench) => bench.execute(),
-            What::Network(bench) => bench.execute(),
             What::Simulate(bench) => bench.execute(),
         }
     }
