@@ -106,7 +106,7 @@ pub fn write_good(path: &Path, shape: Shape) {
     let row = 5 * shape[1] / 8;
     mask.0.slice_mut(ndarray::s![.., row..row + 3, ..]).fill(bit::MISSING);
     let pattern = Pattern::new(intensities(shape), mask, Geometry::default()).unwrap();
-    let process = Process { command: "test".into(), settings: json!({}), results: json!({}) };
+    let process = Process::new("test", &json!({}), &json!({})).unwrap();
     write_pattern(path, false, &pattern, None, &process).unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::{done, lacuna, refused, summary};
 use lacuna::inpaint::model::Model;
-use lacuna::inpaint::patch::Normalised;
+use lacuna::inpaint::patch::NormalisedPatch;
 use ndarray::Array3;
 use ndarray_npy::{NpzWriter, read_npy};
 use serde_json::Value;
@@ -254,7 +254,7 @@ fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
             (300.0 * wave * wave).round()
         });
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-        let patch = Normalised::new(counts.view(), known.view()).unwrap();
+        let patch = NormalisedPatch::new(counts.view(), known.view()).unwrap();
         let model = Model::shipped(dimensions).unwrap();
         let said = &model.network.predict(&[patch], 32, 1)[0];
         // Every 7th pixel is enough.

@@ -3,7 +3,7 @@
 
 use crate::median;
 use crate::unets::{Layer, layers};
-use lacuna::network::conv::{Isa, Packed, Plan, Sum, gather, weight_gradient};
+use lacuna::network::conv::{GatherPlan, Isa, PackedWeights, SummedAxis, gather, weight_gradient};
 use serde_json::json;
 use std::time::Instant;
 
@@ -64,15 +64,15 @@ fn passes_of(layer: &Layer, batch: usize) -> [f64; 3] {
         start.elapsed().as_secs_f64()
     };
     let up = time(&mut || {
-        let plan = Plan::forward(&layer.window, low_channels);
-        let packed = Packed::new(isa, &weights, shape, Sum::Second, plan.reversed());
+        let plan = GatherPlan::forward(&layer.window, low_channels);
+        let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::Second, plan.reversed());
         let mut out = vec![0.0; high.len()];
         gather(&low, &packed, None, &plan, &mut out);
         std::hint::black_box(out);
     });
     let down = time(&mut || {
-        let plan = Plan::backward(&layer.window, high_channels);
-        let packed = Packed::new(isa, &weights, shape, Sum::First, plan.reversed());
+        let plan = GatherPlan::backward(&layer.window, high_channels);
+        let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::First, plan.reversed());
         let mut out = vec![0.0; low.len()];
         gather(&high, &packed, None, &plan, &mut out);
         std::hint::black_box(out);

@@ -55,11 +55,8 @@ impl Command {
         let gap = gaps_of_ratio(full.shape(), oversampling, RATIO, self.seed, 0)[0];
         let seen = blinded(full.clone(), &gap.pixels(full.shape()));
         voice.note(format!("a gap of {} pixels, {RATIO} times the oversampling", gap.width));
-        let process = io::Process {
-            command: super::command_line(),
-            settings: json!({"seed": self.seed}),
-            results: json!({"simulated": recipe.name}),
-        };
+        let process =
+            io::Process::new(super::command_line(), &json!({"seed": self.seed}), &json!({"simulated": recipe.name}))?;
         io::write_pattern(&file, self.flags.force, &seen, None, &process)?;
         let flags = config::PhasingFlags {
             nb_run: Some(if self.deep { 2 } else { 3 }),

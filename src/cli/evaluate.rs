@@ -3,12 +3,14 @@
 use super::progress::{self, Voice};
 use super::{MachineFlags, command_line, load};
 use lacuna::error::{Error, Result};
-use lacuna::evaluate::{Calibrator, Class, Filled, Gap, Row, blinded, classes, outcome, straight_gap, without_gaps};
+use lacuna::evaluate::{
+    Calibrator, Class, DetectorGap, Filled, Row, blinded, classes, outcome, straight_gap, without_gaps,
+};
 use lacuna::inpaint::calibration::Calibration;
 use lacuna::inpaint::model::{CARD, Model};
 use lacuna::inpaint::predict::PredictOptions;
 use lacuna::io;
-use lacuna::io::set::{Measured, Set, Split};
+use lacuna::io::set::{Measurement, Set, Split};
 use lacuna::pixels::Pattern;
 use lacuna::report::{Figure, Image, Report, Section, Table};
 use ndarray::{Array3, Axis};
@@ -169,7 +171,7 @@ impl Command {
         let bar = voice.bar((patterns.len() * widths.len()) as u64, "calibrate");
         let mut calibrator = Calibrator::new(model, options);
         for &pattern in &patterns {
-            let measured = set.measured(pattern)?;
+            let measured = set.measurement(pattern)?;
             for &width in widths {
                 let (seen, inside, _) = self.cut(&measured, pattern, width);
                 calibrator.add(&seen, &measured.intensity.0, &inside, &mut || !progress::interrupted())?;
@@ -181,7 +183,12 @@ impl Command {
     }
 
     /// The pattern with a gap of this width, or its own, the pixels of the gap, and where it is.
-    fn cut(&self, measured: &Measured, pattern: usize, width: usize) -> (Pattern, Array3<bool>, Option<Gap>) {
+    fn cut(
+        &self,
+        measured: &Measurement,
+        pattern: usize,
+        width: usize,
+    ) -> (Pattern, Array3<bool>, Option<DetectorGap>) {
         let whole = without_gaps(measured, self.seed, pattern);
         if width == 0 {
             let mask = measured.mask.clone();
@@ -205,7 +212,7 @@ impl Command {
     ) -> Result<Option<Case>> {
         let entry = set.entry(pattern)?;
         let shape = set.shape();
-        let measured = set.measured(pattern)?;
+        let measured = set.measurement(pattern)?;
         let truth = measured.intensity.0.clone();
         let (seen, inside, gap) = self.cut(&measured, pattern, width);
         if progress::interrupted() {
@@ -215,7 +222,7 @@ impl Command {
         let Some((outcome, filled)) = done else { return Ok(None) };
         let oversampling =
             entry.parameters.get("oversampling").and_then(|list| list.as_array().cloned()).unwrap_or_default();
-        let across = |gap: &Gap| oversampling.get(gap.axis).and_then(serde_json::Value::as_f64);
+        let across = |gap: &DetectorGap| oversampling.get(gap.axis).and_then(serde_json::Value::as_f64);
         let row = Row {
             pattern,
             particle: entry.particle,

@@ -84,7 +84,7 @@ impl Command {
             let filled = estimate.at.as_slice().iter().filter(|&&at| at).count();
             results["estimated_pixels"] = json!(filled);
             pattern.estimate = Some(estimate);
-            let process = io::Process { command: command_line(), settings: json!(settings), results: results.clone() };
+            let process = io::Process::new(command_line(), &settings, &results)?;
             io::write_pattern(output, self.flags.force, &pattern, prepared.support.as_ref(), &process)?;
             voice.note(format!("wrote {}", output.display()));
         }

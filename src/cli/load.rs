@@ -80,7 +80,7 @@ pub fn prepared(location: &str, settings: &Settings, frames: bool, voice: &Voice
     refuse_sentinels(&input)?;
     let flat = input.intensity.shape()[0] == 1;
     // A pattern that lacuna wrote has been prepared: its centre is where it was put.
-    let raw = input.source.process.is_none() || settings.centre != "auto";
+    let raw = !input.source.by_lacuna || settings.centre != "auto";
     let support = support_file(settings)?;
     let options = prepare::Options {
         flat: if settings.flat_field.is_empty() { None } else { Some(io::read_array(&settings.flat_field)?) },

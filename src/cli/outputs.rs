@@ -5,7 +5,6 @@ use super::reconstruct::Reconstructed;
 use lacuna::config::Settings;
 use lacuna::error::Result;
 use lacuna::io;
-use serde_json::json;
 use std::path::Path;
 
 /// Format of a result.
@@ -48,7 +47,7 @@ pub fn result(path: &Path, format: Format, force: bool, result: &Reconstructed, 
         curves.push(("fsc_half_bit".into(), result.combined.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect()));
     }
     let best = &result.runs.kept[0];
-    let process = io::Process { command: command_line(), settings: json!(settings), results: result.summary.clone() };
+    let process = io::Process::new(command_line(), settings, &result.summary)?;
     // A single run is its own only mode: nothing to say twice.
     let several = result.combined.objects.len() > 1;
     let reconstruction = io::Reconstruction {

@@ -33,7 +33,7 @@ impl Command {
         let prepared = load::prepared(&self.file, &settings, false, &voice)?;
         let (measured, photons) = prepared.pattern.totals();
         let results = json!({"measured_pixels": measured, "photons": photons, "steps": prepared.steps.join("; ")});
-        let process = io::Process { command: command_line(), settings: json!(settings), results: results.clone() };
+        let process = io::Process::new(command_line(), &settings, &results)?;
         io::write_pattern(&self.output, self.flags.force, &prepared.pattern, prepared.support.as_ref(), &process)?;
         voice.note(format!("wrote {}", self.output.display()));
         voice.event("summary", json!({"output": self.output, "results": results}))

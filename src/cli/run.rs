@@ -75,11 +75,8 @@ impl Command {
         outputs::result(&result_path, self.output_format, force, &result, &settings)?;
         page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
         if settings.gap_mode()? != GapMode::Free && result.pattern.estimate.is_some() {
-            let process = io::Process {
-                command: super::command_line(),
-                settings: json!(settings),
-                results: json!({"method": result.summary["gap"]}),
-            };
+            let process =
+                io::Process::new(super::command_line(), &settings, &json!({"method": result.summary["gap"]}))?;
             io::write_pattern(&place("completed.cxi"), force, &result.pattern, None, &process)?;
         }
         let text = toml::to_string(&settings).map_err(|e| Error::setting("settings", "all", e.to_string()))?;
@@ -94,11 +91,8 @@ impl Command {
 /// Writes the built-in example and returns its path.
 fn example(path: &Path, force: bool, voice: &Voice) -> Result<String> {
     let example = simulate::example(0);
-    let process = io::Process {
-        command: super::command_line(),
-        settings: json!({"seed": 0}),
-        results: json!({"simulated": "built-in example"}),
-    };
+    let process =
+        io::Process::new(super::command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
     io::write_pattern(path, force, &example.pattern, Some(&example.support), &process)?;
     voice.note(format!("wrote the example to {}", path.display()));
     Ok(path.to_string_lossy().into_owned())

@@ -5,15 +5,15 @@ use super::{MachineFlags, OutputFlags, command_line, load, simulate};
 use lacuna::config;
 use lacuna::error::{Error, Result};
 use lacuna::inpaint::calibration::Calibration;
-use lacuna::inpaint::model::{CARD, Card, Model, Network, Provenance, WEIGHTS};
+use lacuna::inpaint::model::{CARD, Model, ModelCard, Network, Provenance, WEIGHTS};
 use lacuna::io;
 use lacuna::io::set::{Set, Split};
 use lacuna::pixels::Pattern;
 use lacuna::report::{Figure, Plot, Report, Section, Series};
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{
-    Event, MeasuredPatches, PatchOptions, PatchStream, Patches, Run, Score, Trained, TrainingRecipe, calibrate,
-    samples, train,
+    MeasuredPatches, PatchOptions, PatchStream, Patches, Score, TrainedNetwork, TrainingEvent, TrainingRecipe,
+    TrainingRun, calibrate, samples, train,
 };
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -107,12 +107,12 @@ impl Command {
             return Err(Error::setting("--start", folder, "is of another architecture than the recipe's"));
         }
         let mut provenance = source.provenance(&recipe, self.finetune.as_deref());
-        if let Some(Card { name, sha256, training, .. }) = start.as_ref().map(|model| &model.card) {
+        if let Some(ModelCard { name, sha256, training, .. }) = start.as_ref().map(|model| &model.card) {
             provenance.start = format!("{name} ({sha256}), after {} patches", training.patches);
         }
         let identity = json!({"recipe": recipe, "data": source.identity(), "data_name": provenance.data,
                               "start": provenance.start, "version": env!("CARGO_PKG_VERSION")});
-        let run = Run {
+        let run = TrainingRun {
             recipe: &recipe,
             patches: &patches,
             validation: &validation,
@@ -124,9 +124,9 @@ impl Command {
         let mut watch = Watch::new(&self, &recipe, &voice)?;
         let part = (recipe.batch / recipe.shards).max(1);
         let trained = train(&run, &mut |event| {
-            if let Event::Look { score, so_far, .. } = &event {
-                let calibration = calibrate(&so_far.network, &validation, recipe.patch, part);
-                write_model(&self.output, so_far, &recipe, provenance.clone(), calibration, score)?;
+            if let TrainingEvent::Validation { score, trained, .. } = &event {
+                let calibration = calibrate(&trained.network, &validation, recipe.patch, part);
+                write_model(&self.output, trained, &recipe, provenance.clone(), calibration, score)?;
             }
             watch.tell(event)?;
             Ok(!progress::interrupted())
@@ -279,7 +279,7 @@ impl Source {
 /// Writes weights and card. The card is written last: without it the weights are no model.
 fn write_model(
     folder: &Path,
-    trained: &Trained,
+    trained: &TrainedNetwork,
     recipe: &TrainingRecipe,
     provenance: Provenance,
     calibration: Calibration,
@@ -289,7 +289,7 @@ fn write_model(
                   are filled from binned copies. How often the 90 % intervals hold, and where classical fills are as good, is among the scores.";
     let scores = json!({"split": "validation", "patches": recipe.validation.patches, "mean_absolute_log_error": score.error,
                         "starting_fill": score.filled});
-    let card = Card {
+    let card = ModelCard {
         name: recipe.name.clone(),
         description: recipe.description.clone(),
         limits: limits.into(),
@@ -347,9 +347,9 @@ impl<'a> Watch<'a> {
         (step - self.first) as f64 * self.batch as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn tell(&mut self, event: Event) -> Result<()> {
+    fn tell(&mut self, event: TrainingEvent) -> Result<()> {
         match event {
-            Event::Resumed(step) => {
+            TrainingEvent::Resumed(step) => {
                 self.first = step;
                 self.bar.set_position(step);
                 // What came after the checkpoint is made again.
@@ -357,14 +357,14 @@ impl<'a> Watch<'a> {
                 self.voice.note(format!("going on after step {step}"));
                 self.voice.event("resumed", json!({"step": step}))
             }
-            Event::Step { step, loss, rate } => {
+            TrainingEvent::Step { step, loss, rate } => {
                 self.loss = if self.loss.is_finite() { 0.98 * self.loss + 0.02 * loss } else { loss };
                 self.bar.set_position(step);
                 self.bar.set_message(format!("loss {:.3}  {:.0} patches/s", self.loss, self.rate(step)));
                 let value = json!({"step": step, "loss": loss, "rate": rate, "patches_per_second": self.rate(step)});
                 self.voice.event("step", value)
             }
-            Event::Look { step, score, so_far } => {
+            TrainingEvent::Validation { step, score, trained } => {
                 let Score { loss, error, filled, covered } = score;
                 self.voice.note(format!(
                     "step {step} of {}: training loss {:.4}, validation loss {loss:.4}, error of ln(1+I) {error:.4} (starting fill \
@@ -374,7 +374,7 @@ impl<'a> Watch<'a> {
                     100.0 * covered,
                     self.rate(step)
                 ));
-                let look = json!({"step": step, "patches": so_far.patches, "seconds": so_far.seconds, "training_loss": self.loss,
+                let look = json!({"step": step, "patches": trained.patches, "seconds": trained.seconds, "training_loss": self.loss,
                                   "validation_loss": loss, "mean_absolute_log_error": error, "starting_fill": filled,
                                   "within_nominal_interval": covered});
                 self.voice.event("validation", look.clone())?;

@@ -1,7 +1,7 @@
 //! How near a reconstruction is to the truth.
 
 use crate::error::Result;
-use crate::metrics::{Options, overlap, register};
+use crate::metrics::{RegistrationOptions, overlap, register};
 use crate::phasing::run::Run;
 use crate::volume::Centered;
 use num_complex::{Complex32, Complex64};
@@ -41,7 +41,7 @@ impl Score {
     /// # Errors
     /// If shapes differ, or the object is not finite.
     pub fn new(run: &Run, truth: &Truth, ramp: bool) -> Result<Self> {
-        let found = register(&run.object, &truth.object, Options { subpixel: true, ramp })?;
+        let found = register(&run.object, &truth.object, RegistrationOptions { subpixel: true, ramp })?;
         let wide = |value: Complex32| Complex64::new(value.re.into(), value.im.into());
         let (mut weight, mut phase, mut difference) = (0.0, 0.0, 0.0);
         let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);

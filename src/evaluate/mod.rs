@@ -7,7 +7,7 @@ mod self_check;
 mod table;
 
 pub use calibrate::Calibrator;
-pub use cut::{Gap, blinded, gaps_of_ratio, straight_gap, without_gaps};
+pub use cut::{DetectorGap, blinded, gaps_of_ratio, straight_gap, without_gaps};
 pub use self_check::{Copy, SelfCheck, copies_of_gap, self_check};
 pub use table::{Class, Row, classes};
 

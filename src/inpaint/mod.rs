@@ -8,9 +8,11 @@ mod lines;
 pub mod model;
 pub mod patch;
 pub mod predict;
+pub mod treatment;
 pub mod unet;
 
 pub use fill::{Fill, FillOptions, fill};
+pub use treatment::{GapBounds, GapSource, GapTreatment};
 
 /// Distance of each pixel to the nearest measured one, pixels: within its frame, or in the volume.
 pub fn distance_to_measured(measured: &ndarray::Array3<bool>, volume: bool) -> ndarray::Array3<f32> {

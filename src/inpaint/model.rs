@@ -1,7 +1,7 @@
 //! A trained network: weights, and a card that says what they are, how they were made, and how far they can be trusted.
 
 use super::calibration::Calibration;
-use super::patch::Normalised;
+use super::patch::NormalisedPatch;
 use super::unet::{Architecture, INPUTS, Unet};
 use crate::error::{Error, Result};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
@@ -22,7 +22,7 @@ pub(crate) const LOG_SPREAD: [f32; 2] = [-6.0, 3.0];
 /// What the weights are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Card {
+pub struct ModelCard {
     /// Name, with its version.
     pub name: String,
     /// What it is for.
@@ -77,9 +77,9 @@ pub struct Provenance {
 #[derive(Debug, Clone)]
 pub enum Network {
     /// Two.
-    Flat(Unet<4>),
+    Planar(Unet<4>),
     /// Three.
-    Deep(Unet<5>),
+    Volumetric(Unet<5>),
 }
 
 /// What a network says of a patch's pixels, in `ln(1 + I)`.
@@ -93,18 +93,18 @@ pub struct Prediction {
 
 impl Network {
     /// Predictions for patches of `size` pixels along each axis, `part` of them at a time.
-    pub fn predict(&self, patches: &[Normalised], size: usize, part: usize) -> Vec<Prediction> {
+    pub fn predict(&self, patches: &[NormalisedPatch], size: usize, part: usize) -> Vec<Prediction> {
         let parts = patches.par_chunks(part.max(1)).with_max_len(1);
         match self {
-            Self::Flat(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
-            Self::Deep(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
+            Self::Planar(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
+            Self::Volumetric(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
         }
     }
 
     fn load(&mut self, store: &mut SafetensorsStore) -> std::result::Result<(), String> {
         let result = match self {
-            Self::Flat(net) => net.load_from(store),
-            Self::Deep(net) => net.load_from(store),
+            Self::Planar(net) => net.load_from(store),
+            Self::Volumetric(net) => net.load_from(store),
         };
         // The checksum was right, so the file is whole: what is wrong is names or shapes.
         let fits = result
@@ -116,14 +116,14 @@ impl Network {
         // burn's metadata come in another order each time, and the checksum would change with them.
         let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
         let saved = match self {
-            Self::Flat(net) => net.save_into(&mut store),
-            Self::Deep(net) => net.save_into(&mut store),
+            Self::Planar(net) => net.save_into(&mut store),
+            Self::Volumetric(net) => net.save_into(&mut store),
         };
         saved.and_then(|()| store.get_bytes()).map_err(|error| error.to_string())
     }
 }
 
-fn predict_part<const D: usize>(net: &Unet<D>, patches: &[Normalised], size: usize) -> Vec<Prediction> {
+fn predict_part<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size: usize) -> Vec<Prediction> {
     let mut shape = [size; D];
     [shape[0], shape[1]] = [patches.len(), INPUTS];
     let values: Vec<f32> = patches.iter().flat_map(|patch| patch.inputs.iter().copied()).collect();
@@ -146,7 +146,7 @@ fn predict_part<const D: usize>(net: &Unet<D>, patches: &[Normalised], size: usi
 #[derive(Debug, Clone)]
 pub struct Model {
     /// What it is.
-    pub card: Card,
+    pub card: ModelCard,
     /// What it does.
     pub network: Network,
 }
@@ -183,7 +183,7 @@ impl Model {
 
     /// The model made of the contents of its two files; `place` is named in errors.
     pub fn from_files(weights: Vec<u8>, card: &str, place: &Path) -> Result<Self> {
-        let card: Card = toml::from_str(card)
+        let card: ModelCard = toml::from_str(card)
             .map_err(|error| Error::file(place.join(CARD), format!("is no card of a model: {}", error.message())))?;
         card.network.check(card.patch).map_err(|error| Error::file(place.join(CARD), error.to_string()))?;
         let path = place.join(WEIGHTS);
@@ -194,8 +194,8 @@ impl Model {
         }
         let device = Device::flex();
         let mut network = match card.network.dimensions {
-            2 => Network::Flat(Unet::new(&card.network, 0, &device)),
-            _ => Network::Deep(Unet::new(&card.network, 0, &device)),
+            2 => Network::Planar(Unet::new(&card.network, 0, &device)),
+            _ => Network::Volumetric(Unet::new(&card.network, 0, &device)),
         };
         network.load(&mut SafetensorsStore::from_bytes(Some(weights))).map_err(|problem| Error::file(path, problem))?;
         Ok(Self { card, network })
@@ -225,7 +225,7 @@ mod tests {
 
     fn model() -> Model {
         let network = Architecture { dimensions: 2, channels: vec![8, 16], groups: 4, dilations: vec![1] };
-        let card = Card {
+        let card = ModelCard {
             name: "test".into(),
             description: String::new(),
             limits: String::new(),
@@ -248,7 +248,7 @@ mod tests {
             },
             scores: Vec::new(),
         };
-        Model { card, network: Network::Flat(Unet::new(&network, 3, &Device::flex())) }
+        Model { card, network: Network::Planar(Unet::new(&network, 3, &Device::flex())) }
     }
 
     #[test]

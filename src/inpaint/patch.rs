@@ -17,7 +17,7 @@ const LEVEL: f32 = 8.0;
 
 /// A patch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Normalised {
+pub struct NormalisedPatch {
     /// `[INPUTS][pixel]`: filled along straight lines, measured or not, level, what the smoothest surface adds, what means over blocks add.
     pub inputs: Vec<f32>,
     /// Mean of `ln(1 + I)` of the measured pixels.
@@ -26,7 +26,7 @@ pub struct Normalised {
     pub spread: f32,
 }
 
-impl Normalised {
+impl NormalisedPatch {
     /// Of a patch whose pixels are `known` or not; nothing if none is. Intensities elsewhere play no part.
     pub fn new(intensity: ArrayView3<f32>, known: ArrayView3<bool>) -> Option<Self> {
         let mut log = Array3::zeros(intensity.dim());
@@ -141,7 +141,7 @@ mod tests {
     fn measured_pixels_keep_their_values_and_gaps_continue_them() {
         let intensity = Array3::from_shape_fn((1, 32, 32), |(_, y, x)| (y + 2 * x) as f32);
         let known = Array3::from_shape_fn((1, 32, 32), |(_, _, x)| !(12..18).contains(&x));
-        let patch = Normalised::new(intensity.view(), known.view()).unwrap();
+        let patch = NormalisedPatch::new(intensity.view(), known.view()).unwrap();
         assert_eq!(patch.len(), 1024);
         for ((index, &known), &filled) in known.indexed_iter().zip(patch.filled()) {
             let wanted = patch.scaled(intensity[index]);
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn a_patch_without_measured_pixels_says_nothing() {
         let dark = Array3::zeros((4, 4, 4));
-        assert_eq!(Normalised::new(dark.view(), dark.mapv(|_| false).view()), None);
-        let patch = Normalised::new(dark.view(), dark.mapv(|_| true).view()).unwrap();
+        assert_eq!(NormalisedPatch::new(dark.view(), dark.mapv(|_| false).view()), None);
+        let patch = NormalisedPatch::new(dark.view(), dark.mapv(|_| true).view()).unwrap();
         assert_eq!((patch.mean, patch.spread), (0.0, LEAST_SPREAD));
     }
 }

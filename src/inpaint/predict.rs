@@ -4,7 +4,7 @@
 use super::calibration::Calibration;
 use super::distance;
 use super::model::Model;
-use super::patch::Normalised;
+use super::patch::NormalisedPatch;
 use crate::error::{Error, Result, shape_text};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
@@ -53,6 +53,44 @@ impl Field {
             Centered(out)
         };
         Estimate { mean: intensity(0.0), lower: intensity(-width), upper: intensity(width), at: Centered(at) }
+    }
+}
+
+/// What the network predicts of a pattern's gaps, with its calibration and the width that its bounds
+/// have in phasing.
+#[derive(Debug, Clone)]
+pub struct NetworkEstimate {
+    /// Values and 90 % intervals.
+    pub field: Field,
+    /// Calibration of the network's intervals.
+    pub calibration: Calibration,
+    /// Half width of the bounds, in units of the 90 % intervals.
+    pub width: f32,
+}
+
+impl NetworkEstimate {
+    /// The prediction of a model; `width` is that of the bounds, in units of the 90 % intervals.
+    ///
+    /// # Errors
+    /// Those of [`predict`].
+    pub fn new(
+        pattern: &Pattern,
+        model: &Model,
+        width: f32,
+        progress: &mut dyn FnMut(f64) -> bool,
+    ) -> Result<Self> {
+        let field = predict(pattern, model, PredictOptions { slices: model.dimensions() == 2 }, progress)?;
+        Ok(Self { field, calibration: model.card.calibration.clone(), width })
+    }
+
+    /// The estimate within its bounds.
+    pub fn bounded(&self) -> Estimate {
+        self.field.estimate(&self.calibration, self.width)
+    }
+
+    /// The most likely values, fixed.
+    pub fn fixed(&self) -> Estimate {
+        self.field.estimate(&self.calibration, 0.0)
     }
 }
 
@@ -117,10 +155,10 @@ impl Blend<'_> {
                 return Err(Error::Interrupted);
             }
             let seen = |&at: &[usize; 3]| {
-                let patch = Normalised::new(self.window(intensity, at), self.window(known, at))?;
+                let patch = NormalisedPatch::new(self.window(intensity, at), self.window(known, at))?;
                 Some((at, patch))
             };
-            let (corners, patches): (Vec<[usize; 3]>, Vec<Normalised>) = chunk.par_iter().filter_map(seen).unzip();
+            let (corners, patches): (Vec<[usize; 3]>, Vec<NormalisedPatch>) = chunk.par_iter().filter_map(seen).unzip();
             for (at, said) in corners.into_iter().zip(self.model.network.predict(&patches, self.size, PART[kind])) {
                 let window = self.slice(at);
                 let shape = self.window(known, at).raw_dim();

@@ -29,8 +29,9 @@ pub(super) fn read(place: &Location) -> Result<Found> {
         support: support(&tree, &entry, shape)?,
         estimate: estimate(&tree, &entry, shape)?,
         geometry: metadata::geometry(&tree, &entry),
-        process: ["image_1/process_1", "process_1"].iter().find_map(|process| {
-            serde_json::from_str(&tree.text(&format!("{entry}/{process}/configuration/json"))?).ok()
+        by_lacuna: ["image_1/process_1", "process_1"].iter().any(|process| {
+            let text = tree.text(&format!("{entry}/{process}/configuration/json"));
+            text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok())
         }),
         dataset: Some(at[0].clone()),
         format: if tree.dataset("/cxi_version").is_some() { "CXI" } else { "HDF5" },

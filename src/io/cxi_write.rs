@@ -2,6 +2,7 @@
 //! complex64, and PyNX, cdiutils and lacuna itself find everything.
 
 use super::output::replace;
+use super::process::Process;
 use super::tree::reason;
 use crate::error::{Error, Result};
 use crate::pixels::{Estimate, Pattern, trimmed};
@@ -13,17 +14,6 @@ use serde_json::Value;
 use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// How an output was made: echoed into it.
-#[derive(Debug, Clone, Default)]
-pub struct Process {
-    /// The command line.
-    pub command: String,
-    /// All resolved settings, a JSON object.
-    pub settings: Value,
-    /// Scores such as `llk_poisson` and `free_llk_poisson`: a flat JSON object of numbers and texts.
-    pub results: Value,
-}
 
 /// A reconstruction and what it was made from. All arrays are `(z, y, x)`.
 #[derive(Debug, Clone, Copy)]
@@ -180,11 +170,11 @@ fn describe(home: &Group, process: &Process) -> Written {
     let group = group(home, "process_1", "NXprocess")?;
     text(&group, "program", "lacuna")?;
     text(&group, "version", env!("CARGO_PKG_VERSION"))?;
-    text(&group, "command", &process.command)?;
+    text(&group, "command", process.command())?;
     let configuration = self::group(&group, "configuration", "NXcollection")?;
-    text(&configuration, "json", &process.settings.to_string())?;
-    values(&configuration, &process.settings)?;
-    values(&self::group(&group, "results", "NXcollection")?, &process.results)
+    text(&configuration, "json", &process.settings().to_string())?;
+    values(&configuration, process.settings())?;
+    values(&self::group(&group, "results", "NXcollection")?, process.results())
 }
 
 /// A JSON object as scalars, nested ones as groups; what HDF5 has no scalar for as JSON text.

@@ -15,13 +15,15 @@ mod metadata;
 mod npy;
 mod npz;
 pub mod output;
+mod process;
 pub mod set;
 mod tiff;
 mod tree;
 
-pub use cxi_write::{Process, Reconstruction, write_pattern, write_result};
+pub use cxi_write::{Reconstruction, write_pattern, write_result};
 pub use npz::write_result_npz;
 pub use output::{check_output, replace};
+pub use process::Process;
 
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
@@ -62,8 +64,8 @@ pub struct Source {
     /// Largest value of an integer type: detectors write it into saturated and missing pixels. `f32` intensities of 32-bit types hold it
     /// rounded: compare with `maximum as f32`.
     pub maximum_of_type: Option<f64>,
-    /// The settings that lacuna wrote into its own files.
-    pub process: Option<serde_json::Value>,
+    /// Whether lacuna wrote the file: its pattern has been prepared already.
+    pub by_lacuna: bool,
 }
 
 /// What a format's reader found, the intensities not yet converted.
@@ -73,7 +75,7 @@ struct Found {
     support: Option<Centered<bool>>,
     estimate: Option<Estimate>,
     geometry: Geometry,
-    process: Option<serde_json::Value>,
+    by_lacuna: bool,
     dataset: Option<String>,
     format: &'static str,
 }
@@ -99,7 +101,7 @@ pub fn read(location: &str) -> Result<Input> {
             format: found.format,
             element: element.name(),
             maximum_of_type: element.maximum(),
-            process: found.process,
+            by_lacuna: found.by_lacuna,
         },
     })
 }
@@ -176,7 +178,7 @@ fn frames(place: &Location) -> Result<Found> {
         support: None,
         estimate: None,
         geometry,
-        process: None,
+        by_lacuna: false,
         dataset: None,
         format,
     })

@@ -151,13 +151,13 @@ pub(super) fn read(place: &Location) -> Result<Found> {
         }
     }
     let support = if has("support") { Some(npz.get("support")?.into_flags()?) } else { None };
-    let process = npz.text("settings").and_then(|text| serde_json::from_str(&text).ok());
+    let text = npz.text("settings");
     Ok(Found {
         mask,
         support: support.filter(|support| support.shape() == shape),
         estimate: None,
         geometry: npz.geometry(),
-        process,
+        by_lacuna: text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()),
         dataset: Some(key),
         format: "NPZ",
         intensity,
@@ -267,9 +267,9 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
         let values = doubles(points.iter().flat_map(|&(x, y)| [x, y]));
         out.add(&format!("curve_{}", name.replace(['/', '\\'], "_")), "<f8", &[points.len(), 2], values)?;
     }
-    out.text("command", &result.process.command)?;
-    out.text("settings", &result.process.settings.to_string())?;
-    out.text("results", &result.process.results.to_string())?;
+    out.text("command", result.process.command())?;
+    out.text("settings", &result.process.settings().to_string())?;
+    out.text("results", &result.process.results().to_string())?;
     let geometry = pattern.geometry;
     if let Some(energy) = geometry.energy {
         out.add("energy_keV", "<f8", &[], doubles([energy / (1e3 * EV)]))?;

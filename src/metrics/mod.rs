@@ -15,7 +15,7 @@ pub use bootstrap::{interval, median};
 pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
-pub use register::{Options, Registered, register};
+pub use register::{Registration, RegistrationOptions, register};
 pub use resolution::{Crossing, FscShell, Resolution, Shell, fsc, fsc_crossing, prtf, prtf_crossing};
 pub use texture::{Texture, texture};
 

@@ -16,22 +16,22 @@ use rayon::prelude::*;
 
 /// What registration may remove besides whole-pixel shifts, the twin and the constant phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct RegistrationOptions {
     /// Fractions of a pixel. They resample the object; without them its values stay as they are.
     pub subpixel: bool,
     /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern is known.
     pub ramp: bool,
 }
 
-impl Default for Options {
+impl Default for RegistrationOptions {
     fn default() -> Self {
-        Options { subpixel: true, ramp: true }
+        RegistrationOptions { subpixel: true, ramp: true }
     }
 }
 
 /// An object brought into register with a reference.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Registered {
+pub struct Registration {
     /// The object after twin, shift, ramp and constant phase, in this order. Its scale is its own: averages of such objects
     /// keep their photons.
     pub object: Centered<Complex32>,
@@ -53,10 +53,14 @@ pub struct Registered {
 const ROUNDS: usize = 6;
 
 /// Rounds end when nothing moved by more than this, pixels: a tenth of it is left, far below what can be seen.
-const STILL: f64 = 1e-3;
+const CONVERGED: f64 = 1e-3;
 
 /// Brings `moving` into register with `reference`. Both have the same shape.
-pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, options: Options) -> Result<Registered> {
+pub fn register(
+    moving: &Centered<Complex32>,
+    reference: &Centered<Complex32>,
+    options: RegistrationOptions,
+) -> Result<Registration> {
     same_shapes("object", [reference.shape(), moving.shape()])?;
     let finite = |object: &Centered<Complex32>| object.as_slice().iter().all(|v| v.is_finite());
     if !finite(moving) || !finite(reference) {
@@ -70,7 +74,7 @@ pub fn register(moving: &Centered<Complex32>, reference: &Centered<Complex32>, o
     // The twin has to be better by more than rounding: of symmetric objects either would do, and no twin is simpler.
     let is_twin = twinned.error < as_is.error - 1e-5;
     let aligned = reference.aligned(if is_twin { &twin } else { &moving }, options, ROUNDS);
-    Ok(Registered { twin: is_twin, ..aligned })
+    Ok(Registration { twin: is_twin, ..aligned })
 }
 
 /// The reference with the transforms that every comparison needs.
@@ -92,7 +96,7 @@ impl Reference {
     }
 
     /// Shift, ramp and constant phase of one of the two twins.
-    fn aligned(&self, moving: &Cornered<Complex32>, options: Options, rounds: usize) -> Registered {
+    fn aligned(&self, moving: &Cornered<Complex32>, options: RegistrationOptions, rounds: usize) -> Registration {
         // Moduli first: they know nothing of ramps.
         let mut shift = self.shift_between(&moduli(&moving.0), &self.modulus_spectrum, options);
         let mut ramp = [0.0; 3];
@@ -111,7 +115,7 @@ impl Reference {
             // Always from the original: shifts add up exactly, resampled objects do not.
             object = self.moved(&moving.0, shift);
             step += distance(more, [0.0; 3]);
-            if step < STILL {
+            if step < CONVERGED {
                 break;
             }
         }
@@ -122,7 +126,12 @@ impl Reference {
     }
 
     /// The shift that brings `moving` onto the reference, pixels.
-    fn shift_between(&self, moving: &Array3<Complex32>, spectrum: &Array3<Complex32>, options: Options) -> [f64; 3] {
+    fn shift_between(
+        &self,
+        moving: &Array3<Complex32>,
+        spectrum: &Array3<Complex32>,
+        options: RegistrationOptions,
+    ) -> [f64; 3] {
         let cross = multiplied_by_conjugate(transformed(&self.fft, moving.clone()), spectrum);
         peak(&cross, &self.fft, options.subpixel)
     }
@@ -138,7 +147,7 @@ impl Reference {
     }
 
     /// Removes the constant phase and measures what remains.
-    fn compared(&self, mut object: Array3<Complex32>, shift: [f64; 3], ramp: [f64; 3]) -> Registered {
+    fn compared(&self, mut object: Array3<Complex32>, shift: [f64; 3], ramp: [f64; 3]) -> Registration {
         let reference = self.object.as_slice();
         let values = object.as_slice_mut().expect("standard layout");
         let overlap = inner(reference, values);
@@ -152,7 +161,7 @@ impl Reference {
             chunk.map(|i| (wide(values[i]) * scale - wide(reference[i])).norm_sqr()).sum()
         });
         let error = if self.norm > 0.0 { (residual / self.norm).sqrt() } else { 1.0 };
-        Registered { object: Cornered(object).to_centered(), twin: false, shift, ramp, phase, scale, error }
+        Registration { object: Cornered(object).to_centered(), twin: false, shift, ramp, phase, scale, error }
     }
 }
 
@@ -176,7 +185,7 @@ mod tests {
     use super::*;
     use crate::volume::Shape;
 
-    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registered`] but inverted, and a phase.
+    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registration`] but inverted, and a phase.
     fn disturbed(object: &Centered<Complex32>, shift: [f64; 3], ramp: [f64; 3], twin: bool) -> Centered<Complex32> {
         let fft = Fft::new(object.shape());
         let mut data = ramped(object.to_cornered().0, ramp.map(|k| -k));
@@ -200,7 +209,8 @@ mod tests {
         ] {
             let object = blob(shape, 1);
             for twin in [false, true] {
-                let found = register(&disturbed(&object, shift, ramp, twin), &object, Options::default()).unwrap();
+                let found =
+                    register(&disturbed(&object, shift, ramp, twin), &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
                 // Rounding of single-precision transforms is 1e-6 of the peak; the position of a peak whose width is
                 // a few pixels inherits its square root only in the worst case, 1e-3.
@@ -217,7 +227,7 @@ mod tests {
     fn whole_pixels_are_exact() {
         let object = blob([1, 32, 30], 2);
         let moved = Cornered(rolled(&object.to_cornered().0, [0, 5, -7])).to_centered();
-        let options = Options { subpixel: false, ramp: false };
+        let options = RegistrationOptions { subpixel: false, ramp: false };
         let found = register(&moved, &object, options).unwrap();
         assert_eq!((found.shift, found.ramp, found.twin), ([0.0, -5.0, 7.0], [0.0; 3], false));
         assert!(found.error < 1e-6, "only the rotation by a zero phase, in single precision: {}", found.error);
@@ -245,11 +255,11 @@ mod tests {
         // Noise inside the object only, so that its norm relative to the object's is known.
         let mut other = object.clone();
         other.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * o.norm() * amount);
-        let found = register(&other, &object, Options::default()).unwrap();
+        let found = register(&other, &object, RegistrationOptions::default()).unwrap();
         let expected = f64::from(amount) * 2f64.sqrt();
         // About 300 pixels: their sum of squares scatters by 1/sqrt(300), 6 %.
         assert!((found.error / expected - 1.0).abs() < 0.2, "{} for {expected}", found.error);
-        let unrelated = register(&noise(shape, 5), &object, Options::default()).unwrap();
+        let unrelated = register(&noise(shape, 5), &object, RegistrationOptions::default()).unwrap();
         assert!(unrelated.error > 0.7 && unrelated.error <= 1.0 + 1e-6);
     }
 
@@ -274,7 +284,7 @@ mod tests {
             for twin in [false, true] {
                 let mut moving = disturbed(&object, shift, ramp, twin);
                 moving.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * 0.1);
-                let found = register(&moving, &object, Options::default()).unwrap();
+                let found = register(&moving, &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
                 // Noise of 0.1 in each part beside an object of modulus 2 on a tenth of the pixels: the error that is left
                 // is 0.1 sqrt(2) / 2 / sqrt(0.1) = 0.2, and a hundredth of a pixel is far below it.
@@ -291,7 +301,7 @@ mod tests {
         let moving = disturbed(&object, [0.5, 1.25, -3.1], [0.0, 0.7, 0.2], true);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| register(&moving, &object, Options::default()).unwrap())
+            pool.install(|| register(&moving, &object, RegistrationOptions::default()).unwrap())
         };
         assert_eq!(with(1), with(5));
     }
@@ -299,11 +309,14 @@ mod tests {
     #[test]
     fn nothing_breaks_on_nothing() {
         let empty = Centered::filled([1, 8, 8], Complex32::default());
-        let found = register(&empty, &empty, Options::default()).unwrap();
+        let found = register(&empty, &empty, RegistrationOptions::default()).unwrap();
         assert_eq!((found.error, found.scale, found.shift), (1.0, 0.0, [0.0; 3]));
-        assert!(register(&Centered::filled([1, 8, 9], Complex32::default()), &empty, Options::default()).is_err());
+        assert!(
+            register(&Centered::filled([1, 8, 9], Complex32::default()), &empty, RegistrationOptions::default())
+                .is_err()
+        );
         let mut broken = empty.clone();
         broken.0[[0, 1, 1]].re = f32::NAN;
-        assert!(register(&broken, &empty, Options::default()).is_err());
+        assert!(register(&broken, &empty, RegistrationOptions::default()).is_err());
     }
 }

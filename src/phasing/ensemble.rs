@@ -255,7 +255,7 @@ pub struct Combined {
 /// # Errors
 /// If an object is not finite.
 pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> {
-    let options = metrics::Options { subpixel: true, ramp };
+    let options = metrics::RegistrationOptions { subpixel: true, ramp };
     let best = &kept[0].object;
     let mut objects = vec![best.clone()];
     for run in &kept[1..] {

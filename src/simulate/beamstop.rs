@@ -1,6 +1,6 @@
 //! The beamstop: what it shadows around the direct beam.
 
-use super::draw::{Checked, Range, Rng, check_probability, fault, happens};
+use super::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use super::shapes;
 use crate::pixels::bit;
 use crate::volume::Shape;
@@ -14,26 +14,26 @@ pub struct BeamstopRecipe {
     /// How often there is one.
     pub probability: f64,
     /// Radius of a round one, half the edge of a square one.
-    pub radius: Range,
+    pub radius: ParameterRange,
     /// How often it is square.
     pub square: f64,
     /// Distance of its middle from the pattern's centre, along each axis.
-    pub offset: Range,
+    pub offset: ParameterRange,
     /// How often an arm that holds it shows.
     pub arm: f64,
     /// Width of the arm.
-    pub arm_width: Range,
+    pub arm_width: ParameterRange,
 }
 
 impl Default for BeamstopRecipe {
     fn default() -> Self {
         BeamstopRecipe {
             probability: 0.3,
-            radius: Range::new(1.5, 10.0),
+            radius: ParameterRange::new(1.5, 10.0),
             square: 0.2,
-            offset: Range::new(-2.0, 2.0),
+            offset: ParameterRange::new(-2.0, 2.0),
             arm: 0.5,
-            arm_width: Range::new(1.0, 5.0),
+            arm_width: ParameterRange::new(1.0, 5.0),
         }
     }
 }
@@ -59,7 +59,7 @@ pub struct BeamstopDescription {
 
 impl BeamstopRecipe {
     /// Refuses what cannot be drawn, or would hide the whole frame.
-    pub fn check(&self, shape: Shape) -> Checked {
+    pub fn check(&self, shape: Shape) -> Result<(), Fault> {
         check_probability("beamstop.probability", self.probability)?;
         check_probability("beamstop.square", self.square)?;
         check_probability("beamstop.arm", self.arm)?;
@@ -104,8 +104,8 @@ impl BeamstopRecipe {
         }
         if happens(self.arm, rng) {
             // Arms come in along the rows or the columns, give or take the care they were mounted with.
-            let quarter = Range::new(0.0, 3.0).whole(rng) as f64;
-            description.arm_angle = 90.0 * quarter + Range::new(-20.0, 20.0).uniform(rng);
+            let quarter = ParameterRange::new(0.0, 3.0).integer(rng) as f64;
+            description.arm_angle = 90.0 * quarter + ParameterRange::new(-20.0, 20.0).uniform(rng);
             description.arm_width = self.arm_width.uniform(rng).min(2.0 * radius);
             let angle = description.arm_angle.to_radians();
             shapes::bar(&mut mask.view_mut(), middle, angle, description.arm_width, bit::SHADOWED);
@@ -144,8 +144,12 @@ mod tests {
 
     #[test]
     fn arms_reach_the_edge() {
-        let recipe =
-            BeamstopRecipe { probability: 1.0, arm: 1.0, arm_width: Range::new(2.0, 5.0), ..Default::default() };
+        let recipe = BeamstopRecipe {
+            probability: 1.0,
+            arm: 1.0,
+            arm_width: ParameterRange::new(2.0, 5.0),
+            ..Default::default()
+        };
         let mut rng = Rng::seed_from_u64(4);
         for _ in 0..50 {
             let (mask, description) = recipe.draw([1, 64, 64], &mut rng);
@@ -163,8 +167,8 @@ mod tests {
         };
         assert!(BeamstopRecipe::default().check([1, 64, 64]).is_ok());
         assert_eq!(key(|recipe| recipe.probability = 2.0), "beamstop.probability");
-        assert_eq!(key(|recipe| recipe.radius = Range::new(3.0, 32.0)), "beamstop.radius");
-        assert_eq!(key(|recipe| recipe.arm_width = Range::new(3.0, 2.0)), "beamstop.arm_width");
+        assert_eq!(key(|recipe| recipe.radius = ParameterRange::new(3.0, 32.0)), "beamstop.radius");
+        assert_eq!(key(|recipe| recipe.arm_width = ParameterRange::new(3.0, 2.0)), "beamstop.arm_width");
         assert!(toml::from_str::<BeamstopRecipe>("radios = 3").is_err());
     }
 }

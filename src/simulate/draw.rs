@@ -19,9 +19,6 @@ pub struct Fault {
     pub problem: String,
 }
 
-/// Result of checking a recipe.
-pub type Checked = Result<(), Fault>;
-
 /// A [`Fault`] as an error.
 pub fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, Fault> {
     Err(Fault { key: key.into(), problem: problem.into() })
@@ -29,17 +26,17 @@ pub fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, Fault> {
 
 /// What a property may be: `0.3` (always that) or `[0.1, 0.9]` (anything between).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct ParameterRange {
     /// Smallest value.
     pub lo: f64,
     /// Largest value.
     pub hi: f64,
 }
 
-impl Range {
+impl ParameterRange {
     /// From `lo` to `hi`.
     pub const fn new(lo: f64, hi: f64) -> Self {
-        Range { lo, hi }
+        ParameterRange { lo, hi }
     }
 
     /// A value, all equally likely.
@@ -49,16 +46,16 @@ impl Range {
 
     /// A value, all factors equally likely: for quantities that span decades. The range must be positive.
     pub fn log_uniform(self, rng: &mut Rng) -> f64 {
-        Range::new(self.lo.ln(), self.hi.ln()).uniform(rng).exp()
+        ParameterRange::new(self.lo.ln(), self.hi.ln()).uniform(rng).exp()
     }
 
     /// A whole number, all equally likely, both ends included.
-    pub fn whole(self, rng: &mut Rng) -> usize {
+    pub fn integer(self, rng: &mut Rng) -> usize {
         rng.random_range(self.lo.round() as usize..=self.hi.round() as usize)
     }
 
     /// Refuses a range that is empty, or that reaches beyond what the property allows.
-    pub fn check(self, key: &str, allowed: RangeInclusive<f64>) -> Checked {
+    pub fn check(self, key: &str, allowed: RangeInclusive<f64>) -> Result<(), Fault> {
         if self.lo > self.hi {
             return fault(key, format!("the range {self} is empty: the smaller value comes first"));
         }
@@ -72,7 +69,7 @@ impl Range {
     }
 }
 
-impl fmt::Display for Range {
+impl fmt::Display for ParameterRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // 1e10 rather than ten zeros.
         let plain = |value: f64| value == 0.0 || (1e-4..1e7).contains(&value.abs());
@@ -85,47 +82,47 @@ impl fmt::Display for Range {
     }
 }
 
-impl Serialize for Range {
+impl Serialize for ParameterRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.lo == self.hi { self.lo.serialize(serializer) } else { [self.lo, self.hi].serialize(serializer) }
     }
 }
 
-impl<'de> Deserialize<'de> for Range {
+impl<'de> Deserialize<'de> for ParameterRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RangeVisitor)
+        deserializer.deserialize_any(ParameterRangeVisitor)
     }
 }
 
 /// By hand, because serde's untagged enums say "data did not match any variant" where a user needs to read what to write.
-struct RangeVisitor;
+struct ParameterRangeVisitor;
 
-impl<'de> Visitor<'de> for RangeVisitor {
-    type Value = Range;
+impl<'de> Visitor<'de> for ParameterRangeVisitor {
+    type Value = ParameterRange;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a number or a range of two numbers, [smallest, largest]")
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Range, E> {
-        Ok(Range::new(value, value))
+    fn visit_f64<E>(self, value: f64) -> Result<ParameterRange, E> {
+        Ok(ParameterRange::new(value, value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Range, E> {
-        Ok(Range::new(value as f64, value as f64))
+    fn visit_i64<E>(self, value: i64) -> Result<ParameterRange, E> {
+        Ok(ParameterRange::new(value as f64, value as f64))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Range, E> {
-        Ok(Range::new(value as f64, value as f64))
+    fn visit_u64<E>(self, value: u64) -> Result<ParameterRange, E> {
+        Ok(ParameterRange::new(value as f64, value as f64))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Range, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<ParameterRange, A::Error> {
         let mut found = Vec::new();
         while let Some(value) = values.next_element::<f64>()? {
             found.push(value);
         }
         match found[..] {
-            [lo, hi] => Ok(Range::new(lo, hi)),
+            [lo, hi] => Ok(ParameterRange::new(lo, hi)),
             _ => Err(A::Error::invalid_length(found.len(), &self)),
         }
     }
@@ -137,7 +134,7 @@ pub fn happens(probability: f64, rng: &mut Rng) -> bool {
 }
 
 /// Refuses what is no probability.
-pub fn check_probability(key: &str, probability: f64) -> Checked {
+pub fn check_probability(key: &str, probability: f64) -> Result<(), Fault> {
     if (0.0..=1.0).contains(&probability) {
         return Ok(());
     }
@@ -157,27 +154,27 @@ mod tests {
 
     #[derive(Deserialize)]
     struct Holder {
-        a: Range,
+        a: ParameterRange,
     }
 
     #[test]
     fn ranges_are_read_and_checked() {
         let read = |text: &str| toml::from_str::<Holder>(text).map(|holder| holder.a);
-        assert_eq!(read("a = 3").unwrap(), Range::new(3.0, 3.0));
-        assert_eq!(read("a = [1, 2.5]").unwrap(), Range::new(1.0, 2.5));
+        assert_eq!(read("a = 3").unwrap(), ParameterRange::new(3.0, 3.0));
+        assert_eq!(read("a = [1, 2.5]").unwrap(), ParameterRange::new(1.0, 2.5));
         let message = read("a = [1, 2, 3]").unwrap_err().to_string();
         assert!(message.contains("a number or a range of two numbers"), "{message}");
-        assert!(Range::new(2.0, 1.0).check("x", 0.0..=5.0).unwrap_err().problem.contains("empty"));
-        assert!(Range::new(1.0, 9.0).check("x", 0.0..=5.0).unwrap_err().problem.contains("0 to 5"));
+        assert!(ParameterRange::new(2.0, 1.0).check("x", 0.0..=5.0).unwrap_err().problem.contains("empty"));
+        assert!(ParameterRange::new(1.0, 9.0).check("x", 0.0..=5.0).unwrap_err().problem.contains("0 to 5"));
     }
 
     #[test]
     fn draws_stay_inside() {
         let mut rng = Rng::seed_from_u64(1);
         for _ in 0..1000 {
-            assert!((2.0..=3.0).contains(&Range::new(2.0, 3.0).uniform(&mut rng)));
-            assert!((10.0..=1000.0 + 1e-9).contains(&Range::new(10.0, 1000.0).log_uniform(&mut rng)));
-            assert!((2..=4).contains(&Range::new(2.0, 4.0).whole(&mut rng)));
+            assert!((2.0..=3.0).contains(&ParameterRange::new(2.0, 3.0).uniform(&mut rng)));
+            assert!((10.0..=1000.0 + 1e-9).contains(&ParameterRange::new(10.0, 1000.0).log_uniform(&mut rng)));
+            assert!((2..=4).contains(&ParameterRange::new(2.0, 4.0).integer(&mut rng)));
         }
     }
 }

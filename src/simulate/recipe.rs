@@ -1,7 +1,7 @@
 //! The recipe of a simulated data set: what is drawn from which range. A TOML file; see `datasets/`.
 
 use super::beamstop::BeamstopRecipe;
-use super::draw::{Checked, Fault, Range, fault};
+use super::draw::{Fault, ParameterRange, fault};
 use super::gaps::GapRecipe;
 use super::measure::MeasurementRecipe;
 use super::object::{Family, ObjectRecipe};
@@ -53,7 +53,7 @@ pub struct Recipe {
     /// Linear oversampling, of the frame's axis along which the particle is largest for its number of pixels (pixels are square, so that of the
     /// other axis follows), and apart from it of the rocking curve.
     #[serde(default = "oversampling")]
-    pub oversampling: Range,
+    pub oversampling: ParameterRange,
     /// The particles.
     #[serde(default)]
     pub object: ObjectRecipe,
@@ -94,8 +94,8 @@ fn one() -> usize {
     1
 }
 
-fn oversampling() -> Range {
-    Range::new(2.0, 5.0)
+fn oversampling() -> ParameterRange {
+    ParameterRange::new(2.0, 5.0)
 }
 
 impl Recipe {
@@ -125,7 +125,7 @@ impl Recipe {
     }
 
     /// Refuses what cannot be drawn from.
-    pub fn check(&self) -> Checked {
+    pub fn check(&self) -> Result<(), Fault> {
         let axes = &self.shape[..];
         if !(2..=3).contains(&axes.len()) || axes.iter().any(|n| !(16..=LONGEST).contains(n) || n % 2 != 0) {
             let problem = format!("{axes:?} is not two or three even numbers of pixels from 16 to {LONGEST}");

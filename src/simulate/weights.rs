@@ -1,10 +1,10 @@
 //! Choosing one of several kinds by their weights.
 
-use super::draw::{Checked, Rng, fault};
+use super::draw::{Fault, Rng, fault};
 use rand::Rng as _;
 
 /// Refuses weights of which none could be chosen.
-pub fn check_weights(key: &str, weights: &[f64]) -> Checked {
+pub fn check_weights(key: &str, weights: &[f64]) -> Result<(), Fault> {
     if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) || weights.iter().all(|weight| *weight == 0.0)
     {
         return fault(

@@ -7,7 +7,7 @@ use rand_distr::{Binomial, Distribution};
 
 /// Which changes are drawn for each patch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Augment {
+pub struct Augmentation {
     /// Each axis backwards, or not.
     pub flips: bool,
     /// None to three quarter turns in the `(y, x)` plane.
@@ -18,15 +18,15 @@ pub struct Augment {
     pub thinning: Option<[f64; 2]>,
 }
 
-impl Default for Augment {
+impl Default for Augmentation {
     fn default() -> Self {
-        Augment { flips: true, turns: true, transposes: true, thinning: Some([0.03, 1.0]) }
+        Augmentation { flips: true, turns: true, transposes: true, thinning: Some([0.03, 1.0]) }
     }
 }
 
-impl Augment {
+impl Augmentation {
     /// Patches as they are.
-    pub const NONE: Augment = Augment { flips: false, turns: false, transposes: false, thinning: None };
+    pub const NONE: Augmentation = Augmentation { flips: false, turns: false, transposes: false, thinning: None };
 
     /// The part of the exposure that is kept.
     pub(super) fn exposure(&self, rng: &mut ChaCha8Rng) -> f64 {
@@ -108,7 +108,7 @@ mod tests {
             });
             let mut seen = HashSet::new();
             for _ in 0..1000 {
-                let other = Augment::default().symmetry(shape[0] == 1, &mut rng).apply(patch.view());
+                let other = Augmentation::default().symmetry(shape[0] == 1, &mut rng).apply(patch.view());
                 assert_eq!(other.dim(), patch.dim());
                 let mut pixels = other.clone().into_raw_vec_and_offset().0;
                 seen.insert(pixels.clone());
@@ -118,7 +118,10 @@ mod tests {
             // Each of 48 is missed by 1000 draws with probability (47/48)^1000 = 7e-10.
             assert_eq!(seen.len(), ways);
         }
-        assert_eq!(Augment::NONE.symmetry(false, &mut rng).apply(Array3::<u8>::eye3().view()), Array3::<u8>::eye3());
+        assert_eq!(
+            Augmentation::NONE.symmetry(false, &mut rng).apply(Array3::<u8>::eye3().view()),
+            Array3::<u8>::eye3()
+        );
     }
 
     trait Eye3 {
@@ -151,7 +154,7 @@ mod tests {
             assert!((found / variance - 1.0).abs() < 5.0 * (2.0 / f64::from(n)).sqrt(), "{counts}: {found}");
         }
         assert_eq!((thin(7, 1.0, &mut rng), thin(0, 0.5, &mut rng)), (7, 0));
-        assert_eq!(Augment::NONE.exposure(&mut rng), 1.0);
-        assert!((0..1000).all(|_| (0.03..=1.0).contains(&Augment::default().exposure(&mut rng))));
+        assert_eq!(Augmentation::NONE.exposure(&mut rng), 1.0);
+        assert!((0..1000).all(|_| (0.03..=1.0).contains(&Augmentation::default().exposure(&mut rng))));
     }
 }

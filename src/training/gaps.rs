@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Section `[gaps]` of a training recipe: what is cut out of a patch beside what its detector hides already.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CutRecipe {
+pub struct TrainingGapRecipe {
     /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent (uniform in the logarithm).
     pub width: [usize; 2],
     /// How often only what the detector hides is missing.
@@ -29,7 +29,7 @@ pub struct CutRecipe {
     pub central: f64,
 }
 
-impl Default for CutRecipe {
+impl Default for TrainingGapRecipe {
     fn default() -> Self {
         Self { width: [2, 16], none: 0.1, cross: 0.25, second: 0.1, hole: 0.15, lines: 0.15, dead: 0.2, central: 0.7 }
     }
@@ -40,7 +40,7 @@ const MISSING: f64 = 0.8;
 /// Tries to keep below that.
 const TRIES: usize = 20;
 
-impl CutRecipe {
+impl TrainingGapRecipe {
     /// Refuses what cannot be drawn.
     pub fn check(&self, size: usize) -> Result<()> {
         let [least, most] = self.width;
@@ -165,7 +165,7 @@ mod tests {
             let mut missing = 0;
             for _ in 0..200 {
                 let mut known = Array3::from_elem(shape, true);
-                CutRecipe::default().cut(&mut known, &mut rng);
+                TrainingGapRecipe::default().cut(&mut known, &mut rng);
                 let cut = known.iter().filter(|known| !**known).count();
                 assert!(cut > 0 && cut as f64 <= MISSING * known.len() as f64);
                 missing += cut;
@@ -180,7 +180,7 @@ mod tests {
         let mut known = Array3::from_elem((1, 8, 8), false);
         known[[0, 0, 0]] = true;
         let before = known.clone();
-        CutRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
+        TrainingGapRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
         assert_eq!(known, before);
     }
 }

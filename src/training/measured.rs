@@ -1,6 +1,6 @@
 //! Patches of one measured pattern, to adapt a network to it: what was measured is the truth, what was not is never asked for.
 
-use super::augment::Augment;
+use super::augment::Augmentation;
 use super::patches::Patch;
 use crate::error::{Error, Result, shape_text};
 use crate::pixels::{Pattern, trimmed};
@@ -66,7 +66,7 @@ impl Iterator for MeasuredPatches {
                 break;
             }
         }
-        let symmetry = Augment::default().symmetry(self.window[0] == 1, &mut rng);
+        let symmetry = Augmentation::default().symmetry(self.window[0] == 1, &mut rng);
         let counts = symmetry.apply(self.cut(&self.pattern.intensity.0, best));
         let mask = symmetry.apply(self.cut(&self.pattern.mask.0, best));
         let mut intensity = counts.clone();

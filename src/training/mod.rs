@@ -11,13 +11,13 @@ mod run;
 mod samples;
 mod step;
 
-pub use augment::Augment;
+pub use augment::Augmentation;
 pub use calibrate::calibrate;
-pub use gaps::CutRecipe;
+pub use gaps::TrainingGapRecipe;
 pub use measured::MeasuredPatches;
 pub use patches::{Patch, PatchOptions, PatchStream};
 pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
-pub use run::{Event, Patches, Run, Trained, samples, train};
+pub use run::{Patches, TrainedNetwork, TrainingEvent, TrainingRun, samples, train};
 pub use samples::Sample;
 pub use step::{Learner, Score, score};
 

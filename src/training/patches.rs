@@ -4,9 +4,9 @@
 //! Patches come in blocks: the patterns of a block, what is cut from each, and the order in which the patches leave are drawn from the
 //! stream of random numbers that has the block's number. The next block is made in the background while one is consumed.
 
-use super::augment::{Augment, thin};
+use super::augment::{Augmentation, thin};
 use crate::error::{Error, Result, shape_text};
-use crate::io::set::{Measured, Set, Split};
+use crate::io::set::{Measurement, Set, Split};
 use crate::pixels::trimmed;
 use crate::volume::Shape;
 use ndarray::{Array3, ArrayView3, s};
@@ -40,7 +40,7 @@ pub struct PatchOptions {
     /// Photons that a patch should have at least (expected ones, after thinning): darker places are passed over for brighter ones.
     pub min_photons: f64,
     /// Changes of each patch.
-    pub augment: Augment,
+    pub augmentation: Augmentation,
     /// Threads that read and cut; 0 is one a core. Does not change the patches.
     pub threads: usize,
 }
@@ -54,7 +54,7 @@ impl Default for PatchOptions {
             patterns_per_block: 16,
             patches_per_pattern: 16,
             min_photons: 50.0,
-            augment: Augment::default(),
+            augmentation: Augmentation::default(),
             threads: 0,
         }
     }
@@ -104,7 +104,7 @@ impl PatchStream {
         if options.patterns_per_block == 0 || options.patches_per_pattern == 0 {
             return Err(Error::setting("patches of a block", 0, "at least one pattern and one patch of each"));
         }
-        if let Some([lo, hi]) = options.augment.thinning.filter(|&[lo, hi]| !(0.0 < lo && lo <= hi && hi <= 1.0)) {
+        if let Some([lo, hi]) = options.augmentation.thinning.filter(|&[lo, hi]| !(0.0 < lo && lo <= hi && hi <= 1.0)) {
             return Err(Error::setting("thinning", format!("{lo}..{hi}"), "parts above 0 up to 1, the smaller first"));
         }
         let patterns = set.indices(options.split);
@@ -199,16 +199,16 @@ impl Source {
     /// The patches of one pattern.
     fn cut(&self, pattern: usize, seed: u64) -> Result<Vec<Patch>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let measured = self.set.measured(pattern)?;
+        let measured = self.set.measurement(pattern)?;
         let peak = peak(&measured.intensity.0);
         Ok((0..self.options.patches_per_pattern).map(|_| self.patch(&measured, peak, pattern, &mut rng)).collect())
     }
 
-    fn patch(&self, measured: &Measured, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
-        let augment = &self.options.augment;
-        let exposure = augment.exposure(rng);
+    fn patch(&self, measured: &Measurement, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
+        let augmentation = &self.options.augmentation;
+        let exposure = augmentation.exposure(rng);
         let at = self.place(measured, peak, self.options.min_photons / exposure, rng);
-        let symmetry = augment.symmetry(self.window[0] == 1, rng);
+        let symmetry = augmentation.symmetry(self.window[0] == 1, rng);
         let intensity = symmetry.apply(self.window(&measured.intensity.0, at));
         let counts = symmetry.apply(self.window(&measured.counts.0, at));
         Patch {
@@ -221,7 +221,7 @@ impl Source {
     }
 
     /// A place with something to learn: enough photons and measured pixels. If none of those tried has them, the brightest.
-    fn place(&self, measured: &Measured, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
+    fn place(&self, measured: &Measurement, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
         let near = rng.random::<bool>();
         let (mut best, mut brightest) = ([0; 3], f64::NEG_INFINITY);
         for _ in 0..TRIES {

@@ -1,6 +1,6 @@
 //! What a training does, as a TOML file says it.
 
-use super::gaps::CutRecipe;
+use super::gaps::TrainingGapRecipe;
 use crate::error::{Error, Result};
 use crate::inpaint::unet::Architecture;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub struct TrainingRecipe {
     pub loss: LossRecipe,
     /// Section `[gaps]`.
     #[serde(default)]
-    pub gaps: CutRecipe,
+    pub gaps: TrainingGapRecipe,
     /// Section `[validation]`.
     #[serde(default)]
     pub validation: ValidationRecipe,

@@ -16,7 +16,7 @@ use std::time::Instant;
 pub type Patches = Box<dyn Iterator<Item = Result<Patch>>>;
 
 /// What to train on, and where to leave off.
-pub struct Run<'a> {
+pub struct TrainingRun<'a> {
     /// How.
     pub recipe: &'a TrainingRecipe,
     /// The patches to learn from, from a number on.
@@ -35,7 +35,7 @@ pub struct Run<'a> {
 
 /// What happens.
 #[derive(Debug)]
-pub enum Event {
+pub enum TrainingEvent {
     /// Training goes on after this many steps.
     Resumed(u64),
     /// A step was made.
@@ -48,19 +48,19 @@ pub enum Event {
         rate: f64,
     },
     /// The averaged weights were scored on the validation samples, and a checkpoint written.
-    Look {
+    Validation {
         /// Steps done.
         step: u64,
         /// On the validation samples.
         score: Score,
         /// The averaged weights so far.
-        so_far: Box<Trained>,
+        trained: Box<TrainedNetwork>,
     },
 }
 
 /// What a training has come to.
 #[derive(Debug)]
-pub struct Trained {
+pub struct TrainedNetwork {
     /// With the averaged weights.
     pub network: Network,
     /// Steps done.
@@ -72,39 +72,39 @@ pub struct Trained {
 }
 
 /// Trains. `on` is told what happens, and asks to stop by returning false; then there is a checkpoint, and [`Error::Interrupted`].
-pub fn train(run: &Run, on: &mut dyn FnMut(Event) -> Result<bool>) -> Result<Trained> {
+pub fn train(run: &TrainingRun, on: &mut dyn FnMut(TrainingEvent) -> Result<bool>) -> Result<TrainedNetwork> {
     let problem = "the weights to start from are of another architecture";
     let wrong = || Error::Model { model: run.recipe.name.clone(), problem: problem.into() };
     if run.recipe.network.dimensions == 2 {
         let start = match &run.start {
-            Some(Network::Flat(net)) => Some(net.clone()),
+            Some(Network::Planar(net)) => Some(net.clone()),
             Some(_) => return Err(wrong()),
             None => None,
         };
-        train_in(run, start, on, Network::Flat)
+        train_in(run, start, on, Network::Planar)
     } else {
         let start = match &run.start {
-            Some(Network::Deep(net)) => Some(net.clone()),
+            Some(Network::Volumetric(net)) => Some(net.clone()),
             Some(_) => return Err(wrong()),
             None => None,
         };
-        train_in(run, start, on, Network::Deep)
+        train_in(run, start, on, Network::Volumetric)
     }
 }
 
 /// The same for a number of dimensions.
 fn train_in<const D: usize>(
-    run: &Run,
+    run: &TrainingRun,
     start: Option<Unet<D>>,
-    on: &mut dyn FnMut(Event) -> Result<bool>,
+    on: &mut dyn FnMut(TrainingEvent) -> Result<bool>,
     wrap: impl Fn(Unet<D>) -> Network,
-) -> Result<Trained> {
+) -> Result<TrainedNetwork> {
     let recipe = run.recipe;
     let mut learner = start.map_or_else(|| Learner::new(recipe), |net| Learner::continued(net, recipe));
     let mut state = State { run: run.identity.clone(), step: 0, next_patch: 0, seconds: 0.0 };
     if run.resume && run.checkpoint.exists() {
         (state, learner) = checkpoint::read(run.checkpoint, &run.identity, learner)?;
-        on(Event::Resumed(state.step))?;
+        on(TrainingEvent::Resumed(state.step))?;
     }
     let mut patches = (run.patches)(state.next_patch)?;
     let mut clock = Instant::now();
@@ -117,7 +117,7 @@ fn train_in<const D: usize>(
             let problem = format!("after {} steps the loss is no number any more: lower optimizer.rate", state.step);
             return Err(Error::Model { model: recipe.name.clone(), problem });
         }
-        let mut go_on = on(Event::Step { step: state.step, loss, rate })?;
+        let mut go_on = on(TrainingEvent::Step { step: state.step, loss, rate })?;
         let look = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;
         if look || !go_on {
             state.seconds += clock.elapsed().as_secs_f64();
@@ -126,8 +126,11 @@ fn train_in<const D: usize>(
                 let part = (recipe.batch / recipe.shards).max(1);
                 let averaged = learner.averaged();
                 let score = score(&averaged, run.validation, &recipe.loss, part);
-                go_on &=
-                    on(Event::Look { step: state.step, score, so_far: Box::new(trained(wrap(averaged), &state)) })?;
+                go_on &= on(TrainingEvent::Validation {
+                    step: state.step,
+                    score,
+                    trained: Box::new(trained(wrap(averaged), &state)),
+                })?;
             }
             clock = Instant::now();
         }
@@ -138,8 +141,8 @@ fn train_in<const D: usize>(
     Ok(trained(wrap(learner.averaged()), &state))
 }
 
-fn trained(network: Network, state: &State) -> Trained {
-    Trained { network, steps: state.step, patches: state.next_patch, seconds: state.seconds }
+fn trained(network: Network, state: &State) -> TrainedNetwork {
+    TrainedNetwork { network, steps: state.step, patches: state.next_patch, seconds: state.seconds }
 }
 
 /// The next samples; those of which nothing is measured are passed over.

@@ -1,8 +1,8 @@
 //! What one step learns from: patches with gaps cut into them, and what is behind the gaps.
 
-use super::gaps::CutRecipe;
+use super::gaps::TrainingGapRecipe;
 use super::patches::Patch;
-use crate::inpaint::patch::Normalised;
+use crate::inpaint::patch::NormalisedPatch;
 use ndarray::Zip;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// What the network sees.
-    pub patch: Normalised,
+    pub patch: NormalisedPatch,
     /// What it should say, on the scale of the patch. Zero where it is not asked.
     pub target: Vec<f32>,
     /// 1 where it is asked, else 0.
@@ -20,12 +20,12 @@ pub struct Sample {
 
 impl Sample {
     /// Cuts gaps into patch `number` of a stream; the same for the same seed and number. Nothing if no pixel of it is measured.
-    pub fn new(patch: &Patch, gaps: &CutRecipe, seed: u64, number: u64) -> Option<Self> {
+    pub fn new(patch: &Patch, gaps: &TrainingGapRecipe, seed: u64, number: u64) -> Option<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6761_7073);
         rng.set_stream(number);
         let mut known = patch.mask.mapv(|bits| bits == 0);
         gaps.cut(&mut known, &mut rng);
-        let normalised = Normalised::new(patch.counts.view(), known.view())?;
+        let normalised = NormalisedPatch::new(patch.counts.view(), known.view())?;
         let mut target = Vec::with_capacity(known.len());
         let mut asked = Vec::with_capacity(known.len());
         Zip::from(&known).and(&patch.intensity).for_each(|&known, &intensity| {

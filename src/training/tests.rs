@@ -1,6 +1,6 @@
 //! The stream of patches over small sets on disk.
 
-use super::{Augment, Patch, PatchOptions, PatchStream};
+use super::{Augmentation, Patch, PatchOptions, PatchStream};
 use crate::error::{Error, Result};
 use crate::io::set::{Entry, Set, SetHeader, SetWriter, Split};
 use crate::pixels::bit;
@@ -81,7 +81,7 @@ fn patches_are_cut_from_their_split_and_near_the_peak() {
     let folder = tempfile::tempdir().unwrap();
     let set = set(folder.path(), FLAT);
     for split in [Split::Train, Split::Validation] {
-        let options = PatchOptions { split, augment: Augment::NONE, ..options(2) };
+        let options = PatchOptions { split, augmentation: Augmentation::NONE, ..options(2) };
         let patches = take(&mut PatchStream::new(set.clone(), options).unwrap(), 600);
         let members = set.indices(split);
         let mut seen: Vec<usize> = patches.iter().map(|patch| patch.pattern).collect();
@@ -91,7 +91,7 @@ fn patches_are_cut_from_their_split_and_near_the_peak() {
         assert_eq!(seen, members);
         let mut close = 0;
         for patch in &patches {
-            let whole = set.measured(patch.pattern).unwrap();
+            let whole = set.measurement(patch.pattern).unwrap();
             let [_, y, x] = patch.at;
             let cut = s![.., y..y + 8, x..x + 8];
             assert_eq!(patch.intensity, whole.intensity.0.slice(cut));
@@ -120,11 +120,12 @@ fn augmented_patches_hold_the_pixels_of_their_place() {
         let path = folder.path().join(shape[0].to_string());
         std::fs::create_dir(&path).unwrap();
         let set = set(&path, shape);
-        let augment = Augment { thinning: None, ..Augment::default() };
-        let patches = take(&mut PatchStream::new(set.clone(), PatchOptions { augment, ..options(1) }).unwrap(), 50);
+        let augmentation = Augmentation { thinning: None, ..Augmentation::default() };
+        let patches =
+            take(&mut PatchStream::new(set.clone(), PatchOptions { augmentation, ..options(1) }).unwrap(), 50);
         let mut changed = 0;
         for patch in &patches {
-            let whole = set.measured(patch.pattern).unwrap();
+            let whole = set.measurement(patch.pattern).unwrap();
             let [z, y, x] = patch.at;
             let cut = s![z..z + patch.counts.dim().0, y..y + 8, x..x + 8];
             assert_eq!(patch.counts.dim(), if shape[0] == 1 { (1, 8, 8) } else { (8, 8, 8) });
@@ -145,13 +146,13 @@ fn augmented_patches_hold_the_pixels_of_their_place() {
 fn thinned_patches_keep_the_ratio_of_counts_and_intensity() {
     let folder = tempfile::tempdir().unwrap();
     let set = set(folder.path(), FLAT);
-    let augment = Augment { thinning: Some([0.1, 0.5]), ..Augment::NONE };
-    let patches = take(&mut PatchStream::new(set.clone(), PatchOptions { augment, ..options(2) }).unwrap(), 100);
+    let augmentation = Augmentation { thinning: Some([0.1, 0.5]), ..Augmentation::NONE };
+    let patches = take(&mut PatchStream::new(set.clone(), PatchOptions { augmentation, ..options(2) }).unwrap(), 100);
     for patch in &patches {
         let (counts, intensity) = (f64::from(patch.counts.sum()), f64::from(patch.intensity.sum()));
         // The patterns have counts without noise: the noise is that of thinning, less than that of Poisson; five deviations.
         assert!((counts - intensity).abs() < 5.0 * intensity.sqrt(), "{counts} {intensity}");
-        let whole = set.measured(patch.pattern).unwrap().intensity.0;
+        let whole = set.measurement(patch.pattern).unwrap().intensity.0;
         let [_, y, x] = patch.at;
         let kept = intensity / f64::from(whole.slice(s![.., y..y + 8, x..x + 8]).sum());
         assert!((0.0999..0.5001).contains(&kept), "{kept}");
@@ -168,6 +169,6 @@ fn options_that_do_not_fit_are_refused() {
     assert_eq!(error, "patch size = 41: the patterns are 40x48: 1 to the shortest axis");
     assert!(matches!(refused(PatchOptions { split: Split::Test, ..options(1) }), Error::Pattern(_)));
     assert!(matches!(refused(PatchOptions { patterns_per_block: 0, ..options(1) }), Error::Setting { .. }));
-    let augment = Augment { thinning: Some([0.0, 1.0]), ..Augment::default() };
-    assert!(matches!(refused(PatchOptions { augment, ..options(1) }), Error::Setting { .. }));
+    let augmentation = Augmentation { thinning: Some([0.0, 1.0]), ..Augmentation::default() };
+    assert!(matches!(refused(PatchOptions { augmentation, ..options(1) }), Error::Setting { .. }));
 }

@@ -183,11 +183,12 @@ fn bitshuffle_and_lz4_need_no_plugin() {
 fn others_read_what_we_write() {
     let Some(python) = python("h5py, numpy") else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let process = Process {
-        command: "lacuna phase".into(),
-        settings: json!({"beta": 0.9, "nb_run": 20, "recipe": "ER**200", "support": {"threshold": 0.25}}),
-        results: json!({"llk_poisson": 1.25, "free_llk_poisson": 1.5}),
-    };
+    let process = Process::new(
+        "lacuna phase",
+        &json!({"beta": 0.9, "nb_run": 20, "recipe": "ER**200", "support": {"threshold": 0.25}}),
+        &json!({"llk_poisson": 1.25, "free_llk_poisson": 1.5}),
+    )
+    .expect("a process");
     for frames in [1, 8] {
         let shape = [frames, 9, 10];
         let mut mask = Centered::filled(shape, 0u32);

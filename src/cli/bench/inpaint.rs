@@ -2,7 +2,7 @@
 
 use lacuna::error::Result;
 use lacuna::inpaint::model::{Model, Network};
-use lacuna::inpaint::patch::Normalised;
+use lacuna::inpaint::patch::NormalisedPatch;
 use lacuna::inpaint::predict::{PredictOptions, predict};
 use lacuna::pixels::{Pattern, bit};
 use lacuna::training::{Learner, Sample, TrainingRecipe};
@@ -37,8 +37,8 @@ impl Inpaint {
             let fill = self.median(|| drop(model.network.predict(&patches, model.card.patch, part)));
             let recipe = TrainingRecipe::read(if dimensions == 2 { "unet2d" } else { "unet3d" })?;
             let train = match &model.network {
-                Network::Flat(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
-                Network::Deep(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
+                Network::Planar(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
+                Network::Volumetric(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
             };
             let mut outcome = Ok(());
             let whole = self.median(|| {
@@ -63,7 +63,12 @@ impl Inpaint {
         Ok(())
     }
 
-    fn train<const D: usize>(&self, mut learner: Learner<D>, patches: &[Normalised], recipe: &TrainingRecipe) -> f64 {
+    fn train<const D: usize>(
+        &self,
+        mut learner: Learner<D>,
+        patches: &[NormalisedPatch],
+        recipe: &TrainingRecipe,
+    ) -> f64 {
         let batch: Vec<Sample> = patches.iter().cycle().take(recipe.batch).map(sample).collect();
         self.median(|| {
             learner.step(&batch, recipe, 0);
@@ -102,14 +107,14 @@ fn pattern(shape: [usize; 3]) -> Pattern {
     Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: Default::default() }
 }
 
-fn patches(size: usize, dimensions: usize, count: usize) -> Vec<Normalised> {
+fn patches(size: usize, dimensions: usize, count: usize) -> Vec<NormalisedPatch> {
     let depth = if dimensions == 2 { 1 } else { size };
     let counts = Array3::from_shape_fn((depth, size, size), |(z, y, x)| (100.0 + (z + y * x % 7) as f32).round());
     let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-    let patch = Normalised::new(counts.view(), known.view()).expect("most of it is known");
+    let patch = NormalisedPatch::new(counts.view(), known.view()).expect("most of it is known");
     vec![patch; count]
 }
 
-fn sample(patch: &Normalised) -> Sample {
+fn sample(patch: &NormalisedPatch) -> Sample {
     Sample { patch: patch.clone(), target: vec![0.5; patch.len()], asked: vec![1.0; patch.len()] }
 }

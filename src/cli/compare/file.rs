@@ -151,7 +151,7 @@ impl Compared<'_> {
                 if let Some(reference) =
                     self.reference.as_ref().filter(|_| self.case.truth.is_some() || runs.arm != Arm::Full)
                 {
-                    let options = metrics::Options { subpixel: true, ramp: !self.case.settings.positivity };
+                    let options = metrics::RegistrationOptions { subpixel: true, ramp: !self.case.settings.positivity };
                     let found = metrics::register(&run.object, &reference.object, options)?;
                     fsc = fsc_crossing(&metrics::fsc(&found.object, &reference.object)?)
                         .resolution(None)
@@ -296,7 +296,7 @@ impl Compared<'_> {
         let top = shown.as_slice().iter().map(|value| value.norm()).fold(0.0, f32::max);
         for runs in &self.arms {
             let Some(run) = runs.best() else { continue };
-            let options = metrics::Options { subpixel: true, ramp: !self.case.settings.positivity };
+            let options = metrics::RegistrationOptions { subpixel: true, ramp: !self.case.settings.positivity };
             let found = metrics::register(&run.object, &shown, options)?;
             let scaled = Centered(found.object.0.mapv(|value| value * found.scale as f32));
             figures.push(picture(runs.arm.text(), plane(&scaled)));

@@ -146,7 +146,7 @@ fn one(
     if command.cross {
         inside.zip_mut_with(&gaps[1].pixels(shape), |inside, &other| *inside |= other);
     }
-    let full = without_gaps(&set.measured(pattern)?, command.seed, pattern);
+    let full = without_gaps(&set.measurement(pattern)?, command.seed, pattern);
     let seen = blinded(full.clone(), &inside);
     let truth = Truth { object: entry.object, support: entry.support };
     let support = command.first_support(&seen, &truth, settings)?;

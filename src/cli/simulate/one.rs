@@ -22,7 +22,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result
     let simulated = pattern(recipe, 0);
     bar.finish_and_clear();
     let parameters = Value::Object(simulated.parameters.clone());
-    let process = Process { command: command_line(), settings: json!(recipe), results: parameters.clone() };
+    let process = Process::new(command_line(), recipe, &parameters)?;
     let counted = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
     let whole = Pattern {
         mask: Centered::filled(counted.shape(), 0),

@@ -2,8 +2,8 @@
 
 use lacuna::error::{Error, Result};
 use lacuna::simulate::beamstop::BeamstopRecipe;
-use lacuna::simulate::draw::{Fault, Range};
-use lacuna::simulate::gaps::{GapRecipe, Kinds};
+use lacuna::simulate::draw::{Fault, ParameterRange};
+use lacuna::simulate::gaps::{GapKinds, GapRecipe};
 use lacuna::simulate::measure::MeasurementRecipe;
 use lacuna::simulate::object::{Family, ObjectRecipe};
 use lacuna::simulate::recipe::{Recipe, SplitRecipe};
@@ -93,7 +93,7 @@ impl QuickFlags {
             (Some(width), _) => GapRecipe::cross(width),
             (None, name) => {
                 let detector = f64::from(u8::from(name.is_some()));
-                let kinds = Kinds { none: 1.0 - detector, slab: 0.0, cross: 0.0, hole: 0.0, detector };
+                let kinds = GapKinds { none: 1.0 - detector, slab: 0.0, cross: 0.0, hole: 0.0, detector };
                 GapRecipe { kinds, detectors: name.iter().cloned().collect(), ..GapRecipe::default() }
             }
         };
@@ -140,6 +140,6 @@ impl QuickFlags {
     }
 }
 
-fn fixed(value: f64) -> Range {
-    Range::new(value, value)
+fn fixed(value: f64) -> ParameterRange {
+    ParameterRange::new(value, value)
 }

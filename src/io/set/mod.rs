@@ -72,7 +72,7 @@ pub struct Entry {
 
 /// The arrays of an [`Entry`] that training needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub struct Measurement {
     /// Expected photons, without noise.
     pub intensity: Centered<f32>,
     /// What the detector read.

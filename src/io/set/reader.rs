@@ -2,7 +2,7 @@
 
 use super::columns::Column;
 use super::pack::unpack;
-use super::{ARRAYS, Entry, FORMAT, Measured, SetHeader, Split};
+use super::{ARRAYS, Entry, FORMAT, Measurement, SetHeader, Split};
 use crate::error::{Error, Result, shape_text};
 use crate::io::tree::{Tree, reason};
 use crate::pixels::trimmed;
@@ -127,7 +127,7 @@ impl Set {
     /// # Panics
     /// If `index` is not below [`Set::len`].
     pub fn entry(&self, index: usize) -> Result<Entry> {
-        let Measured { intensity, counts, mask } = self.measured(index)?;
+        let Measurement { intensity, counts, mask } = self.measurement(index)?;
         let parameters = self.parameters.iter().map(|(name, column)| (name.clone(), column.value(index))).collect();
         Ok(Entry {
             intensity,
@@ -142,8 +142,8 @@ impl Set {
     }
 
     /// What training needs of pattern `index`, for less than half the price of [`Set::entry`]. Errors and panics as there.
-    pub fn measured(&self, index: usize) -> Result<Measured> {
-        Ok(Measured {
+    pub fn measurement(&self, index: usize) -> Result<Measurement> {
+        Ok(Measurement {
             intensity: self.array(0, index)?,
             counts: self.array(1, index)?,
             mask: self.array::<u16>(2, index)?.map(|&bits| bits.into()),

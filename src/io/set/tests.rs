@@ -70,7 +70,7 @@ fn entries_come_back_to_many_threads_at_once() {
         let set = Set::open(&path).unwrap();
         assert_eq!((set.len(), set.shape(), set.header()), (COUNT, shape, &header(shape)));
         (0..50).into_par_iter().for_each(|i| assert_eq!(set.entry(i % COUNT).unwrap(), stored(i % COUNT, shape)));
-        assert_eq!(set.measured(4).unwrap().counts, entry(4, shape).counts);
+        assert_eq!(set.measurement(4).unwrap().counts, entry(4, shape).counts);
         assert_eq!(set.indices(Split::Validation), [1, 4]);
         assert_eq!(set.names().collect::<Vec<_>>(), ["cell", "photons", "shape", "strain", "twinned"]);
         assert_eq!(set.parameter("photons").unwrap()[3], 1e5 + 3.0);
@@ -210,12 +210,12 @@ fn what_is_no_whole_set_is_said_in_one_line() {
     let mut damaged = bytes.clone();
     damaged[address] ^= 1;
     let set = opened(&damaged).unwrap();
-    let error = set.measured(3).unwrap_err().to_string();
+    let error = set.measurement(3).unwrap_err().to_string();
     assert!(error.ends_with("other.h5:/counts: pattern 3 is damaged"), "{error}");
-    assert!(set.measured(2).is_ok());
+    assert!(set.measurement(2).is_ok());
     // Cut while it is open.
     fs::File::options().write(true).open(folder.path().join("other.h5")).unwrap().set_len(1000).unwrap();
-    assert!(set.measured(6).unwrap_err().to_string().contains("other.h5:/intensity: pattern 6 cannot be read"));
+    assert!(set.measurement(6).unwrap_err().to_string().contains("other.h5:/intensity: pattern 6 cannot be read"));
 
     let other = folder.path().join("plain.h5");
     hdf5::File::create(&other).unwrap().new_dataset::<u8>().create("data").unwrap();

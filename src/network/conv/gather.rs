@@ -11,8 +11,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd, c64};
 use rayon::prelude::*;
 
-use super::plan::{Phase, Plan, Run};
-use super::weights::Packed;
+use super::plan::{GatherPlan, Phase, TapRun};
+use super::weights::PackedWeights;
 
 /// Source values of a slab, so that it stays in a core's own cache.
 pub(super) const SLAB: usize = 48 << 10;
@@ -23,7 +23,7 @@ const WEIGHTS: usize = 8 << 10;
 ///
 /// # Panics
 /// If lengths disagree, or the weights were packed for the other direction.
-pub fn gather(source: &[f32], weights: &Packed, bias: Option<&[f32]>, plan: &Plan, target: &mut [f32]) {
+pub fn gather(source: &[f32], weights: &PackedWeights, bias: Option<&[f32]>, plan: &GatherPlan, target: &mut [f32]) {
     let source_len = plan.source.iter().product::<usize>() * plan.channels;
     let plane_len = plan.target[1] * plan.target[2] * weights.target;
     let planes = plan.target[0];
@@ -66,7 +66,7 @@ pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>) -> T) -> T {
 }
 
 /// The bias in the lanes of the packed weights: in the first channel of each group.
-fn spread(bias: &[f32], weights: &Packed) -> Vec<f32> {
+fn spread(bias: &[f32], weights: &PackedWeights) -> Vec<f32> {
     let mut lanes = vec![0.0; weights.blocks.count * weights.blocks.width(weights.isa)];
     for (lanes, bias) in lanes.chunks_exact_mut(weights.group).zip(bias) {
         lanes[0] = *bias;
@@ -77,7 +77,7 @@ fn spread(bias: &[f32], weights: &Packed) -> Vec<f32> {
 /// Planes of the padded source, copied if there is anything around it, and the first plane.
 pub(super) fn padded<'a>(
     source: &'a [f32],
-    plan: &Plan,
+    plan: &GatherPlan,
     planes: Range<usize>,
     out: &'a mut Vec<f32>,
 ) -> (&'a [f32], usize) {
@@ -109,9 +109,9 @@ struct Slab<'a> {
     /// Padded planes, of which this is the first.
     source: &'a [f32],
     first: usize,
-    weights: &'a Packed,
+    weights: &'a PackedWeights,
     bias: &'a [f32],
-    plan: &'a Plan,
+    plan: &'a GatherPlan,
     planes: Range<usize>,
     out: &'a mut [f32],
 }
@@ -198,7 +198,7 @@ impl Slab<'_> {
         &mut self,
         simd: S,
         block: usize,
-        runs: &[Run],
+        runs: &[TapRun],
         first: bool,
         points: &[Point],
     ) {
@@ -295,7 +295,7 @@ struct Line<'a> {
     source: &'a [f32],
     /// Where the first point's own values lie.
     start: usize,
-    runs: &'a [Run],
+    runs: &'a [TapRun],
 }
 
 impl Line<'_> {

@@ -18,11 +18,11 @@ pub use bias_gradient::bias_gradient;
 pub use gather::gather;
 pub use isa::Isa;
 pub use layout::{join_channels, split_channels, to_channels_first, to_channels_last};
-pub use norm::{Moments, Norm};
+pub use norm::{GroupNorm, Moments};
 pub use peak::peak_flops;
-pub use plan::Plan;
+pub use plan::GatherPlan;
 pub use weight_gradient::weight_gradient;
-pub use weights::{Packed, Sum};
+pub use weights::{PackedWeights, SummedAxis};
 pub use window::{Extent, Window};
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const FEW: usize = 32;
 
 /// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
 #[derive(Debug, Clone, Copy)]
-pub struct Norm {
+pub struct GroupNorm {
     /// Vector instructions.
     pub isa: Isa,
     /// Points of an image.
@@ -36,7 +36,7 @@ pub struct Norm {
 #[derive(Debug, Clone, Default)]
 pub struct Moments(Vec<[f32; 2]>);
 
-impl Norm {
+impl GroupNorm {
     /// `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments for the way back.
     ///
     /// # Panics

@@ -15,7 +15,7 @@ struct AxisPhase {
 
 /// Neighbouring taps whose source values lie side by side, as do their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct TapRun {
     /// First of the source values, counted from the point's own in the padded source.
     pub(super) offset: usize,
     /// First row of the weights.
@@ -27,14 +27,14 @@ pub(super) struct Run {
 /// Target points that read the same taps.
 #[derive(Debug, Clone)]
 pub(super) struct Phase {
-    /// First target point; the others follow in steps of [`Plan::target_step`].
+    /// First target point; the others follow in steps of [`GatherPlan::target_step`].
     pub(super) first: Extent,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<TapRun>,
 }
 
 /// Reads of all target points.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct GatherPlan {
     pub(super) source: Extent,
     pub(super) target: Extent,
     pub(super) channels: usize,
@@ -51,7 +51,7 @@ pub struct Plan {
     reach: Vec<[usize; 2]>,
 }
 
-impl Plan {
+impl GatherPlan {
     /// The output of a convolution, from an input with this many channels.
     pub fn forward(window: &Window, channels: usize) -> Self {
         let axes = std::array::from_fn(|a| {
@@ -108,7 +108,7 @@ impl Plan {
         for phase in 0..count {
             let d = &planes[phase / (rows.len() * columns.len())];
             let (h, w) = (&rows[phase / columns.len() % rows.len()], &columns[phase % columns.len()]);
-            let mut runs: Vec<Run> = Vec::new();
+            let mut runs: Vec<TapRun> = Vec::new();
             for &(kd, sd) in &d.taps {
                 for &(kh, sh) in &h.taps {
                     for &(kw, sw) in &w.taps {
@@ -119,7 +119,7 @@ impl Plan {
                             Some(run) if run.offset + run.len == offset && run.row + run.len == row => {
                                 run.len += channels;
                             }
-                            _ => runs.push(Run { offset, row, len: channels }),
+                            _ => runs.push(TapRun { offset, row, len: channels }),
                         }
                     }
                 }

@@ -112,12 +112,12 @@ fn convolution_and_its_gradients_agree_with_plain_sums_on_all_instruction_sets()
             let what = format!("{w:?} {channels:?} {isa:?}");
             let shape = [to, from, w.taps()];
             let mut ours = vec![f32::NAN; y.len()];
-            let packed = Packed::new(isa, &weights, shape, Sum::Second, false);
-            gather(&x, &packed, Some(&bias), &Plan::forward(&w, from), &mut ours);
+            let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::Second, false);
+            gather(&x, &packed, Some(&bias), &GatherPlan::forward(&w, from), &mut ours);
             close(&ours, &y, &format!("output {what}"));
             let mut ours = vec![f32::NAN; x.len()];
-            let packed = Packed::new(isa, &weights, shape, Sum::First, true);
-            gather(&gradient, &packed, None, &Plan::backward(&w, to), &mut ours);
+            let packed = PackedWeights::new(isa, &weights, shape, SummedAxis::First, true);
+            gather(&gradient, &packed, None, &GatherPlan::backward(&w, to), &mut ours);
             close(&ours, &dx, &format!("input gradient {what}"));
             close(&weight_gradient(isa, &w, &x, &gradient, channels), &dw, &format!("weight gradient {what}"));
             close(&bias_gradient(isa, &gradient, to), &db, &format!("bias gradient {what}"));
@@ -133,11 +133,11 @@ fn the_number_of_threads_changes_no_bit() {
             let w = window([24, 20, 17], [3, 3, 3], 1, 1, 1);
             let (x, g) = (noise(2 * 24 * 20 * 17 * 6, 1), noise(2 * 24 * 20 * 17 * 20, 2));
             let isa = Isa::best();
-            let packed = Packed::new(isa, &noise(20 * 6 * 27, 3), [20, 6, 27], Sum::Second, false);
+            let packed = PackedWeights::new(isa, &noise(20 * 6 * 27, 3), [20, 6, 27], SummedAxis::Second, false);
             let mut y = vec![0.0; g.len()];
-            gather(&x, &packed, None, &Plan::forward(&w, 6), &mut y);
+            gather(&x, &packed, None, &GatherPlan::forward(&w, 6), &mut y);
             let dw = weight_gradient(isa, &w, &x, &g, [6, 20]);
-            let norm = Norm {
+            let norm = GroupNorm {
                 isa,
                 points: 24 * 20 * 17,
                 channels: 20,
@@ -184,7 +184,7 @@ fn normalisation_and_its_gradients_agree_with_differences_in_f64() {
         norm_reference(x, scale, shift, points, groups).iter().zip(&gradient).map(|(y, g)| y * f64::from(*g)).sum()
     };
     for isa in Isa::available() {
-        let norm = Norm { isa, points, channels, groups, epsilon: 1e-5, activation: Activation::Silu };
+        let norm = GroupNorm { isa, points, channels, groups, epsilon: 1e-5, activation: Activation::Silu };
         let (y, moments) = norm.forward(&x, &scale, &shift);
         close(&y, &norm_reference(&x, &scale64, &shift64, points, groups), "output");
         let [dx, dscale, dshift] = norm.backward(&x, &scale, &shift, &moments, &gradient);

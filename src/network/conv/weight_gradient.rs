@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::gather::{SLAB, as_vectors, broadcast, padded, with_scratch};
 use super::isa::Isa;
-use super::plan::{Plan, Run};
+use super::plan::{GatherPlan, TapRun};
 use super::weights::{Blocks, group_of};
 use super::window::Window;
 
@@ -43,7 +43,7 @@ pub fn weight_gradient(isa: Isa, window: &Window, source: &[f32], gradient: &[f3
     if gradient.is_empty() || result.is_empty() {
         return result;
     }
-    let plan = Plan::forward(window, channels[0]);
+    let plan = GatherPlan::forward(window, channels[0]);
     let group = group_of(channels[0], channels[1], isa);
     let blocks = Blocks::of(channels[1] * group, isa);
     let width = blocks.width(isa);
@@ -115,7 +115,7 @@ pub fn weight_gradient(isa: Isa, window: &Window, source: &[f32], gradient: &[f3
 
 /// Some rows of the weights and one block of gradient channels, summed over some slabs.
 struct Task<'a> {
-    plan: &'a Plan,
+    plan: &'a GatherPlan,
     source: &'a [f32],
     gradient: &'a [f32],
     /// Of source and gradient.
@@ -237,7 +237,7 @@ impl Task<'_> {
     /// The task's rows, cut into pieces of these sizes, from the largest on.
     fn pieces<const N: usize>(&self, sizes: [usize; N]) -> [Vec<Piece>; N] {
         let mut pieces = std::array::from_fn(|_| Vec::new());
-        for &Run { offset, row, len } in &self.plan.phases[0].runs {
+        for &TapRun { offset, row, len } in &self.plan.phases[0].runs {
             let mut rows = row.max(self.rows.start)..(row + len).min(self.rows.end);
             for (pieces, size) in pieces.iter_mut().zip(sizes) {
                 while rows.start + size <= rows.end {

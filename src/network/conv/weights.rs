@@ -35,7 +35,7 @@ pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
 
 /// Which of the two channel axes of a weight is summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sum {
+pub enum SummedAxis {
     /// The second one: weights are `[target, source, taps]`, as in a convolution.
     Second,
     /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in the gradient of a
@@ -46,7 +46,7 @@ pub enum Sum {
 /// Weights packed as `[block][tap][group of source channels][target channel of the block][channel of the group]`, zero
 /// in the padding.
 #[derive(Debug, Clone)]
-pub struct Packed {
+pub struct PackedWeights {
     pub(super) isa: Isa,
     pub(super) blocks: Blocks,
     pub(super) group: usize,
@@ -57,13 +57,13 @@ pub struct Packed {
     pub(super) values: Vec<f32>,
 }
 
-impl Packed {
+impl PackedWeights {
     /// Packs contiguous weights `[first, second, taps]`, on request from the last tap to the first.
-    pub fn new(isa: Isa, weights: &[f32], [first, second, taps]: [usize; 3], sum: Sum, reversed: bool) -> Self {
+    pub fn new(isa: Isa, weights: &[f32], [first, second, taps]: [usize; 3], sum: SummedAxis, reversed: bool) -> Self {
         assert_eq!(weights.len(), first * second * taps, "weights and their shape disagree");
         let (source, target, source_step, target_step) = match sum {
-            Sum::Second => (second, first, taps, second * taps),
-            Sum::First => (first, second, second * taps, taps),
+            SummedAxis::Second => (second, first, taps, second * taps),
+            SummedAxis::First => (first, second, second * taps, taps),
         };
         let group = group_of(source, target, isa);
         let blocks = Blocks::of(target * group, isa);

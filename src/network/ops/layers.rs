@@ -14,8 +14,8 @@ use super::memory::{Images, channels_last, channels_last_mut, contiguous, tensor
 use super::packed::Order;
 use super::{NormSettings, Spacing};
 use crate::network::conv::{
-    Isa, Moments, Norm, Packed, Plan, Sum, Window, bias_gradient, gather, join_channels, split_channels,
-    weight_gradient,
+    GatherPlan, GroupNorm, Isa, Moments, PackedWeights, SummedAxis, Window, bias_gradient, gather, join_channels,
+    split_channels, weight_gradient,
 };
 
 /// The operations; images are `[image, channel, (depth,) row, column]`.
@@ -51,15 +51,15 @@ pub trait LayerOps: Backend {
 
 /// Convolution or transposed convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Down,
-    Up,
+enum ConvKind {
+    Ordinary,
+    Transposed,
 }
 
-/// What becomes of weights after a convolution: they are used again as they are, or an optimiser changes them.
+/// Whether packed weights are cached for the next call, or packed once because an optimiser changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Again,
+enum Packing {
+    Cached,
     Once,
 }
 
@@ -67,7 +67,7 @@ enum Use {
 #[derive(Debug, Clone, Copy)]
 struct Conv {
     isa: Isa,
-    direction: Direction,
+    kind: ConvKind,
     window: Window,
     /// First and second axis of the weights, and taps.
     shape: [usize; 3],
@@ -76,7 +76,7 @@ struct Conv {
 }
 
 impl Conv {
-    fn new(x: &FlexTensor, weight: &FlexTensor, spacing: Spacing, direction: Direction) -> Self {
+    fn new(x: &FlexTensor, weight: &FlexTensor, spacing: Spacing, kind: ConvKind) -> Self {
         let input = Images::of(x);
         let kernel = Images::of(weight).extent;
         let shape = [weight.shape()[0], weight.shape()[1], kernel.iter().product()];
@@ -87,49 +87,49 @@ impl Conv {
         let wide = |a: usize| {
             ((input.extent[a] - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1).saturating_sub(2 * padding[a])
         };
-        let (sums_over, channels, below) = match direction {
-            Direction::Down => (shape[1], shape[0], input.extent),
-            Direction::Up => (shape[0], shape[1], std::array::from_fn(wide)),
+        let (sums_over, channels, below) = match kind {
+            ConvKind::Ordinary => (shape[1], shape[0], input.extent),
+            ConvKind::Transposed => (shape[0], shape[1], std::array::from_fn(wide)),
         };
         assert_eq!(input.channels, sums_over, "channels of images and weights {:?}", weight.shape());
         let window = Window { input: below, kernel, stride, dilation, padding };
-        let output = match direction {
-            Direction::Down => input.with(channels, window.output()),
-            Direction::Up => input.with(channels, window.input),
+        let output = match kind {
+            ConvKind::Ordinary => input.with(channels, window.output()),
+            ConvKind::Transposed => input.with(channels, window.input),
         };
-        Self { isa: Isa::best(), direction, window, shape, input, output }
+        Self { isa: Isa::best(), kind, window, shape, input, output }
     }
 
-    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, use_of: Use) -> FlexTensor {
-        let (plan, sum) = match self.direction {
-            Direction::Down => (Plan::forward(&self.window, self.input.channels), Sum::Second),
-            Direction::Up => (Plan::backward(&self.window, self.input.channels), Sum::First),
+    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, packing: Packing) -> FlexTensor {
+        let (plan, sum) = match self.kind {
+            ConvKind::Ordinary => (GatherPlan::forward(&self.window, self.input.channels), SummedAxis::Second),
+            ConvKind::Transposed => (GatherPlan::backward(&self.window, self.input.channels), SummedAxis::First),
         };
         let order = self.order(&plan, sum);
-        let packed = match use_of {
-            Use::Again => order.pack_once(weight),
-            Use::Once => Arc::new(order.pack(weight)),
+        let packed = match packing {
+            Packing::Cached => order.pack_once(weight),
+            Packing::Once => Arc::new(order.pack(weight)),
         };
         gathered(x, &packed, Some(&contiguous(bias)), &plan, self.output)
     }
 
-    fn order(&self, plan: &Plan, sum: Sum) -> Order {
+    fn order(&self, plan: &GatherPlan, sum: SummedAxis) -> Order {
         Order { isa: self.isa, shape: self.shape, sum, reversed: plan.reversed() }
     }
 
     fn input_gradient(&self, weight: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
-        let (plan, sum) = match self.direction {
-            Direction::Down => (Plan::backward(&self.window, self.output.channels), Sum::First),
-            Direction::Up => (Plan::forward(&self.window, self.output.channels), Sum::Second),
+        let (plan, sum) = match self.kind {
+            ConvKind::Ordinary => (GatherPlan::backward(&self.window, self.output.channels), SummedAxis::First),
+            ConvKind::Transposed => (GatherPlan::forward(&self.window, self.output.channels), SummedAxis::Second),
         };
         gathered(gradient, &self.order(&plan, sum).pack(weight), None, &plan, self.input)
     }
 
     fn weight_gradient(&self, x: &FlexTensor, gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
         let (x, gradient) = (channels_last(x), channels_last(gradient));
-        let (below, above) = match self.direction {
-            Direction::Down => (&x, &gradient),
-            Direction::Up => (&gradient, &x),
+        let (below, above) = match self.kind {
+            ConvKind::Ordinary => (&x, &gradient),
+            ConvKind::Transposed => (&gradient, &x),
         };
         let values = weight_gradient(self.isa, &self.window, below, above, [self.shape[1], self.shape[0]]);
         tensor_of(values, weight.shape())
@@ -141,15 +141,21 @@ impl Conv {
     }
 }
 
-fn gathered(source: &FlexTensor, packed: &Packed, bias: Option<&[f32]>, plan: &Plan, target: Images) -> FlexTensor {
+fn gathered(
+    source: &FlexTensor,
+    packed: &PackedWeights,
+    bias: Option<&[f32]>,
+    plan: &GatherPlan,
+    target: Images,
+) -> FlexTensor {
     let mut out = vec![0.0; target.len()];
     gather(&channels_last(source), packed, bias, plan, &mut out);
     target.tensor(out)
 }
 
-fn norm_of(x: &FlexTensor, settings: NormSettings) -> Norm {
+fn norm_of(x: &FlexTensor, settings: NormSettings) -> GroupNorm {
     let images = Images::of(x);
-    Norm {
+    GroupNorm {
         isa: Isa::best(),
         points: images.points(),
         channels: images.channels,
@@ -159,7 +165,7 @@ fn norm_of(x: &FlexTensor, settings: NormSettings) -> Norm {
     }
 }
 
-fn norm_forward(x: &FlexTensor, scale: &FlexTensor, shift: &FlexTensor, norm: &Norm) -> (FlexTensor, Moments) {
+fn norm_forward(x: &FlexTensor, scale: &FlexTensor, shift: &FlexTensor, norm: &GroupNorm) -> (FlexTensor, Moments) {
     let (y, moments) = norm.forward(&channels_last(x), &contiguous(scale), &contiguous(shift));
     (Images::of(x).tensor(y), moments)
 }
@@ -174,11 +180,11 @@ fn join(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
 
 impl LayerOps for Flex {
     fn layer_conv(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spacing: Spacing) -> FlexTensor {
-        Conv::new(&x, &weight, spacing, Direction::Down).forward(&x, &weight, &bias, Use::Again)
+        Conv::new(&x, &weight, spacing, ConvKind::Ordinary).forward(&x, &weight, &bias, Packing::Cached)
     }
 
     fn layer_conv_transpose(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spacing: Spacing) -> FlexTensor {
-        Conv::new(&x, &weight, spacing, Direction::Up).forward(&x, &weight, &bias, Use::Again)
+        Conv::new(&x, &weight, spacing, ConvKind::Transposed).forward(&x, &weight, &bias, Packing::Cached)
     }
 
     fn layer_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, settings: NormSettings) -> FlexTensor {
@@ -203,7 +209,7 @@ impl<C: CheckpointStrategy> LayerOps for Autodiff<Flex, C> {
         bias: FloatTensor<Self>,
         spacing: Spacing,
     ) -> FloatTensor<Self> {
-        tracked_conv::<C>(x, weight, bias, spacing, Direction::Down)
+        tracked_conv::<C>(x, weight, bias, spacing, ConvKind::Ordinary)
     }
 
     fn layer_conv_transpose(
@@ -212,7 +218,7 @@ impl<C: CheckpointStrategy> LayerOps for Autodiff<Flex, C> {
         bias: FloatTensor<Self>,
         spacing: Spacing,
     ) -> FloatTensor<Self> {
-        tracked_conv::<C>(x, weight, bias, spacing, Direction::Up)
+        tracked_conv::<C>(x, weight, bias, spacing, ConvKind::Transposed)
     }
 
     fn layer_norm(
@@ -246,10 +252,10 @@ fn tracked_conv<C: CheckpointStrategy>(
     weight: FloatTensor<Autodiff<Flex, C>>,
     bias: FloatTensor<Autodiff<Flex, C>>,
     spacing: Spacing,
-    direction: Direction,
+    kind: ConvKind,
 ) -> FloatTensor<Autodiff<Flex, C>> {
-    let conv = Conv::new(x.primitive(), weight.primitive(), spacing, direction);
-    let y = conv.forward(x.primitive(), weight.primitive(), bias.primitive(), Use::Once);
+    let conv = Conv::new(x.primitive(), weight.primitive(), spacing, kind);
+    let y = conv.forward(x.primitive(), weight.primitive(), bias.primitive(), Packing::Once);
     match ConvBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(([x, weight].map(|tensor| tensor.into_primitive()), conv), y),
         OpsKind::UnTracked(prep) => prep.finish(y),
@@ -282,7 +288,7 @@ impl Backward<Flex, 3> for ConvBackward {
 struct NormBackward;
 
 impl Backward<Flex, 3> for NormBackward {
-    type State = ([FlexTensor; 3], Norm, Moments);
+    type State = ([FlexTensor; 3], GroupNorm, Moments);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node);

@@ -1,4 +1,4 @@
-//! Packed weights, kept while the weights they were packed from live: a network that fills a pattern runs over the same
+//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a pattern runs over the same
 //! weights hundreds of times.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Bytes;
 
 use super::memory::contiguous;
-use crate::network::conv::{Isa, Packed, Sum};
+use crate::network::conv::{Isa, PackedWeights, SummedAxis};
 
 /// Everything that decides how weights are packed, beside their values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +15,17 @@ pub(super) struct Order {
     pub(super) isa: Isa,
     /// First and second axis of the weights, and taps.
     pub(super) shape: [usize; 3],
-    pub(super) sum: Sum,
+    pub(super) sum: SummedAxis,
     pub(super) reversed: bool,
 }
 
 impl Order {
-    pub(super) fn pack(self, weight: &FlexTensor) -> Packed {
-        Packed::new(self.isa, &contiguous(weight), self.shape, self.sum, self.reversed)
+    pub(super) fn pack(self, weight: &FlexTensor) -> PackedWeights {
+        PackedWeights::new(self.isa, &contiguous(weight), self.shape, self.sum, self.reversed)
     }
 
     /// The same, packed only once for weights that nobody changes.
-    pub(super) fn pack_once(self, weight: &FlexTensor) -> Arc<Packed> {
+    pub(super) fn pack_once(self, weight: &FlexTensor) -> Arc<PackedWeights> {
         let storage = weight.data_arc();
         let whole = weight.is_contiguous() && weight.layout().start_offset() == 0;
         if !whole {
@@ -53,7 +53,7 @@ struct Kept {
     /// As long as this exists, no other tensor gets the same address, and no one may write to it: who wants to, copies.
     weight: Weak<Bytes>,
     order: Order,
-    packed: Arc<Packed>,
+    packed: Arc<PackedWeights>,
 }
 
 /// More than the layers of any network here.

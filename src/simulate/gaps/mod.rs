@@ -5,7 +5,7 @@
 
 use crate::pixels::bit;
 use crate::simulate::detector::{LAYOUTS, Layout};
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, fault, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use crate::simulate::shapes;
 use crate::simulate::weights::{check_weights, choose};
 use crate::volume::{Centered, Shape};
@@ -17,20 +17,20 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct GapRecipe {
     /// How often there is which kind.
-    pub kinds: Kinds,
+    pub kinds: GapKinds,
     /// Width of slabs and crosses.
-    pub width: Range,
+    pub width: ParameterRange,
     /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a fraction of half the
     /// frame. 0 goes through the centre.
-    pub offset: Range,
+    pub offset: ParameterRange,
     /// Number of parallel slabs.
-    pub number: Range,
+    pub number: ParameterRange,
     /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the frame are left out.
-    pub spacing: Range,
+    pub spacing: ParameterRange,
     /// Number of holes.
-    pub holes: Range,
+    pub holes: ParameterRange,
     /// Radius of holes: half the mean edge of rectangles, half the length of lines.
-    pub hole_radius: Range,
+    pub hole_radius: ParameterRange,
     /// Names of the detectors that may be drawn; all where empty.
     pub detectors: Vec<String>,
     /// How often a detector is turned by 90 degrees.
@@ -42,13 +42,13 @@ pub struct GapRecipe {
     /// How often frames of a rocking curve are missing.
     pub frames: f64,
     /// Number of neighbouring frames that are missing.
-    pub frame_width: Range,
+    pub frame_width: ParameterRange,
 }
 
 /// Table `[gaps.kinds]`: weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Kinds {
+pub struct GapKinds {
     /// No gap.
     pub none: f64,
     /// Parallel slabs: rows or columns.
@@ -61,13 +61,13 @@ pub struct Kinds {
     pub detector: f64,
 }
 
-impl Default for Kinds {
+impl Default for GapKinds {
     fn default() -> Self {
-        Kinds { none: 0.5, slab: 1.0, cross: 1.0, hole: 0.5, detector: 2.0 }
+        GapKinds { none: 0.5, slab: 1.0, cross: 1.0, hole: 0.5, detector: 2.0 }
     }
 }
 
-impl Kinds {
+impl GapKinds {
     const NAMES: [&'static str; 5] = ["none", "slab", "cross", "hole", "detector"];
 
     fn weights(&self) -> [f64; 5] {
@@ -78,26 +78,26 @@ impl Kinds {
 impl Default for GapRecipe {
     fn default() -> Self {
         GapRecipe {
-            kinds: Kinds::default(),
-            width: Range::new(2.0, 16.0),
-            offset: Range::new(0.0, 0.8),
-            number: Range::new(1.0, 3.0),
-            spacing: Range::new(0.2, 0.6),
-            holes: Range::new(1.0, 8.0),
-            hole_radius: Range::new(0.5, 5.0),
+            kinds: GapKinds::default(),
+            width: ParameterRange::new(2.0, 16.0),
+            offset: ParameterRange::new(0.0, 0.8),
+            number: ParameterRange::new(1.0, 3.0),
+            spacing: ParameterRange::new(0.2, 0.6),
+            holes: ParameterRange::new(1.0, 8.0),
+            hole_radius: ParameterRange::new(0.5, 5.0),
             detectors: Vec::new(),
             rotated: 0.5,
             careless: 0.1,
             chip_lines: 0.5,
             frames: 0.0,
-            frame_width: Range::new(1.0, 3.0),
+            frame_width: ParameterRange::new(1.0, 3.0),
         }
     }
 }
 
 /// Gaps as drawn.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gaps {
+pub struct DetectorGaps {
     /// The mask of every frame.
     pub frame: Array2<u32>,
     /// The frames that are missing.
@@ -133,7 +133,7 @@ pub struct GapDescription {
     pub masked_fraction: f64,
 }
 
-impl Gaps {
+impl DetectorGaps {
     /// The mask of all frames of a pattern of that many frames.
     pub fn mask(&self, frames: usize) -> Centered<u32> {
         let (rows, columns) = self.frame.dim();
@@ -148,15 +148,15 @@ impl GapRecipe {
     /// A cross of this width, off the centre as experiments have it, and nothing else.
     pub fn cross(width: usize) -> Self {
         GapRecipe {
-            kinds: Kinds { none: 0.0, slab: 0.0, cross: 1.0, hole: 0.0, detector: 0.0 },
-            width: Range::new(width as f64, width as f64),
-            offset: Range::new(0.1, 0.35),
+            kinds: GapKinds { none: 0.0, slab: 0.0, cross: 1.0, hole: 0.0, detector: 0.0 },
+            width: ParameterRange::new(width as f64, width as f64),
+            offset: ParameterRange::new(0.1, 0.35),
             ..GapRecipe::default()
         }
     }
 
     /// Refuses what cannot be drawn for patterns of this shape.
-    pub fn check(&self, shape: Shape) -> Checked {
+    pub fn check(&self, shape: Shape) -> Result<(), Fault> {
         check_weights("gaps.kinds", &self.kinds.weights())?;
         self.width.check("gaps.width", 1.0..=1e4)?;
         self.offset.check("gaps.offset", 0.0..=1.0)?;
@@ -182,7 +182,7 @@ impl GapRecipe {
         self.check_detectors(shape)
     }
 
-    fn check_detectors(&self, shape: Shape) -> Checked {
+    fn check_detectors(&self, shape: Shape) -> Result<(), Fault> {
         if let Some(name) = self.detectors.iter().find(|name| Layout::named(name).is_none()) {
             let names: Vec<&str> = LAYOUTS.iter().map(|layout| layout.name).collect();
             return fault("gaps.detectors", format!("'{name}' is no detector: {} can be used", names.join(", ")));
@@ -195,12 +195,12 @@ impl GapRecipe {
     }
 
     /// Gaps for a pattern of this shape. The recipe must have passed [`GapRecipe::check`].
-    pub fn draw(&self, shape: Shape, rng: &mut Rng) -> Gaps {
-        let mut gaps = Gaps {
+    pub fn draw(&self, shape: Shape, rng: &mut Rng) -> DetectorGaps {
+        let mut gaps = DetectorGaps {
             frame: Array2::zeros([shape[1], shape[2]]),
             missing: 0..0,
             description: GapDescription {
-                kind: Kinds::NAMES[choose(&self.kinds.weights(), rng)],
+                kind: GapKinds::NAMES[choose(&self.kinds.weights(), rng)],
                 width: f64::NAN,
                 distance: f64::NAN,
                 number: 0,
@@ -221,8 +221,8 @@ impl GapRecipe {
             _ => {}
         }
         if shape[0] > 1 && happens(self.frames, rng) {
-            let width = self.frame_width.whole(rng).min(shape[0]);
-            let first = Range::new(0.0, (shape[0] - width) as f64).whole(rng);
+            let width = self.frame_width.integer(rng).min(shape[0]);
+            let first = ParameterRange::new(0.0, (shape[0] - width) as f64).integer(rng);
             gaps.missing = first..first + width;
         }
         gaps.description.missing_frames = gaps.missing.len();
@@ -230,14 +230,14 @@ impl GapRecipe {
         gaps
     }
 
-    fn draw_slabs(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_slabs(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let axis = usize::from(happens(0.5, rng));
         let extent = gaps.frame.shape()[axis];
-        let width = self.width.whole(rng);
+        let width = self.width.integer(rng);
         let first = self.first(extent, width, rng) as isize;
         // Neighbours must not touch: then they would be one wide gap.
         let pitch = ((self.spacing.uniform(rng) * extent as f64).round() as isize).max(width as isize + 2);
-        let wanted = self.number.whole(rng) as isize;
+        let wanted = self.number.integer(rng) as isize;
         for step in 0..wanted {
             // On alternating sides of the first one: 0, 1, -1, 2, -2.
             let place = first + pitch * if step % 2 == 1 { (step + 1) / 2 } else { -step / 2 };
@@ -249,8 +249,8 @@ impl GapRecipe {
         gaps.description.width = width as f64;
     }
 
-    fn draw_cross(&self, gaps: &mut Gaps, rng: &mut Rng) {
-        let width = self.width.whole(rng);
+    fn draw_cross(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
+        let width = self.width.integer(rng);
         let (rows, columns) = gaps.frame.dim();
         let first = [rows, columns].map(|extent| self.first(extent, width, rng) as isize);
         shapes::cross(&mut gaps.frame.view_mut(), first, width, bit::MISSING);
@@ -265,12 +265,12 @@ impl GapRecipe {
         (first.round().max(0.0) as usize).min(extent.saturating_sub(width))
     }
 
-    fn draw_holes(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_holes(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let (rows, columns) = gaps.frame.dim();
         let frame = &mut gaps.frame.view_mut();
-        gaps.description.number = self.holes.whole(rng);
+        gaps.description.number = self.holes.integer(rng);
         for _ in 0..gaps.description.number {
-            let middle = [rows, columns].map(|extent| Range::new(0.0, extent as f64 - 1.0).uniform(rng));
+            let middle = [rows, columns].map(|extent| ParameterRange::new(0.0, extent as f64 - 1.0).uniform(rng));
             let radius = self.hole_radius.uniform(rng);
             let corner = |half: [f64; 2]| [0, 1].map(|axis| (middle[axis] - half[axis]).round() as isize);
             let edges = |half: [f64; 2]| half.map(|half| (2.0 * half).round().max(1.0) as usize);
@@ -278,7 +278,7 @@ impl GapRecipe {
             match choose(&[2.0, 2.0, 1.0], rng) {
                 0 => shapes::disc(frame, middle, radius.max(std::f64::consts::FRAC_1_SQRT_2), bit::DEAD),
                 1 => {
-                    let ratio = Range::new(0.5, 2.0).log_uniform(rng).sqrt();
+                    let ratio = ParameterRange::new(0.5, 2.0).log_uniform(rng).sqrt();
                     let half = [radius * ratio, radius / ratio];
                     shapes::rectangle(frame, corner(half), edges(half), bit::DEAD);
                 }
@@ -290,7 +290,7 @@ impl GapRecipe {
         }
     }
 
-    fn draw_detector(&self, gaps: &mut Gaps, rng: &mut Rng) {
+    fn draw_detector(&self, gaps: &mut DetectorGaps, rng: &mut Rng) {
         let (rows, columns) = gaps.frame.dim();
         let fitting = self.fitting([1, rows, columns]);
         let Some(layout) = fitting.get(choose(&vec![1.0; fitting.len()], rng)) else { return };
@@ -357,10 +357,10 @@ fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
         let axis = *candidates.get(choose(&vec![1.0; candidates.len()], rng))?;
         Some((axis, lines(axis, wanted)))
     });
-    let mut first = [0, 1].map(|axis| Range::new(0.0, (bits[axis].len() - shape[axis]) as f64).whole(rng));
+    let mut first = [0, 1].map(|axis| ParameterRange::new(0.0, (bits[axis].len() - shape[axis]) as f64).integer(rng));
     if let Some((axis, lines)) = crossing {
-        let line = lines[Range::new(0.0, lines.len() as f64 - 1.0).whole(rng)];
-        let place = Range::new(0.0, shape[axis] as f64 - 1.0).whole(rng);
+        let line = lines[ParameterRange::new(0.0, lines.len() as f64 - 1.0).integer(rng)];
+        let place = ParameterRange::new(0.0, shape[axis] as f64 - 1.0).integer(rng);
         first[axis] = line.saturating_sub(place).min(bits[axis].len() - shape[axis]);
     }
     first

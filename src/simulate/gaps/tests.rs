@@ -5,8 +5,8 @@ use rand::SeedableRng;
 
 fn only(kind: &str) -> GapRecipe {
     let weight = |name: &str| f64::from(u8::from(name == kind));
-    let [none, slab, cross, hole, detector] = Kinds::NAMES.map(weight);
-    GapRecipe { kinds: Kinds { none, slab, cross, hole, detector }, ..GapRecipe::default() }
+    let [none, slab, cross, hole, detector] = GapKinds::NAMES.map(weight);
+    GapRecipe { kinds: GapKinds { none, slab, cross, hole, detector }, ..GapRecipe::default() }
 }
 
 /// Lengths of the runs of blind pixels in a line.
@@ -105,7 +105,8 @@ fn the_seed_decides_and_descriptions_are_flat() {
     let draw = |seed: u64| {
         (0..20).map(|i| GapRecipe::default().draw([1, 64, 64], &mut Rng::seed_from_u64(seed + i))).collect::<Vec<_>>()
     };
-    let text = |gaps: &[Gaps]| gaps.iter().map(|g| serde_json::to_string(&g.description).unwrap()).collect::<String>();
+    let text =
+        |gaps: &[DetectorGaps]| gaps.iter().map(|g| serde_json::to_string(&g.description).unwrap()).collect::<String>();
     let [a, b, c] = [1, 1, 100].map(draw);
     assert!(text(&a) == text(&b) && text(&a) != text(&c));
     assert!(a.iter().zip(&b).all(|(a, b)| a.frame == b.frame));

@@ -1,6 +1,6 @@
 //! Photons that the sample did not diffract: air scatter, powder rings, diffuse scattering around the peak.
 
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use crate::simulate::weights::{check_weights, choose};
 use crate::volume::Shape;
 use ndarray::{Array2, Array3};
@@ -13,23 +13,23 @@ pub struct BackgroundRecipe {
     /// How often there is one.
     pub probability: f64,
     /// How often there is which kind.
-    pub kinds: Kinds,
+    pub kinds: BackgroundKinds,
     /// Photons per pixel and frame, drawn by its logarithm: the mean of flat and sloping ones, the crest of a ring.
-    pub level: Range,
+    pub level: ParameterRange,
     /// The level is lowered until the background holds at most this fraction of the pattern's photons.
     pub limit: f64,
     /// Width (standard deviation) of a ring, pixels.
-    pub ring_width: Range,
+    pub ring_width: ParameterRange,
     /// Photons of diffuse scattering as a fraction of the pattern's, drawn by its logarithm.
-    pub diffuse_fraction: Range,
+    pub diffuse_fraction: ParameterRange,
     /// Half width at half maximum of diffuse scattering, as a fraction of half the pattern.
-    pub diffuse_width: Range,
+    pub diffuse_width: ParameterRange,
 }
 
 /// Table `[measurement.background.kinds]`: weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Kinds {
+pub struct BackgroundKinds {
     /// The same everywhere.
     pub flat: f64,
     /// Rising along one direction of the frame.
@@ -40,9 +40,9 @@ pub struct Kinds {
     pub diffuse: f64,
 }
 
-impl Default for Kinds {
+impl Default for BackgroundKinds {
     fn default() -> Self {
-        Kinds { flat: 2.0, slope: 1.0, ring: 0.5, diffuse: 1.0 }
+        BackgroundKinds { flat: 2.0, slope: 1.0, ring: 0.5, diffuse: 1.0 }
     }
 }
 
@@ -50,12 +50,12 @@ impl Default for BackgroundRecipe {
     fn default() -> Self {
         BackgroundRecipe {
             probability: 0.7,
-            kinds: Kinds::default(),
-            level: Range::new(1e-3, 10.0),
+            kinds: BackgroundKinds::default(),
+            level: ParameterRange::new(1e-3, 10.0),
             limit: 0.3,
-            ring_width: Range::new(1.5, 12.0),
-            diffuse_fraction: Range::new(1e-4, 0.05),
-            diffuse_width: Range::new(0.05, 0.5),
+            ring_width: ParameterRange::new(1.5, 12.0),
+            diffuse_fraction: ParameterRange::new(1e-4, 0.05),
+            diffuse_width: ParameterRange::new(0.05, 0.5),
         }
     }
 }
@@ -102,13 +102,13 @@ pub enum Background {
 }
 
 impl BackgroundRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.background.{name}");
-        let Kinds { flat, slope, ring, diffuse } = self.kinds;
+        let BackgroundKinds { flat, slope, ring, diffuse } = self.kinds;
         check_probability(&key("probability"), self.probability)?;
         check_weights(&key("kinds"), &[flat, slope, ring, diffuse])?;
         self.level.check(&key("level"), 1e-9..=1e6)?;
-        Range::new(self.limit, self.limit).check(&key("limit"), 0.0..=1e3)?;
+        ParameterRange::new(self.limit, self.limit).check(&key("limit"), 0.0..=1e3)?;
         self.ring_width.check(&key("ring_width"), 0.1..=1e4)?;
         self.diffuse_fraction.check(&key("diffuse_fraction"), 1e-9..=10.0)?;
         self.diffuse_width.check(&key("diffuse_width"), 0.01..=10.0)
@@ -121,20 +121,20 @@ impl BackgroundRecipe {
         }
         let most = self.limit * photons / shape.iter().product::<usize>() as f64;
         let level = self.level.log_uniform(rng).min(most);
-        let Kinds { flat, slope, ring, diffuse } = self.kinds;
+        let BackgroundKinds { flat, slope, ring, diffuse } = self.kinds;
         match choose(&[flat, slope, ring, diffuse], rng) {
             0 => Background::Flat { level },
             1 => {
-                let (sine, cosine) = Range::new(0.0, std::f64::consts::TAU).uniform(rng).sin_cos();
+                let (sine, cosine) = ParameterRange::new(0.0, std::f64::consts::TAU).uniform(rng).sin_cos();
                 // Divided by the largest sum, in a corner: nowhere below 0.
-                let steepness = Range::new(0.2, 1.0).uniform(rng) / (sine.abs() + cosine.abs());
+                let steepness = ParameterRange::new(0.2, 1.0).uniform(rng) / (sine.abs() + cosine.abs());
                 Background::Slope { level, gradient: [steepness * sine, steepness * cosine] }
             }
             2 => {
                 let half = [shape[1], shape[2]].map(|extent| extent as f64 / 2.0);
                 // The middle may be far outside of the frame; the ring passes a point inside.
-                let centre = half.map(|half| half * Range::new(-3.0, 3.0).uniform(rng));
-                let point = half.map(|half| half * Range::new(-1.0, 1.0).uniform(rng));
+                let centre = half.map(|half| half * ParameterRange::new(-3.0, 3.0).uniform(rng));
+                let point = half.map(|half| half * ParameterRange::new(-1.0, 1.0).uniform(rng));
                 let radius = (point[0] - centre[0]).hypot(point[1] - centre[1]);
                 Background::Ring { level, centre, radius, width: self.ring_width.uniform(rng) }
             }
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn every_kind_is_drawn_within_its_limit() {
-        let recipe = BackgroundRecipe { probability: 1.0, level: Range::new(10.0, 10.0), ..Default::default() };
+        let recipe =
+            BackgroundRecipe { probability: 1.0, level: ParameterRange::new(10.0, 10.0), ..Default::default() };
         let mut rng = Rng::seed_from_u64(1);
         let drawn: Vec<Background> = (0..100).map(|_| recipe.draw([1, 32, 32], 1e3, [0.0; 3], &mut rng)).collect();
         for kind in ["flat", "slope", "ring", "diffuse"] {

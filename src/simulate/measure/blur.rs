@@ -3,7 +3,7 @@
 //! Both are convolutions of the noise-free intensity with a peak that separates into one kernel per axis. They are summed
 //! directly: the rounding of a Fourier transform, relative to the brightest pixel, would drown the weak ones.
 
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +21,11 @@ pub struct CoherenceRecipe {
     /// How often the beam is not fully coherent.
     pub probability: f64,
     /// Full width at half maximum, pixels; drawn for each axis on its own.
-    pub width: Range,
+    pub width: ParameterRange,
     /// How often the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
     /// Share of the Lorentzian in a pseudo-Voigt.
-    pub eta: Range,
+    pub eta: ParameterRange,
 }
 
 /// Section `[measurement.psf]`: the point spread of the detector, the same along rows and columns.
@@ -35,29 +35,29 @@ pub struct PsfRecipe {
     /// How often the detector blurs.
     pub probability: f64,
     /// Full width at half maximum, pixels.
-    pub width: Range,
+    pub width: ParameterRange,
     /// How often the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
     /// Share of the Lorentzian in a pseudo-Voigt.
-    pub eta: Range,
+    pub eta: ParameterRange,
 }
 
 impl Default for CoherenceRecipe {
     fn default() -> Self {
-        let (width, eta) = (Range::new(0.2, 1.5), Range::new(0.05, 0.5));
+        let (width, eta) = (ParameterRange::new(0.2, 1.5), ParameterRange::new(0.05, 0.5));
         CoherenceRecipe { probability: 0.5, width, pseudo_voigt: 0.3, eta }
     }
 }
 
 impl Default for PsfRecipe {
     fn default() -> Self {
-        let (width, eta) = (Range::new(0.4, 1.1), Range::new(0.02, 0.2));
+        let (width, eta) = (ParameterRange::new(0.4, 1.1), ParameterRange::new(0.02, 0.2));
         PsfRecipe { probability: 0.5, width, pseudo_voigt: 0.3, eta }
     }
 }
 
 impl CoherenceRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         check("measurement.coherence", [self.probability, self.pseudo_voigt], self.width, self.eta)
     }
 
@@ -70,7 +70,7 @@ impl CoherenceRecipe {
 }
 
 impl PsfRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         check("measurement.psf", [self.probability, self.pseudo_voigt], self.width, self.eta)
     }
 
@@ -82,7 +82,12 @@ impl PsfRecipe {
     }
 }
 
-fn check(section: &str, [probability, pseudo_voigt]: [f64; 2], width: Range, eta: Range) -> Checked {
+fn check(
+    section: &str,
+    [probability, pseudo_voigt]: [f64; 2],
+    width: ParameterRange,
+    eta: ParameterRange,
+) -> Result<(), Fault> {
     check_probability(&format!("{section}.probability"), probability)?;
     check_probability(&format!("{section}.pseudo_voigt"), pseudo_voigt)?;
     width.check(&format!("{section}.width"), 0.01..=8.0)?;

@@ -2,7 +2,7 @@
 
 use super::counting::{UNREAD, poisson};
 use crate::pixels::bit;
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use crate::volume::{Centered, Shape};
 use ndarray::{Array3, Zip, s};
 use rand::Rng as _;
@@ -15,29 +15,29 @@ pub struct DefectRecipe {
     /// How often there are hot pixels.
     pub hot: f64,
     /// Share of hot pixels in a frame.
-    pub hot_fraction: Range,
+    pub hot_fraction: ParameterRange,
     /// Photons that a hot pixel reads on average.
-    pub hot_photons: Range,
+    pub hot_photons: ParameterRange,
     /// How often there are dead pixels.
     pub dead: f64,
     /// Share of dead pixels in a frame.
-    pub dead_fraction: Range,
+    pub dead_fraction: ParameterRange,
     /// How often the detector saturates within its counts.
     pub saturation: f64,
     /// Photons at which it saturates.
-    pub saturation_photons: Range,
+    pub saturation_photons: ParameterRange,
 }
 
 impl Default for DefectRecipe {
     fn default() -> Self {
         DefectRecipe {
             hot: 0.3,
-            hot_fraction: Range::new(1e-5, 1e-3),
-            hot_photons: Range::new(10.0, 1e6),
+            hot_fraction: ParameterRange::new(1e-5, 1e-3),
+            hot_photons: ParameterRange::new(10.0, 1e6),
             dead: 0.3,
-            dead_fraction: Range::new(1e-5, 2e-3),
+            dead_fraction: ParameterRange::new(1e-5, 2e-3),
             saturation: 0.1,
-            saturation_photons: Range::new(1e4, 1e8),
+            saturation_photons: ParameterRange::new(1e4, 1e8),
         }
     }
 }
@@ -54,7 +54,7 @@ pub struct Defects {
 }
 
 impl DefectRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.defects.{name}");
         check_probability(&key("hot"), self.hot)?;
         check_probability(&key("dead"), self.dead)?;
@@ -75,7 +75,7 @@ impl DefectRecipe {
 }
 
 /// A share of the pixels of a frame; now and then one where the share is less than a pixel.
-fn places(fraction: Range, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
+fn places(fraction: ParameterRange, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
     let wanted = fraction.log_uniform(rng) * (shape[1] * shape[2]) as f64;
     let number = (wanted + rng.random::<f64>()).floor() as usize;
     (0..number).map(|_| [rng.random_range(0..shape[1]), rng.random_range(0..shape[2])]).collect()
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_share_of_the_pixels_is_drawn() {
         let mut rng = Rng::seed_from_u64(1);
-        let fraction = Range::new(1e-3, 1e-3);
+        let fraction = ParameterRange::new(1e-3, 1e-3);
         // 0.4 pixels of 400: less than one, but not never.
         let number: usize = (0..2000).map(|_| places(fraction, [1, 20, 20], &mut rng).len()).sum();
         // Mean 800, binomial standard deviation 22; five of them.

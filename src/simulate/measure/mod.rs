@@ -10,7 +10,7 @@ pub mod defects;
 pub mod rocking;
 pub mod strays;
 
-use super::draw::{Checked, Range, Rng};
+use super::draw::{Fault, ParameterRange, Rng};
 use crate::pixels::bit;
 use crate::volume::{Centered, Shape};
 use background::{Background, BackgroundRecipe};
@@ -27,9 +27,9 @@ use strays::{Stray, StrayRecipe};
 #[serde(deny_unknown_fields, default)]
 pub struct MeasurementRecipe {
     /// Photons in the whole pattern, drawn by its logarithm.
-    pub photons: Range,
+    pub photons: ParameterRange,
     /// Distance of the peak from the centre along each axis, pixels.
-    pub peak_offset: Range,
+    pub peak_offset: ParameterRange,
     /// Coherence of the beam.
     pub coherence: CoherenceRecipe,
     /// Point spread of the detector.
@@ -47,8 +47,8 @@ pub struct MeasurementRecipe {
 impl Default for MeasurementRecipe {
     fn default() -> Self {
         MeasurementRecipe {
-            photons: Range::new(1e3, 1e10),
-            peak_offset: Range::new(-3.0, 3.0),
+            photons: ParameterRange::new(1e3, 1e10),
+            peak_offset: ParameterRange::new(-3.0, 3.0),
             coherence: CoherenceRecipe::default(),
             psf: PsfRecipe::default(),
             background: BackgroundRecipe::default(),
@@ -125,7 +125,7 @@ pub struct MeasurementDescription {
 
 impl MeasurementRecipe {
     /// Refuses what cannot be drawn.
-    pub fn check(&self) -> Checked {
+    pub fn check(&self) -> Result<(), Fault> {
         self.photons.check("measurement.photons", 1.0..=1e13)?;
         self.peak_offset.check("measurement.peak_offset", -1e3..=1e3)?;
         self.coherence.check()?;

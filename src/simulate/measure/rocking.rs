@@ -1,6 +1,6 @@
 //! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is not steady.
 
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, happens, normal};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens, normal};
 use serde::{Deserialize, Serialize};
 
 /// Section `[measurement.rocking]`. Nothing of it applies to 2D patterns.
@@ -10,21 +10,26 @@ pub struct RockingRecipe {
     /// How often the steps are uneven.
     pub uneven: f64,
     /// Standard deviation of a frame's place, in steps.
-    pub jitter: Range,
+    pub jitter: ParameterRange,
     /// How often the incident flux drifts.
     pub drifting: f64,
     /// Largest deviation of the flux from its mean, relative.
-    pub drift: Range,
+    pub drift: ParameterRange,
 }
 
 impl Default for RockingRecipe {
     fn default() -> Self {
-        RockingRecipe { uneven: 0.3, jitter: Range::new(0.0, 0.3), drifting: 0.3, drift: Range::new(0.0, 0.2) }
+        RockingRecipe {
+            uneven: 0.3,
+            jitter: ParameterRange::new(0.0, 0.3),
+            drifting: 0.3,
+            drift: ParameterRange::new(0.0, 0.2),
+        }
     }
 }
 
 impl RockingRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.rocking.{name}");
         check_probability(&key("uneven"), self.uneven)?;
         self.jitter.check(&key("jitter"), 0.0..=2.0)?;
@@ -66,8 +71,8 @@ fn walk(frames: usize, rng: &mut Rng) -> Vec<f64> {
 
 /// A piece of a sinusoid: a third of a period to three of them.
 fn wave(frames: usize, rng: &mut Rng) -> Vec<f64> {
-    let periods = Range::new(0.3, 3.0).log_uniform(rng);
-    let phase = Range::new(0.0, std::f64::consts::TAU).uniform(rng);
+    let periods = ParameterRange::new(0.3, 3.0).log_uniform(rng);
+    let phase = ParameterRange::new(0.0, std::f64::consts::TAU).uniform(rng);
     (0..frames).map(|z| (std::f64::consts::TAU * periods * z as f64 / frames as f64 + phase).sin()).collect()
 }
 
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn jitter_and_drift_are_as_large_as_drawn() {
-        let [jitter, drift] = [0.3, 0.2].map(|value| Range::new(value, value));
+        let [jitter, drift] = [0.3, 0.2].map(|value| ParameterRange::new(value, value));
         let recipe = RockingRecipe { uneven: 1.0, jitter, drifting: 1.0, drift };
         let mut rng = Rng::seed_from_u64(1);
         let mut squares = 0.0;

@@ -1,7 +1,7 @@
 //! Stray spots ("aliens"): peaks of other grains, of slits or of the beamline, somewhere off the centre.
 
 use super::counting::{UNREAD, poisson};
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, fault, happens};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use rand::Rng as _;
@@ -17,11 +17,11 @@ pub struct StrayRecipe {
     /// How often there are any.
     pub probability: f64,
     /// Number of spots.
-    pub number: Range,
+    pub number: ParameterRange,
     /// Standard deviation along rows and along columns, pixels.
-    pub width: Range,
+    pub width: ParameterRange,
     /// Standard deviation along the rocking curve, frames.
-    pub frames: Range,
+    pub frames: ParameterRange,
     /// Smallest distance from the centre, as a fraction of half the frame.
     pub distance: f64,
     /// Photons in the brightest pixel of the faintest spot.
@@ -35,9 +35,9 @@ impl Default for StrayRecipe {
     fn default() -> Self {
         StrayRecipe {
             probability: 0.15,
-            number: Range::new(1.0, 3.0),
-            width: Range::new(0.7, 4.0),
-            frames: Range::new(0.5, 3.0),
+            number: ParameterRange::new(1.0, 3.0),
+            width: ParameterRange::new(0.7, 4.0),
+            frames: ParameterRange::new(0.5, 3.0),
             distance: 0.2,
             faintest: 3.0,
             brightest: 0.02,
@@ -59,9 +59,9 @@ pub struct Stray {
 }
 
 impl StrayRecipe {
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         let key = |name: &str| format!("measurement.strays.{name}");
-        let single = |value: f64| Range::new(value, value);
+        let single = |value: f64| ParameterRange::new(value, value);
         check_probability(&key("probability"), self.probability)?;
         self.number.check(&key("number"), 0.0..=1e3)?;
         self.width.check(&key("width"), 0.1..=100.0)?;
@@ -78,12 +78,12 @@ impl StrayRecipe {
         if !happens(self.probability, rng) {
             return Vec::new();
         }
-        let number = self.number.whole(rng);
+        let number = self.number.integer(rng);
         (0..number).map(|_| self.draw_one(shape, rng)).collect()
     }
 
     fn draw_one(&self, shape: Shape, rng: &mut Rng) -> Stray {
-        let mut anywhere = |extent: usize| Range::new(-0.5, extent as f64 - 0.5).uniform(rng);
+        let mut anywhere = |extent: usize| ParameterRange::new(-0.5, extent as f64 - 0.5).uniform(rng);
         let mut middle = shape.map(&mut anywhere);
         let half = shape.map(|extent| extent as f64 / 2.0);
         let distance = |middle: [f64; 3]| {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn spots_are_off_the_centre_and_have_their_photons() {
-        let [width, frames] = [Range::new(1.0, 3.0), Range::new(1.0, 2.0)];
+        let [width, frames] = [ParameterRange::new(1.0, 3.0), ParameterRange::new(1.0, 2.0)];
         let recipe = StrayRecipe { probability: 1.0, width, frames, ..Default::default() };
         let mut rng = Rng::seed_from_u64(1);
         let shape = [24, 40, 40];

@@ -4,7 +4,7 @@ use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};
 use super::outline::Outline;
 use super::recipe::{DensityKind, DensityRecipe, pick};
-use crate::simulate::draw::{Range, Rng};
+use crate::simulate::draw::{ParameterRange, Rng};
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -96,7 +96,7 @@ impl Ball {
 }
 
 /// What a density is made of, in a particle of which some points inside are known.
-pub struct Inside<'a> {
+pub struct InteriorPoints<'a> {
     /// Points inside, evenly distributed; at least one.
     pub points: &'a [Vector],
     /// Volume of the particle, or area if it is flat; in units of the largest half extent.
@@ -105,9 +105,9 @@ pub struct Inside<'a> {
     pub flat: bool,
 }
 
-impl Inside<'_> {
+impl InteriorPoints<'_> {
     fn point(&self, rng: &mut Rng) -> Vector {
-        self.points[Range::new(0.0, self.points.len() as f64 - 1.0).whole(rng)]
+        self.points[ParameterRange::new(0.0, self.points.len() as f64 - 1.0).integer(rng)]
     }
 
     /// The value that a field is below at this share of the points.
@@ -122,7 +122,7 @@ impl Inside<'_> {
 /// the porosity, the texture's standard deviation, the gradient; NaN for a uniform density.
 pub fn draw(
     recipe: &DensityRecipe,
-    inside: &Inside,
+    inside: &InteriorPoints,
     real: bool,
     rng: &mut Rng,
 ) -> (Vec<Modulation>, &'static str, f64) {
@@ -144,7 +144,7 @@ pub fn draw(
             let porosity = recipe.porosity.uniform(rng);
             let field = Field::random(recipe.pore_size.uniform(rng), inside.flat, rng);
             let threshold = inside.quantile(&field, porosity);
-            let floor = Range::new(0.0, 0.4).uniform(rng);
+            let floor = ParameterRange::new(0.0, 0.4).uniform(rng);
             (vec![Modulation::Sponge { field, threshold, floor }], "sponge", porosity)
         }
         DensityKind::Texture => {
@@ -163,7 +163,7 @@ pub fn draw(
 }
 
 /// Pores until their volumes add up, or until they are many.
-fn pores(recipe: &DensityRecipe, inside: &Inside, porosity: f64, rng: &mut Rng) -> Vec<Ball> {
+fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &mut Rng) -> Vec<Ball> {
     let mut left = porosity * inside.volume;
     let mut balls = Vec::new();
     while left > 0.0 && balls.len() < PORES {
@@ -175,12 +175,12 @@ fn pores(recipe: &DensityRecipe, inside: &Inside, porosity: f64, rng: &mut Rng) 
 }
 
 /// A cell: thick in the middle, a nucleus, organelles, cytoplasm that is not even, sometimes a bright membrane.
-pub fn cell(inside: &Inside, rng: &mut Rng) -> Vec<Modulation> {
-    let drawn = |lo: f64, hi: f64, rng: &mut Rng| Range::new(lo, hi).uniform(rng);
+pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
+    let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
     let nucleus = Ball { centre: inside.point(rng), radius: drawn(0.15, 0.35, rng), factor: drawn(1.2, 2.0, rng) };
     balls.push(nucleus);
-    for _ in 0..Range::new(3.0, 14.0).whole(rng) {
+    for _ in 0..ParameterRange::new(3.0, 14.0).integer(rng) {
         let radius = drawn(0.03, 0.14, rng);
         balls.push(Ball { centre: inside.point(rng), radius, factor: drawn(0.4, 1.9, rng) });
     }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn porosity_is_what_was_asked_for() {
         let points = points();
-        let inside = Inside { points: &points, volume: PI, flat: true };
+        let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(2);
         for _ in 0..20 {
             let (modulations, _, porosity) = draw(&DensityRecipe::only(DensityKind::Sponge), &inside, true, &mut rng);
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn real_particles_have_positive_densities() {
         let points = points();
-        let inside = Inside { points: &points, volume: PI, flat: true };
+        let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(3);
         for kind in [DensityKind::Shell, DensityKind::Pores, DensityKind::Texture, DensityKind::Graded] {
             let (modulations, ..) = draw(&DensityRecipe::only(kind), &inside, true, &mut rng);

@@ -2,12 +2,12 @@
 
 use super::frame::{Frame, Rotation, Vector, add, direction, norm, scaled, sub};
 use super::illuminated::Beam;
-use super::outline::Plan;
+use super::outline::PlanarShape;
 use super::polyhedron::Plane;
 use super::recipe::{ObjectRecipe, pick};
 use super::solid::{Part, Solid};
 use super::{flake, illuminated, lattice};
-use crate::simulate::draw::{Range, Rng, happens};
+use crate::simulate::draw::{ParameterRange, Rng, happens};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
@@ -64,11 +64,11 @@ pub struct Draft {
     /// By what roughness is less than the recipe says, because the solid has finer features than its size tells.
     pub smoothness: f64,
     /// What is inside.
-    pub interior: Interior,
+    pub interior: Filling,
 }
 
 /// How a solid is filled.
-pub enum Interior {
+pub enum Filling {
     /// As the recipe's section `density` says.
     Recipe,
     /// As the recipe says, thinner towards the edge over this width.
@@ -161,7 +161,7 @@ impl Family {
             Family::Rounded => {
                 let rounding = recipe.surface.rounding.uniform(rng).max(0.05);
                 let kinds = [Family::Fcc, Family::Bcc, Family::Hcp, Family::Cube, Family::Octahedron];
-                let (_, planes) = kinds[Range::new(0.0, 4.0).whole(rng)].planes(recipe, rng);
+                let (_, planes) = kinds[ParameterRange::new(0.0, 4.0).integer(rng)].planes(recipe, rng);
                 let solid = Solid::Polyhedron(lattice::grown(planes, &recipe.shape, rounding, rng)?);
                 Some(solid_draft("rounded", solid, rounding, rng))
             }
@@ -180,9 +180,9 @@ impl Family {
                 Some(Draft { rotation, smoothness: 4.0, ..solid_draft("cluster", solid, 0.0, rng) })
             }
             Family::Illuminated if planar => {
-                let (plan, beam) = illuminated::beam(&recipe.illumination, rng);
-                let interior = Interior::Beam(Box::new(beam));
-                Some(Draft { interior, ..planar_draft("illuminated", plan, None, rng) })
+                let (shape, beam) = illuminated::beam(&recipe.illumination, rng);
+                let interior = Filling::Beam(Box::new(beam));
+                Some(Draft { interior, ..planar_draft("illuminated", shape, None, rng) })
             }
             Family::Cell | Family::Illuminated => {
                 let draft = if planar {
@@ -190,19 +190,22 @@ impl Family {
                 } else {
                     solid_draft("cell", ellipsoid(false, rng), 0.0, rng)
                 };
-                Some(Draft { interior: Interior::Cell, ..draft })
+                Some(Draft { interior: Filling::Cell, ..draft })
             }
             Family::Flake | Family::Pattern | Family::Star => {
-                let (name, plan) = match self {
+                let (name, shape) = match self {
                     Family::Flake => ("flake", flake::flake(rng)),
                     Family::Pattern => flake::pattern(rng),
                     _ => ("star", flake::star(rng)),
                 };
                 let thickness = (!planar).then(|| recipe.shape.thickness.uniform(rng));
                 let smoothness = if self == Family::Flake { 1.0 } else { 6.0 };
-                let draft = Draft { smoothness, ..planar_draft(name, plan, thickness, rng) };
+                let draft = Draft { smoothness, ..planar_draft(name, shape, thickness, rng) };
                 if self == Family::Flake && planar && happens(0.5, rng) {
-                    return Some(Draft { interior: Interior::Tapered(Range::new(0.05, 0.6).uniform(rng)), ..draft });
+                    return Some(Draft {
+                        interior: Filling::Tapered(ParameterRange::new(0.05, 0.6).uniform(rng)),
+                        ..draft
+                    });
                 }
                 Some(draft)
             }
@@ -224,25 +227,25 @@ impl Family {
 }
 
 fn solid_draft(name: &'static str, solid: Solid, rounding: f64, rng: &mut Rng) -> Draft {
-    Draft { name, solid, rotation: Rotation::random(rng), rounding, smoothness: 1.0, interior: Interior::Recipe }
+    Draft { name, solid, rotation: Rotation::random(rng), rounding, smoothness: 1.0, interior: Filling::Recipe }
 }
 
 /// Turned in its plane if it is flat, anyhow if it is extruded.
-fn planar_draft(name: &'static str, plan: Plan, half_thickness: Option<f64>, rng: &mut Rng) -> Draft {
+fn planar_draft(name: &'static str, shape: PlanarShape, half_thickness: Option<f64>, rng: &mut Rng) -> Draft {
     let rotation = if half_thickness.is_some() { Rotation::random(rng) } else { Rotation::in_plane(rng) };
-    let solid = Solid::Extruded { plan, half_thickness };
-    Draft { name, solid, rotation, rounding: 0.0, smoothness: 1.0, interior: Interior::Recipe }
+    let solid = Solid::Extruded { shape, half_thickness };
+    Draft { name, solid, rotation, rounding: 0.0, smoothness: 1.0, interior: Filling::Recipe }
 }
 
 fn cylinder(recipe: &ObjectRecipe, rng: &mut Rng) -> Solid {
     let half_length = recipe.shape.elongation.uniform(rng);
-    let rounding = if happens(0.3, rng) { 1.0 } else { Range::new(0.0, 0.3).uniform(rng) };
+    let rounding = if happens(0.3, rng) { 1.0 } else { ParameterRange::new(0.0, 0.3).uniform(rng) };
     Solid::Cylinder { radius: 1.0, half_length, rounding }
 }
 
 fn ellipsoid(boxy: bool, rng: &mut Rng) -> Solid {
-    let radii = std::array::from_fn(|_| Range::new(0.4, 1.0).uniform(rng));
-    let mut power = || if boxy { Range::new(1.3, 5.0).log_uniform(rng) } else { 2.0 };
+    let radii = std::array::from_fn(|_| ParameterRange::new(0.4, 1.0).uniform(rng));
+    let mut power = || if boxy { ParameterRange::new(1.3, 5.0).log_uniform(rng) } else { 2.0 };
     Solid::Superellipsoid { radii, powers: [power(), power()] }
 }
 
@@ -266,21 +269,21 @@ fn grain(kind: usize, recipe: &ObjectRecipe, rng: &mut Rng) -> Option<Solid> {
 /// Grains, each next to one that is there already: overlapping, or `apart`. In a plane across the beam if `planar` and
 /// apart, because shadows would touch. None if there was no room.
 fn union(recipe: &ObjectRecipe, apart: bool, planar: bool, real: bool, rng: &mut Rng) -> Option<Solid> {
-    let kind = Range::new(0.0, 5.0).whole(rng);
-    let smallest = Range::new(0.4, 1.0).uniform(rng);
+    let kind = ParameterRange::new(0.0, 5.0).integer(rng);
+    let smallest = ParameterRange::new(0.4, 1.0).uniform(rng);
     let coherent = real || happens(0.5, rng);
     let mut parts: Vec<Part> = Vec::new();
-    for _ in 0..recipe.shape.parts.whole(rng) {
+    for _ in 0..recipe.shape.parts.integer(rng) {
         let solid = grain(kind, recipe, rng)?;
-        let scale = Range::new(smallest, 1.0).uniform(rng) / solid.reach();
-        let density = Range::new(0.6, 1.0).uniform(rng);
-        let phase = if coherent { 0.0 } else { Range::new(-1.5, 1.5).uniform(rng) };
+        let scale = ParameterRange::new(smallest, 1.0).uniform(rng) / solid.reach();
+        let density = ParameterRange::new(0.6, 1.0).uniform(rng);
+        let phase = if coherent { 0.0 } else { ParameterRange::new(-1.5, 1.5).uniform(rng) };
         let reach = scale * solid.reach();
         let centre = place(&parts, reach, apart, planar, rng)?;
         let frame = Frame { rotation: Rotation::random(rng), centre, scale };
         parts.push(Part { solid, frame, reach, factor: Complex64::from_polar(density, phase) });
     }
-    let neck = if !apart && happens(0.5, rng) { Range::new(0.05, 0.3).uniform(rng) } else { 0.0 };
+    let neck = if !apart && happens(0.5, rng) { ParameterRange::new(0.05, 0.3).uniform(rng) } else { 0.0 };
     Some(Solid::Union { parts, neck })
 }
 
@@ -289,9 +292,9 @@ fn place(parts: &[Part], reach: f64, apart: bool, planar: bool, rng: &mut Rng) -
     if parts.is_empty() {
         return Some([0.0; 3]);
     }
-    let spacing = if apart { Range::new(1.05, 1.5) } else { Range::new(0.6, 0.85) };
+    let spacing = if apart { ParameterRange::new(1.05, 1.5) } else { ParameterRange::new(0.6, 0.85) };
     for _ in 0..100 {
-        let neighbour = &parts[Range::new(0.0, parts.len() as f64 - 1.0).whole(rng)];
+        let neighbour = &parts[ParameterRange::new(0.0, parts.len() as f64 - 1.0).integer(rng)];
         let away = direction(apart && planar, rng);
         let centre = add(neighbour.frame.centre, scaled(away, spacing.uniform(rng) * (neighbour.reach + reach)));
         let free = |part: &Part| norm(sub(part.frame.centre, centre)) > 0.999 * spacing.lo * (part.reach + reach);

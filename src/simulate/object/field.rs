@@ -2,7 +2,7 @@
 //! M. Shinozuka and C.-M. Jan, J. Sound Vib. 25, 111 (1972)).
 
 use super::frame::Vector;
-use crate::simulate::draw::{Range, Rng, normal};
+use crate::simulate::draw::{ParameterRange, Rng, normal};
 use std::f64::consts::TAU;
 
 /// Waves in a field: enough to look Gaussian, few enough to be evaluated in tens of nanoseconds.
@@ -29,7 +29,7 @@ impl Field {
                 wave.fill_with(|| normal(rng) / (TAU * length));
             }
         }
-        let phases = std::array::from_fn(|_| Range::new(0.0, 1.0).uniform(rng));
+        let phases = std::array::from_fn(|_| ParameterRange::new(0.0, 1.0).uniform(rng));
         Field { waves, phases }
     }
 

@@ -1,16 +1,16 @@
 //! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one unit of the origin.
 
 use super::frame::angle;
-use super::outline::{Outline, Plan, Point};
-use crate::simulate::draw::{Range, Rng, happens, normal};
+use super::outline::{Outline, PlanarShape, Point};
+use crate::simulate::draw::{ParameterRange, Rng, happens, normal};
 use std::f64::consts::{FRAC_PI_4, TAU};
 
 fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
-    Range::new(lo, hi).uniform(rng)
+    ParameterRange::new(lo, hi).uniform(rng)
 }
 
 fn count(lo: usize, hi: usize, rng: &mut Rng) -> usize {
-    Range::new(lo as f64, hi as f64).whole(rng)
+    ParameterRange::new(lo as f64, hi as f64).integer(rng)
 }
 
 /// A blob whose outline wanders by about `waviness` of its radius, most of it slowly.
@@ -54,7 +54,7 @@ fn point(radius: f64, rng: &mut Rng) -> Point {
 }
 
 /// A flake: a polygon, a blob, or pieces grown together, stretched by chance; up to four holes and notches.
-pub fn flake(rng: &mut Rng) -> Plan {
+pub fn flake(rng: &mut Rng) -> PlanarShape {
     let polygonal = happens(0.5, rng);
     let waviness = drawn(0.05, 0.3, rng);
     let piece = |centre: Point, radius: f64, rng: &mut Rng| {
@@ -79,11 +79,11 @@ pub fn flake(rng: &mut Rng) -> Plan {
             });
         }
     }
-    Plan { filled, holes }
+    PlanarShape { filled, holes }
 }
 
 /// The outline of a cell: round, long, or two that divide.
-pub fn cell(rng: &mut Rng) -> Plan {
+pub fn cell(rng: &mut Rng) -> PlanarShape {
     let waviness = drawn(0.02, 0.12, rng);
     let filled = match count(0, 3, rng) {
         0 => {
@@ -96,11 +96,11 @@ pub fn cell(rng: &mut Rng) -> Plan {
         }
         _ => vec![blob([0.0; 2], 1.0, waviness, rng)],
     };
-    Plan { filled, holes: Vec::new() }
+    PlanarShape { filled, holes: Vec::new() }
 }
 
 /// A lithographic pattern and its name: a grating, a logo of bars and rings, or strokes.
-pub fn pattern(rng: &mut Rng) -> (&'static str, Plan) {
+pub fn pattern(rng: &mut Rng) -> (&'static str, PlanarShape) {
     match count(0, 3, rng) {
         0 => ("grating", grating(rng)),
         1 => ("strokes", strokes(rng)),
@@ -109,7 +109,7 @@ pub fn pattern(rng: &mut Rng) -> (&'static str, Plan) {
 }
 
 /// Parallel bars of different lengths, with or without a frame or a crossbar.
-fn grating(rng: &mut Rng) -> Plan {
+fn grating(rng: &mut Rng) -> PlanarShape {
     let bars = count(3, 9, rng);
     let period = 2.0 / bars as f64;
     let duty = drawn(0.35, 0.7, rng);
@@ -124,12 +124,12 @@ fn grating(rng: &mut Rng) -> Plan {
         let centre = [0.0, drawn(-0.5, 0.5, rng)];
         filled.push(Outline::Bar { centre, along: [1.0, 0.0], half: [1.0, drawn(0.04, 0.15, rng)], corner: 0.0 });
     }
-    Plan { filled, holes: Vec::new() }
+    PlanarShape { filled, holes: Vec::new() }
 }
 
 /// Bars at multiples of 45 degrees, rings, discs and squares, some of them cut out again.
-fn logo(rng: &mut Rng) -> Plan {
-    let mut plan = Plan::default();
+fn logo(rng: &mut Rng) -> PlanarShape {
+    let mut shape = PlanarShape::default();
     for _ in 0..count(4, 10, rng) {
         let centre = [drawn(-0.7, 0.7, rng), drawn(-0.7, 0.7, rng)];
         let (sin, cos) = (FRAC_PI_4 * count(0, 3, rng) as f64).sin_cos();
@@ -145,13 +145,13 @@ fn logo(rng: &mut Rng) -> Plan {
                 Outline::Bar { centre, along: [sin, cos], half, corner: if happens(0.3, rng) { half[1] } else { 0.0 } }
             }
         };
-        if plan.filled.len() > 2 && happens(0.15, rng) { plan.holes.push(piece) } else { plan.filled.push(piece) }
+        if shape.filled.len() > 2 && happens(0.15, rng) { shape.holes.push(piece) } else { shape.filled.push(piece) }
     }
-    plan
+    shape
 }
 
 /// A crooked line of even width, as written with a pen, and a dot or two.
-fn strokes(rng: &mut Rng) -> Plan {
+fn strokes(rng: &mut Rng) -> PlanarShape {
     let width = drawn(0.05, 0.12, rng);
     let mut filled = Vec::new();
     let mut from = point(0.9, rng);
@@ -170,16 +170,16 @@ fn strokes(rng: &mut Rng) -> Plan {
     for _ in 0..count(0, 2, rng) {
         filled.push(Outline::disc(point(0.9, rng), drawn(1.2, 2.5, rng) * width));
     }
-    Plan { filled, holes: Vec::new() }
+    PlanarShape { filled, holes: Vec::new() }
 }
 
 /// A Siemens star, the test pattern of microscopy; by chance with circular gaps and a rim.
-pub fn star(rng: &mut Rng) -> Plan {
+pub fn star(rng: &mut Rng) -> PlanarShape {
     let mut filled = vec![star_at([0.0; 2], 0.9, rng)];
     if happens(0.3, rng) {
         filled.push(Outline::Ring { centre: [0.0; 2], radius: 0.95, half_width: 0.05 });
     }
-    Plan { filled, holes: Vec::new() }
+    PlanarShape { filled, holes: Vec::new() }
 }
 
 /// A Siemens star of the given radius.

@@ -1,6 +1,6 @@
 //! Vectors along (z, y, x), rotations, and solids that are put somewhere.
 
-use crate::simulate::draw::{Range, Rng, normal};
+use crate::simulate::draw::{ParameterRange, Rng, normal};
 use std::f64::consts::TAU;
 
 /// A point or a direction, (z, y, x).
@@ -37,7 +37,7 @@ pub fn unit(a: Vector) -> Vector {
 
 /// An angle, all equally likely.
 pub fn angle(rng: &mut Rng) -> f64 {
-    Range::new(0.0, TAU).uniform(rng)
+    ParameterRange::new(0.0, TAU).uniform(rng)
 }
 
 /// A direction, all equally likely; within the plane z = 0 for `flat` objects.

@@ -5,9 +5,9 @@
 use super::density::{Modulation, Sample};
 use super::field::Field;
 use super::flake;
-use super::outline::{Outline, Plan};
+use super::outline::{Outline, PlanarShape};
 use super::recipe::IlluminationRecipe;
-use crate::simulate::draw::{Range, Rng};
+use crate::simulate::draw::{ParameterRange, Rng};
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -32,7 +32,7 @@ pub struct Beam {
 }
 
 /// An aperture of radius 1, and what passes through it.
-pub fn beam(recipe: &IlluminationRecipe, rng: &mut Rng) -> (Plan, Beam) {
+pub fn beam(recipe: &IlluminationRecipe, rng: &mut Rng) -> (PlanarShape, Beam) {
     let (aperture, outline) = aperture(recipe, rng);
     let edge = recipe.edge.uniform(rng);
     let divergence = recipe.divergence.uniform(rng);
@@ -44,28 +44,31 @@ pub fn beam(recipe: &IlluminationRecipe, rng: &mut Rng) -> (Plan, Beam) {
     let mut modulations = vec![
         Modulation::Taper { width: edge, floor: 0.0 },
         // Imperfect optics: the illumination varies by up to 15 %, in streaks and patches.
-        Modulation::Texture { field: Field::random(0.15, true, rng), amplitude: Range::new(0.0, 0.15).uniform(rng) },
+        Modulation::Texture {
+            field: Field::random(0.15, true, rng),
+            amplitude: ParameterRange::new(0.0, 0.15).uniform(rng),
+        },
     ];
     modulations.extend(sample.map(|sample| {
         let exponent = Complex64::new(-absorption, phase);
         Modulation::Transmission { sample, exponent }
     }));
     let quadratic = PI * divergence;
-    let plan = Plan { filled: vec![outline], holes: Vec::new() };
-    (plan, Beam { modulations, quadratic, aperture, sample: name, divergence, edge, phase, absorption })
+    let shape = PlanarShape { filled: vec![outline], holes: Vec::new() };
+    (shape, Beam { modulations, quadratic, aperture, sample: name, divergence, edge, phase, absorption })
 }
 
 /// Half of the beams are rings.
 fn aperture(recipe: &IlluminationRecipe, rng: &mut Rng) -> (&'static str, Outline) {
-    match Range::new(0.0, 5.0).whole(rng) {
+    match ParameterRange::new(0.0, 5.0).integer(rng) {
         0..=2 => {
             let half_width = recipe.ring_width.uniform(rng) / 2.0;
             ("ring", Outline::Ring { centre: [0.0; 2], radius: 1.0 - half_width, half_width })
         }
         3 | 4 => ("disc", Outline::disc([0.0; 2], 1.0)),
         _ => {
-            let half = [1.0, Range::new(0.7, 1.0).uniform(rng)];
-            let corner = Range::new(0.05, 0.4).uniform(rng);
+            let half = [1.0, ParameterRange::new(0.7, 1.0).uniform(rng)];
+            let corner = ParameterRange::new(0.05, 0.4).uniform(rng);
             ("square", Outline::Bar { centre: [0.0; 2], along: [0.0, 1.0], half, corner })
         }
     }
@@ -73,11 +76,11 @@ fn aperture(recipe: &IlluminationRecipe, rng: &mut Rng) -> (&'static str, Outlin
 
 fn sample(recipe: &IlluminationRecipe, rng: &mut Rng) -> (&'static str, Option<Sample>) {
     let feature = recipe.feature.uniform(rng);
-    match Range::new(0.0, 6.0).whole(rng) {
+    match ParameterRange::new(0.0, 6.0).integer(rng) {
         0 | 1 => {
             // The beam is somewhere on a star that is larger.
-            let centre = [Range::new(-1.0, 1.0).uniform(rng), Range::new(-1.0, 1.0).uniform(rng)];
-            let outer = Range::new(1.2, 3.0).uniform(rng);
+            let centre = [ParameterRange::new(-1.0, 1.0).uniform(rng), ParameterRange::new(-1.0, 1.0).uniform(rng)];
+            let outer = ParameterRange::new(1.2, 3.0).uniform(rng);
             ("star", Some(Sample::Star(flake::star_at(centre, outer, rng))))
         }
         2 | 3 => ("binary", Some(Sample::Binary(Field::random(feature, true, rng)))),

@@ -7,7 +7,7 @@
 use super::frame::{Vector, direction, unit};
 use super::polyhedron::{Plane, Polyhedron};
 use super::recipe::ShapeRecipe;
-use crate::simulate::draw::{Range, Rng, happens};
+use crate::simulate::draw::{ParameterRange, Rng, happens};
 use std::f64::consts::TAU;
 
 /// c/a of close-packed spheres.
@@ -42,7 +42,7 @@ fn family(directions: Vec<Vector>, energy: f64) -> impl Iterator<Item = Plane> {
 }
 
 fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
-    Range::new(lo, hi).uniform(rng)
+    ParameterRange::new(lo, hi).uniform(rng)
 }
 
 /// Face-centred cubic: {111} is the cheapest, {100} and {110} cost up to a third more, {311} shows now and then.
@@ -86,7 +86,7 @@ pub fn octahedron() -> Vec<Plane> {
 
 /// A prism of 4, 5, 6 or 8 sides whose half height is `height` times its inner radius, its ends flat or pointed.
 pub fn rod(height: f64, rng: &mut Rng) -> Vec<Plane> {
-    let sides = [4, 5, 6, 6, 8][Range::new(0.0, 4.0).whole(rng)];
+    let sides = [4, 5, 6, 6, 8][ParameterRange::new(0.0, 4.0).integer(rng)];
     let mut planes: Vec<Plane> = family(around(sides, 0.0), 1.0).collect();
     planes.extend(family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], height));
     if happens(0.5, rng) {
@@ -116,12 +116,12 @@ pub fn grown(mut planes: Vec<Plane>, recipe: &ShapeRecipe, rounding: f64, rng: &
         plane.offset *= 1.0 + drawn(-spread, spread, rng);
     }
     let reach = Polyhedron::new(&planes, 0.0)?.reach();
-    for _ in 0..recipe.truncations.whole(rng) {
+    for _ in 0..recipe.truncations.integer(rng) {
         planes.push(Plane { normal: direction(false, rng), offset: reach * drawn(0.6, 0.9, rng) });
     }
     if happens(recipe.substrate, rng) {
         // Crystals mostly sit on one of their facets.
-        let facet = planes[Range::new(0.0, planes.len() as f64 - 1.0).whole(rng)].normal;
+        let facet = planes[ParameterRange::new(0.0, planes.len() as f64 - 1.0).integer(rng)].normal;
         let normal = if happens(0.7, rng) { facet } else { direction(false, rng) };
         planes.push(Plane { normal, offset: drawn(-0.35, 0.6, rng) });
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Particle`] is an implicit function: a signed distance that says where its surface is, and a complex density inside. It
 //! knows no pixels; whoever renders it samples it as finely as needed. [`ObjectRecipe`] says what may be drawn, and every
-//! draw comes with a [`Description`] of what it turned out to be.
+//! draw comes with a [`ObjectDescription`] of what it turned out to be.
 
 mod density;
 mod family;
@@ -26,8 +26,8 @@ pub use recipe::{
 };
 
 use crate::simulate::draw::{Rng, happens};
-use density::Inside;
-use family::{Draft, Interior};
+use density::InteriorPoints;
+use family::{Draft, Filling};
 use field::Field;
 use frame::{Frame, Rotation, add, norm, scaled, sub};
 use particle::{Body, Relief, Scan, Survey};
@@ -38,7 +38,7 @@ use solid::Solid;
 
 /// What a particle turned out to be; lengths in units of its largest half extent, NaN or "none" for what it does not have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Description {
+pub struct ObjectDescription {
     /// What it is, finer than [`Family`]: `wulff-fcc`, `superellipsoid`, `logo`.
     pub family: &'static str,
     /// Facets of all its parts, 0 if it is round.
@@ -102,7 +102,7 @@ const LARGEST_RATIO: f64 = 8.0;
 
 impl ObjectRecipe {
     /// A particle for a pattern of two or three dimensions. The recipe must have passed [`ObjectRecipe::check`].
-    pub fn draw(&self, dimensions: usize, rng: &mut Rng) -> (Particle, Description) {
+    pub fn draw(&self, dimensions: usize, rng: &mut Rng) -> (Particle, ObjectDescription) {
         let usable = |family: Family| dimensions == 2 || family != Family::Illuminated || self.families.len() == 1;
         let families = self.families.iter().map(|(&family, &weight)| (family, weight)).filter(|(f, _)| usable(*f));
         let family = recipe::pick(families, rng).unwrap_or(Family::Octahedron);
@@ -120,7 +120,7 @@ impl ObjectRecipe {
             rotation: Rotation::random(rng),
             rounding: 0.0,
             smoothness: 1.0,
-            interior: Interior::Recipe,
+            interior: Filling::Recipe,
         };
         let plain =
             ObjectRecipe { surface: SurfaceRecipe { probability: 0.0, ..self.surface.clone() }, ..self.clone() };
@@ -128,12 +128,18 @@ impl ObjectRecipe {
     }
 
     /// Roughens, measures and fills a solid. None if it is too thin, too long or too empty.
-    fn finish(&self, draft: Draft, dimensions: usize, real: bool, rng: &mut Rng) -> Option<(Particle, Description)> {
+    fn finish(
+        &self,
+        draft: Draft,
+        dimensions: usize,
+        real: bool,
+        rng: &mut Rng,
+    ) -> Option<(Particle, ObjectDescription)> {
         let Draft { name, solid, rotation, rounding, smoothness, interior } = draft;
         let flat = solid.is_flat();
         let mut body = Body { solid, frame: Frame::turned(rotation), relief: None };
         let mut roughness = [0.0, f64::NAN];
-        if !matches!(interior, Interior::Beam(_)) && happens(self.surface.probability, rng) {
+        if !matches!(interior, Filling::Beam(_)) && happens(self.surface.probability, rng) {
             let length = self.surface.length.uniform(rng);
             // Steeper surfaces would fold.
             let amplitude = (self.surface.roughness.uniform(rng) / smoothness).min(0.4 * length);
@@ -155,9 +161,9 @@ impl ObjectRecipe {
         }
         let points: Vec<_> = survey.inside.iter().map(|&r| scaled(sub(r, centre), 1.0 / size)).collect();
         let points: Vec<_> = points.iter().step_by(points.len().div_ceil(1000)).copied().collect();
-        let inside = Inside { points: &points, volume, flat };
+        let inside = InteriorPoints { points: &points, volume, flat };
 
-        let mut description = Description::plain(name, &body.solid);
+        let mut description = ObjectDescription::plain(name, &body.solid);
         if !flat {
             description.extent_z = half_extents[0];
         }
@@ -165,8 +171,8 @@ impl ObjectRecipe {
         description.filled = filled;
         description.rounding = rounding;
         [description.roughness, description.roughness_length] = roughness;
-        description.real = real && !matches!(interior, Interior::Beam(_));
-        let by_recipe = |description: &mut Description, rng: &mut Rng| {
+        description.real = real && !matches!(interior, Filling::Beam(_));
+        let by_recipe = |description: &mut ObjectDescription, rng: &mut Rng| {
             let (modulations, kind, strength) = density::draw(&self.density, &inside, real, rng);
             description.density = kind;
             description.density_strength = strength;
@@ -174,17 +180,17 @@ impl ObjectRecipe {
         };
         let mut phase = if description.real { Phase::default() } else { Phase::draw(self, dimensions, &inside, rng) };
         let density = match interior {
-            Interior::Recipe => by_recipe(&mut description, rng),
-            Interior::Tapered(width) => {
+            Filling::Recipe => by_recipe(&mut description, rng),
+            Filling::Tapered(width) => {
                 let mut modulations = by_recipe(&mut description, rng);
                 modulations.push(density::Modulation::Taper { width, floor: 0.15 });
                 modulations
             }
-            Interior::Cell => {
+            Filling::Cell => {
                 description.density = "cell";
                 density::cell(&inside, rng)
             }
-            Interior::Beam(beam) => {
+            Filling::Beam(beam) => {
                 phase = Phase { quadratic: beam.quadratic, ..Phase::default() };
                 description.density = "beam";
                 description.aperture = beam.aperture;
@@ -201,10 +207,10 @@ impl ObjectRecipe {
     }
 }
 
-impl Description {
+impl ObjectDescription {
     /// Of a solid that is not yet measured or filled.
-    fn plain(family: &'static str, solid: &Solid) -> Description {
-        Description {
+    fn plain(family: &'static str, solid: &Solid) -> ObjectDescription {
+        ObjectDescription {
             family,
             facets: solid.facets(),
             parts: solid.parts(),

@@ -107,14 +107,14 @@ fn polygon([y, x]: Point, corners: &[Point]) -> f64 {
 
 /// Some outlines together, with others cut out of them.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
+pub struct PlanarShape {
     /// What is there.
     pub filled: Vec<Outline>,
     /// What is cut out.
     pub holes: Vec<Outline>,
 }
 
-impl Plan {
+impl PlanarShape {
     /// Signed distance, negative inside.
     pub fn distance(&self, r: Point) -> f64 {
         let filled = self.filled.iter().map(|outline| outline.distance(r)).fold(f64::INFINITY, f64::min);
@@ -174,8 +174,9 @@ mod tests {
 
     #[test]
     fn holes_are_cut_out() {
-        let plan = Plan { filled: vec![Outline::disc([0.0; 2], 1.0)], holes: vec![Outline::disc([0.5, 0.0], 0.2)] };
-        assert!(plan.distance([0.5, 0.0]) > 0.19);
-        assert!(plan.distance([-0.5, 0.0]) < -0.4);
+        let shape =
+            PlanarShape { filled: vec![Outline::disc([0.0; 2], 1.0)], holes: vec![Outline::disc([0.5, 0.0], 0.2)] };
+        assert!(shape.distance([0.5, 0.0]) > 0.19);
+        assert!(shape.distance([-0.5, 0.0]) < -0.4);
     }
 }

@@ -1,11 +1,11 @@
 //! The phase of a particle. In Bragg geometry it is the scattering vector times the displacement of the lattice (I. Robinson
 //! and R. Harder, Nature Mater. 8, 291 (2009)).
 
-use super::density::Inside;
+use super::density::InteriorPoints;
 use super::field::Field;
 use super::frame::{Vector, cross, direction, dot, scaled, sub, unit};
 use super::recipe::ObjectRecipe;
-use crate::simulate::draw::{Range, Rng, happens};
+use crate::simulate::draw::{ParameterRange, Rng, happens};
 
 /// A sum of phases, radians.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -89,8 +89,9 @@ impl Phase {
     }
 
     /// The phases that a recipe asks for. In two dimensions dislocation lines are along the beam: others would smear out.
-    pub fn draw(recipe: &ObjectRecipe, dimensions: usize, inside: &Inside, rng: &mut Rng) -> Phase {
-        let somewhere = |rng: &mut Rng| inside.points[Range::new(0.0, inside.points.len() as f64 - 1.0).whole(rng)];
+    pub fn draw(recipe: &ObjectRecipe, dimensions: usize, inside: &InteriorPoints, rng: &mut Rng) -> Phase {
+        let somewhere =
+            |rng: &mut Rng| inside.points[ParameterRange::new(0.0, inside.points.len() as f64 - 1.0).integer(rng)];
         let mut phase = Phase::default();
         if happens(recipe.strain.probability, rng) {
             phase.strain = Some(strain(recipe, inside, rng));
@@ -102,8 +103,8 @@ impl Phase {
             phase.quadratic = recipe.ramp.quadratic.uniform(rng) * sign(rng);
         }
         if happens(recipe.dislocation.probability, rng) {
-            let poisson = happens(recipe.dislocation.edge, rng).then(|| Range::new(0.2, 0.44).uniform(rng));
-            for _ in 0..recipe.dislocation.number.whole(rng) {
+            let poisson = happens(recipe.dislocation.edge, rng).then(|| ParameterRange::new(0.2, 0.44).uniform(rng));
+            for _ in 0..recipe.dislocation.number.integer(rng) {
                 let line = if dimensions == 2 { [1.0, 0.0, 0.0] } else { direction(false, rng) };
                 let across = across(line, rng);
                 phase.dislocations.push(Dislocation { point: somewhere(rng), across, sign: sign(rng), poisson });
@@ -117,7 +118,7 @@ impl Phase {
     }
 }
 
-fn strain(recipe: &ObjectRecipe, inside: &Inside, rng: &mut Rng) -> Strain {
+fn strain(recipe: &ObjectRecipe, inside: &InteriorPoints, rng: &mut Rng) -> Strain {
     let length = recipe.strain.length.uniform(rng);
     let rms = recipe.strain.rms.log_uniform(rng);
     let field = Field::random(length, inside.flat, rng);
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn strain_has_the_amplitude_that_was_asked_for() {
         let points = cube();
-        let inside = Inside { points: &points, volume: 8.0, flat: false };
+        let inside = InteriorPoints { points: &points, volume: 8.0, flat: false };
         let strain = strain(&ObjectRecipe::default(), &inside, &mut Rng::seed_from_u64(4));
         let rms = strain.rms;
         let phase = Phase { strain: Some(strain), ..Phase::default() };

@@ -1,7 +1,7 @@
 //! What a recipe says about the objects: the keys of `[object]` and its sections.
 
 use super::family::Family;
-use crate::simulate::draw::{Checked, Range, Rng, check_probability, fault};
+use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
@@ -42,17 +42,17 @@ pub type Families = BTreeMap<Family, f64>;
 #[serde(deny_unknown_fields, default)]
 pub struct ShapeRecipe {
     /// By what share each facet of a crystal is off its ideal distance, at most; one value a crystal.
-    pub perturbation: Range,
+    pub perturbation: ParameterRange,
     /// Number of random planes that cut corners off a crystal.
-    pub truncations: Range,
+    pub truncations: ParameterRange,
     /// Probability that a crystal is cut by a substrate.
     pub substrate: f64,
     /// Length over diameter of rods.
-    pub elongation: Range,
+    pub elongation: ParameterRange,
     /// Thickness over diameter of plates, and of flakes and patterns in three dimensions.
-    pub thickness: Range,
+    pub thickness: ParameterRange,
     /// Number of parts of aggregates and clusters.
-    pub parts: Range,
+    pub parts: ParameterRange,
 }
 
 /// `[object.surface]`
@@ -62,13 +62,13 @@ pub struct SurfaceRecipe {
     /// Probability that a surface is rough.
     pub probability: f64,
     /// Standard deviation of a rough surface.
-    pub roughness: Range,
+    pub roughness: ParameterRange,
     /// Correlation length of the roughness.
-    pub length: Range,
+    pub length: ParameterRange,
     /// Probability that a crystal has worn edges.
     pub worn: f64,
     /// How far edges are worn, for these crystals and the `rounded` family.
-    pub rounding: Range,
+    pub rounding: ParameterRange,
 }
 
 /// Which of the ways a density may vary.
@@ -96,21 +96,21 @@ pub struct DensityRecipe {
     /// How often each kind is drawn, relative to the others.
     pub kinds: BTreeMap<DensityKind, f64>,
     /// Thickness of a shell.
-    pub shell_thickness: Range,
+    pub shell_thickness: ParameterRange,
     /// Density of the shell over that of the core.
-    pub shell_density: Range,
+    pub shell_density: ParameterRange,
     /// Phase of the shell relative to the core, radians (particles that are not real).
-    pub shell_phase: Range,
+    pub shell_phase: ParameterRange,
     /// Share of the volume that pores take.
-    pub porosity: Range,
+    pub porosity: ParameterRange,
     /// Radius of pores, and correlation length of a sponge.
-    pub pore_size: Range,
+    pub pore_size: ParameterRange,
     /// Standard deviation of the logarithm of a textured density.
-    pub texture: Range,
+    pub texture: ParameterRange,
     /// Correlation length of a texture.
-    pub texture_length: Range,
+    pub texture_length: ParameterRange,
     /// Relative change of a graded density from the centre to the edge.
-    pub gradient: Range,
+    pub gradient: ParameterRange,
 }
 
 /// `[object.strain]`
@@ -120,9 +120,9 @@ pub struct StrainRecipe {
     /// Probability of a smooth random phase.
     pub probability: f64,
     /// Its root mean square over the particle, radians, all factors equally likely; peak to valley is 3 to 5 times that.
-    pub rms: Range,
+    pub rms: ParameterRange,
     /// Its correlation length.
-    pub length: Range,
+    pub length: ParameterRange,
 }
 
 /// `[object.ramp]`
@@ -132,11 +132,11 @@ pub struct RampRecipe {
     /// Probability of a linear phase: a pattern off the centre by a fraction of a speckle.
     pub linear_probability: f64,
     /// Linear phase from the centre to the edge, radians.
-    pub linear: Range,
+    pub linear: ParameterRange,
     /// Probability of a quadratic phase: a bent crystal or a curved wavefront.
     pub quadratic_probability: f64,
     /// Quadratic phase from the centre to the edge, radians; either sign.
-    pub quadratic: Range,
+    pub quadratic: ParameterRange,
 }
 
 /// `[object.dislocation]`
@@ -146,7 +146,7 @@ pub struct DislocationRecipe {
     /// Probability that a particle has dislocations.
     pub probability: f64,
     /// How many.
-    pub number: Range,
+    pub number: ParameterRange,
     /// Probability that they are edge dislocations; they are screw dislocations otherwise.
     pub edge: f64,
 }
@@ -158,7 +158,7 @@ pub struct StepRecipe {
     /// Probability of a phase jump across a plane: an inversion domain, a stacking fault, a twin.
     pub probability: f64,
     /// The jump, radians.
-    pub phase: Range,
+    pub phase: ParameterRange,
 }
 
 /// `[object.illumination]`
@@ -166,17 +166,17 @@ pub struct StepRecipe {
 #[serde(deny_unknown_fields, default)]
 pub struct IlluminationRecipe {
     /// Width of an annular beam over its radius.
-    pub ring_width: Range,
+    pub ring_width: ParameterRange,
     /// Width of the beam's soft edges over its radius.
-    pub edge: Range,
+    pub edge: ParameterRange,
     /// Local frequency of the quadratic phase at the edge, cycles a radius: the half angle of the bright field.
-    pub divergence: Range,
+    pub divergence: ParameterRange,
     /// Phase shift by the sample, radians.
-    pub phase: Range,
+    pub phase: ParameterRange,
     /// Absorption by the sample: amplitude is exp(-absorption).
-    pub absorption: Range,
+    pub absorption: ParameterRange,
     /// Size of the sample's features over the beam's radius.
-    pub feature: Range,
+    pub feature: ParameterRange,
 }
 
 impl Default for ObjectRecipe {
@@ -211,12 +211,12 @@ impl Default for ObjectRecipe {
 impl Default for ShapeRecipe {
     fn default() -> Self {
         ShapeRecipe {
-            perturbation: Range::new(0.02, 0.2),
-            truncations: Range::new(0.0, 2.0),
+            perturbation: ParameterRange::new(0.02, 0.2),
+            truncations: ParameterRange::new(0.0, 2.0),
             substrate: 0.3,
-            elongation: Range::new(1.3, 5.0),
-            thickness: Range::new(0.12, 0.4),
-            parts: Range::new(2.0, 7.0),
+            elongation: ParameterRange::new(1.3, 5.0),
+            thickness: ParameterRange::new(0.12, 0.4),
+            parts: ParameterRange::new(2.0, 7.0),
         }
     }
 }
@@ -225,10 +225,10 @@ impl Default for SurfaceRecipe {
     fn default() -> Self {
         SurfaceRecipe {
             probability: 0.4,
-            roughness: Range::new(0.003, 0.05),
-            length: Range::new(0.06, 0.25),
+            roughness: ParameterRange::new(0.003, 0.05),
+            length: ParameterRange::new(0.06, 0.25),
             worn: 0.4,
-            rounding: Range::new(0.02, 0.15),
+            rounding: ParameterRange::new(0.02, 0.15),
         }
     }
 }
@@ -245,21 +245,21 @@ impl Default for DensityRecipe {
         ];
         DensityRecipe {
             kinds: kinds.into(),
-            shell_thickness: Range::new(0.06, 0.3),
-            shell_density: Range::new(0.2, 1.8),
-            shell_phase: Range::new(-1.5, 1.5),
-            porosity: Range::new(0.05, 0.4),
-            pore_size: Range::new(0.06, 0.22),
-            texture: Range::new(0.05, 0.4),
-            texture_length: Range::new(0.08, 0.5),
-            gradient: Range::new(0.1, 0.6),
+            shell_thickness: ParameterRange::new(0.06, 0.3),
+            shell_density: ParameterRange::new(0.2, 1.8),
+            shell_phase: ParameterRange::new(-1.5, 1.5),
+            porosity: ParameterRange::new(0.05, 0.4),
+            pore_size: ParameterRange::new(0.06, 0.22),
+            texture: ParameterRange::new(0.05, 0.4),
+            texture_length: ParameterRange::new(0.08, 0.5),
+            gradient: ParameterRange::new(0.1, 0.6),
         }
     }
 }
 
 impl Default for StrainRecipe {
     fn default() -> Self {
-        StrainRecipe { probability: 0.8, rms: Range::new(0.1, 4.0), length: Range::new(0.15, 1.0) }
+        StrainRecipe { probability: 0.8, rms: ParameterRange::new(0.1, 4.0), length: ParameterRange::new(0.15, 1.0) }
     }
 }
 
@@ -267,34 +267,34 @@ impl Default for RampRecipe {
     fn default() -> Self {
         RampRecipe {
             linear_probability: 0.2,
-            linear: Range::new(0.3, 3.0),
+            linear: ParameterRange::new(0.3, 3.0),
             quadratic_probability: 0.2,
-            quadratic: Range::new(0.3, 5.0),
+            quadratic: ParameterRange::new(0.3, 5.0),
         }
     }
 }
 
 impl Default for DislocationRecipe {
     fn default() -> Self {
-        DislocationRecipe { probability: 0.15, number: Range::new(1.0, 2.0), edge: 0.5 }
+        DislocationRecipe { probability: 0.15, number: ParameterRange::new(1.0, 2.0), edge: 0.5 }
     }
 }
 
 impl Default for StepRecipe {
     fn default() -> Self {
-        StepRecipe { probability: 0.1, phase: Range::new(0.5, PI) }
+        StepRecipe { probability: 0.1, phase: ParameterRange::new(0.5, PI) }
     }
 }
 
 impl Default for IlluminationRecipe {
     fn default() -> Self {
         IlluminationRecipe {
-            ring_width: Range::new(0.3, 0.6),
-            edge: Range::new(0.02, 0.3),
-            divergence: Range::new(3.0, 20.0),
-            phase: Range::new(0.1, 2.0),
-            absorption: Range::new(0.0, 0.3),
-            feature: Range::new(0.06, 0.3),
+            ring_width: ParameterRange::new(0.3, 0.6),
+            edge: ParameterRange::new(0.02, 0.3),
+            divergence: ParameterRange::new(3.0, 20.0),
+            phase: ParameterRange::new(0.1, 2.0),
+            absorption: ParameterRange::new(0.0, 0.3),
+            feature: ParameterRange::new(0.06, 0.3),
         }
     }
 }
@@ -313,7 +313,7 @@ impl ObjectRecipe {
     }
 
     /// Refuses values that cannot be used, naming the key.
-    pub fn check(&self) -> Checked {
+    pub fn check(&self) -> Result<(), Fault> {
         check_weights("object.families", &self.families)?;
         check_weights("object.density.kinds", &self.density.kinds)?;
         for (key, probability) in self.probabilities() {
@@ -340,7 +340,7 @@ impl ObjectRecipe {
         ]
     }
 
-    fn ranges(&self) -> [(&'static str, Range, RangeInclusive<f64>); 28] {
+    fn ranges(&self) -> [(&'static str, ParameterRange, RangeInclusive<f64>); 28] {
         let (shape, surface, density, beam) = (&self.shape, &self.surface, &self.density, &self.illumination);
         [
             ("shape.perturbation", shape.perturbation, 0.0..=0.5),
@@ -375,7 +375,7 @@ impl ObjectRecipe {
     }
 }
 
-fn check_weights<K>(key: &str, weights: &BTreeMap<K, f64>) -> Checked {
+fn check_weights<K>(key: &str, weights: &BTreeMap<K, f64>) -> Result<(), Fault> {
     if weights.values().any(|weight| !weight.is_finite() || *weight < 0.0) {
         return fault(key, "weights are numbers from 0 up");
     }
@@ -388,7 +388,7 @@ fn check_weights<K>(key: &str, weights: &BTreeMap<K, f64>) -> Checked {
 /// One of the keys, as often as its weight says.
 pub fn pick<K: Copy>(weights: impl Iterator<Item = (K, f64)> + Clone, rng: &mut Rng) -> Option<K> {
     let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
-    let mut left = Range::new(0.0, total).uniform(rng);
+    let mut left = ParameterRange::new(0.0, total).uniform(rng);
     let mut picked = None;
     for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
         picked = Some(key);

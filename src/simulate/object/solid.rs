@@ -1,7 +1,7 @@
 //! Solids as implicit functions, and solids put together.
 
 use super::frame::{Frame, Vector, dot, norm, sub};
-use super::outline::Plan;
+use super::outline::PlanarShape;
 use super::polyhedron::Polyhedron;
 use num_complex::Complex64;
 
@@ -15,8 +15,8 @@ pub enum Solid {
     Superellipsoid { radii: Vector, powers: [f64; 2] },
     /// A cylinder along z, its edges rounded by `rounding`; a capsule if that is the radius.
     Cylinder { radius: f64, half_length: f64, rounding: f64 },
-    /// A plan, extruded along z; without end if there is no thickness.
-    Extruded { plan: Plan, half_thickness: Option<f64> },
+    /// A shape, extruded along z; without end if there is no thickness.
+    Extruded { shape: PlanarShape, half_thickness: Option<f64> },
     /// MultiDevice solids that may overlap; `neck` is how wide the joints between them are filled, 0 for not at all.
     Union { parts: Vec<Part>, neck: f64 },
 }
@@ -58,8 +58,8 @@ impl Solid {
                 let v = r[0].abs() - half_length + rounding;
                 u.max(0.0).hypot(v.max(0.0)) + u.max(v).min(0.0) - rounding
             }
-            Solid::Extruded { plan, half_thickness } => {
-                let outline = plan.distance([r[1], r[2]]);
+            Solid::Extruded { shape, half_thickness } => {
+                let outline = shape.distance([r[1], r[2]]);
                 half_thickness.map_or(outline, |half| outline.max(r[0].abs() - half))
             }
             Solid::Union { parts, neck } => parts.iter().fold(f64::INFINITY, |nearest, part| {
@@ -77,7 +77,7 @@ impl Solid {
             Solid::Polyhedron(polyhedron) => polyhedron.reach(),
             Solid::Superellipsoid { radii, .. } => norm(*radii),
             Solid::Cylinder { radius, half_length, .. } => radius.hypot(*half_length),
-            Solid::Extruded { plan, half_thickness } => plan.reach().hypot(half_thickness.unwrap_or(0.0)),
+            Solid::Extruded { shape, half_thickness } => shape.reach().hypot(half_thickness.unwrap_or(0.0)),
             Solid::Union { parts, neck } => {
                 let reaches = parts.iter().map(|part| norm(part.frame.centre) + part.reach);
                 reaches.fold(0.0, f64::max) + neck
@@ -174,13 +174,13 @@ mod tests {
             reach: 0.5,
             factor: Complex64::ONE,
         };
-        let plan = Plan { filled: vec![Outline::disc([0.0; 2], 0.8)], holes: vec![] };
+        let shape = PlanarShape { filled: vec![Outline::disc([0.0; 2], 0.8)], holes: vec![] };
         let solids = [
             Solid::Polyhedron(Polyhedron::new(&lattice::octahedron(), 0.0).unwrap()),
             Solid::Superellipsoid { radii: [1.0, 0.6, 0.4], powers: [2.0, 2.0] },
             Solid::Superellipsoid { radii: [1.0, 0.6, 0.4], powers: [4.0, 3.0] },
             Solid::Cylinder { radius: 0.4, half_length: 1.0, rounding: 0.1 },
-            Solid::Extruded { plan, half_thickness: Some(0.3) },
+            Solid::Extruded { shape, half_thickness: Some(0.3) },
             Solid::Union { parts: vec![part([0.0, 0.0, -0.4]), part([0.0, 0.0, 0.4])], neck: 0.0 },
         ];
         for solid in solids {

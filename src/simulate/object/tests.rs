@@ -1,7 +1,7 @@
 //! Tests of whole particles.
 
 use super::*;
-use crate::simulate::draw::Range;
+use crate::simulate::draw::ParameterRange;
 use rand::SeedableRng;
 use std::f64::consts::TAU;
 
@@ -78,7 +78,7 @@ fn the_same_seed_gives_the_same_particle() {
 fn phases_wind_once_around_a_dislocation() {
     for edge in [0.0, 1.0] {
         let mut recipe = bare(Family::Crystal);
-        recipe.dislocation = DislocationRecipe { probability: 1.0, number: Range::new(1.0, 1.0), edge };
+        recipe.dislocation = DislocationRecipe { probability: 1.0, number: ParameterRange::new(1.0, 1.0), edge };
         for seed in 0..10 {
             let (particle, description) = recipe.draw(3, &mut Rng::seed_from_u64(seed));
             assert_eq!(description.dislocation, if edge == 1.0 { "edge" } else { "screw" });
@@ -98,7 +98,7 @@ fn phases_wind_once_around_a_dislocation() {
 #[test]
 fn a_step_jumps_by_its_phase() {
     let mut recipe = bare(Family::Crystal);
-    recipe.step = StepRecipe { probability: 1.0, phase: Range::new(1.2, 1.2) };
+    recipe.step = StepRecipe { probability: 1.0, phase: ParameterRange::new(1.2, 1.2) };
     let (particle, description) = recipe.draw(3, &mut Rng::seed_from_u64(1));
     let step = particle.phase.step.unwrap();
     let at = |t: f64| particle.value(add(step.point, scaled(step.normal, t)), 0.1).arg();
@@ -110,7 +110,7 @@ fn a_step_jumps_by_its_phase() {
 #[test]
 fn the_wavefront_of_a_beam_has_the_divergence_that_it_says() {
     let mut recipe = ObjectRecipe::only(Family::Illuminated);
-    recipe.illumination.phase = Range::new(0.0, 0.0);
+    recipe.illumination.phase = ParameterRange::new(0.0, 0.0);
     let (particle, description) = recipe.draw(2, &mut Rng::seed_from_u64(2));
     let at = |x: f64| particle.value([0.0, 0.0, x], 0.2).arg();
     let h = 1e-4;

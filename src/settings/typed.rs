@@ -1,15 +1,122 @@
-//! What may be typed: every setting as an option that is absent unless given, so that a flag equal to a default still overrides
-//! a file. Field names are the keys of the settings files.
+//! What was typed: every setting as an option that is absent unless given, on the command line or
+//! in a TOML file, so that a flag equal to a default still overrides a file. The names of the
+//! fields, with hyphens, are the keys of settings files, the flags, and what messages quote.
 
-use crate::phasing::select::Device;
+use crate::error::{Error, Result};
 use clap::Args;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Settings as they were typed: those of a file, of flags, or of one laid over the other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TypedSettings {
+    /// Reading and preparing.
+    pub input: InputKeys,
+    /// Treatment of detector gaps.
+    pub gap: GapKeys,
+    /// Phasing.
+    pub phasing: PhasingKeys,
+}
+
+impl TypedSettings {
+    /// The names of all settings, in the order in which they are written.
+    pub fn names() -> Vec<String> {
+        [names::<InputKeys>(), names::<GapKeys>(), names::<PhasingKeys>()].concat()
+    }
+
+    /// Reads the text of a settings file; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the line of what is no TOML, and for unknown names and wrong types.
+    pub fn from_toml(path: &Path, text: &str) -> Result<Self> {
+        let table = text.parse::<toml::Table>().map_err(|e| {
+            let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            Error::file(path, format!("line {line}: {}", e.message().replace('\n', " ")))
+        })?;
+        let known = Self::names();
+        if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+            let nearest = known.iter().min_by_key(|name| edit_distance(name, key)).map_or("", String::as_str);
+            let problem =
+                format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
+            return Err(Error::file(path, problem));
+        }
+        Self::from_table(&table).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// These settings, and those of `below` where nothing was typed here.
+    pub fn over(&self, below: &TypedSettings) -> TypedSettings {
+        let mut table = below.table();
+        table.extend(self.table());
+        // Both were read or typed as these very structs: their tables have no key or type to refuse.
+        Self::from_table(&table).unwrap_or_else(|_| self.clone())
+    }
+
+    /// The settings as a TOML file, absent ones left out.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] for numbers that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String> {
+        let fail = |error: toml::ser::Error| Error::encode("the settings", error);
+        let parts = [toml::to_string(&self.input), toml::to_string(&self.gap), toml::to_string(&self.phasing)];
+        parts.into_iter().collect::<Result<String, _>>().map_err(fail)
+    }
+
+    /// The settings by name, absent ones left out.
+    pub fn table(&self) -> toml::Table {
+        let of = |part: Result<toml::Table, toml::ser::Error>| part.unwrap_or_default();
+        let mut all = of(toml::Table::try_from(&self.input));
+        all.extend(of(toml::Table::try_from(&self.gap)));
+        all.extend(of(toml::Table::try_from(&self.phasing)));
+        all
+    }
+
+    fn from_table(table: &toml::Table) -> Result<Self, String> {
+        Ok(Self { input: part(table)?, gap: part(table)?, phasing: part(table)? })
+    }
+}
+
+impl Serialize for TypedSettings {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.table().serialize(serializer)
+    }
+}
+
+/// The settings of one group, from a table of all.
+fn part<T: DeserializeOwned + Default + Serialize>(table: &toml::Table) -> Result<T, String> {
+    let known = names::<T>();
+    let own: toml::Table =
+        table.iter().filter(|(key, _)| known.contains(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    T::deserialize(own).map_err(|e| e.to_string().trim().replace('\n', " "))
+}
+
+/// The names of a group's settings: JSON, unlike TOML, writes absent ones too.
+fn names<T: Default + Serialize>() -> Vec<String> {
+    let text = serde_json::to_string(&T::default()).unwrap_or_default();
+    text.split('"').skip(1).step_by(2).map(String::from).collect()
+}
+
+/// Letters to insert, remove or replace to turn one word into the other (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
 
 /// Settings of reading and preparing.
-#[derive(Debug, Default, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Input and preparation")]
-pub struct InputFlags {
+pub struct InputKeys {
     /// Mask beside the file's own: files, good=FILE (1 is good), zero, negative, nan, saturated=VALUE, maxipix; comma-separated
     #[arg(long, value_name = "LIST")]
     pub mask: Option<String>,
@@ -38,31 +145,36 @@ pub struct InputFlags {
     #[arg(long, value_name = "RANGES")]
     pub roi: Option<String>,
     /// Largest extents after binning: one number for all axes, or one for each
-    #[arg(long, value_name = "N", num_args = 1..=3)]
+    #[arg(long, value_name = "N[,N[,N]]", value_delimiter = ',')]
     pub max_size: Option<Vec<usize>>,
     /// Pixels summed into one: one number for all axes, or one for each
-    #[arg(long, value_name = "N", num_args = 1..=3)]
+    #[arg(long, value_name = "N[,N[,N]]", value_delimiter = ',')]
     pub rebin: Option<Vec<usize>>,
 }
 
 /// Settings of the gaps.
-#[derive(Debug, Default, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Gaps")]
-pub struct GapFlags {
-    /// What pixels without measurement are: auto, free, network, network-hard, network-release, zero, linear, linear-release, idw or biharmonic
-    #[arg(long, value_name = "MODE")]
+pub struct GapKeys {
+    /// Treatment of the pixels without measurement: auto, or SOURCE[-hard|-soft][-release]
+    ///
+    /// auto: free pixels, or the network's bounds where they predict measured pixels better that neither saw. Sources: free (nothing
+    /// is assumed), network, zero, linear, idw, biharmonic, and file (the estimate that the file brings). -hard fixes the estimated
+    /// values, which is what the classical sources do by default; -soft lets each vary within bounds, which is what the network does;
+    /// -release lets the pixels go free for the last part of the recipe.
+    #[arg(long, value_name = "TREATMENT")]
     pub gap: Option<String>,
-    /// Bounds of filled intensities, as multiples of the fill: 1,1 fixes them, 0.5,1.2 lets them vary
+    /// Bounds of linear, idw and biharmonic, as multiples of the estimate: 1,1 fixes it [default: those of -hard or -soft]
     #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
-    pub gap_bounds: Option<Vec<f32>>,
+    pub gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals
     #[arg(long, value_name = "FACTOR")]
-    pub gap_interval: Option<f32>,
+    pub gap_interval: Option<f64>,
     /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
     #[arg(long, value_name = "FACTOR")]
-    pub gap_leak: Option<f32>,
-    /// Folder of the network's model, for --gap network [default: the one in the program]
+    pub gap_leak: Option<f64>,
+    /// Folder of the network's model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     pub model: Option<String>,
     /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the pattern]
@@ -71,10 +183,10 @@ pub struct GapFlags {
 }
 
 /// Settings of phasing.
-#[derive(Debug, Default, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Phasing")]
-pub struct PhasingFlags {
+pub struct PhasingKeys {
     /// First support: auto, circle:RADIUS, box:H,W, box:D,H,W, or a file
     #[arg(long, value_name = "SUPPORT")]
     pub support: Option<String>,
@@ -101,7 +213,7 @@ pub struct PhasingFlags {
     pub detwin: Option<bool>,
     /// Relaxation of HIO, HPR, RAAR and DM
     #[arg(long, value_name = "BETA")]
-    pub beta: Option<f32>,
+    pub beta: Option<f64>,
     /// Whether negative real parts count as outside the support
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub positivity: Option<bool>,
@@ -122,31 +234,31 @@ pub struct PhasingFlags {
     pub search_size: Option<usize>,
     /// Part of the box around the object that is object; two numbers: drawn between them for each run
     #[arg(long, value_name = "F", value_delimiter = ',')]
-    pub search_area: Option<Vec<f32>>,
+    pub search_area: Option<Vec<f64>>,
     /// Factor on free moduli in every projection of the search
     #[arg(long, value_name = "FACTOR")]
-    pub search_leak: Option<f32>,
+    pub search_leak: Option<f64>,
     /// Phases of the random start, radians either side of zero
     #[arg(long, value_name = "RAD")]
-    pub start_phase: Option<f32>,
+    pub start_phase: Option<f64>,
     /// Threshold of the first support, of the autocorrelation's maximum; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',')]
-    pub support_autocorrelation_threshold: Option<Vec<f32>>,
+    pub support_autocorrelation_threshold: Option<Vec<f64>>,
     /// Threshold of the support update, times the reference; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',')]
-    pub support_threshold: Option<Vec<f32>>,
-    /// Threshold at the last cycle, on a straight line from the first; 0 keeps it
+    pub support_threshold: Option<Vec<f64>>,
+    /// Threshold at the last cycle, on a straight line from the first [default: that of the first]
     #[arg(long, value_name = "T")]
-    pub support_threshold_end: Option<f32>,
+    pub support_threshold_end: Option<f64>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
     #[arg(long, value_name = "NAME")]
     pub support_threshold_method: Option<String>,
     /// Blur of the support update at the first cycle, pixels
     #[arg(long, value_name = "PX")]
-    pub support_smooth_width_begin: Option<f32>,
+    pub support_smooth_width_begin: Option<f64>,
     /// Blur of the support update at the last cycle, pixels
     #[arg(long, value_name = "PX")]
-    pub support_smooth_width_end: Option<f32>,
+    pub support_smooth_width_end: Option<f64>,
     /// Whether the support may only shrink
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub support_only_shrink: Option<bool>,
@@ -176,5 +288,5 @@ pub struct PhasingFlags {
     pub free_fraction: Option<f64>,
     /// Where phasing runs: auto (a GPU if there is one), cpu, cuda, cuda:N, or several GPUs cuda:N,M
     #[arg(long, value_name = "DEVICE")]
-    pub device: Option<Device>,
+    pub device: Option<String>,
 }

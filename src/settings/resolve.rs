@@ -1,0 +1,336 @@
+//! From what was typed to what it means.
+
+use super::{
+    EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings, SearchSettings,
+    Settings, StartSettings, SupportSettings, TypedSettings, preset,
+};
+use crate::error::{Error, Result};
+use crate::inpaint::treatment::{GapBounds, GapTreatment};
+use crate::phasing::recipe::{Recipe, Standard};
+use crate::phasing::start::Form;
+use crate::prepare::parse_mask;
+use std::ops::Range;
+use std::path::Path;
+
+/// First support of all runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SupportChoice {
+    /// Where the autocorrelation exceeds a threshold, or what the search finds.
+    Auto,
+    /// A circle or a box.
+    Form(Form),
+    /// The support in a file, in the frame of the input.
+    File(String),
+}
+
+/// Settings that describe the standard form of a recipe.
+const STANDARD: [&str; 6] = ["nb-hio", "nb-raar", "nb-er", "nb-ml", "support-update-period", "detwin"];
+
+/// The settings that `typed` means over a preset.
+pub fn resolve(preset_or_file: &str, typed: &TypedSettings) -> Result<Settings> {
+    let ground = TypedSettings::from_toml(Path::new("bragg.toml"), PRESETS[0].1)?;
+    over(&over(&ground, &preset(preset_or_file)?)?.typed, typed)
+}
+
+/// The settings that `typed` means over those that were typed before.
+pub fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
+    let mut all = typed.over(below);
+    let given = typed.table();
+    let phasing = &mut all.phasing;
+    if given.contains_key("nb-run") && !given.contains_key("nb-run-keep") {
+        // What lies below may keep more runs than are asked for now.
+        phasing.nb_run_keep = phasing.nb_run_keep.min(phasing.nb_run);
+    }
+    if STANDARD.iter().any(|key| given.contains_key(*key)) && !given.contains_key("algorithm") {
+        // Whoever types the standard form means it, and not the recipe below.
+        phasing.algorithm = None;
+    }
+    if given.contains_key("support-threshold") && !given.contains_key("support-threshold-end") {
+        phasing.support_threshold_end = None;
+    }
+    if given.contains_key("gap") && !given.contains_key("gap-bounds") {
+        // Bounds belong to the treatment below, not to this one.
+        all.gap.gap_bounds = None;
+    }
+    settings(all)
+}
+
+fn settings(typed: TypedSettings) -> Result<Settings> {
+    let recipe = recipe(&typed)?;
+    let settings = Settings {
+        input: input(&typed)?,
+        prepare: prepare(&typed)?,
+        gap: gap(&typed)?,
+        start: start(&typed, &recipe)?,
+        support: support(&typed)?,
+        ensemble: ensemble(&typed)?,
+        device: required("device", typed.phasing.device.as_deref())?.parse()?,
+        recipe,
+        typed,
+    };
+    if settings.recipe.real && settings.prepare.rebin.iter().flatten().any(|bin| bin % 2 == 0) {
+        let problem = "an even bin puts the centre half a pixel off, which a real object cannot follow: use odd \
+                       numbers, or real = false with start = random";
+        return Err(Error::setting("rebin", list(settings.prepare.rebin.as_deref().unwrap_or_default()), problem));
+    }
+    Ok(settings)
+}
+
+fn input(typed: &TypedSettings) -> Result<InputSettings> {
+    let keys = &typed.input;
+    let positive = |name: &str, value: Option<f64>, unit: &str| match value {
+        Some(value) if !(value > 0.0 && value.is_finite()) => {
+            let problem = format!("must be positive, {unit}; leave it out to take the file's value");
+            Err(Error::setting(name, value, problem))
+        }
+        other => Ok(other),
+    };
+    Ok(InputSettings {
+        mask: keys.mask.as_deref().map(parse_mask).transpose()?.unwrap_or_default(),
+        flat_field: keys.flat_field.clone(),
+        energy: positive("energy", keys.energy, "in eV")?,
+        distance: positive("distance", keys.distance, "in metres")?,
+        pixel_size: positive("pixel-size", keys.pixel_size, "in metres")?,
+    })
+}
+
+fn prepare(typed: &TypedSettings) -> Result<PrepareSettings> {
+    let keys = &typed.input;
+    let hot = within("hot-pixels", required("hot-pixels", keys.hot_pixels)?, 0.0, 1e9)?;
+    Ok(PrepareSettings {
+        hot_pixels: (hot > 0.0).then_some(hot),
+        dead_pixels: required("dead-pixels", keys.dead_pixels)?,
+        centring: required("centre", keys.centre.as_deref())?.parse()?,
+        roi: keys.roi.as_deref().map(roi).transpose()?,
+        max_size: extents("max-size", &keys.max_size)?,
+        rebin: extents("rebin", &keys.rebin)?,
+    })
+}
+
+/// One to three positive numbers.
+fn extents(name: &str, values: &Option<Vec<usize>>) -> Result<Option<Vec<usize>>> {
+    match values {
+        None => Ok(None),
+        Some(values) if (1..=3).contains(&values.len()) && values.iter().all(|&n| n > 0) => Ok(Some(values.clone())),
+        Some(values) => Err(Error::setting(name, list(values), "takes one to three positive numbers")),
+    }
+}
+
+/// `Y0:Y1,X0:X1` or `Z0:Z1,Y0:Y1,X0:X1`.
+fn roi(text: &str) -> Result<Vec<Range<usize>>> {
+    let range = |part: &str| {
+        let (begin, end) = part.split_once(':')?;
+        let range = begin.trim().parse().ok()?..end.trim().parse().ok()?;
+        (range.start < range.end).then_some(range)
+    };
+    let ranges: Option<Vec<Range<usize>>> = text.split(',').map(range).collect();
+    let problem = "write Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1 in pixels, each end past its begin";
+    ranges.filter(|ranges| [2, 3].contains(&ranges.len())).ok_or_else(|| Error::setting("roi", text, problem))
+}
+
+fn gap(typed: &TypedSettings) -> Result<GapSettings> {
+    let keys = &typed.gap;
+    let mut policy = match required("gap", keys.gap.as_deref())? {
+        "auto" => GapPolicy::Auto,
+        treatment => GapPolicy::Fixed(treatment.parse()?),
+    };
+    if let Some(values) = &keys.gap_bounds {
+        let &[low, high] = values.as_slice() else {
+            return Err(Error::setting("gap-bounds", list(values), "takes two numbers: LO,HI"));
+        };
+        if !(0.0..=1.0).contains(&low) || !(1.0..).contains(&high) {
+            return Err(Error::setting("gap-bounds", list(values), "needs 0 <= LO <= 1 <= HI"));
+        }
+        match &mut policy {
+            GapPolicy::Fixed(GapTreatment { source, bounds, .. }) if source.has_factors() => {
+                *bounds = GapBounds::Factors(low as f32, high as f32);
+            }
+            _ => {
+                let problem = "is for linear, idw and biharmonic: the network has its own bounds, see gap-interval";
+                return Err(Error::setting("gap-bounds", list(values), problem));
+            }
+        }
+    }
+    if let Some(other) = keys.dims.filter(|dims| ![2, 3].contains(dims)) {
+        return Err(Error::setting("dims", other, "2 fills frame by frame, 3 the volume"));
+    }
+    let interval = required("gap-interval", keys.gap_interval)?;
+    if !(0.0..=10.0).contains(&interval) {
+        return Err(Error::setting("gap-interval", interval, "must be from 0 (fixed) to 10"));
+    }
+    Ok(GapSettings {
+        policy,
+        interval: interval as f32,
+        model: keys.model.as_ref().map(Into::into),
+        dimensions: keys.dims,
+        leak: within("gap-leak", required("gap-leak", keys.gap_leak)?, 0.0, 1.0)? as f32,
+    })
+}
+
+fn recipe(typed: &TypedSettings) -> Result<RecipeSettings> {
+    let keys = &typed.phasing;
+    let cycles = |name: &str, value: Option<usize>| match required(name, value)? {
+        cycles if cycles > 1_000_000 => Err(Error::setting(name, cycles, "must be at most 1000000")),
+        cycles => Ok(cycles),
+    };
+    let standard = Standard {
+        nb_hio: cycles("nb-hio", keys.nb_hio)?,
+        nb_raar: cycles("nb-raar", keys.nb_raar)?,
+        nb_er: cycles("nb-er", keys.nb_er)?,
+        nb_ml: cycles("nb-ml", keys.nb_ml)?,
+        support_update_period: cycles("support-update-period", keys.support_update_period)?,
+        detwin: required("detwin", keys.detwin)?,
+    };
+    Ok(RecipeSettings {
+        recipe: match &keys.algorithm {
+            Some(text) => text.parse()?,
+            None => standard_recipe(standard)?,
+        },
+        beta: within("beta", required("beta", keys.beta)?, 0.0, 1.0)? as f32,
+        positivity: required("positivity", keys.positivity)?,
+        real: required("real", keys.real)?,
+    })
+}
+
+/// The standard form, as short and as long as a recipe that is typed may be.
+fn standard_recipe(form: Standard) -> Result<Recipe> {
+    const MOST_STEPS: usize = 1_000_000;
+    let recipe = Recipe::standard(form);
+    if recipe.cycles() == 0 {
+        let problem = "with nb-hio, nb-raar and nb-ml that are zero too, there is nothing to do: give some cycles";
+        return Err(Error::setting("nb-er", form.nb_er, problem));
+    }
+    if recipe.length() > MOST_STEPS {
+        let problem = format!("makes a recipe of more than {MOST_STEPS} steps: give a longer period");
+        return Err(Error::setting("support-update-period", form.support_update_period, problem));
+    }
+    Ok(recipe)
+}
+
+fn start(typed: &TypedSettings, recipe: &RecipeSettings) -> Result<StartSettings> {
+    let keys = &typed.phasing;
+    let search = match required("start", keys.start.as_deref())? {
+        "random" => None,
+        "guided" if recipe.real && recipe.positivity => Some(search(typed)?),
+        "guided" => {
+            return Err(Error::setting("start", "guided", "needs real and positivity: or set start to random"));
+        }
+        other => return Err(Error::setting("start", other, "takes random or guided")),
+    };
+    let autocorrelation = &keys.support_autocorrelation_threshold;
+    Ok(StartSettings {
+        support: support_choice(required("support", keys.support.as_deref())?)?,
+        autocorrelation: range("support-autocorrelation-threshold", autocorrelation)?,
+        phase: required("start-phase", keys.start_phase)? as f32,
+        search,
+    })
+}
+
+fn search(typed: &TypedSettings) -> Result<SearchSettings> {
+    let keys = &typed.phasing;
+    let count = |name: &str, value: Option<usize>, most: usize| match required(name, value)? {
+        n if (1..=most).contains(&n) => Ok(n),
+        n => Err(Error::setting(name, n, format!("must be from 1 to {most}"))),
+    };
+    Ok(SearchSettings {
+        population: count("search-population", keys.search_population, 10_000)?,
+        generations: count("search-generations", keys.search_generations, 1_000)?,
+        size: count("search-size", keys.search_size, 1_000_000)?,
+        area: range("search-area", &keys.search_area)?,
+        leak: within("search-leak", required("search-leak", keys.search_leak)?, 0.0, 1.0)? as f32,
+    })
+}
+
+/// `auto`, `circle:RADIUS`, `box:[D,]H,W` or a file.
+fn support_choice(text: &str) -> Result<SupportChoice> {
+    if text == "auto" {
+        return Ok(SupportChoice::Auto);
+    }
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    if !["circle", "box"].contains(&name) {
+        return Ok(SupportChoice::File(text.into()));
+    }
+    let numbers: Option<Vec<f64>> = rest.split(',').map(|n| n.trim().parse().ok().filter(|n| *n > 0.0)).collect();
+    match (name, numbers.unwrap_or_default().as_slice()) {
+        ("circle", &[radius]) => Ok(SupportChoice::Form(Form::Circle(radius))),
+        ("box", &[y, x]) => Ok(SupportChoice::Form(Form::Box([f64::INFINITY, y, x]))),
+        ("box", &[z, y, x]) => Ok(SupportChoice::Form(Form::Box([z, y, x]))),
+        _ => Err(Error::setting("support", text, "write circle:RADIUS or box:H,W or box:D,H,W, in pixels")),
+    }
+}
+
+fn support(typed: &TypedSettings) -> Result<SupportSettings> {
+    let keys = &typed.phasing;
+    let blur = |name: &str, value: Option<f64>| Ok(within(name, required(name, value)?, 0.0, 50.0)? as f32);
+    let low = within("support-fraction-min", required("support-fraction-min", keys.support_fraction_min)?, 0.0, 1.0)?;
+    let high = within("support-fraction-max", required("support-fraction-max", keys.support_fraction_max)?, low, 1.0)?;
+    let end = keys.support_threshold_end;
+    if let Some(end) = end.filter(|end| !(*end > 0.0 && end.is_finite())) {
+        let problem = "must be positive: leave it out to keep the first threshold";
+        return Err(Error::setting("support-threshold-end", end, problem));
+    }
+    Ok(SupportSettings {
+        threshold: range("support-threshold", &keys.support_threshold)?,
+        threshold_end: end.map(|end| end as f32),
+        reference: required("support-threshold-method", keys.support_threshold_method.as_deref())?.parse()?,
+        smooth: [
+            blur("support-smooth-width-begin", keys.support_smooth_width_begin)?,
+            blur("support-smooth-width-end", keys.support_smooth_width_end)?,
+        ],
+        only_shrink: required("support-only-shrink", keys.support_only_shrink)?,
+        border: required("support-update-border-n", keys.support_update_border_n)?,
+        expand: keys.support_post_expand.clone().unwrap_or_default(),
+        fraction: [low, high],
+    })
+}
+
+fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
+    let keys = &typed.phasing;
+    let count = required("nb-run", keys.nb_run)?;
+    if !(1..=100_000).contains(&count) {
+        return Err(Error::setting("nb-run", count, "must be from 1 to 100000"));
+    }
+    let keep = required("nb-run-keep", keys.nb_run_keep)?;
+    if !(1..=count).contains(&keep) {
+        return Err(Error::setting("nb-run-keep", keep, format!("must be from 1 to {count}")));
+    }
+    Ok(EnsembleSettings {
+        count,
+        keep,
+        seed: required("seed", keys.seed)?,
+        free_fraction: within("free-fraction", required("free-fraction", keys.free_fraction)?, 0.0, 0.5)?,
+    })
+}
+
+/// A setting that the ground preset has, unless a file was read that is none.
+fn required<T>(name: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::setting(name, "", "is missing"))
+}
+
+fn within(name: &str, value: f64, low: f64, high: f64) -> Result<f64> {
+    if (low..=high).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::setting(name, value, format!("must be from {low} to {high}")))
+    }
+}
+
+/// One number twice, or two in order.
+fn range(name: &str, values: &Option<Vec<f64>>) -> Result<[f32; 2]> {
+    let values = required(name, values.as_deref())?;
+    let pair = match *values {
+        [one] => [one, one],
+        [low, high] => [low, high],
+        _ => return Err(Error::setting(name, list(values), "takes one or two numbers")),
+    };
+    if pair[0] > 0.0 && pair[0] <= pair[1] && pair[1].is_finite() {
+        Ok(pair.map(|value| value as f32))
+    } else {
+        Err(Error::setting(name, list(values), "needs positive numbers, the smaller one first"))
+    }
+}
+
+/// Numbers as they are typed: `0.5,2`.
+fn list<T: ToString>(values: &[T]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
