@@ -16,27 +16,31 @@ use num_complex::Complex32;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Opens the device under test for a problem and a recipe.
-pub type Open<'a> = &'a dyn Fn(Arc<Problem>, &Recipe, usize) -> Result<Box<dyn Backend>>;
+/// Opens the device under test for a problem, a recipe and a number of runs.
+pub type OpenBackend<'a> = &'a dyn Fn(Arc<Problem>, &Recipe, usize) -> Result<Box<dyn Backend>>;
 
-/// One comparison.
+/// Comparison of one quantity on the device and on the CPU.
 #[derive(Debug, Serialize)]
 pub struct Agreement {
+    /// Work that was done, and the quantity that is compared.
     pub what: String,
+    /// Size of the arrays, as in `96x80`.
     pub size: String,
-    /// How far apart both are.
+    /// Difference between device and CPU.
     pub difference: f64,
-    /// How far they may be.
+    /// Largest difference that counts as agreement.
     pub limit: f64,
 }
 
 impl Agreement {
+    /// Whether device and CPU agree.
     pub fn holds(&self) -> bool {
         self.difference <= self.limit
     }
 }
 
-/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and columns and that do not.
+/// Shapes with every radix, odd and even extents, and lines that fill a block's rows and columns
+/// and that do not; and whether their objects are real.
 const SHAPES: [(Shape, bool); 6] = [
     ([1, 96, 80], false),
     ([1, 50, 33], true),
@@ -49,10 +53,12 @@ const SHAPES: [(Shape, bool); 6] = [
 /// Runs of a batch.
 const RUNS: usize = 2;
 
-/// Single precision: sums in another order and factors at other places, some 5e-7 a cycle.
-const CLOSE: f64 = 1e-5;
+/// Relative difference of single-precision sums in another order and factors at other places: some
+/// 5e-7 a cycle.
+const SINGLE_PRECISION: f64 = 1e-5;
 
-/// A problem near whose solution everything starts: far from one, iterations amplify roundings without end.
+/// A problem, and starts near its solution: far from one, iterations amplify rounding errors
+/// without end.
 struct Case {
     problem: Arc<Problem>,
     starts: Vec<Start>,
@@ -73,12 +79,12 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
         .for_each(|((z, y, x), inside)| *inside &= !(x > 1 && y > 2 && y < shape[1] / 2 && z < 3));
     let rough = noise(shape, 0);
     let truth = Array3::from_shape_fn(shape, |at| {
-        let part = if real { 0.0 } else { rough.0[at].im };
-        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), part) * 30.0 } else { Complex32::ZERO }
+        let imaginary = if real { 0.0 } else { rough.0[at].im };
+        if support.0[at] { Complex32::new(3.0 + rough.0[at].re.abs(), imaginary) * 30.0 } else { Complex32::ZERO }
     });
     let mut field = truth.clone();
     let fft = lacuna::fft::Fft::new(shape);
-    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Object("an array in parts".into()))?);
+    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Object("an array that is not contiguous".into()))?);
     let intensity = Cornered(field.mapv(|v| v.norm_sqr())).to_centered();
     let gap = |y: usize| y == 3 || y == 5 || y == 6;
     let mask = Centered(Array3::from_shape_fn(shape, |(_, y, _)| if gap(y) { bit::MISSING } else { 0 }));
@@ -101,14 +107,15 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
     Ok(Case { problem, starts })
 }
 
-fn distance(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
+/// Norm of the difference, relative to the norm of `b`.
+fn relative_difference(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
     let norm: f64 = b.0.iter().map(|v| f64::from(v.norm_sqr())).sum();
     let error: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from((a - b).norm_sqr())).sum();
     (error / norm).sqrt()
 }
 
-/// The part of the pixels of either support that are not in both.
-fn apart(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
+/// Fraction of the pixels in either support that are not in both.
+fn support_difference(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
     let (both, either) = a.0.iter().zip(&b.0).fold((0.0, 0.0f64), |(both, either), (&a, &b)| {
         (both + f64::from(u8::from(a && b)), either + f64::from(u8::from(a || b)))
     });
@@ -147,8 +154,9 @@ fn done(backend: &mut dyn Backend, case: &Case, work: &dyn Fn(&mut dyn Backend))
     Ok(Ends { all, fits })
 }
 
-/// Compares everything. `name` says how the device transforms.
-pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> Result<Vec<Agreement>> {
+/// Compares every primitive and whole recipes on all [`SHAPES`]; `name` says how the device
+/// transforms, `report` is told of each comparison.
+pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreement)) -> Result<Vec<Agreement>> {
     let mut found = Vec::new();
     let recipe: Recipe = "ML**2,DM**2,HIO**2".parse()?;
     for (shape, real) in SHAPES {
@@ -157,18 +165,18 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
         let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
         let mut cpu = Batch::new(Arc::clone(&case.problem), RUNS);
         let mut add = |what: String, difference: f64, limit: f64| {
-            // What is no number is no agreement.
+            // NaN is no agreement.
             let difference = if difference.is_nan() { f64::INFINITY } else { difference };
             let agreement = Agreement { what: format!("{name}: {what}"), size: size.clone(), difference, limit };
-            tell(&agreement);
+            report(&agreement);
             found.push(agreement);
         };
         let mut compare = |what: &str, limit: f64, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
             let (a, b) = (done(&mut *device, &case, work)?, done(&mut cpu, &case, work)?);
             let pairs = || a.all.iter().zip(&b.all);
-            let objects = pairs().map(|(a, b)| distance(&a.object, &b.object)).fold(0.0, f64::max);
+            let objects = pairs().map(|(a, b)| relative_difference(&a.object, &b.object)).fold(0.0, f64::max);
             add(format!("{what}, objects"), objects, limit);
-            let supports = pairs().map(|(a, b)| apart(&a.support, &b.support)).fold(0.0, f64::max);
+            let supports = pairs().map(|(a, b)| support_difference(&a.support, &b.support)).fold(0.0, f64::max);
             // A pixel may lie on the threshold.
             add(format!("{what}, supports"), supports, 2e-3);
             let densities = pairs().map(|(a, b)| {
@@ -178,14 +186,14 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
             });
             // One projection more than the objects, and cancellation where the density is small.
             add(format!("{what}, densities"), densities.fold(0.0, f64::max), 10.0 * limit);
-            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(CLOSE));
+            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(SINGLE_PRECISION));
             Ok(())
         };
         compare("nothing", 1e-6, &|_| {})?;
         for algorithm in Algorithm::ALL {
             for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
                 let what = format!("{algorithm}{}", if positivity { " positive, gaps free" } else { "" });
-                compare(&what, CLOSE, &|backend| {
+                compare(&what, SINGLE_PRECISION, &|backend| {
                     backend.set_gaps(gaps);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
@@ -193,11 +201,11 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
                 })?;
             }
         }
-        compare("halved supports", CLOSE, &|backend| {
+        compare("halved supports", SINGLE_PRECISION, &|backend| {
             backend.halve_supports();
             backend.cycles(Algorithm::Er.cycle(0.9, false), 2);
         })?;
-        compare("supports halved and whole", CLOSE, &|backend| {
+        compare("supports halved and whole", SINGLE_PRECISION, &|backend| {
             backend.halve_supports();
             backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
             backend.whole_supports();
@@ -205,7 +213,7 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
         })?;
         compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
         for (what, rule) in support_rules() {
-            compare(&format!("support update, {what}"), CLOSE, &|backend| {
+            compare(&format!("support update, {what}"), SINGLE_PRECISION, &|backend| {
                 let rules: Vec<SupportRule> = (0..RUNS)
                     .map(|run| SupportRule { threshold: rule.threshold * (1.0 + 0.1 * run as f32), ..rule.clone() })
                     .collect();
@@ -245,8 +253,9 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
     ]
 }
 
-/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and in a batch.
-fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
+/// Whole recipes: agreement with the CPU; the same bits for the same seed, and for a run alone and
+/// in a batch. Gives what was compared, the difference and its limit.
+fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
     let settings = run::RunSettings {
         recipe: recipe.clone(),
@@ -274,7 +283,8 @@ fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     };
     let likelihood =
         all.iter().zip(&cpu).map(|(a, b)| (a.fit.llk_poisson - b.fit.llk_poisson).abs() / b.fit.llk_poisson.max(1.0));
-    let overlap = all.iter().zip(&cpu).map(|(a, b)| apart(&a.support.to_cornered(), &b.support.to_cornered()));
+    let overlap =
+        all.iter().zip(&cpu).map(|(a, b)| support_difference(&a.support.to_cornered(), &b.support.to_cornered()));
     // Two pixels of a small support may lie on the threshold.
     let least = cpu.iter().map(|run| run.support.0.iter().filter(|&&inside| inside).count()).min().unwrap_or(1);
     let curves = all.iter().zip(&cpu).map(|(a, b)| f64::from(u8::from(a.curve.len() != b.curve.len())));

@@ -23,7 +23,7 @@ pub struct Gpu {
     gpu: usize,
     /// Only the comparisons, or only the speeds
     #[arg(long, value_enum)]
-    only: Option<Part>,
+    only: Option<Section>,
     /// Sizes whose cycles are timed; those that do not fit are left out
     #[arg(
         long,
@@ -42,24 +42,24 @@ pub struct Gpu {
     json: bool,
 }
 
-/// What is done.
+/// Half of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
+enum Section {
     Checks,
     Speeds,
 }
 
-/// Opens a GPU.
+/// Opens GPU `gpu` for `count` runs, with passes of our own (`fused`) or with cuFFT.
 pub fn open(problem: Arc<Problem>, recipe: &Recipe, gpu: usize, count: usize, fused: bool) -> Result<Cuda> {
     Cuda::new(problem, recipe, gpu, count, fused).map_err(|why| Error::setting("--gpu", gpu, why.to_string()))
 }
 
 impl Gpu {
     pub fn execute(self) -> Result<()> {
-        if self.only != Some(Part::Speeds) {
+        if self.only != Some(Section::Speeds) {
             self.checks()?;
         }
-        if self.only != Some(Part::Checks) {
+        if self.only != Some(Section::Checks) {
             self.speeds()?;
         }
         Ok(())
@@ -76,14 +76,14 @@ impl Gpu {
                 Ok(Box::new(open(problem, recipe, self.gpu, count, fused)?))
             };
             let mut failed = None;
-            let mut tell = |agreement: &Agreement| {
+            let mut report = |agreement: &Agreement| {
                 let Agreement { what, size, difference, limit } = agreement;
                 let verdict = if agreement.holds() { "agrees" } else { "DIFFERS" };
                 let text = format!("{verdict:8} {size:>12} {what}: {difference:.1e}, may be {limit:.0e}");
                 failed =
                     self.print(json!({"check": agreement, "agrees": agreement.holds()}), &text).err().or(failed.take());
             };
-            all.extend(agreements(&open, name, &mut tell)?);
+            all.extend(agreements(&open, name, &mut report)?);
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -114,7 +114,7 @@ impl Gpu {
         for size in &self.batches {
             let shape = shape(size)?;
             for runs in [1, 8, 64] {
-                let Some(mut cuda) = self.ready(size, shape, runs, true)? else { continue };
+                let Some(mut cuda) = self.started(size, shape, runs, true)? else { continue };
                 let milliseconds = 1e3 * self.cycle(&mut cuda, Algorithm::Hio)?;
                 let each = milliseconds / runs as f64;
                 self.print(
@@ -135,8 +135,8 @@ impl Gpu {
             if !fused && !lacuna::phasing::cuda::has_cufft() {
                 continue;
             }
-            // One at a time: the largest sizes leave no room for two.
-            let Some(mut cuda) = self.ready(size, shape, 1, fused)? else { continue };
+            // One at a time: the largest sizes leave no memory for two.
+            let Some(mut cuda) = self.started(size, shape, 1, fused)? else { continue };
             if fused && cuda.transforms() == "cuFFT" {
                 continue;
             }
@@ -157,27 +157,27 @@ impl Gpu {
             let rule = [SupportRule::default()];
             let update = self.timed(&mut cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.update_supports(&rule)))?;
             let moved = bytes_of_cycle(Algorithm::Hio, fused, shape[0] > 1) * n;
-            let part = moved as f64 / hio / bandwidth;
+            let fraction = moved as f64 / hio / bandwidth;
             let ratio = bare.map(|bare| hio / bare);
             let name = cuda.transforms();
             let memory = cuda.taken()?;
             self.print(
                 json!({"size": size, "transforms": name, "hio_seconds": hio, "er_seconds": er, "raar_seconds": raar,
                        "support_update_seconds": update, "bare_transforms_seconds": bare, "to_two_bare_transforms": ratio,
-                       "bytes_moved": moved, "copy_bandwidth": bandwidth, "fraction_of_copy_bandwidth": part, "memory_bytes": memory}),
+                       "bytes_moved": moved, "copy_bandwidth": bandwidth, "fraction_of_copy_bandwidth": fraction, "memory_bytes": memory}),
                 &format!(
                     "| {size} | {name} | {:.3} | {:.3} | {:.3} | {:.3} | {} | {} | {:.0} % | {} |",
                     1e3 * hio, 1e3 * er, 1e3 * raar, 1e3 * update,
                     ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")),
-                    lacuna::error::bytes_text(moved as u64), 100.0 * part, lacuna::error::bytes_text(memory)
+                    lacuna::error::bytes_text(moved as u64), 100.0 * fraction, lacuna::error::bytes_text(memory)
                 ),
             )?;
         }
         Ok(())
     }
 
-    /// A started backend; nothing, said in a line, if the size does not fit.
-    fn ready(&self, size: &str, shape: Shape, runs: usize, fused: bool) -> Result<Option<Cuda>> {
+    /// A backend with started runs; `None`, after a line that says so, if the size does not fit.
+    fn started(&self, size: &str, shape: Shape, runs: usize, fused: bool) -> Result<Option<Cuda>> {
         let (problem, object, support) = problem(shape)?;
         let recipe: Recipe = "HIO**2".parse()?;
         let mut cuda = match open(problem, &recipe, self.gpu, runs, fused) {
@@ -199,14 +199,14 @@ impl Gpu {
         Ok(Some(cuda))
     }
 
-    /// Seconds of a cycle, in parts of 25, as runs do them.
+    /// Seconds of a cycle, in batches of 25 as runs do them.
     fn cycle(&self, cuda: &mut Cuda, algorithm: Algorithm) -> Result<f64> {
-        const PART: usize = 25;
+        const BATCH: usize = 25;
         let cycle = algorithm.cycle(0.9, false);
-        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, PART)))? / PART as f64)
+        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, BATCH)))? / BATCH as f64)
     }
 
-    /// Median seconds of one of many.
+    /// Median seconds of one repetition of `work`, which is told how often to repeat.
     fn timed(&self, cuda: &mut Cuda, work: &mut dyn FnMut(&mut Cuda, usize)) -> Result<f64> {
         let mut once = |n: usize| -> Result<f64> {
             let begun = Instant::now();
@@ -226,8 +226,9 @@ impl Gpu {
     }
 }
 
-/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass, two passes in two dimensions and four in
-/// three; cuFFT's are counted as two passes in two dimensions and three in three, with two more for the work between them.
+/// Bytes a voxel that a cycle moves: transforms of our own read and write each value once a pass,
+/// two passes in two dimensions and four in three; cuFFT's are counted as two passes in two
+/// dimensions and three in three, with two more for the work between them.
 fn bytes_of_cycle(algorithm: Algorithm, fused: bool, deep: bool) -> usize {
     let rest = bytes(algorithm.cycle(0.9, false)) - 4 * 8;
     let passes = match (fused, deep) {
