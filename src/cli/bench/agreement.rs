@@ -55,7 +55,7 @@ const RUNS: usize = 2;
 
 /// Relative difference of single-precision sums in another order and factors at other places: some
 /// 5e-7 a cycle.
-const SINGLE_PRECISION: f64 = 1e-5;
+const CLOSE: f64 = 1e-5;
 
 /// A problem, and starts near its solution: far from one, iterations amplify rounding errors
 /// without end.
@@ -186,14 +186,14 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
             });
             // One projection more than the objects, and cancellation where the density is small.
             add(format!("{what}, densities"), densities.fold(0.0, f64::max), 10.0 * limit);
-            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(SINGLE_PRECISION));
+            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(CLOSE));
             Ok(())
         };
         compare("nothing", 1e-6, &|_| {})?;
         for algorithm in Algorithm::ALL {
             for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
                 let what = format!("{algorithm}{}", if positivity { " positive, gaps free" } else { "" });
-                compare(&what, SINGLE_PRECISION, &|backend| {
+                compare(&what, CLOSE, &|backend| {
                     backend.set_gaps(gaps);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
@@ -201,11 +201,11 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
                 })?;
             }
         }
-        compare("halved supports", SINGLE_PRECISION, &|backend| {
+        compare("halved supports", CLOSE, &|backend| {
             backend.halve_supports();
             backend.cycles(Algorithm::Er.cycle(0.9, false), 2);
         })?;
-        compare("supports halved and whole", SINGLE_PRECISION, &|backend| {
+        compare("supports halved and whole", CLOSE, &|backend| {
             backend.halve_supports();
             backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
             backend.whole_supports();
@@ -213,7 +213,7 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         })?;
         compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
         for (what, rule) in support_rules() {
-            compare(&format!("support update, {what}"), SINGLE_PRECISION, &|backend| {
+            compare(&format!("support update, {what}"), CLOSE, &|backend| {
                 let rules: Vec<SupportRule> = (0..RUNS)
                     .map(|run| SupportRule { threshold: rule.threshold * (1.0 + 0.1 * run as f32), ..rule.clone() })
                     .collect();
