@@ -196,3 +196,8 @@ pub fn bytes_text(bytes: u64) -> String {
     }
     format!("{value:.1} TB")
 }
+
+/// A number with its noun: `1 run`, `3 runs`.
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

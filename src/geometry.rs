@@ -1,4 +1,5 @@
-//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that was cut from the frame.
+//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that
+//! was cut from the frame.
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
@@ -9,32 +10,51 @@ pub const HC: f64 = 6.626_070_15e-34 * 299_792_458.0;
 /// The elementary charge: joules in an electronvolt.
 pub const EV: f64 = 1.602_176_634e-19;
 
-/// What is known of the measurement. SI units, as in CXI files; `None` where the file says nothing.
+/// Geometry of a measurement in SI units, as in CXI files; `None` where the file says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
     /// Photon energy, joules.
     pub energy: Option<f64>,
-    /// Sample to detector, metres.
+    /// Distance from sample to detector, metres.
     pub distance: Option<f64>,
-    /// Detector pixel `(y, x)`, metres, after binning.
+    /// Size of a detector pixel `(y, x)` after binning, metres.
     pub pixel_size: Option<[f64; 2]>,
 }
 
+/// Where an array lies in the stack of its file, and that in the frames of the detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Extents `(z, y, x)` of the whole stack in the file.
+    pub stack: Shape,
+    /// First pixel `(z, y, x)` of the array in the stack.
+    pub start: [usize; 3],
+    /// First row and column of the stack's frames in those of the whole detector, where known.
+    pub detector: Option<[usize; 2]>,
+}
+
+impl Placement {
+    /// The whole of a stack of this shape, from an unknown part of a detector.
+    pub fn whole(stack: Shape) -> Self {
+        Placement { stack, start: [0; 3], detector: None }
+    }
+}
+
 impl Geometry {
-    /// Wavelength, metres.
+    /// Wavelength, metres; `None` where the energy is unknown.
     pub fn wavelength(&self) -> Option<f64> {
         self.energy.map(|energy| HC / energy)
     }
 
-    /// Pixel of the reconstructed object along `(y, x)`, metres: wavelength * distance / (n * pixel), small angles.
-    /// For Bragg data these are the two directions in the detector plane; the third needs the goniometer's angles.
+    /// Pixel of the reconstructed object along `(y, x)`, metres: wavelength * distance / (n *
+    /// pixel), small angles. For Bragg data these are the two directions in the detector plane; the
+    /// third needs the goniometer's angles.
     pub fn object_pixel(&self, shape: Shape) -> Option<[f64; 2]> {
         let scale = self.wavelength()? * self.distance?;
         let [py, px] = self.pixel_size?;
         Some([scale / (shape[1] as f64 * py), scale / (shape[2] as f64 * px)])
     }
 
-    /// These values where known, else those of `other`.
+    /// Returns these values where known, else those of `other`.
     pub fn or(self, other: Geometry) -> Geometry {
         Geometry {
             energy: self.energy.or(other.energy),

@@ -14,7 +14,6 @@
 //!   number of threads.
 
 pub mod compare;
-pub mod config;
 pub mod error;
 pub mod evaluate;
 pub mod fft;
@@ -23,12 +22,17 @@ pub mod inpaint;
 pub mod io;
 pub mod metrics;
 pub mod network;
+pub mod parameters;
 pub mod phasing;
 pub mod pixels;
 pub mod prepare;
+pub mod reconstruct;
 pub mod report;
+pub mod settings;
 pub mod simulate;
 pub mod training;
 pub mod volume;
 
 pub use error::{Error, Result};
+pub use reconstruct::reconstruct;
+pub use settings::Settings;

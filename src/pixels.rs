@@ -1,29 +1,32 @@
-//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier modulus.
+//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier
+//! modulus.
 //!
-//! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap `0..inf`, an estimated one the
-//! bounds of its estimate. No sentinel values: the mask and the estimate say what a pixel is.
+//! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap
+//! `0..inf`, an estimated one the bounds of its estimate. No sentinel values: the mask and the
+//! estimate say what a pixel is.
 
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::volume::{Centered, Shape};
 
-/// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a measurement.
+/// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a
+/// measurement.
 pub mod bit {
-    /// The detector says that its reading is invalid.
+    /// Pixel whose reading the detector calls invalid.
     pub const INVALID: u32 = 0x1;
-    /// Saturated.
+    /// Saturated pixel.
     pub const SATURATED: u32 = 0x2;
-    /// Hot: reads too high.
+    /// Hot pixel, which reads too high.
     pub const HOT: u32 = 0x4;
-    /// Dead: reads too low.
+    /// Dead pixel, which reads too low.
     pub const DEAD: u32 = 0x8;
-    /// In the shadow of the beamstop.
+    /// Pixel in the shadow of the beamstop.
     pub const SHADOWED: u32 = 0x10;
-    /// Bad for any other reason.
+    /// Bad pixel for any other reason.
     pub const BAD: u32 = 0x80;
-    /// No sensor here: a gap between modules.
+    /// Pixel without a sensor: a gap between modules.
     pub const MISSING: u32 = 0x200;
-    /// The bits with the names that reports use.
+    /// Bits with the names that reports use.
     pub const NAMES: [(u32, &str); 7] = [
         (INVALID, "invalid"),
         (SATURATED, "saturated"),
@@ -35,37 +38,75 @@ pub mod bit {
     ];
 }
 
+/// What makes a mask look as if it were the wrong way round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaskDoubt {
+    /// Fraction of the pixels that it masks.
+    pub masked: f64,
+    /// Fraction of the photons that lie in pixels that it masks.
+    pub photons: f64,
+}
+
+impl MaskDoubt {
+    /// Looks at a mask of the shape of `intensity`, or one frame of it: doubtful is one that masks more than half of the
+    /// pixels and of the photons, or nine pixels of ten. Values that are no counts (not finite, negative, or
+    /// `sentinel` and above) do not count as photons.
+    pub fn of(intensity: &Centered<f32>, mask: &Centered<u32>, sentinel: Option<f64>) -> Option<MaskDoubt> {
+        let limit = sentinel.map_or(f32::INFINITY, |value| value as f32);
+        let bits = mask.0.broadcast(intensity.0.dim())?;
+        let (mut masked, mut photons, mut hidden) = (0_usize, 0.0, 0.0);
+        for (&value, &bits) in intensity.0.iter().zip(bits) {
+            let value = if value > 0.0 && value < limit { f64::from(value) } else { 0.0 };
+            photons += value;
+            if bits != 0 {
+                masked += 1;
+                hidden += value;
+            }
+        }
+        let masked = masked as f64 / intensity.0.len().max(1) as f64;
+        let hidden = if photons > 0.0 { hidden / photons } else { 0.0 };
+        (masked > 0.5 && (hidden > 0.5 || masked > 0.9)).then_some(MaskDoubt { masked, photons: hidden })
+    }
+}
+
+impl std::fmt::Display for MaskDoubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = |value: f64| 100.0 * value;
+        write!(f, "masks {:.1} % of the pixels and {:.1} % of the photons", percent(self.masked), percent(self.photons))
+    }
+}
+
 /// The state of one pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Its intensity was measured.
+    /// The intensity was measured.
     Measured,
-    /// Nothing is known.
+    /// Nothing is known of the intensity.
     Gap,
-    /// Not measured, but bounded by an estimate.
+    /// The intensity was not measured but is bounded by an estimate.
     Estimated,
 }
 
-/// The values that a Fourier modulus may take, square roots of photons.
+/// Interval of the values that a Fourier modulus may take, square roots of photons.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Smallest modulus.
+    /// Smallest modulus, square root of photons.
     pub lo: f32,
-    /// Largest modulus.
+    /// Largest modulus, square root of photons.
     pub hi: f32,
 }
 
 impl Interval {
-    /// Any modulus at all.
+    /// Interval of all moduli.
     pub const FREE: Interval = Interval { lo: 0.0, hi: f32::INFINITY };
 
-    /// Exactly the square root of `intensity` (photons, not negative).
+    /// Interval of one modulus, the square root of `intensity` (photons, not negative).
     pub fn measured(intensity: f32) -> Self {
         let modulus = intensity.sqrt();
         Interval { lo: modulus, hi: modulus }
     }
 
-    /// Between the square roots of two intensities, photons.
+    /// Interval between the square roots of two intensities, photons.
     pub fn between(lower: f32, upper: f32) -> Self {
         Interval { lo: lower.max(0.0).sqrt(), hi: upper.max(0.0).sqrt() }
     }
@@ -74,17 +115,18 @@ impl Interval {
 /// Estimated intensities of pixels that were not measured. All arrays have the pattern's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
-    /// Where there is an estimate. The other arrays mean nothing elsewhere.
+    /// Pixels with an estimate. The other arrays mean nothing elsewhere.
     pub at: Centered<bool>,
     /// Most likely intensity, photons.
     pub mean: Centered<f32>,
-    /// Lower bound, photons.
+    /// Lower bound of the intensity, photons.
     pub lower: Centered<f32>,
-    /// Upper bound, photons.
+    /// Upper bound of the intensity, photons.
     pub upper: Centered<f32>,
 }
 
-/// A diffraction pattern: intensities, what is wrong with which pixel, and estimates for some of those.
+/// A diffraction pattern: intensities, the mask of its pixels, and estimates for some of those not
+/// measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
     /// Photons per pixel. Meaningless where `mask` is not zero.
@@ -93,13 +135,17 @@ pub struct Pattern {
     pub mask: Centered<u32>,
     /// Estimates in the gaps, from a fill or from the network.
     pub estimate: Option<Estimate>,
-    /// What is known of the measurement.
+    /// Geometry of the measurement.
     pub geometry: Geometry,
 }
 
 impl Pattern {
-    /// A pattern whose arrays belong together and can be phased: equal shapes, some measured photons, finite and not
-    /// negative where measured, 2D or 3D with at least 8 pixels along each axis.
+    /// Creates a pattern whose arrays belong together and can be phased: equal shapes, some
+    /// measured photons, finite and not negative where measured, 2D or 3D with at least 8 pixels
+    /// along each axis.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the shapes differ, [`Error::Pattern`] if the pattern cannot be phased.
     pub fn new(intensity: Centered<f32>, mask: Centered<u32>, geometry: Geometry) -> Result<Self> {
         if mask.shape() != intensity.shape() {
             return Err(Error::Shape {
@@ -114,7 +160,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// The extents `(z, y, x)`.
+    /// Extents along `(z, y, x)`.
     pub fn shape(&self) -> Shape {
         self.intensity.shape()
     }
@@ -124,7 +170,7 @@ impl Pattern {
         self.shape()[0] == 1
     }
 
-    /// The class of each pixel.
+    /// Class of a pixel.
     pub fn class(&self, index: [usize; 3]) -> Class {
         match (self.mask.0[index], &self.estimate) {
             (0, _) => Class::Measured,
@@ -133,7 +179,7 @@ impl Pattern {
         }
     }
 
-    /// True where a pixel was measured.
+    /// Map of the measured pixels.
     pub fn measured(&self) -> Centered<bool> {
         self.mask.map(|&bits| bits == 0)
     }
@@ -181,7 +227,7 @@ impl Pattern {
     }
 }
 
-/// A shape without the leading 1 of 2D data, as the user knows it.
+/// The shape without the leading 1 of 2D data, as users know it.
 pub fn trimmed(shape: Shape) -> Vec<usize> {
     if shape[0] == 1 { shape[1..].to_vec() } else { shape.to_vec() }
 }

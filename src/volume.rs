@@ -1,7 +1,9 @@
-//! Three-dimensional arrays and the two places where zero frequency (or the object's centre) may sit.
+//! Three-dimensional arrays and the two places where zero frequency (or the object's centre) may
+//! sit.
 //!
-//! All arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Files and the public API use [`Centered`] arrays
-//! (centre at index `n / 2`), transforms use [`Cornered`] ones (centre at index 0). The types keep the two apart.
+//! All arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Files and the public API use
+//! [`Centered`] arrays (centre at index `n / 2`), transforms use [`Cornered`] ones (centre at index
+//! 0). The types keep the two apart.
 
 use ndarray::Array3;
 
@@ -17,12 +19,12 @@ pub struct Centered<T>(pub Array3<T>);
 pub struct Cornered<T>(pub Array3<T>);
 
 impl<T: Clone> Centered<T> {
-    /// An array filled with `value`.
+    /// Creates an array filled with `value`.
     pub fn filled(shape: Shape, value: T) -> Self {
         Centered(Array3::from_elem(shape, value))
     }
 
-    /// The extents.
+    /// Extents along `(z, y, x)`.
     pub fn shape(&self) -> Shape {
         self.0.dim().into()
     }
@@ -32,24 +34,24 @@ impl<T: Clone> Centered<T> {
         Cornered(roll(&self.0, |n| n / 2))
     }
 
-    /// The elements in C order.
+    /// Elements in C order.
     pub fn as_slice(&self) -> &[T] {
         contiguous(&self.0)
     }
 
-    /// A new array of the same shape from `f` of each element.
+    /// Applies `f` to each element and returns a new array of the same shape.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Centered<U> {
         Centered(self.0.map(f))
     }
 }
 
 impl<T: Clone> Cornered<T> {
-    /// An array filled with `value`.
+    /// Creates an array filled with `value`.
     pub fn filled(shape: Shape, value: T) -> Self {
         Cornered(Array3::from_elem(shape, value))
     }
 
-    /// The extents.
+    /// Extents along `(z, y, x)`.
     pub fn shape(&self) -> Shape {
         self.0.dim().into()
     }
@@ -59,7 +61,7 @@ impl<T: Clone> Cornered<T> {
         Centered(roll(&self.0, |n| n - n / 2))
     }
 
-    /// The elements in C order.
+    /// Elements in C order.
     pub fn as_slice(&self) -> &[T] {
         contiguous(&self.0)
     }

@@ -6,7 +6,7 @@ use lacuna::evaluate::{blinded, gaps_of_ratio};
 use lacuna::geometry::Geometry;
 use lacuna::inpaint::calibration::Calibration;
 use lacuna::inpaint::predict::Field;
-use lacuna::phasing::backend::Gaps;
+use lacuna::phasing::backend::GapConstraint;
 use lacuna::phasing::ensemble::{EnsemblePlan, FirstSupport};
 use lacuna::phasing::problem::hold_out;
 use lacuna::phasing::run;
@@ -113,8 +113,8 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
             },
             smooth: [1.0, 1.0],
             threshold_end: None,
-            gaps: Gaps::default(),
-            sample: 1000,
+            gap_constraint: GapConstraint::default(),
+            curve_interval: 1000,
         },
         threshold: [0.2; 2],
         support: FirstSupport::Given(truth.support.to_cornered()),

@@ -1,4 +1,5 @@
-//! The network: trainings that learn, stop and go on; models that are refused; fills inside patterns; scores.
+//! The network: trainings that learn, stop and go on; models that are refused; fills inside
+//! patterns; scores.
 
 use crate::cli::{done, lacuna, refused, summary};
 use lacuna::inpaint::model::Model;
@@ -220,7 +221,8 @@ fn a_hole_wider_than_a_patch_is_filled_from_binned_copies() {
     write_npz(&folder.join("hole.npz"), &counts, &mask);
     done(folder, &["inpaint", "hole.npz", "-q", "-o", "filled.cxi", "--centre", "keep", "--hot-pixels", "0"]);
     let estimate = lacuna::io::read(folder.join("filled.cxi").to_str().unwrap()).unwrap().estimate.unwrap();
-    // What the network makes of the middle of such a hole is its affair, but it says something of every pixel, or that it knows nothing.
+    // What the network makes of the middle of such a hole is its affair, but it says something of
+    // every pixel, or that it knows nothing.
     let said = estimate.at.as_slice().iter().filter(|&&at| at).count();
     assert!(said > 44 * 44 / 3, "{said} of {}", 44 * 44);
 }
@@ -243,7 +245,8 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
     refused(folder, &["evaluate", "set.h5", "--split", "all"], &["--split", "test"]);
 }
 
-/// Write it anew, after a change of the weights, with `LACUNA_GOLDEN=write cargo test stored_patch`.
+/// Write it anew, after a change of the weights, with
+/// `LACUNA_GOLDEN=write cargo test stored_patch`.
 #[test]
 fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -4,7 +4,7 @@
 //! `R = 2 P - I`, composed as written there, so that a wrong derivation of the four numbers cannot hide.
 
 use lacuna::geometry::Geometry;
-use lacuna::phasing::backend::Gaps;
+use lacuna::phasing::backend::GapConstraint;
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::problem::Problem;
 use lacuna::phasing::rules::{Algorithm, Cycle, Rule};
@@ -170,7 +170,7 @@ fn every_algorithm_agrees_with_its_operator_form() {
                 }
                 let mut cpu = Cpu::new(Arc::clone(&problem));
                 cpu.start(&object, &support);
-                cpu.set_gaps(Gaps { released: false, leak: leak as f32 });
+                cpu.set_gap_constraint(GapConstraint { released: false, leak: leak as f32 });
                 cpu.cycles(algorithm.cycle(0.75, positivity), 5);
                 let got = wide(&cpu.object());
                 let norm: f64 = expected.iter().map(|v| v.norm_sqr()).sum();
@@ -184,7 +184,7 @@ fn every_algorithm_agrees_with_its_operator_form() {
 }
 
 /// A cycle as it is written down: whole transforms, whole projections, whole rules.
-fn unfused(problem: &Problem, rule: &Rule, gaps: Gaps, object: &mut [Complex32], support: &[bool]) {
+fn unfused(problem: &Problem, rule: &Rule, gaps: GapConstraint, object: &mut [Complex32], support: &[bool]) {
     let fft = lacuna::fft::Fft::new(problem.shape());
     let rms = (problem.photons / support.iter().filter(|&&s| s).count() as f64).sqrt() as f32;
     let mut projected = object.to_vec();
@@ -233,13 +233,15 @@ fn fused_passes_agree_with_whole_transforms() {
     for (shape, real) in [([1, 96, 80], false), ([1, 50, 33], true), ([20, 36, 48], false), ([9, 26, 22], true)] {
         let (problem, object, support) = near_a_solution(shape, real);
         for algorithm in Algorithm::ALL {
-            for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
+            for (positivity, gaps) in
+                [(false, GapConstraint::default()), (true, GapConstraint { released: true, leak: 0.99 })]
+            {
                 let Cycle::Rule(rule) = algorithm.cycle(0.75, positivity) else { continue };
                 let mut expected = object.as_slice().to_vec();
                 (0..10).for_each(|_| unfused(&problem, &rule, gaps, &mut expected, support.as_slice()));
                 let mut cpu = Cpu::new(Arc::clone(&problem));
                 cpu.start(&object, &support);
-                cpu.set_gaps(gaps);
+                cpu.set_gap_constraint(gaps);
                 cpu.cycles(Cycle::Rule(rule), 7);
                 cpu.cycles(Cycle::Rule(rule), 3);
                 let got = cpu.object();
@@ -257,9 +259,9 @@ fn fused_passes_agree_with_whole_transforms() {
 fn the_modulus_projection_is_idempotent_and_obeys_its_bounds() {
     let (problem, object, _) = case([8, 8, 9], false);
     let mut once: Vec<Complex32> = object.0.iter().copied().collect();
-    lacuna::phasing::cpu::project_modulus(&mut once, &problem, Gaps::default());
+    lacuna::phasing::cpu::project_modulus(&mut once, &problem, GapConstraint::default());
     let mut twice = once.clone();
-    lacuna::phasing::cpu::project_modulus(&mut twice, &problem, Gaps::default());
+    lacuna::phasing::cpu::project_modulus(&mut twice, &problem, GapConstraint::default());
     for i in 0..problem.len() {
         // One rounding of the modulus and one of the product.
         let modulus = once[i].norm();
@@ -274,10 +276,10 @@ fn maximum_likelihood_lowers_the_likelihood_and_keeps_the_support() {
     let (problem, object, support) = case([1, 12, 10], false);
     let mut cpu = Cpu::new(problem);
     cpu.start(&object, &support);
-    let mut before = cpu.fit().llk_poisson;
+    let mut before = cpu.fit().unwrap().llk_poisson;
     for _ in 0..4 {
         cpu.conjugate_gradients(5);
-        let now = cpu.fit().llk_poisson;
+        let now = cpu.fit().unwrap().llk_poisson;
         assert!(now <= before * (1.0 + 1e-6), "{now} after {before}");
         before = now;
     }

@@ -1,5 +1,5 @@
-//! `lacuna simulate`: sets that survive a kill and are the same on any number of threads, single patterns, refused recipes, and whether
-//! the recipes cover what measured patterns look like.
+//! `lacuna simulate`: sets that survive a kill and are the same on any number of threads, single
+//! patterns, refused recipes, and whether the recipes cover what measured patterns look like.
 
 use crate::cli::{done, lacuna, refused, summary};
 use crate::interop::python;
@@ -91,7 +91,8 @@ fn particles_stay_in_one_split_and_everything_drawn_is_stored() {
     for name in ["measurement_photons", "oversampling", "gap_width", "beamstop_radius", "object_roughness"] {
         assert!(set.names().any(|known| known == name), "no {name} among {:?}", set.names().collect::<Vec<_>>());
     }
-    // Counts are those of the noise-free intensity: within five standard deviations, over all good pixels of all patterns.
+    // Counts are those of the noise-free intensity: within five standard deviations, over all good
+    // pixels of all patterns.
     for index in 0..set.len() {
         let entry = set.entry(index).unwrap();
         let good = entry.mask.as_slice().iter().map(|&bits| bits == 0);
@@ -207,8 +208,9 @@ fn measured_patterns_lie_inside_what_the_recipes_cover() {
     }
 }
 
-/// How a real mask (true = not measured) and the mask of a layout differ: pixels masked by the layout alone, and by the beamline alone.
-/// `widened` more lines on each side of a gap are taken for the layout's.
+/// How a real mask (true = not measured) and the mask of a layout differ: pixels masked by the
+/// layout alone, and by the beamline alone. `widened` more lines on each side of a gap are taken
+/// for the layout's.
 fn compare(mask: &Array2<bool>, layout: &str, widened: usize) -> (usize, usize) {
     let layout = Layout::named(layout).expect("a known detector");
     let layout = Layout { wide: layout.wide + widened, ..*layout };
@@ -226,7 +228,8 @@ fn real_masks_cover_the_layouts() {
         mask.0.index_axis(Axis(0), 0).map(|bad| *bad != 0.0)
     };
     let maxipix = read("maxipix2x2_516");
-    // ID10 masks one line more on each side than the wide pixels; with those, 723 bad pixels remain.
+    // ID10 masks one line more on each side than the wide pixels; with those, 723 bad pixels
+    // remain.
     assert_eq!(compare(&maxipix, "maxipix", 0), (0, 2759));
     assert_eq!(compare(&maxipix, "maxipix", 1), (0, 723));
     // Merlin at SixS: the gap and one wide pixel on each side, exactly; 55 bad pixels.

@@ -12,7 +12,7 @@ use lacuna::io;
 use lacuna::pixels::Pattern;
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Width of the gap, in units of the linear oversampling.
@@ -48,9 +48,7 @@ impl Command {
         let shape = if self.deep { vec![64; 3] } else { vec![256; 2] };
         let recipe = Recipe { seed: self.seed, ..simulate::crystal(shape)? };
         let simulated = pattern(&recipe, 0);
-        let oversampling = simulated.parameters["oversampling"].as_array().into_iter().flatten().map(Value::as_f64);
-        let oversampling: Vec<f64> = oversampling.map(|value| value.unwrap_or(1.0)).collect();
-        let oversampling = <[f64; 3]>::try_from(oversampling).unwrap_or([1.0; 3]);
+        let oversampling = simulated.parameters.oversampling().unwrap_or([1.0; 3]);
         let full = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
         let gap = gaps_of_ratio(full.shape(), oversampling, RATIO, self.seed, 0)[0];
         let seen = blinded(full.clone(), &gap.pixels(full.shape()));

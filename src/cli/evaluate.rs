@@ -220,9 +220,8 @@ impl Command {
         }
         let done = outcome(&seen, &truth, &inside, model, options, &mut || !progress::interrupted())?;
         let Some((outcome, filled)) = done else { return Ok(None) };
-        let oversampling =
-            entry.parameters.get("oversampling").and_then(|list| list.as_array().cloned()).unwrap_or_default();
-        let across = |gap: &DetectorGap| oversampling.get(gap.axis).and_then(serde_json::Value::as_f64);
+        let oversampling = entry.parameters.oversampling();
+        let across = |gap: &DetectorGap| Some(oversampling?[gap.axis]);
         let row = Row {
             pattern,
             particle: entry.particle,

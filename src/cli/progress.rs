@@ -3,7 +3,8 @@
 use super::OutputFlags;
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna::error::{Error, Result};
-use lacuna::phasing::run::{Ended, Point, Run};
+use lacuna::phasing::ensemble::RunSummary;
+use lacuna::phasing::run::{Ended, Point};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Once;
@@ -101,27 +102,36 @@ impl Voice {
     }
 
     /// The end of a run.
-    pub fn run(&self, index: usize, run: &Run, verdict: &str) -> Result<()> {
+    pub fn run(&self, index: usize, run: &RunSummary) -> Result<()> {
         let ended = match run.ended {
             Ended::Finished => String::new(),
             Ended::Interrupted => format!(" (interrupted after {} cycles)", run.cycles),
             Ended::Diverged => " (diverged)".into(),
         };
+        let verdict = run.verdict.text();
+        let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
+        let free = run.fit.and_then(|fit| fit.free_llk_poisson);
         self.note(format!(
-            "run {index} seed {}: R {:.4}, LLK {:.4}, free LLK {}, support {:.2} %, {:.1} s{ended}: {verdict}",
+            "run {index} seed {}: R {}, LLK {}, free LLK {}, support {} %, {:.1} s{ended}: {verdict}",
             run.seed,
-            run.fit.r_factor,
-            run.fit.llk_poisson,
-            run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
-            100.0 * run.fit.support_fraction,
+            number(run.fit.map(|fit| fit.r_factor), 4),
+            number(run.fit.map(|fit| fit.llk_poisson), 4),
+            number(free, 4),
+            number(run.fit.map(|fit| 100.0 * fit.support_fraction), 2),
             run.seconds + run.search_seconds,
         ));
-        let mut value = json!(run.fit);
-        value["run"] = index.into();
-        value["seed"] = run.seed.into();
-        value["ended"] = json!(run.ended);
-        value["verdict"] = verdict.into();
-        value["seconds"] = run.seconds.into();
+        let value = json!({
+            "r_factor": run.fit.map(|fit| fit.r_factor),
+            "llk_poisson": run.fit.map(|fit| fit.llk_poisson),
+            "free_llk_poisson": free,
+            "scale": run.fit.map(|fit| fit.scale),
+            "support_fraction": run.fit.map(|fit| fit.support_fraction),
+            "run": index,
+            "seed": run.seed,
+            "ended": run.ended,
+            "verdict": verdict,
+            "seconds": run.seconds,
+        });
         self.event("run", value)
     }
 }

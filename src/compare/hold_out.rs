@@ -1,10 +1,10 @@
-//! A comparison without truth: copies of the gap are cut into measured pixels, and every arm is scored on how well its
-//! reconstruction predicts those pixels, which it never saw.
+//! A comparison without truth: copies of the gap are cut into measured pixels, and every contender
+//! is scored on how well its reconstruction predicts those pixels, which it never saw.
 
 use crate::evaluate::{blinded, copies_of_gap};
-use crate::fft::Fft;
+use crate::metrics::calculated_intensity;
 use crate::pixels::Pattern;
-use crate::volume::{Centered, Cornered};
+use crate::volume::Centered;
 use ndarray::Array3;
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
@@ -15,13 +15,13 @@ const FLOOR: f64 = 1e-3;
 /// A pattern with a second gap.
 #[derive(Debug, Clone)]
 pub struct HoldOut {
-    /// With both gaps.
+    /// The pattern with both gaps.
     pub pattern: Pattern,
-    /// The pixels of the second one, all of them measured.
+    /// Pixels of the second gap, all of them measured.
     pub inside: Array3<bool>,
 }
 
-/// Copies of a pattern's gap in the places with room for most of it, `most` of them at most.
+/// Copies of a pattern's gap in the places with room for the most of it, at most `most` of them.
 pub fn hold_outs(pattern: &Pattern, most: usize) -> Vec<HoldOut> {
     let copies = copies_of_gap(&pattern.measured().0, !pattern.is_2d());
     let of = |inside: Array3<bool>| HoldOut { pattern: blinded(pattern.clone(), &inside), inside };
@@ -38,9 +38,9 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Of an object, against the counts `inside`.
+    /// Compares the pattern of an object with the counts of the pixels `inside`.
     pub fn new(object: &Centered<Complex32>, counts: &Centered<f32>, inside: &Array3<bool>) -> Self {
-        let calculated = calculated(object);
+        let calculated = calculated_intensity(object);
         let (mut error, mut llk, mut count) = (0.0, 0.0, 0.0);
         for (index, _) in inside.indexed_iter().filter(|(_, inside)| **inside) {
             let (c, o) = (f64::from(calculated.0[index]).max(FLOOR), f64::from(counts.0[index]));
@@ -50,13 +50,6 @@ impl Prediction {
         }
         Self { error_log: error / count, llk: llk / count }
     }
-}
-
-/// The intensities of an object's transform, photons.
-pub fn calculated(object: &Centered<Complex32>) -> Centered<f32> {
-    let mut field = object.to_cornered();
-    Fft::new(object.shape()).forward(field.0.as_slice_mut().expect("standard layout"));
-    Cornered(field.0.mapv(|value| value.norm_sqr())).to_centered()
 }
 
 #[cfg(test)]
@@ -72,7 +65,7 @@ mod tests {
                 Complex32::from(if inside(y) && inside(x) { 10.0 } else { 0.0 })
             }))
         };
-        let counts = calculated(&object(3));
+        let counts = calculated_intensity(&object(3));
         assert!((counts.as_slice().iter().sum::<f32>() - 3600.0).abs() < 1.0, "transforms are unitary");
         let inside = Array3::from_shape_fn(shape, |(_, y, _)| y < 11);
         let right = Prediction::new(&object(3), &counts, &inside);

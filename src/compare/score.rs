@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Truth {
     /// Square roots of photons, zero frequency of its pattern at `n / 2`.
     pub object: Centered<Complex32>,
-    /// Where it is.
+    /// Pixels where the object is.
     pub support: Centered<bool>,
 }
 
@@ -29,14 +29,15 @@ pub struct Score {
     pub homogeneity: f64,
     /// Intersection over union of the supports.
     pub overlap: f64,
-    /// Of the run.
+    /// Free log-likelihood of the run, or its log-likelihood where no pixels were held out.
     pub free_llk: f64,
-    /// Of the run.
+    /// R factor of the run.
     pub r_factor: f64,
 }
 
 impl Score {
-    /// Of a run. `ramp` says whether linear phases are no error: in Bragg data they only shift the peak.
+    /// Scores a run. `ramp` says whether linear phases are no error: in Bragg data they only shift
+    /// the peak.
     ///
     /// # Errors
     /// If shapes differ, or the object is not finite.

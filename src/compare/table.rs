@@ -1,23 +1,24 @@
 //! Comparisons of many patterns put together: by width of the gap over the oversampling.
 
-use super::{Arm, Prediction, Score, fill_wins};
+use super::{Contender, Prediction, Score};
 use crate::metrics::{interval, median};
+use crate::reconstruct::fill_wins;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What came of one arm.
+/// Scores of one contender.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ArmOutcome {
-    /// Of the run that one would take: lowest free log-likelihood. Nothing if no run gave an object.
+pub struct ContenderOutcome {
+    /// Score of the run with the lowest free log-likelihood; `None` if no run gave an object.
     pub chosen: Option<Score>,
-    /// Of all runs that gave one.
+    /// Scores of all runs that gave an object.
     pub runs: Vec<Score>,
-    /// In the hold-out test, if it was made.
+    /// Prediction of held-out copies of the gap, if that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<Prediction>,
 }
 
-/// One pattern with one gap, phased by all arms.
+/// One pattern with one gap, phased by all contenders.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// Pattern of the set.
@@ -30,7 +31,7 @@ pub struct Outcome {
     pub width: usize,
     /// Linear oversampling across it.
     pub oversampling: f64,
-    /// Their quotient.
+    /// Width over oversampling.
     pub ratio: f64,
     /// Photons of the pattern.
     pub photons: f64,
@@ -38,13 +39,13 @@ pub struct Outcome {
     pub offset: f64,
     /// Whether the pattern itself spoke for filling, before it was phased.
     pub advice: bool,
-    /// By arm.
-    pub arms: BTreeMap<Arm, ArmOutcome>,
+    /// Scores by contender.
+    pub contenders: BTreeMap<Contender, ContenderOutcome>,
 }
 
-/// Relative error of an object that has nothing in common with the truth: of an arm without any object too.
+/// Relative error of an object that has nothing in common with the truth: of an contender without any object too.
 const LOST: f64 = 1.0;
-/// A run succeeds whose error is at most this many times the best of all runs of all arms.
+/// A run succeeds whose error is at most this many times the best of all runs of all contenders.
 const SUCCESS: f64 = 1.5;
 /// Patterns whose object has a larger error than this even without a gap cannot be reconstructed: they say nothing of gaps.
 const HOPELESS: f64 = 0.5;
@@ -52,44 +53,44 @@ const HOPELESS: f64 = 0.5;
 const WORSE: f64 = 1.05;
 
 impl Outcome {
-    /// Complex error of an arm's chosen run; [`None`] stands for what `--gap auto` would do.
-    pub fn error(&self, arm: Option<Arm>) -> f64 {
-        let chosen = |arm: Arm| self.arms.get(&arm).and_then(|outcome| outcome.chosen);
-        let arm = arm.unwrap_or_else(|| {
-            let filled = match (chosen(Arm::Free), chosen(Arm::Network)) {
+    /// Complex error of an contender's chosen run; [`None`] stands for what `--gap auto` would do.
+    pub fn error(&self, contender: Option<Contender>) -> f64 {
+        let chosen = |contender: Contender| self.contenders.get(&contender).and_then(|outcome| outcome.chosen);
+        let contender = contender.unwrap_or_else(|| {
+            let filled = match (chosen(Contender::FREE), chosen(Contender::NETWORK)) {
                 (Some(free), Some(network)) => self.advice && fill_wins(free.free_llk, network.free_llk),
                 (None, Some(_)) => self.advice,
                 _ => false,
             };
-            if filled { Arm::Network } else { Arm::Free }
+            if filled { Contender::NETWORK } else { Contender::FREE }
         });
-        chosen(arm).map_or(LOST, |score| score.error.min(LOST))
+        chosen(contender).map_or(LOST, |score| score.error.min(LOST))
     }
 
     /// Whether its object cannot be reconstructed even without a gap; false if that was not tried.
     pub fn hopeless(&self) -> bool {
-        self.arms.contains_key(&Arm::Full) && self.error(Some(Arm::Full)) > HOPELESS
+        self.contenders.contains_key(&Contender::Full) && self.error(Some(Contender::Full)) > HOPELESS
     }
 
     fn best(&self) -> f64 {
-        let runs = self.arms.values().flat_map(|outcome| &outcome.runs);
+        let runs = self.contenders.values().flat_map(|outcome| &outcome.runs);
         runs.map(|score| score.error).fold(f64::INFINITY, f64::min)
     }
 
-    /// Part of an arm's runs that succeed.
-    fn success(&self, arm: Arm) -> f64 {
-        let Some(outcome) = self.arms.get(&arm) else { return 0.0 };
+    /// Part of an contender's runs that succeed.
+    fn success(&self, contender: Contender) -> f64 {
+        let Some(outcome) = self.contenders.get(&contender) else { return 0.0 };
         let good = outcome.runs.iter().filter(|score| score.error <= SUCCESS * self.best()).count();
         good as f64 / outcome.runs.len().max(1) as f64
     }
 
-    /// Rank correlation (Spearman) of what a judge says of each arm and its true error, over the arms that share the gap; nothing with
+    /// Rank correlation (Spearman) of what a judge says of each contender and its true error, over the contenders that share the gap; nothing with
     /// fewer than three.
     pub fn rank_correlation(&self, judge: Judge) -> Option<f64> {
         let pairs: Vec<(f64, f64)> = self
-            .arms
+            .contenders
             .iter()
-            .filter(|(arm, _)| **arm != Arm::Full)
+            .filter(|(contender, _)| **contender != Contender::Full)
             .filter_map(|(_, outcome)| {
                 let chosen = outcome.chosen?;
                 let said = match judge {
@@ -113,7 +114,7 @@ impl Outcome {
     }
 }
 
-/// What ranks arms without knowing the truth.
+/// A ranking of contenders that does not know the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judge {
     /// Copies of the gap that were cut into measured pixels.
@@ -123,10 +124,10 @@ pub enum Judge {
 }
 
 impl Judge {
-    /// Both.
+    /// Both judges.
     pub const ALL: [Judge; 2] = [Judge::HoldOut, Judge::FreeLikelihood];
 
-    /// For people.
+    /// The judge in words.
     pub fn text(self) -> &'static str {
         match self {
             Judge::HoldOut => "the hold-out test",
@@ -135,11 +136,11 @@ impl Judge {
     }
 }
 
-/// An arm in a class of gaps.
+/// An contender in a class of gaps.
 #[derive(Debug, Clone, Serialize)]
-pub struct ArmRow {
+pub struct ContenderRow {
     /// Its name; `auto` for the automatic choice.
-    pub arm: String,
+    pub contender: String,
     /// Median complex error.
     pub error: f64,
     /// Median over patterns of the error over that with free pixels.
@@ -148,7 +149,7 @@ pub struct ArmRow {
     pub to_free_interval: [f64; 2],
     /// Part of the patterns whose error is more than 5 % above that with free pixels.
     pub worse: f64,
-    /// Median error over that of the best arm without the network.
+    /// Median error over that of the best contender without the network.
     pub to_best: f64,
     /// Its 95 % interval.
     pub to_best_interval: [f64; 2],
@@ -167,8 +168,8 @@ pub struct RatioClass {
     pub hopeless: usize,
     /// Particles among the comparisons.
     pub particles: usize,
-    /// The arms.
-    pub arms: Vec<ArmRow>,
+    /// The contenders.
+    pub contenders: Vec<ContenderRow>,
 }
 
 /// Bounds of the classes of width over oversampling.
@@ -205,38 +206,43 @@ fn class(name: &str, rows: &[&Outcome], hopeless: usize) -> RatioClass {
         };
         interval(groups.len(), 1, of)
     };
-    let arms: Vec<Arm> = Arm::ALL.into_iter().filter(|arm| rows.iter().all(|row| row.arms.contains_key(arm))).collect();
-    let error = |rows: &[&Outcome], arm| median(&rows.iter().map(|row| row.error(arm)).collect::<Vec<_>>());
-    let classical: Vec<Arm> = arms.iter().copied().filter(|arm| !arm.network() && *arm != Arm::Full).collect();
-    let row = |arm: Option<Arm>| {
+    let contenders: Vec<Contender> = rows[0]
+        .contenders
+        .keys()
+        .copied()
+        .filter(|contender| rows.iter().all(|row| row.contenders.contains_key(contender)))
+        .collect();
+    let error = |rows: &[&Outcome], contender| median(&rows.iter().map(|row| row.error(contender)).collect::<Vec<_>>());
+    let classical: Vec<Contender> = contenders.iter().copied().filter(|contender| !contender.needs_network() && *contender != Contender::Full).collect();
+    let row = |contender: Option<Contender>| {
         let to_free = |rows: &[&Outcome]| {
-            median(&rows.iter().map(|row| row.error(arm) / row.error(Some(Arm::Free))).collect::<Vec<_>>())
+            median(&rows.iter().map(|row| row.error(contender) / row.error(Some(Contender::FREE))).collect::<Vec<_>>())
         };
         let to_best = |rows: &[&Outcome]| {
-            let best = classical.iter().map(|&arm| error(rows, Some(arm))).fold(f64::INFINITY, f64::min);
-            error(rows, arm) / best
+            let best = classical.iter().map(|&contender| error(rows, Some(contender))).fold(f64::INFINITY, f64::min);
+            error(rows, contender) / best
         };
-        let worse = rows.iter().filter(|row| row.error(arm) > WORSE * row.error(Some(Arm::Free))).count();
-        let success = |arm: Arm| rows.iter().map(|row| row.success(arm)).sum::<f64>() / rows.len() as f64;
-        ArmRow {
-            arm: arm.map_or("auto".into(), |arm| arm.to_string()),
-            error: error(rows, arm),
+        let worse = rows.iter().filter(|row| row.error(contender) > WORSE * row.error(Some(Contender::FREE))).count();
+        let success = |contender: Contender| rows.iter().map(|row| row.success(contender)).sum::<f64>() / rows.len() as f64;
+        ContenderRow {
+            contender: contender.map_or("auto".into(), |contender| contender.to_string()),
+            error: error(rows, contender),
             to_free: to_free(rows),
             to_free_interval: resampled(&to_free),
             worse: worse as f64 / rows.len() as f64,
             to_best: to_best(rows),
             to_best_interval: resampled(&to_best),
-            success: arm.map(success),
+            success: contender.map(success),
         }
     };
-    let auto = arms.contains(&Arm::Free) && arms.contains(&Arm::Network);
-    let all = arms.iter().map(|&arm| Some(arm)).chain(auto.then_some(None));
+    let auto = contenders.contains(&Contender::FREE) && contenders.contains(&Contender::NETWORK);
+    let all = contenders.iter().map(|&contender| Some(contender)).chain(auto.then_some(None));
     RatioClass {
         name: name.into(),
         outcomes: rows.len(),
         hopeless,
         particles: particles.len(),
-        arms: all.map(row).collect(),
+        contenders: all.map(row).collect(),
     }
 }
 
@@ -249,12 +255,12 @@ mod tests {
     }
 
     fn outcome(particle: u64, ratio: f64, free: f64, network: f64, advice: bool) -> Outcome {
-        let arm = |error: f64, held: f64| ArmOutcome {
+        let contender = |error: f64, held: f64| ContenderOutcome {
             chosen: Some(score(error, error)),
             runs: vec![score(error, error)],
             hold_out: Some(Prediction { error_log: held, llk: 0.0 }),
         };
-        let arms = [(Arm::Free, arm(free, free)), (Arm::Linear, arm(0.5, 0.5)), (Arm::Network, arm(network, network))];
+        let contenders = [(Contender::FREE, contender(free, free)), ("linear".parse().unwrap(), contender(0.5, 0.5)), (Contender::NETWORK, contender(network, network))];
         let (width, pattern) = ((3.0 * ratio) as usize, particle as usize);
         Outcome {
             pattern,
@@ -266,7 +272,7 @@ mod tests {
             photons: 1e7,
             offset: 0.0,
             advice,
-            arms: arms.into(),
+            contenders: contenders.into(),
         }
     }
 
@@ -275,12 +281,12 @@ mod tests {
         let rows = [outcome(1, 2.5, 0.4, 0.2, true), outcome(2, 2.5, 0.4, 0.1, true), outcome(3, 2.0, 0.4, 0.5, true)];
         let classes = ratio_classes(&rows);
         assert_eq!((classes.len(), classes[0].outcomes, classes[0].particles), (1, 3, 3));
-        let arm = |name: &str| classes[0].arms.iter().find(|arm| arm.arm == name).unwrap();
-        assert_eq!((arm("network").error, arm("network").to_best), (0.2, 0.5));
-        assert!((arm("network").worse - 1.0 / 3.0).abs() < 1e-12);
+        let contender = |name: &str| classes[0].contenders.iter().find(|contender| contender.contender == name).unwrap();
+        assert_eq!((contender("network").error, contender("network").to_best), (0.2, 0.5));
+        assert!((contender("network").worse - 1.0 / 3.0).abs() < 1e-12);
         // The automatic choice sees that the third is predicted worse.
-        assert_eq!((arm("auto").worse, arm("auto").error), (0.0, 0.2));
-        assert_eq!(arm("free").to_free_interval, [1.0, 1.0]);
+        assert_eq!((contender("auto").worse, contender("auto").error), (0.0, 0.2));
+        assert_eq!(contender("free").to_free_interval, [1.0, 1.0]);
     }
 
     #[test]

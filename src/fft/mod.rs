@@ -7,7 +7,7 @@
 //! Here sixteen neighbouring lines are transformed at once, in the lanes of vector registers (`stockham.rs`): every cache line is used
 //! whole and nothing is transposed. In 3D, x and y are done slab by slab while the slab is in cache.
 //!
-//! What is done to every point between two transforms is done while it is in cache, too: [`Fft::near`] and [`Fft::far`] are the two
+//! What is done to every point between two transforms is done while it is in cache, too: [`Fft::rows_pass`] and [`Fft::columns_pass`] are the two
 //! passes over memory of which a whole phasing cycle consists.
 
 mod stockham;
@@ -122,8 +122,10 @@ impl Fft {
     /// If the length of `data` is not the product of the extents.
     pub fn forward(&self, data: &mut [Complex32]) {
         let scale = self.scale();
-        self.near(data, &mut vec![(); data.len()], Ends::LEAVE, |_, part, _| part.iter_mut().for_each(|v| *v *= scale));
-        self.far(data, &vec![(); data.len()], Ends::ARRIVE, |_| {});
+        self.rows_pass(data, &mut vec![(); data.len()], Transforms::AFTER, |_, part, _| {
+            part.iter_mut().for_each(|v| *v *= scale)
+        });
+        self.columns_pass(data, &vec![(); data.len()], Transforms::BEFORE, |_| {});
     }
 
     /// In place, Fourier to object space.
@@ -132,8 +134,8 @@ impl Fft {
     /// If the length of `data` is not the product of the extents.
     pub fn inverse(&self, data: &mut [Complex32]) {
         let scale = self.scale();
-        self.far(data, &vec![(); data.len()], Ends::LEAVE, |_| {});
-        self.near(data, &mut vec![(); data.len()], Ends::ARRIVE, |_, part, _| {
+        self.columns_pass(data, &vec![(); data.len()], Transforms::AFTER, |_| {});
+        self.rows_pass(data, &mut vec![(); data.len()], Transforms::BEFORE, |_, part, _| {
             part.iter_mut().for_each(|v| *v *= scale)
         });
     }
@@ -149,11 +151,11 @@ impl Fft {
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
-    pub fn near<T: Send>(
+    pub fn rows_pass<T: Send>(
         &self,
         data: &mut [Complex32],
         other: &mut [T],
-        ends: Ends,
+        transforms: Transforms,
         visit: impl Fn(usize, &mut [Complex32], &mut [T]) + Sync,
     ) {
         let [nz, ny, nx] = self.shape;
@@ -172,21 +174,21 @@ impl Fft {
         parts.for_each_init(
             || (Block::new(if deep { ny } else { 0 }), self.scratch()),
             |(block, scratch), (at, (values, other))| {
-                if ends.arrive && deep {
+                if transforms.before && deep {
                     along(&self.inverse, values, block, scratch);
                 }
                 // A few rows at a time: a slab and the same part of `other` do not fit in a core's cache together.
                 let rows = values.chunks_mut(ROWS * nx).zip(other.chunks_mut(ROWS * nx)).enumerate();
                 rows.for_each(|(row, (values, other))| {
-                    if ends.arrive {
+                    if transforms.before {
                         self.inverse.axes[2].process_with_scratch(values, scratch);
                     }
                     visit(at * part + row * ROWS * nx, values, other);
-                    if ends.leave {
+                    if transforms.after {
                         self.forward.axes[2].process_with_scratch(values, scratch);
                     }
                 });
-                if ends.leave && deep {
+                if transforms.after && deep {
                     along(&self.forward, values, block, scratch);
                 }
             },
@@ -199,11 +201,11 @@ impl Fft {
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
-    pub fn far<U: Copy + Default + Sync>(
+    pub fn columns_pass<U: Copy + Default + Sync>(
         &self,
         data: &mut [Complex32],
         other: &[U],
-        ends: Ends,
+        transforms: Transforms,
         visit: impl Fn(&mut Columns<U>) + Sync,
     ) {
         let [nz, ny, nx] = self.shape;
@@ -217,11 +219,11 @@ impl Fft {
             || (Block::new(n), self.scratch()),
             |(block, scratch), (at, (values, others))| {
                 block.load(values.view());
-                if ends.arrive {
+                if transforms.before {
                     self.forward.along(axis, block, scratch);
                 }
                 visit(&mut Columns { rows: &mut block.rows, others, first: at * COLUMNS });
-                if ends.leave {
+                if transforms.after {
                     self.inverse.along(axis, block, scratch);
                 }
                 block.store(values);
@@ -229,7 +231,7 @@ impl Fft {
         );
     }
 
-    /// The order in which [`Fft::far`] comes to the points of an array of this shape.
+    /// The order in which [`Fft::columns_pass`] comes to the points of an array of this shape.
     pub fn columns(shape: Shape) -> ColumnOrder {
         let [nz, ny, nx] = shape;
         if nz > 1 { ColumnOrder { rows: nz, width: ny * nx } } else { ColumnOrder { rows: ny, width: nx } }
@@ -242,18 +244,18 @@ impl Fft {
 
 /// Which transforms a pass does: before and after what is visited in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ends {
-    arrive: bool,
-    leave: bool,
+pub struct Transforms {
+    before: bool,
+    after: bool,
 }
 
-impl Ends {
+impl Transforms {
     /// Only before.
-    pub const ARRIVE: Ends = Ends { arrive: true, leave: false };
+    pub const BEFORE: Transforms = Transforms { before: true, after: false };
     /// Only after.
-    pub const LEAVE: Ends = Ends { arrive: false, leave: true };
+    pub const AFTER: Transforms = Transforms { before: false, after: true };
     /// Both.
-    pub const BOTH: Ends = Ends { arrive: true, leave: true };
+    pub const BOTH: Transforms = Transforms { before: true, after: true };
 }
 
 /// Blocks of columns one after another, each of them row by row: read so, an array comes out of memory in one stream.
@@ -373,8 +375,8 @@ mod tests {
             let mut other = vec![usize::MAX; n];
             (0..n).for_each(|i| other[order.place(i)] = i);
             let mut data: Vec<Complex32> = (0..n).map(|i| Complex32::new(i as f32, 0.0)).collect();
-            let none = Ends { arrive: false, leave: false };
-            Fft::new(shape).far(&mut data, &other, none, |columns| {
+            let none = Transforms { before: false, after: false };
+            Fft::new(shape).columns_pass(&mut data, &other, none, |columns| {
                 for (row, others) in columns.rows() {
                     others.iter().enumerate().for_each(|(c, &i)| assert_eq!(row[c], i as f32));
                 }

@@ -1,34 +1,40 @@
-//! Biharmonic interpolation: the smoothest surface through the measured pixels around a gap, in value and in slope.
+//! Biharmonic interpolation: the smoothest surface through the measured pixels around a gap, in
+//! value and in slope.
 //!
-//! Minimises the sum of the squares of the discrete Laplacian over the pixels to fill and their measured neighbours, whose
-//! solution fulfils `Laplace^2 u = 0` in the gap (Damelin and Hoang, Int. J. Math. Math. Sci. 2018, 3950312; the method of
-//! scikit-image's `inpaint_biharmonic`). Conjugate gradients on the normal equations, all gaps at once: they do not
-//! couple. Cross-shaped gaps of some pixels need some tens of iterations.
+//! Minimises the sum of the squares of the discrete Laplacian over the pixels to fill and their
+//! measured neighbours, whose solution fulfils `Laplace^2 u = 0` in the gap (Damelin and Hoang,
+//! Int. J. Math. Math. Sci. 2018, 3950312; the method of scikit-image's `inpaint_biharmonic`).
+//! Conjugate gradients on the normal equations, all gaps at once: they do not couple. Cross-shaped
+//! gaps of some pixels need some tens of iterations.
 
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
 /// Most iterations for a whole pattern. Gaps of twice the default reach converge in fewer.
 pub(super) const ITERATIONS: usize = 1000;
-/// The residual relative to that of the starting surface at which the solution counts as found: errors of about 0.1 % in ln(1 + I).
+/// The residual relative to that of the starting surface at which the solution counts as found:
+/// errors of about 0.1 % in ln(1 + I).
 const TOLERANCE: f64 = 1e-5;
 /// Elements that one thread sums up, the same for any number of threads, so that results are too.
 const CHUNK: usize = 1 << 14;
 
-/// The equations: one row for the Laplacian at each pixel to fill and each measured neighbour of one.
+/// The equations: one row for the Laplacian at each pixel to fill and each measured neighbour of
+/// one.
 struct Rows {
-    /// The neighbours of each row's pixel before and behind it along each axis, as rows; the index after the last row
-    /// stands for all pixels that are in no row.
+    /// The neighbours of each row's pixel before and behind it along each axis, as rows; the index
+    /// after the last row stands for all pixels that are in no row.
     near: Vec<[[u32; 2]; 3]>,
-    /// 1 for the axes along which a row has both neighbours, else 0: at the edge of the frame and of what is known, the
-    /// second difference of the other axes is all there is, and straight slopes remain solutions.
+    /// 1 for the axes along which a row has both neighbours, else 0: at the edge of the frame and
+    /// of what is known, the second difference of the other axes is all there is, and straight
+    /// slopes remain solutions.
     axes: Vec<[f32; 3]>,
     /// 1 for rows whose pixel is to be filled.
     free: Vec<f32>,
 }
 
-/// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first guess. Other pixels play no part.
-/// With `volume`, frames are connected. Stops after some `iterations` at the latest. `progress` is told the fraction done.
+/// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first
+/// guess. Other pixels play no part. With `volume`, frames are connected. Stops after some
+/// `iterations` at the latest. `progress` is told the fraction done.
 pub(super) fn solve(
     u: &mut Array3<f32>,
     measured: ArrayView3<bool>,
@@ -77,7 +83,7 @@ pub(super) fn solve(
     progress(1.0);
 }
 
-/// With a zero at the end, for neighbours that are in no row.
+/// Values with a zero at the end, for neighbours that are in no row.
 fn padded(mut values: Vec<f32>) -> Vec<f32> {
     values.push(0.0);
     values

@@ -3,12 +3,14 @@
 use ndarray::{Array3, ArrayView3, Axis};
 use rayon::prelude::*;
 
-/// Farther than any pixel of an array, squared, and far enough from the limits of f32 for the arithmetic below.
+/// Farther than any pixel of an array, squared, and far enough from the limits of f32 for the
+/// arithmetic below.
 const FAR: f32 = 1e12;
 
-/// Euclidean distance, pixels, from each pixel to the nearest one that is `true`: within its frame, or in the volume.
-/// Infinite where there is none. Felzenszwalb and Huttenlocher, Theory of Computing 8, 415 (2012): one axis at a time, the
-/// lower envelope of the parabolas of the axes before.
+/// Euclidean distance, pixels, from each pixel to the nearest one that is `true`: within its frame,
+/// or in the volume. Infinite where there is none. Felzenszwalb and Huttenlocher, Theory of
+/// Computing 8, 415 (2012): one axis at a time, the lower envelope of the parabolas of the axes
+/// before.
 pub(super) fn to_nearest(set: ArrayView3<bool>, volume: bool) -> Array3<f32> {
     let mut squared = set.mapv(|inside| if inside { 0.0 } else { FAR });
     squared.outer_iter_mut().collect::<Vec<_>>().into_par_iter().for_each(|mut frame| {
@@ -24,13 +26,13 @@ pub(super) fn to_nearest(set: ArrayView3<bool>, volume: bool) -> Array3<f32> {
     squared.mapv_into(|value| if value >= FAR { f32::INFINITY } else { value.sqrt() })
 }
 
-/// Working space for the lines.
+/// Working memory for one line at a time.
 #[derive(Default)]
 struct Envelope {
     values: Vec<f32>,
     /// Parabolas of the envelope, by their lowest point.
     vertices: Vec<usize>,
-    /// Where each of them begins.
+    /// Position at which each parabola begins.
     starts: Vec<f32>,
 }
 

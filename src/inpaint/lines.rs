@@ -1,16 +1,19 @@
-//! Fills of a gap along the axes, from the nearest measured pixels on either side: straight and curved.
+//! Fills of a gap along the axes, from the nearest measured pixels on either side: straight and
+//! curved.
 
 use ndarray::{Array3, ArrayView3, Axis};
 
 /// Values continued into the gaps, and what a curve adds to them.
 pub(super) struct Lines {
-    /// Mean of the nearest measured pixels along the axes, by inverse distance: between two of them, a straight line.
+    /// Mean of the nearest measured pixels along the axes, by inverse distance: between two of
+    /// them, a straight line.
     pub(super) straight: Array3<f32>,
-    /// What a cubic through both ends with their slopes adds to the straight line.
+    /// Difference of a cubic through both ends, with their slopes, from the straight line.
     pub(super) bend: Array3<f32>,
 }
 
-/// Fills what is not `known`. Where no axis meets a measured pixel, `elsewhere` counts.
+/// Fills what is not `known`. Where no axis meets a measured pixel, the value is that of
+/// `elsewhere`.
 pub(super) fn lines(values: &Array3<f32>, known: ArrayView3<bool>, elsewhere: &Array3<f32>) -> Lines {
     let mut straight = Array3::zeros(values.dim());
     let mut bend = Array3::zeros(values.dim());
@@ -93,7 +96,8 @@ mod tests {
             for [truth, straight, bend] in filled(shape, axis, |x| 0.5 - 0.1 * x) {
                 assert!((truth - straight).abs() < 1e-5 && bend.abs() < 1e-5, "{truth} {straight} {bend}");
             }
-            // One-sided differences of a parabola are half a pixel off: 0.02 is what that does over this gap.
+            // One-sided differences of a parabola are half a pixel off: 0.02 is what that does over
+            // this gap.
             for [truth, straight, bend] in filled(shape, axis, |x| 0.01 * (x - 5.0) * (x - 5.0)) {
                 assert!((truth - straight - bend).abs() < 0.02, "{truth} {straight} {bend}");
             }

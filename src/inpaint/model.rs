@@ -1,4 +1,5 @@
-//! A trained network: weights, and a card that says what they are, how they were made, and how far they can be trusted.
+//! A trained network: weights, and a card that says what they are, how they were made, and how far
+//! they can be trusted.
 
 use super::calibration::Calibration;
 use super::patch::NormalisedPatch;
@@ -13,91 +14,92 @@ use std::path::Path;
 
 /// File of the weights in a model's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
-/// File of the card.
+/// File of the card in a model's folder.
 pub const CARD: &str = "card.toml";
 
 /// Limits of the logarithm of the spread that the network may state, relative to the patch's.
 pub(crate) const LOG_SPREAD: [f32; 2] = [-6.0, 3.0];
 
-/// What the weights are.
+/// Card of a model: what the weights are, how they were made, and how far they can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// Name, with its version.
+    /// Name of the model, with its version.
     pub name: String,
-    /// What it is for.
+    /// Purpose of the model.
     pub description: String,
-    /// Where it should not be trusted.
+    /// Data and gaps for which the model should not be trusted.
     pub limits: String,
     /// Pixels of a patch along each axis.
     pub patch: usize,
-    /// Of the file of the weights, in hexadecimal.
+    /// SHA-256 checksum of the weights file, hexadecimal.
     pub sha256: String,
-    /// The network.
+    /// Architecture of the network.
     pub network: Architecture,
-    /// How the stated spread becomes an interval.
+    /// Calibration that turns the stated spread into an interval.
     pub calibration: Calibration,
-    /// How it was made.
+    /// Training that the weights come from.
     pub training: Provenance,
     /// Scores inside the gaps of test patterns, as `lacuna evaluate` printed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<toml::Table>,
 }
 
-/// How weights were made.
+/// Origin of weights: recipes, seeds and data of the training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// Name of the training recipe.
     pub recipe: String,
-    /// Its seed.
+    /// Seed of the training.
     pub seed: u64,
-    /// Name of the recipe of the data, the number of patterns and their seed.
+    /// Name of the recipe of the data, or the file that the model was adapted to.
     pub data: String,
-    /// Patterns of that set.
+    /// Number of patterns of the data.
     pub patterns: usize,
-    /// Seed of that set.
+    /// Seed of the data.
     pub data_seed: u64,
-    /// How training, validation and test patterns were told apart.
+    /// Rule by which training, validation and test patterns are separated.
     pub split: String,
-    /// What its weights were at first, if not random: a model and what it had seen.
+    /// Model that the weights were initialised from; empty for random weights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub start: String,
-    /// Steps of the optimiser.
+    /// Number of steps of the optimiser.
     pub steps: u64,
-    /// Patches learned from.
+    /// Number of patches learned from.
     pub patches: u64,
     /// Hours of training.
     pub hours: f64,
-    /// Version of the program.
+    /// Version of the program that trained.
     pub version: String,
 }
 
-/// A network in two or three dimensions.
+/// A network for two or for three dimensions.
 #[derive(Debug, Clone)]
 pub enum Network {
-    /// Two.
+    /// Network for patches of single frames.
     Planar(Unet<4>),
-    /// Three.
+    /// Network for patches of volumes.
     Volumetric(Unet<5>),
 }
 
-/// What a network says of a patch's pixels, in `ln(1 + I)`.
+/// Prediction of a network for the pixels of a patch, in `ln(1 + I)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// Most likely value.
+    /// Most likely value of each pixel.
     pub mean: Vec<f32>,
-    /// Spread: the half width of the 90 % interval over the calibration's factor.
+    /// Spread of each pixel: the half width of the 90 % interval divided by the calibration's
+    /// factor.
     pub spread: Vec<f32>,
 }
 
 impl Network {
-    /// Predictions for patches of `size` pixels along each axis, `part` of them at a time.
-    pub fn predict(&self, patches: &[NormalisedPatch], size: usize, part: usize) -> Vec<Prediction> {
-        let parts = patches.par_chunks(part.max(1)).with_max_len(1);
+    /// Predicts patches of `size` pixels along each axis, `batch` of them at a time.
+    pub fn predict(&self, patches: &[NormalisedPatch], size: usize, batch: usize) -> Vec<Prediction> {
+        let batches = patches.par_chunks(batch.max(1)).with_max_len(1);
         match self {
-            Self::Planar(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
-            Self::Volumetric(net) => parts.flat_map_iter(|patches| predict_part(net, patches, size)).collect(),
+            Self::Planar(net) => batches.flat_map_iter(|patches| predict_batch(net, patches, size)).collect(),
+            Self::Volumetric(net) => batches.flat_map_iter(|patches| predict_batch(net, patches, size)).collect(),
         }
     }
 
@@ -123,7 +125,7 @@ impl Network {
     }
 }
 
-fn predict_part<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size: usize) -> Vec<Prediction> {
+fn predict_batch<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size: usize) -> Vec<Prediction> {
     let mut shape = [size; D];
     [shape[0], shape[1]] = [patches.len(), INPUTS];
     let values: Vec<f32> = patches.iter().flat_map(|patch| patch.inputs.iter().copied()).collect();
@@ -145,32 +147,35 @@ fn predict_part<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size
 /// A network with its card.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// What it is.
+    /// Card of the model.
     pub card: ModelCard,
-    /// What it does.
+    /// Network with its weights.
     pub network: Network,
 }
 
-/// The models in the program: weights and card, for two and for three dimensions.
+/// Built-in models, for two and for three dimensions: weights and card.
 const SHIPPED: [(&[u8], &str); 2] = [
     (include_bytes!("../../models/unet2d-v1/weights.safetensors"), include_str!("../../models/unet2d-v1/card.toml")),
     (include_bytes!("../../models/unet3d-v1/weights.safetensors"), include_str!("../../models/unet3d-v1/card.toml")),
 ];
 
 impl Model {
-    /// The model that is part of the program, for 2 or 3 dimensions.
+    /// Returns the built-in model for 2 or 3 dimensions.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the weights do not fit their card, which a test excludes.
     ///
     /// # Panics
-    /// For any other number.
+    /// For any other number of dimensions.
     pub fn shipped(dimensions: usize) -> Result<Self> {
         let (weights, card) = SHIPPED[dimensions - 2];
         Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
     }
 
-    /// The model in a folder.
+    /// Loads the model in a folder.
     ///
     /// # Errors
-    /// [`Error::File`] if a file is missing, damaged, or the two do not belong together.
+    /// [`Error::File`] if a file is missing or damaged, or weights and card do not belong together.
     pub fn load(folder: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
@@ -181,7 +186,11 @@ impl Model {
         Self::from_files(read(WEIGHTS)?, &card, folder)
     }
 
-    /// The model made of the contents of its two files; `place` is named in errors.
+    /// Makes a model of the contents of its two files; `place` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the card cannot be read, the checksum on it is not that of the weights,
+    /// or their names or shapes do not fit its architecture.
     pub fn from_files(weights: Vec<u8>, card: &str, place: &Path) -> Result<Self> {
         let card: ModelCard = toml::from_str(card)
             .map_err(|error| Error::file(place.join(CARD), format!("is no card of a model: {}", error.message())))?;
@@ -201,7 +210,10 @@ impl Model {
         Ok(Self { card, network })
     }
 
-    /// Contents of the files: weights and card. The card's checksum is set.
+    /// Returns the contents of the two files, weights and card, and sets the checksum on the card.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if weights or card cannot be expressed in their formats.
     pub fn files(&mut self) -> Result<(Vec<u8>, String)> {
         let weights = self.network.bytes().map_err(|error| Error::encode("the weights of a model", error))?;
         self.card.sha256 = hex(&weights);
@@ -209,7 +221,7 @@ impl Model {
         Ok((weights, card))
     }
 
-    /// 2 or 3.
+    /// Number of dimensions of the patches, 2 or 3.
     pub fn dimensions(&self) -> usize {
         self.card.network.dimensions
     }

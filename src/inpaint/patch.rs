@@ -1,16 +1,18 @@
-//! What the network is told of a patch: logarithms of the measured intensities relative to the patch's own mean and spread, with the
-//! gaps filled in three cheap ways.
+//! Inputs of the network for one patch: logarithms of the measured intensities relative to the
+//! patch's own mean and spread, with the gaps filled in three cheap ways.
 
 use super::biharmonic;
 use super::lines::{Lines, lines};
 use super::unet::INPUTS;
 use ndarray::{Array3, ArrayView3, Axis, Slice, Zip};
 
-/// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise must not be blown up.
+/// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise
+/// must not be blown up.
 const LEAST_SPREAD: f32 = 0.1;
 /// Iterations towards the smoothest surface.
 const ITERATIONS: usize = 25;
-/// Largest difference of that surface from straight lines: slopes of noisy pixels say little far away.
+/// Largest difference of that surface from straight lines: slopes of noisy pixels say little far
+/// away.
 const LARGEST: f32 = 3.0;
 /// Logarithm of the intensity that counts as one in the channel of the level.
 const LEVEL: f32 = 8.0;
@@ -18,16 +20,18 @@ const LEVEL: f32 = 8.0;
 /// A patch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormalisedPatch {
-    /// `[INPUTS][pixel]`: filled along straight lines, measured or not, level, what the smoothest surface adds, what means over blocks add.
+    /// `[INPUTS][pixel]`: filled along straight lines, measured or not, level, what the smoothest
+    /// surface adds, what means over blocks add.
     pub inputs: Vec<f32>,
-    /// Mean of `ln(1 + I)` of the measured pixels.
+    /// Mean of `ln(1 + I)` over the measured pixels.
     pub mean: f32,
-    /// Their standard deviation, not less than 0.1.
+    /// Standard deviation of `ln(1 + I)` over the measured pixels, at least 0.1.
     pub spread: f32,
 }
 
 impl NormalisedPatch {
-    /// Of a patch whose pixels are `known` or not; nothing if none is. Intensities elsewhere play no part.
+    /// Normalises a patch, of whose intensities (photons) only those where `known` play a part.
+    /// `None` if nothing is known.
     pub fn new(intensity: ArrayView3<f32>, known: ArrayView3<bool>) -> Option<Self> {
         let mut log = Array3::zeros(intensity.dim());
         let (mut count, mut sum, mut squares) = (0_u32, 0.0_f64, 0.0_f64);
@@ -49,7 +53,8 @@ impl NormalisedPatch {
         let weight = known.mapv(|known| f32::from(u8::from(known)));
         let smooth = push_pull(log.clone(), weight.clone());
         let Lines { straight: filled, bend } = lines(&log, known, &smooth);
-        // The curves along the axes are near enough to the smoothest surface that few iterations lead there.
+        // The curves along the axes are near enough to the smoothest surface that few iterations
+        // lead there.
         let mut curved = &filled + &bend;
         let (unknown, volume) = (known.mapv(|known| !known), known.len_of(Axis(0)) > 1);
         biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &|_| ());
@@ -67,23 +72,24 @@ impl NormalisedPatch {
         self.inputs.len() / INPUTS
     }
 
-    /// Whether there are none.
+    /// Whether the patch has no pixels.
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }
 
-    /// The filled pattern: what the network adds to.
+    /// The pattern filled along straight lines, to which the network's output is added.
     pub fn filled(&self) -> &[f32] {
         &self.inputs[..self.len()]
     }
 
-    /// An intensity, photons, on the scale of the patch.
+    /// An intensity (photons) on the scale of the patch.
     pub fn scaled(&self, intensity: f32) -> f32 {
         (intensity.max(0.0).ln_1p() - self.mean) / self.spread
     }
 }
 
-/// Fills pixels of weight zero from weighted means over blocks of two, four, eight.. pixels (push-pull, Gortler et al., SIGGRAPH 1996).
+/// Fills pixels of weight zero from weighted means over blocks of two, four, eight.. pixels
+/// (push-pull, Gortler et al., SIGGRAPH 1996).
 fn push_pull(values: Array3<f32>, weights: Array3<f32>) -> Array3<f32> {
     let axes: Vec<Axis> = (0..3).map(Axis).filter(|&axis| values.len_of(axis) > 1).collect();
     if axes.is_empty() || weights.iter().all(|&weight| weight >= 1.0) {

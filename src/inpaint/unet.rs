@@ -1,4 +1,5 @@
-//! The network that fills gaps: a U-Net on patches, the same code in two and three dimensions. It knows no loss and no data.
+//! The network that fills gaps: a U-Net on patches, the same code in two and three dimensions. It
+//! knows no loss and no data.
 
 use crate::error::{Error, Result};
 use crate::network::ops::{Activation, NormSettings, Spacing, conv, conv_transpose, group_norm, join};
@@ -8,12 +9,13 @@ use rand::{Rng as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// What the network sees of each pixel: the pattern filled along straight lines, relative to the patch; whether it is measured; the
-/// pattern's own level; and what two other fills would add, the smoothest surface and means over blocks.
+/// Input channels: the pattern filled along straight lines, relative to the patch; whether a pixel
+/// is measured; the level of the pattern; and what two other fills would add, the smoothest surface
+/// and means over blocks.
 pub const INPUTS: usize = 5;
-/// Those of them that are other fills: the last ones.
+/// Number of the last input channels, which hold the other fills.
 const FILLS: usize = 2;
-/// What it says of each pixel: how much to add to the filled pattern, and the logarithm of the spread.
+/// Output channels: what to add to the filled pattern, and the logarithm of the spread.
 pub const OUTPUTS: usize = 2;
 
 /// Taps of all convolutions but the last, along each axis.
@@ -25,18 +27,23 @@ const EPSILON: f32 = 1e-5;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// 2 or 3.
+    /// Number of dimensions of the patches, 2 or 3.
     pub dimensions: usize,
-    /// Channels of each level, finest first; each level has half the pixels of the one before along each axis.
+    /// Number of channels of each level, finest first; each level has half the pixels of the one
+    /// before along each axis.
     pub channels: Vec<usize>,
-    /// Groups of channels that are normalised together.
+    /// Number of groups of channels that are normalised together.
     pub groups: usize,
-    /// Steps between the taps of the convolutions of the coarsest level, one for each convolution after its first.
+    /// Steps between the taps of the convolutions of the coarsest level, one for each convolution
+    /// after its first.
     pub dilations: Vec<usize>,
 }
 
 impl Architecture {
-    /// Refuses what cannot be built for patches of `size` pixels.
+    /// Checks that the network can be built for patches of `size` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first key of `[network]` whose value cannot be used.
     pub fn check(&self, size: usize) -> Result<()> {
         if ![2, 3].contains(&self.dimensions) {
             return Err(Error::setting("network.dimensions", self.dimensions, "2 or 3"));
@@ -79,7 +86,7 @@ impl<const D: usize> Block<D> {
     }
 }
 
-/// A convolution without anything after it, ordinary or transposed.
+/// A convolution with nothing after it, ordinary or transposed.
 #[derive(Module, Debug)]
 struct Plain<const D: usize> {
     weight: Param<Tensor<D>>,
@@ -94,7 +101,7 @@ struct Level<const D: usize> {
     up: Vec<Block<D>>,
 }
 
-/// The network; `D` is 4 for two dimensions, 5 for three: images, channels, and the axes.
+/// The U-Net; `D` is 4 for two dimensions and 5 for three: images, channels, and the axes.
 #[derive(Module, Debug)]
 pub struct Unet<const D: usize> {
     levels: Vec<Level<D>>,
@@ -103,7 +110,7 @@ pub struct Unet<const D: usize> {
 }
 
 impl<const D: usize> Unet<D> {
-    /// With random weights. The first prediction is the filled pattern itself.
+    /// Creates the network with random weights. Its first prediction is the filled pattern itself.
     ///
     /// # Panics
     /// If the architecture has another number of dimensions.
@@ -130,6 +137,8 @@ impl<const D: usize> Unet<D> {
         Self { levels, bottom, last: maker.last(finest) }
     }
 
+    /// Computes the output channels of a batch of patches.
+    ///
     /// # Shapes
     /// `[patch, INPUTS, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
     pub fn forward(&self, x: Tensor<D>) -> Tensor<D> {
@@ -147,12 +156,12 @@ impl<const D: usize> Unet<D> {
             let above = conv_transpose(x, level.from_below.weight.val(), level.from_below.bias.val(), spacing);
             x = run(&level.up, join(above, skip));
         }
-        let said = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
-        // How much of each other fill to take, pixel by pixel: smooth patterns are told by a fill to a precision that
-        // the normalised values inside the network do not have.
-        let mixed = (said.clone().narrow(1, OUTPUTS, FILLS) * fills).sum_dim(1);
-        let mean = said.clone().narrow(1, 0, 1) + mixed;
-        Tensor::cat(vec![mean, said.narrow(1, 1, 1)], 1)
+        let output = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
+        // How much of each other fill to take, pixel by pixel: smooth patterns are told by a fill
+        // to a precision that the normalised values inside the network do not have.
+        let mixed = (output.clone().narrow(1, OUTPUTS, FILLS) * fills).sum_dim(1);
+        let mean = output.clone().narrow(1, 0, 1) + mixed;
+        Tensor::cat(vec![mean, output.narrow(1, 1, 1)], 1)
     }
 }
 
@@ -164,7 +173,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Uniform within the inverse root of the number of values that are summed, as is usual.
+    /// Uniform within the inverse square root of the number of values that are summed.
     fn weights<const D: usize>(
         &mut self,
         [first, second]: [usize; 2],
@@ -202,9 +211,9 @@ impl Maker<'_> {
 
     fn last<const D: usize>(&mut self, from: usize) -> Plain<D> {
         let mut shape = [1; D];
-        let said = OUTPUTS + FILLS;
-        [shape[0], shape[1]] = [said, from];
-        let weight = TensorData::new(vec![0.0_f32; said * from], shape);
-        Plain { weight: Param::from_data(weight, self.device), bias: self.constant(said, 0.0) }
+        let channels = OUTPUTS + FILLS;
+        [shape[0], shape[1]] = [channels, from];
+        let weight = TensorData::new(vec![0.0_f32; channels * from], shape);
+        Plain { weight: Param::from_data(weight, self.device), bias: self.constant(channels, 0.0) }
     }
 }

@@ -1,9 +1,9 @@
 //! Writing CXI files: prepared and completed patterns, and reconstructions. Laid out so that `silx view` opens on the image, h5py reads
 //! complex64, and PyNX, cdiutils and lacuna itself find everything.
 
+use super::hdf5_error::reason;
 use super::output::replace;
 use super::process::Process;
-use super::tree::reason;
 use crate::error::{Error, Result};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;

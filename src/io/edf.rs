@@ -1,21 +1,22 @@
-//! The ESRF data format: a text header `{ key = value ; ... }` of a multiple of 512 bytes, then the numbers; any number of frames.
+//! The ESRF data format: a text header `{ key = value ; ... }` of a multiple of 512 bytes, then the numbers; any number of
+//! frames, each after a header of its own, or `Num_Images` of them after one.
 //!
 //! Names of types and keys as fabio reads them (`fabio/edfimage.py`); geometry keys of SPD and pyFAI, in metres.
 
-use super::element::{Element, Kind, Stored, Values, unsupported};
+use super::array::RawArray;
+use super::content;
+use super::element::{Element, Kind, unsupported};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::{Geometry, HC};
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 /// All frames of a file, stacked along z in their order, and what the first header says of the geometry.
-pub(super) fn read(path: &Path) -> Result<(Stored, Geometry)> {
-    let bytes = fs::read(path).map_err(|error| Error::read(path, error))?;
-    parse(path, &bytes)
+pub(super) fn read(path: &Path) -> Result<(RawArray, Geometry)> {
+    parse(path, &content::bytes(path)?)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Stored, Geometry)> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
     let fail = |problem: String| Error::file(path, problem);
     let (mut rest, mut data, mut first) = (bytes, Vec::new(), None);
     let (mut frames, mut geometry) = (0, Geometry::default());
@@ -28,12 +29,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Stored, Geometry)> {
             )));
         }
         let shape = shape(&header).ok_or_else(|| fail("has an EDF header without Dim_1 and Dim_2".into()))?;
-        let size = shape.iter().try_fold(element.width, |n, &m| n.checked_mul(m));
+        let size = shape.iter().try_fold(element.width, |n, &m| n.checked_mul(m)).filter(|&size| size > 0);
         let size = size.ok_or_else(|| fail(format!("claims to hold {} numbers", shape_text(&shape))))?;
-        let frame = after.get(..size);
-        let frame = frame.ok_or_else(|| {
-            fail(format!("is cut short: frame {frames} needs {size} bytes, {} are left", after.len()))
-        })?;
         if frames == 0 {
             geometry = self::geometry(&header);
         }
@@ -44,32 +41,56 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Stored, Geometry)> {
                 element.name()
             )));
         }
+        let number = |key: &str| header.get(key).and_then(|text| text.parse::<usize>().ok());
+        let (mut count, mut stored) = (1, number("edf_binarysize").or(number("size")).unwrap_or(size));
+        // One header for several frames, as GE detectors and some beamlines write it. Each frame of a file with a header a
+        // frame may name the number of all of them as well: then another header follows the first.
+        if let Some(images) = number("num_images").filter(|&images| frames == 0 && images > 1) {
+            let alone = after.get(stored.max(size)..).is_some_and(|next| next.trim_ascii_start().starts_with(b"{"));
+            if !alone {
+                (count, stored) = (images, images.checked_mul(size).unwrap_or(usize::MAX));
+            }
+        }
+        let frame = size.checked_mul(count).and_then(|size| after.get(..size));
+        let frame = frame.ok_or_else(|| match count {
+            1 => fail(format!("is cut short: frame {frames} needs {size} bytes, {} are left", after.len())),
+            _ => {
+                fail(format!("is cut short: {count} frames of {size} bytes are named, {} bytes are left", after.len()))
+            }
+        })?;
         data.extend_from_slice(frame);
-        frames += 1;
+        frames += count;
         // `Size` may exceed the numbers, padded to a multiple of 512.
-        let stored =
-            header.get("edf_binarysize").or(header.get("size")).and_then(|size| size.parse().ok()).unwrap_or(size);
-        rest = after.get(stored.max(size)..).unwrap_or_default();
+        rest = after.get(stored.max(frame.len())..).unwrap_or_default();
     }
     let (element, [nz, ny, nx]) = first.ok_or_else(|| fail("holds no EDF frame".into()))?;
-    let stored = Stored {
-        name: path.to_path_buf(),
-        shape: vec![frames * nz, ny, nx],
-        element,
-        fortran: false,
-        values: Values::Bytes(data),
-    };
-    Ok((stored, geometry))
+    if rest.iter().any(|&byte| !matches!(byte, 0 | b' ' | b'\n' | b'\r')) {
+        return Err(fail(format!(
+            "has {} bytes after its {frames} frames of {ny}x{nx} {}: its header does not describe it",
+            rest.len(),
+            element.name()
+        )));
+    }
+    Ok((RawArray::from_bytes(path.to_path_buf(), vec![frames * nz, ny, nx], element, data), geometry))
 }
 
-/// The keys (in lower case) and values of a header, and what follows it.
+/// The keys (in lower case) and values of a header, and what follows it: at once, or where `EDF_HeaderSize` says.
 fn header(bytes: &[u8]) -> Option<(HashMap<String, String>, &[u8])> {
     let end = (0..bytes.len()).find(|&at| bytes[at] == b'}' && matches!(bytes.get(at + 1), Some(b'\n' | b'\r')))?;
     let newline = if bytes[end + 1..].starts_with(b"\r\n") { 2 } else { 1 };
     let text = String::from_utf8_lossy(&bytes[..end]);
     let pairs = text.trim_start().trim_start_matches('{').split([';', '\n']).filter_map(|line| line.split_once('='));
-    let keys = pairs.map(|(key, value)| (key.trim().to_lowercase(), value.trim().to_string())).collect();
-    Some((keys, &bytes[end + 1 + newline..]))
+    let keys: HashMap<String, String> =
+        pairs.map(|(key, value)| (key.trim().to_lowercase(), value.trim().to_string())).collect();
+    let closed = end + 1 + newline;
+    let start = keys.get("edf_headersize").and_then(|size| size.parse::<usize>().ok()).map_or(closed, |size| {
+        // Blanks that others put before the header belong to no header.
+        size + bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+    });
+    // Only blanks may stand between the brace and the data, else the size is that of another header.
+    let blank = bytes.get(closed..start).is_some_and(|gap| gap.iter().all(|&b| b.is_ascii_whitespace() || b == 0));
+    let start = if start > closed && blank { start } else { closed };
+    Some((keys, &bytes[start..]))
 }
 
 fn element(header: &HashMap<String, String>) -> Result<Element, String> {
@@ -131,7 +152,8 @@ mod tests {
         let file = [frame(keys, &data), frame(keys, &data)].concat();
         let (stored, geometry) = parse(Path::new("a.edf"), &file).unwrap();
         assert_eq!((stored.shape.as_slice(), stored.element.name().as_str()), (&[2, 2, 3][..], "uint16 big-endian"));
-        assert_eq!(stored.into_f32().unwrap().as_slice(), [1., 2., 3., 4., 5., 6., 1., 2., 3., 4., 5., 6.]);
+        let view = stored.whole().unwrap();
+        assert_eq!(stored.to_f32(&view).unwrap().as_slice(), [1., 2., 3., 4., 5., 6., 1., 2., 3., 4., 5., 6.]);
         assert_eq!((geometry.distance, geometry.pixel_size), (Some(1.2), Some([5.0e-5, 5.5e-5])));
         assert_eq!(geometry.energy, Some(HC / 1e-10));
     }
@@ -144,5 +166,20 @@ mod tests {
         assert_eq!(error(b"{ DataType = FloatValue"), "a.edf: has an EDF header without its end");
         assert_eq!(error(&frame("Dim_1 = 3 ;\nDim_2 = 2 ;\n", &[])), "a.edf: has an EDF header without DataType");
         assert!(error(&frame(&keys.replace("FloatValue", "Decimal"), &[])).contains("Decimal"));
+        let left = error(&[frame(keys, &[0; 24]), vec![7; 3]].concat());
+        assert_eq!(left, "a.edf: has 3 bytes after its 1 frames of 2x3 float32: its header does not describe it");
+    }
+
+    #[test]
+    fn one_header_may_stand_before_many_frames() {
+        let keys = "EDF_HeaderSize = 1024 ;\nNum_Images = 2 ;\nDataType = UnsignedShort ;\nDim_1 = 2 ;\nDim_2 = 1 ;\n";
+        let mut file = format!("{{\r\n{keys}}}\r\n").into_bytes();
+        file.resize(1024, b' ');
+        let whole = [file.clone(), vec![1, 0, 2, 0, 3, 0, 4, 0]].concat();
+        let (stored, _) = parse(Path::new("a.edf"), &whole).unwrap();
+        assert_eq!(stored.shape, [2, 1, 2]);
+        assert_eq!(stored.to_f32(&stored.whole().unwrap()).unwrap().as_slice(), [1.0, 2.0, 3.0, 4.0]);
+        let short = parse(Path::new("a.edf"), &whole[..1030]).err().unwrap().to_string();
+        assert_eq!(short, "a.edf: is cut short: 2 frames of 4 bytes are named, 6 bytes are left");
     }
 }

@@ -1,11 +1,14 @@
 //! What a user may give as input: a file, `file:/path/inside` (or `file.npz:key`), a folder of frames, or a pattern such as `scan_*.tif`.
 
+use super::content;
+use super::series::Series;
 use crate::error::{Error, Result};
-use std::cmp::Ordering;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Endings of files that hold one frame or a stack, for folders.
+const FRAMES: [&str; 6] = [".tif", ".tiff", ".edf", ".npy", ".cbf", ".edf.gz"];
 
 /// File formats, recognised by content, never by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,7 @@ pub(super) enum Format {
     Npy,
     Tiff,
     Edf,
+    Cbf,
 }
 
 /// A resolved input.
@@ -24,28 +28,33 @@ pub(super) struct Location {
     pub path: PathBuf,
     /// The path or key inside.
     pub inside: Option<String>,
-    /// The files: one, or the frames of a stack in natural order.
-    pub files: Vec<PathBuf>,
+    /// An index into the first axes of what is inside, `[3]` after its path.
+    pub index: Vec<usize>,
+    /// The file, or the frames of a scan.
+    pub series: Series,
     pub format: Format,
 }
 
 impl Location {
     pub fn parse(text: &str) -> Result<Self> {
         let (path, inside) = split(text);
-        let files = if path.is_dir() {
-            frames(&path, |name| {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let series = if path.is_dir() {
+            let files = frames(&path, |name| {
                 let name = name.to_lowercase();
-                [".tif", ".tiff", ".edf", ".npy"].iter().any(|end| name.ends_with(end))
-            })?
-        } else if !path.exists() && path.file_name().is_some_and(|name| name.to_string_lossy().contains(['*', '?'])) {
-            let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                FRAMES.iter().any(|end| name.strip_suffix(".gz").unwrap_or(&name).ends_with(end))
+            })?;
+            Series::sort(&path, files)?
+        } else if !path.exists() && name(&path).contains(['*', '?']) {
+            let pattern = name(&path);
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            frames(folder, |name| matches(&pattern, name))?
+            Series::sort(&path, frames(folder, |name| matches(&pattern, name))?)?
         } else {
-            vec![path.clone()]
+            Series::single(path.clone())
         };
+        let files: Vec<&PathBuf> = series.files.iter().flatten().collect();
         if files.is_empty() {
-            return Err(Error::file(&path, "no frames found here: .tif, .tiff, .edf or .npy files are expected"));
+            return Err(Error::file(&path, "no frames found here: .tif, .tiff, .edf, .cbf or .npy files are expected"));
         }
         let formats = files.iter().map(|file| recognise(file)).collect::<Result<Vec<_>>>()?;
         if let Some(other) = formats.iter().position(|&format| format != formats[0]) {
@@ -57,7 +66,8 @@ impl Location {
         if files.len() > 1 && matches!(formats[0], Format::Hdf5 | Format::Npz) {
             return Err(Error::file(&path, format!("names {} files: give one of them", files.len())));
         }
-        Ok(Location { path, inside, files, format: formats[0] })
+        let (inside, index) = indexed(inside);
+        Ok(Location { path, inside, index, format: formats[0], series })
     }
 
     /// The path with what is inside, for messages.
@@ -86,39 +96,23 @@ fn split(text: &str) -> (PathBuf, Option<String>) {
 
 fn frames(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
-    let mut files: Vec<PathBuf> = entries
+    Ok(entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.is_file() && path.file_name().and_then(OsStr::to_str).is_some_and(&wanted))
-        .collect();
-    files.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
-    Ok(files)
+        .collect())
 }
 
-/// Order in which `frame_9` comes before `frame_10`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (head_a, head_b) = (head(a), head(b));
-        if head_a.is_empty() || head_b.is_empty() {
-            return head_a.len().cmp(&head_b.len());
-        }
-        let number = |text: &str| text.parse::<u64>().ok();
-        let order = match (number(head_a), number(head_b)) {
-            (Some(x), Some(y)) => x.cmp(&y).then(head_a.len().cmp(&head_b.len())),
-            _ => head_a.cmp(head_b),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-        (a, b) = (&a[head_a.len()..], &b[head_b.len()..]);
+/// `/data[3]` is the volume with index 3 of the first axis of `/data`, and `[3]` alone of the whole file.
+fn indexed(inside: Option<String>) -> (Option<String>, Vec<usize>) {
+    let Some(text) = inside else { return (None, Vec::new()) };
+    let parsed = text.strip_suffix(']').and_then(|text| text.rsplit_once('[')).and_then(|(path, index)| {
+        let index: Option<Vec<usize>> = index.split(',').map(|number| number.trim().parse().ok()).collect();
+        Some((path.to_string(), index?))
+    });
+    match parsed {
+        Some((path, index)) => (Some(path).filter(|path| !path.is_empty()), index),
+        None => (Some(text), Vec::new()),
     }
-}
-
-/// The leading digits, or the leading non-digits.
-fn head(text: &str) -> &str {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
-    &text[..end]
 }
 
 /// Shell patterns with `*` and `?`.
@@ -135,13 +129,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 fn recognise(path: &Path) -> Result<Format> {
     let fail = |problem: &str| Error::file(path, problem);
-    let mut file = File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => fail("no such file"),
-        _ => fail(&format!("cannot be opened: {error}")),
-    })?;
     // HDF5 allows a user block: its signature may also be at 512, 1024, 2048 ...
-    let mut head = Vec::new();
-    file.by_ref().take(4104).read_to_end(&mut head).map_err(|error| fail(&format!("cannot be read: {error}")))?;
+    let head = content::head(path, 4104)?;
     let hdf5 = [0, 512, 1024, 2048, 4096]
         .iter()
         .any(|&at| head.get(at..).is_some_and(|h| h.starts_with(b"\x89HDF\r\n\x1a\n")));
@@ -156,6 +145,8 @@ fn recognise(path: &Path) -> Result<Format> {
         Ok(Format::Tiff)
     } else if head.trim_ascii_start().starts_with(b"{") && head.contains(&b'=') {
         Ok(Format::Edf)
+    } else if starts(&[b"###CBF"]) {
+        Ok(Format::Cbf)
     } else if head.is_empty() {
         Err(fail("is an empty file"))
     } else {
@@ -164,7 +155,7 @@ fn recognise(path: &Path) -> Result<Format> {
             "cxi" | "h5" | "hdf5" | "hdf" | "nxs" | "nx" => fail("is not an HDF5 file, in spite of its name"),
             "npz" | "npy" => fail("is not a numpy file, in spite of its name"),
             "tif" | "tiff" => fail("is not a TIFF file, in spite of its name"),
-            _ => fail("is in no format that can be read: CXI, HDF5, npz, npy, TIFF, EDF"),
+            _ => fail("is in no format that can be read: CXI, HDF5, npz, npy, TIFF, EDF, CBF"),
         })
     }
 }
@@ -172,13 +163,6 @@ fn recognise(path: &Path) -> Result<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_come_in_natural_order() {
-        let mut names = ["f10.tif", "f9.tif", "f009.tif", "f1.tif", "e2.tif"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["e2.tif", "f1.tif", "f9.tif", "f009.tif", "f10.tif"]);
-    }
 
     #[test]
     fn patterns_match_like_those_of_the_shell() {
@@ -203,6 +187,9 @@ mod tests {
         assert_eq!(split(&format!("{text}:/entry/data")), (file.clone(), Some("/entry/data".into())));
         assert_eq!(split(&format!("{text}::/entry/data")), (file.clone(), Some("/entry/data".into())));
         assert_eq!(split("nowhere.h5:/entry/data"), ("nowhere.h5".into(), None));
+        assert_eq!(indexed(Some("/data[3, 1]".into())), (Some("/data".into()), vec![3, 1]));
+        assert_eq!(indexed(Some("[0]".into())), (None, vec![0]));
+        assert_eq!(indexed(Some("/a[b]".into())), (Some("/a[b]".into()), vec![]));
         let error = Location::parse(text).unwrap_err().to_string();
         assert!(error.ends_with("a:b.h5: is not an HDF5 file, in spite of its name"), "{error}");
         let missing = Location::parse("nowhere.cxi:/entry_1").unwrap_err().to_string();

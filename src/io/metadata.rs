@@ -1,30 +1,77 @@
 //! Photon energy, distance and pixel size from CXI and NeXus files, in SI units.
 
+use super::note::Note;
 use super::tree::Tree;
-use crate::geometry::{EV, Geometry, HC};
+use super::units::Quantity;
+use crate::geometry::{Geometry, HC};
 
-/// Photon energies that occur, joules: 10 eV to 1 MeV. NeXus keeps the storage ring's energy (GeV) under the same name as CXI the photons'.
-const PHOTON: std::ops::Range<f64> = 10.0 * EV..1e6 * EV;
+/// What the instrument of an entry says.
+pub(super) struct Instrument {
+    pub geometry: Geometry,
+    /// First row and column of the frames in those of the whole detector, where the file states both.
+    pub offset: Option<[usize; 2]>,
+    pub notes: Vec<Note>,
+}
 
-/// What the instrument of `entry` says.
-pub(super) fn geometry(tree: &Tree, entry: &str) -> Geometry {
-    let detectors = detectors(tree, entry);
-    let length = |names: &[&str]| {
+/// What the instrument of `entry` says, of the first of `detectors` that says it.
+pub(super) fn instrument(tree: &Tree, entry: &str, detectors: &[String]) -> Instrument {
+    let mut notes = Vec::new();
+    let mut length = |quantity: Quantity, names: &[&str]| {
         let paths = detectors.iter().flat_map(|detector| names.iter().map(move |name| format!("{detector}/{name}")));
-        first(tree, paths, metres, "m").filter(|&value| value > 0.0)
+        let mut doubts = Vec::new();
+        let found = first(tree, paths, quantity, Some("m"), &mut doubts);
+        // What one place leaves open another one may say.
+        notes.extend(doubts.into_iter().filter(|_| found.is_none()));
+        found
     };
-    let pixel = (length(&["y_pixel_size"]), length(&["x_pixel_size"]));
-    Geometry {
-        energy: energy(tree, entry, &detectors),
-        distance: length(&["distance", "detector_distance"]),
-        pixel_size: pixel.0.zip(pixel.1).map(|(y, x)| [y, x]),
-    }
+    let (y, x) = (length(Quantity::PixelSize, &["y_pixel_size"]), length(Quantity::PixelSize, &["x_pixel_size"]));
+    let distance = length(Quantity::Distance, &["distance", "detector_distance"]);
+    let mut doubts = Vec::new();
+    let energy = energy(tree, entry, detectors, &mut doubts);
+    notes.extend(doubts.into_iter().filter(|_| energy.is_none()));
+    let geometry = Geometry { energy, distance, pixel_size: y.zip(x).map(|(y, x)| [y, x]) };
+    let offset = detectors.iter().find_map(|detector| {
+        let start = |name: &str| {
+            let (value, _) = tree.number(&format!("{detector}/{name}"))?;
+            (value >= 0.0 && value.fract() == 0.0).then_some(value as usize)
+        };
+        let both = |y: &str, x: &str| start(y).zip(start(x)).map(|(y, x)| [y, x]);
+        both("detectorSpecific/roi_y_min", "detectorSpecific/roi_x_min")
+            .or_else(|| both("detectorSpecific/y_offset", "detectorSpecific/x_offset"))
+    });
+    Instrument { geometry, offset, notes }
+}
+
+/// Frames that the detector was asked for.
+pub(super) fn planned_frames(tree: &Tree, detectors: &[String]) -> Option<usize> {
+    detectors.iter().find_map(|detector| {
+        let count = |name: &str| tree.number(&format!("{detector}/detectorSpecific/{name}")).map(|(value, _)| value);
+        let planned = count("nimages")? * count("ntrigger").unwrap_or(1.0);
+        (planned >= 1.0 && planned < 1e9).then_some(planned as usize)
+    })
 }
 
 /// Paths of the detector groups of an entry.
 pub(super) fn detectors(tree: &Tree, entry: &str) -> Vec<String> {
     let instruments = groups(tree, entry, "instrument", "NXinstrument");
     instruments.iter().flat_map(|instrument| groups(tree, instrument, "detector", "NXdetector")).collect()
+}
+
+/// Paths of the detectors that `data` comes from: the one that holds it, where one does, else all of the entry.
+pub(super) fn detectors_of(tree: &Tree, entry: &str, data: &str) -> Vec<String> {
+    let all = detectors(tree, entry);
+    let identity = tree.identity(data);
+    let holds = |detector: &&String| {
+        data.starts_with(&format!("{detector}/"))
+            || tree.members(detector).iter().any(|name| {
+                let at = format!("{detector}/{name}");
+                identity.is_some() && tree.group(&at).is_none() && tree.identity(&at) == identity
+            })
+    };
+    match all.iter().find(holds) {
+        Some(one) => vec![one.clone()],
+        None => all,
+    }
 }
 
 /// Groups below `at` with this beginning of their name or this NeXus class.
@@ -37,7 +84,7 @@ fn groups(tree: &Tree, at: &str, prefix: &str, class: &str) -> Vec<String> {
         .collect()
 }
 
-fn energy(tree: &Tree, entry: &str, detectors: &[String]) -> Option<f64> {
+fn energy(tree: &Tree, entry: &str, detectors: &[String], notes: &mut Vec<Note>) -> Option<f64> {
     let instruments = groups(tree, entry, "instrument", "NXinstrument");
     let below = |prefix: &'static str, class: &'static str| {
         let instruments = instruments.iter();
@@ -49,52 +96,38 @@ fn energy(tree: &Tree, entry: &str, detectors: &[String]) -> Option<f64> {
     }
     let monochromators = below("monochromator", "NXmonochromator");
     let paths = |homes: &[String], name: &str| homes.iter().map(|home| format!("{home}/{name}")).collect::<Vec<_>>();
-    let photon = |energy: &f64| PHOTON.contains(energy);
+    // NeXus keeps the energy of the storage ring, in GeV, under the name that CXI has for that of the photons.
+    let sources = paths(&below("source", "NXsource"), "energy").into_iter().filter(|at| {
+        let unit = tree.attribute(at, "units").unwrap_or_default().to_lowercase();
+        !unit.contains("gev") && !(unit.contains("mev") && tree.number(at).is_some_and(|(value, _)| value > 1.0))
+    });
+    // Only formats that define a unit may leave it out: CXI joules, Eiger electronvolts.
     let energies = [
-        (paths(&below("source", "NXsource"), "energy"), "J"),
-        (paths(&beams, "incident_energy"), "eV"),
-        (paths(&monochromators, "energy"), "keV"),
-        (paths(detectors, "detectorSpecific/photon_energy"), "eV"),
+        (sources.collect(), Some("J")),
+        (paths(&beams, "incident_energy"), None),
+        (paths(&monochromators, "energy"), None),
+        (paths(detectors, "detectorSpecific/photon_energy"), Some("eV")),
     ];
     let wavelengths = [paths(&beams, "incident_wavelength"), paths(&monochromators, "wavelength")];
-    energies.into_iter().find_map(|(paths, unit)| first(tree, paths, joules, unit).filter(photon)).or_else(|| {
-        wavelengths.into_iter().find_map(|paths| first(tree, paths, metres, "angstrom")).map(|w| HC / w).filter(photon)
+    let found = energies.into_iter().find_map(|(paths, unit)| first(tree, paths, Quantity::Energy, unit, notes));
+    found.or_else(|| {
+        let lengths = wavelengths.into_iter().find_map(|paths| first(tree, paths, Quantity::Wavelength, None, notes));
+        lengths.map(|wavelength| HC / wavelength)
     })
 }
 
-/// The first number at one of `paths`, in SI units; `unit` where the file names none.
+/// The first number at one of `paths` that is understood, in SI units; `standard` is the unit where the file names none.
 fn first(
     tree: &Tree,
     paths: impl IntoIterator<Item = String>,
-    scale: fn(&str) -> Option<f64>,
-    unit: &str,
+    quantity: Quantity,
+    standard: Option<&str>,
+    notes: &mut Vec<Note>,
 ) -> Option<f64> {
     paths.into_iter().find_map(|at| {
-        let (value, units) = tree.number(&at)?;
-        Some(value * scale(units.as_deref().unwrap_or(unit).trim())?)
-    })
-}
-
-fn metres(unit: &str) -> Option<f64> {
-    Some(match unit.to_lowercase().as_str() {
-        "m" | "meter" | "metre" | "meters" | "metres" => 1.0,
-        "cm" => 1e-2,
-        "mm" | "millimeter" | "millimetre" => 1e-3,
-        "um" | "µm" | "μm" | "micron" | "microns" | "micrometer" | "micrometre" => 1e-6,
-        "nm" | "nanometer" | "nanometre" => 1e-9,
-        "a" | "å" | "angstrom" | "angstroms" | "ångström" => 1e-10,
-        "pm" => 1e-12,
-        _ => return None,
-    })
-}
-
-fn joules(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "J" | "j" | "joule" | "Joule" => 1.0,
-        "eV" | "ev" | "EV" => EV,
-        "keV" | "kev" | "KeV" => 1e3 * EV,
-        "MeV" => 1e6 * EV,
-        "GeV" => 1e9 * EV,
-        _ => return None,
+        let (number, unit) = tree.number(&at)?;
+        let (value, note) = quantity.read(&at, number, unit.as_deref(), standard);
+        notes.extend(note);
+        value
     })
 }

@@ -1,53 +1,82 @@
 //! Reading measured patterns and writing results.
 //!
-//! Formats are recognised by content: CXI, NeXus and other HDF5 files (with `file.h5:/path/inside`), `.npz` (with `file.npz:key`), `.npy`,
-//! TIFF and EDF, the last three also as a folder or a pattern (`scan_*.tif`) of frames. Every number type is read; arrays become
-//! `(z, y, x)`, 2D data have `z = 1`.
+//! Formats are recognised by content: CXI, NeXus and other HDF5 files (with `file.h5:/path/inside`), `.npz` (with
+//! `file.npz:key`), `.npy`, TIFF, EDF and CBF, the last four also as a folder or a pattern (`scan_*.tif`) of frames, gzipped
+//! or not. `[3]` after what is inside selects one volume of several. Every number type is read; arrays become `(z, y, x)`,
+//! 2D data have `z = 1`.
+//!
+//! Nothing is guessed in silence: what is missing is masked, what is not understood is left out, and [`Input::notes`] says
+//! so; several scans or detectors in one file are an error that names them.
 
+mod array;
 mod bitshuffle;
+mod cbf;
+mod content;
 mod cxi;
 mod cxi_write;
 mod edf;
 mod element;
+mod entry;
 mod filters;
+mod frames;
+mod hdf5_error;
 mod location;
+mod lost;
+mod mask;
 mod metadata;
+mod note;
 mod npy;
 mod npz;
+mod npz_write;
+mod options;
 pub mod output;
 mod process;
+mod series;
 pub mod set;
 mod tiff;
 mod tree;
+mod units;
+mod view;
+mod virtual_sources;
 
 pub use cxi_write::{Reconstruction, write_pattern, write_result};
-pub use npz::write_result_npz;
-pub use output::{check_output, replace};
+pub use note::Note;
+pub use npz_write::write_result_npz;
+pub use options::{FileMask, MissingData, ReadOptions};
+pub use output::{check_output, replace, write_text};
 pub use process::Process;
+pub use view::{AxisOrder, Region};
 
-use crate::error::{Error, Result, shape_text};
-use crate::geometry::Geometry;
-use crate::pixels::Estimate;
-use crate::volume::Centered;
-use element::{MaskConvention, Stored, Values};
+use crate::error::Result;
+use crate::geometry::{Geometry, Placement};
+use crate::pixels::{Estimate, MaskDoubt, bit};
+use crate::volume::{Centered, Shape};
+use array::RawArray;
 use location::{Format, Location};
-use std::path::{Path, PathBuf};
+use lost::Lost;
+use mask::MaskConvention;
+use std::path::PathBuf;
+use view::View;
 
-/// What was read from a file, before any preparation. All arrays have the shape of `intensity`.
+/// What was read from a file, before any preparation. Arrays have the shape of `intensity` where nothing else is said.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Intensities as stored: NaN, negative and sentinel values are still in.
+    /// Intensities as stored: NaN, negative and sentinel values are still in. Zero where data are missing.
     pub intensity: Centered<f32>,
     /// CXI bits ([`crate::pixels::bit`]), 0 = good, converted from the file's convention; a 2D mask is repeated along z.
     pub mask: Option<Centered<u32>>,
-    /// The object's support, where the file holds one of the shape of the data.
+    /// The object's support, where the file holds one of the shape of its whole stack.
     pub support: Option<Centered<bool>>,
     /// The estimate in lacuna's own completed patterns; `intensity` then holds its mean there.
     pub estimate: Option<Estimate>,
-    /// What the file says of the measurement.
+    /// Photon energy, distance and pixel size as the file has them.
     pub geometry: Geometry,
-    /// Where all this came from.
+    /// Where the arrays lie in the stack of the file and in the detector.
+    pub placement: Placement,
+    /// The file, and how it stores the intensities.
     pub source: Source,
+    /// What the person who gave the file should know.
+    pub notes: Vec<Note>,
 }
 
 /// Where an input came from and how it was stored.
@@ -57,146 +86,181 @@ pub struct Source {
     pub path: PathBuf,
     /// The path (HDF5) or key (npz) of the intensities inside the file.
     pub dataset: Option<String>,
-    /// `CXI`, `HDF5`, `NPZ`, `NPY`, `TIFF` or `EDF`.
+    /// `CXI`, `HDF5`, `NPZ`, `NPY`, `TIFF`, `EDF` or `CBF`.
     pub format: &'static str,
     /// Type of the stored numbers, `uint16 big-endian`.
     pub element: String,
-    /// Largest value of an integer type: detectors write it into saturated and missing pixels. `f32` intensities of 32-bit types hold it
-    /// rounded: compare with `maximum as f32`.
+    /// Largest value of an integer type: detectors write it into saturated and missing pixels. `f32` intensities of 32-bit
+    /// types hold it rounded: compare with `maximum as f32`.
     pub maximum_of_type: Option<f64>,
     /// Whether lacuna wrote the file: its pattern has been prepared already.
     pub by_lacuna: bool,
 }
 
 /// What a format's reader found, the intensities not yet converted.
-struct Found {
-    intensity: Stored,
+struct Contents {
+    array: RawArray,
+    /// The part of `array` that is read.
+    view: View,
+    /// Extents of the whole stack.
+    stack: Shape,
+    /// The part of the stack that is read.
+    region: Region,
     mask: Option<Centered<u32>>,
     support: Option<Centered<bool>>,
     estimate: Option<Estimate>,
     geometry: Geometry,
+    /// First row and column of the frames in the detector.
+    offset: Option<[usize; 2]>,
     by_lacuna: bool,
     dataset: Option<String>,
     format: &'static str,
+    lost: Vec<Lost>,
+    notes: Vec<Note>,
 }
 
-/// Reads a pattern from `file`, `file.h5:/path/inside`, `file.npz:key`, a folder of frames or a pattern of names.
+impl Contents {
+    /// Intensities alone.
+    fn new(
+        array: RawArray,
+        view: View,
+        stack: Shape,
+        region: Region,
+        geometry: Geometry,
+        format: &'static str,
+    ) -> Self {
+        Contents {
+            array,
+            view,
+            stack,
+            region,
+            geometry,
+            format,
+            mask: None,
+            support: None,
+            estimate: None,
+            offset: None,
+            by_lacuna: false,
+            dataset: None,
+            lost: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// Reads a pattern from `file`, `file.h5:/path/inside`, `file.npz:key`, a folder of frames or a pattern of names, with the
+/// default options.
+///
+/// # Errors
+///
+/// As [`read_with`].
 pub fn read(location: &str) -> Result<Input> {
+    read_with(location, &ReadOptions::default())
+}
+
+/// Reads a pattern as `options` say.
+///
+/// # Errors
+///
+/// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for contents that are damaged, of
+/// no known format or ambiguous, [`Error::Shape`] for a mask that does not fit, [`Error::Setting`] for a region outside of
+/// the data.
+///
+/// [`Error::Missing`]: crate::error::Error::Missing
+/// [`Error::Read`]: crate::error::Error::Read
+/// [`Error::File`]: crate::error::Error::File
+/// [`Error::Shape`]: crate::error::Error::Shape
+/// [`Error::Setting`]: crate::error::Error::Setting
+pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     let place = Location::parse(location)?;
-    let found = match place.format {
-        Format::Hdf5 => cxi::read(&place)?,
-        Format::Npz => npz::read(&place)?,
-        Format::Npy | Format::Tiff | Format::Edf => frames(&place)?,
+    let contents = match place.format {
+        Format::Hdf5 => cxi::read(&place, options)?,
+        Format::Npz => npz::read(&place, options)?,
+        Format::Npy | Format::Tiff | Format::Edf | Format::Cbf => frames::read(&place, options)?,
     };
-    let element = found.intensity.element;
+    let Contents { array, region, mut mask, mut notes, .. } = contents;
+    let element = array.element;
+    let mut intensity = array.to_f32(&contents.view)?;
+    let sentinel = element.maximum();
+    if let Some(bits) = mask.as_mut().filter(|_| options.file_mask == FileMask::Good) {
+        bits.0.mapv_inplace(|good| if good == 0 { bit::BAD } else { 0 });
+    }
+    if let Some(doubt) = mask.as_ref().and_then(|mask| MaskDoubt::of(&intensity, mask, sentinel)) {
+        let name = format!("the mask of {}", place.path.display());
+        notes.push(Note::Mask { name, doubt });
+    }
+    lost::mark(&contents.lost, &region, &mut intensity, &mut mask);
+    if !contents.by_lacuna {
+        notes.extend(lost::mark_dark_frames(&place.path, &region, options, &mut intensity, &mut mask, sentinel)?);
+    }
+    // Frames that are left out at the end were never measured: the stack is the rest.
+    let mut stack = contents.stack;
+    if options.roi.is_none() {
+        stack[0] = region[0].end;
+    }
     Ok(Input {
-        intensity: found.intensity.into_f32()?,
-        mask: found.mask,
-        support: found.support,
-        estimate: found.estimate,
-        geometry: found.geometry,
+        intensity,
+        mask,
+        support: contents.support,
+        estimate: contents.estimate,
+        geometry: contents.geometry,
+        placement: Placement { stack, start: [0, 1, 2].map(|a| region[a].start), detector: contents.offset },
         source: Source {
             path: place.path,
-            dataset: found.dataset,
-            format: found.format,
+            dataset: contents.dataset,
+            format: contents.format,
             element: element.name(),
-            maximum_of_type: element.maximum(),
-            by_lacuna: found.by_lacuna,
+            maximum_of_type: sentinel,
+            by_lacuna: contents.by_lacuna,
         },
+        notes,
     })
 }
 
-/// Reads a mask: not zero is bad. HDF5: the path given, or the detector's mask; npz: the key given, or `mask`; else the array itself.
-/// Values become CXI bits; those of a plain 0/1 mask become [`crate::pixels::bit::BAD`].
+/// Reads a mask: not zero is bad. HDF5: the path given, or the detector's mask; npz: the key given, or `mask`; else the
+/// array itself. Values become CXI bits; those of a plain 0/1 mask become [`crate::pixels::bit::BAD`].
+///
+/// # Errors
+///
+/// As [`read_with`].
 pub fn read_mask(location: &str) -> Result<Centered<u32>> {
     let place = Location::parse(location)?;
     match place.format {
         Format::Hdf5 => cxi::mask_alone(&place),
-        Format::Npz => npz::mask(&place),
-        _ => frames(&place)?.intensity.into_mask(MaskConvention::Flags),
+        Format::Npz => npz::mask_alone(&place),
+        _ => mask::whole(&frames::array(&place)?, MaskConvention::Flags),
     }
 }
 
-/// Reads a support, true where not zero. HDF5: the path given, `image_1/support` or `image_1/mask`; npz: the key given, or `support`; else
-/// the array itself.
+/// Reads a support, true where not zero. HDF5: the path given, `image_1/support` or `image_1/mask`; npz: the key given, or
+/// `support`; else the array itself.
+///
+/// # Errors
+///
+/// As [`read_with`].
 pub fn read_support(location: &str) -> Result<Centered<bool>> {
     let place = Location::parse(location)?;
     let stored = match place.format {
         Format::Hdf5 => cxi::support_alone(&place)?,
         Format::Npz => npz::array(&place, &npz::SUPPORT)?,
-        _ => frames(&place)?.intensity,
+        _ => frames::array(&place)?,
     };
-    stored.into_flags()
+    stored.to_flags(&stored.whole()?)
 }
 
 /// Reads any array of real numbers, a flat field for instance.
+///
+/// # Errors
+///
+/// As [`read_with`].
 pub fn read_array(location: &str) -> Result<Centered<f32>> {
     let place = Location::parse(location)?;
     let stored = match place.format {
         Format::Hdf5 => cxi::array(&place)?,
         Format::Npz => npz::plain(&place)?,
-        _ => frames(&place)?.intensity,
+        _ => frames::array(&place)?,
     };
-    stored.into_f32()
-}
-
-/// The frames of all files of a location, stacked along z.
-fn frames(place: &Location) -> Result<Found> {
-    if let Some(inside) = &place.inside {
-        let problem = format!("holds one array, nothing is inside: leave out :{inside}");
-        return Err(Error::file(place.display(), problem));
-    }
-    let mut files = place.files.iter();
-    let mut next = || files.next().map(|file| frame(place.format, file)).transpose();
-    let (mut all, geometry) = next()?.ok_or_else(|| Error::file(&place.path, "holds no frames"))?;
-    if place.files.len() > 1 {
-        all.shape = stack_shape(&all)?.to_vec();
-    }
-    while let Some((more, _)) = next()? {
-        let shape = stack_shape(&more)?;
-        if more.element != all.element || shape[1..] != all.shape[1..] || more.fortran || all.fortran {
-            let (now, before) = (shape_text(&shape[1..]), shape_text(&all.shape[1..]));
-            let (now_type, before_type) = (more.element.name(), all.element.name());
-            return Err(Error::file(
-                more.name,
-                format!("is {now} {now_type}, the frames before are {before} {before_type}"),
-            ));
-        }
-        all.shape[0] += shape[0];
-        if let (Values::Bytes(all), Values::Bytes(more)) = (&mut all.values, more.values) {
-            all.extend(more);
-        }
-    }
-    let format = match place.format {
-        Format::Tiff => "TIFF",
-        Format::Edf => "EDF",
-        _ => "NPY",
-    };
-    Ok(Found {
-        intensity: all,
-        mask: None,
-        support: None,
-        estimate: None,
-        geometry,
-        by_lacuna: false,
-        dataset: None,
-        format,
-    })
-}
-
-fn frame(format: Format, file: &Path) -> Result<(Stored, Geometry)> {
-    match format {
-        Format::Tiff => Ok((tiff::read(file)?, Geometry::default())),
-        Format::Edf => edf::read(file),
-        _ => {
-            let bytes = std::fs::read(file).map_err(|error| Error::read(file, error))?;
-            Ok((npy::parse(file, bytes)?, Geometry::default()))
-        }
-    }
-}
-
-fn stack_shape(stored: &Stored) -> Result<[usize; 3]> {
-    element::volume_shape(&stored.shape).map_err(|problem| Error::file(&stored.name, problem))
+    stored.to_f32(&stored.whole()?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! numpy's `.npy` format, version 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use super::element::{Element, Kind, Stored, Values, unsupported};
+use super::array::{RawArray, Values};
+use super::element::{Element, Kind, unsupported};
 use crate::error::{Error, Result};
 use std::path::Path;
 
 /// Parses a whole `.npy` file; `name` is for messages.
-pub(super) fn parse(name: &Path, mut bytes: Vec<u8>) -> Result<Stored> {
+pub(super) fn parse(name: &Path, mut bytes: Vec<u8>) -> Result<RawArray> {
     let fail = |problem: &str| Error::file(name, problem);
     let (header, start) = split(&bytes).ok_or_else(|| fail("is not a numpy array, or cut short"))?;
     let damaged = || fail("has a damaged numpy header");
@@ -17,7 +18,7 @@ pub(super) fn parse(name: &Path, mut bytes: Vec<u8>) -> Result<Stored> {
     let shape =
         shape.map(|n| n.trim_end_matches('L').parse()).collect::<Result<Vec<usize>, _>>().map_err(|_| damaged())?;
     bytes.drain(..start);
-    Ok(Stored { name: name.to_path_buf(), shape, element, fortran, values: Values::Bytes(bytes) })
+    Ok(RawArray { name: name.to_path_buf(), shape, element, fortran, values: Values::Bytes(bytes) })
 }
 
 /// The header's dictionary, and where the data start.
@@ -120,7 +121,8 @@ mod tests {
         bytes.truncate(10);
         bytes.extend(text.as_bytes());
         bytes.extend([0u16, 3, 1, 4, 2, 5].iter().flat_map(|n| n.to_be_bytes()));
-        let array = parse(Path::new("a.npy"), bytes).unwrap().into_f32().unwrap();
+        let array = parse(Path::new("a.npy"), bytes).unwrap();
+        let array = array.to_f32(&array.whole().unwrap()).unwrap();
         assert_eq!(array.as_slice(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

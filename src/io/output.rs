@@ -20,6 +20,14 @@ pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>
     persist(part.into_temp_path(), path, force)
 }
 
+/// Writes a file of text, as [`replace`] does.
+///
+/// # Errors
+/// [`Error::Exists`] without `force`, and [`Error::Write`].
+pub fn write_text(path: &Path, force: bool, text: &str) -> Result<()> {
+    replace(path, force, |part| fs::write(part, text).map_err(|error| Error::write(part, error)))
+}
+
 /// Gives a finished temporary file, on the same file system, its name.
 pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     let fail = |source| Error::write(path, source);

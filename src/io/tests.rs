@@ -1,12 +1,14 @@
 //! What is written is read back bit for bit; what is wrong is named.
 
 use super::*;
+use crate::error::Error;
 use crate::geometry::EV;
 use crate::pixels::{Pattern, bit};
 use crate::volume::Shape;
 use ndarray::Array3;
 use num_complex::Complex32;
 use serde_json::json;
+use std::path::Path;
 
 fn pattern(shape: Shape) -> Pattern {
     let intensity = Centered(Array3::from_shape_fn(shape, |(z, y, x)| (z + 3 * y) as f32 * 1.1 + x as f32 / 7.0));

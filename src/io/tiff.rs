@@ -1,20 +1,22 @@
 //! Grey TIFF images, one page or many, of any integer or floating point type.
 
-use super::element::{Element, Kind, Stored, Values};
+use super::array::RawArray;
+use super::content;
+use super::element::{Element, Kind};
 use crate::error::{Error, Result, shape_text};
 use ::tiff::ColorType;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
-use std::fs::File;
-use std::io::BufReader;
+use ::tiff::tags::Tag;
+use std::io::Cursor;
 use std::path::Path;
 
 /// All pages of a file, stacked along z in their order.
-pub(super) fn read(path: &Path) -> Result<Stored> {
+pub(super) fn read(path: &Path) -> Result<RawArray> {
     let fail = |problem: String| Error::file(path, problem);
     let damaged = |error: ::tiff::TiffError| fail(format!("cannot be read as TIFF: {error}"));
-    let file = File::open(path).map_err(|error| fail(error.to_string()))?;
-    let mut decoder = Decoder::new(BufReader::new(file)).map_err(damaged)?;
+    let mut decoder = Decoder::new(Cursor::new(content::bytes(path)?)).map_err(damaged)?;
     let (mut bytes, mut pages, mut first) = (Vec::new(), 0, None);
+    let planned = decoder.get_tag_ascii_string(Tag::ImageDescription).ok().and_then(|text| planned_pages(&text));
     loop {
         let (nx, ny) = decoder.dimensions().map_err(damaged)?;
         match decoder.colortype().map_err(damaged)? {
@@ -48,13 +50,21 @@ pub(super) fn read(path: &Path) -> Result<Stored> {
         decoder.next_image().map_err(damaged)?;
     }
     let (element, [ny, nx]) = first.ok_or_else(|| fail("holds no image".into()))?;
-    Ok(Stored {
-        name: path.to_path_buf(),
-        shape: vec![pages, ny, nx],
-        element,
-        fortran: false,
-        values: Values::Bytes(bytes),
-    })
+    // ImageJ writes stacks above 4 GB with the header of the first page only.
+    if let Some(planned) = planned.filter(|&planned| planned > pages) {
+        return Err(fail(format!(
+            "holds {pages} of {planned} pages that its description names: cut short, or an ImageJ stack above 4 GB, which must \
+             be saved as a sequence of images"
+        )));
+    }
+    Ok(RawArray::from_bytes(path.to_path_buf(), vec![pages, ny, nx], element, bytes))
+}
+
+/// `images=40` in the description of ImageJ.
+fn planned_pages(description: &str) -> Option<usize> {
+    let images = description.lines().find_map(|line| line.strip_prefix("images="))?;
+    description.starts_with("ImageJ=").then_some(())?;
+    images.trim().parse().ok()
 }
 
 /// Decoded samples as little-endian bytes.

@@ -1,27 +1,41 @@
 //! Walking HDF5 files: groups, data sets, attributes and links, with messages that say what is there instead.
 
-use super::element::{Element, Kind, Stored, Values, unsupported};
+use super::array::{Part, RawArray, Values};
+use super::element::{Element, Kind, unsupported};
+use super::hdf5_error::{missing_filter, reason, unreadable_filter};
 use crate::error::{Error, Result, shape_text};
 use hdf5::datatype::ByteOrder;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
-use hdf5::{Container, Dataset, File, Group, LinkType, LocationType};
+use hdf5::{Container, Dataset, File, Group, LinkType, LocationToken, LocationType, OpenMode};
 use std::path::{Path, PathBuf};
 
 /// An HDF5 file open for reading.
 pub(super) struct Tree {
     pub path: PathBuf,
+    /// Whether another program has it open for writing.
+    pub being_written: bool,
     root: File,
 }
 
 impl Tree {
+    /// Opens a file without HDF5's lock, so that one that is still being written can be read, and no writer is kept out.
     pub fn open(path: &Path) -> Result<Self> {
         super::filters::register();
-        let root = File::open(path).map_err(|error| {
+        let open = |mode| File::with_options().with_fapl(|access| access.file_locking(false)).open_as(path, mode);
+        let opened = open(OpenMode::Read).map(|root| (root, false));
+        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader sees is whole.
+        let opened = opened.or_else(|error| open(OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
+        let (root, swmr) = opened.map_err(|error| {
             let reason = reason(&error);
+            if reason.contains("already open for write") || reason.contains("consistency flags") {
+                let problem = "is being written by another program, or was when that crashed: wait until it is closed, or \
+                               read a copy of it";
+                return Error::file(path, problem);
+            }
             let remedy = if reason.contains("truncated") { ": it was not copied or written to its end" } else { "" };
             Error::file(path, format!("cannot be opened by HDF5, {reason}{remedy}"))
         })?;
-        Ok(Tree { path: path.to_path_buf(), root })
+        Ok(Tree { path: path.to_path_buf(), being_written: swmr || is_locked(path), root })
     }
 
     /// `file:/path/inside`, for messages.
@@ -71,34 +85,78 @@ impl Tree {
         value.is_finite().then(|| (value, self.attribute(at, "units")))
     }
 
-    /// The array at `at` as stored, or what is wrong with it.
-    pub fn stored(&self, at: &str) -> Result<Stored> {
-        let dataset = self.dataset(at).ok_or_else(|| self.missing(at))?;
-        let element = element(&dataset).map_err(|name| Error::file(self.name(at), unsupported(&name)))?;
-        Ok(Stored {
-            name: self.name(at),
-            shape: dataset.shape(),
-            element,
-            fortran: false,
-            values: Values::Datasets(vec![dataset]),
-        })
+    /// A number attribute of the group or data set at `at`, also one that is written as text.
+    pub fn number_attribute(&self, at: &str, name: &str) -> Option<f64> {
+        let attribute = match self.group(at) {
+            Some(group) => group.attr(name).ok()?,
+            None => self.dataset(at)?.attr(name).ok()?,
+        };
+        match attribute.read_raw::<f64>() {
+            Ok(values) => values.first().copied(),
+            Err(_) => text(&attribute)?.trim().parse().ok(),
+        }
     }
 
-    /// The arrays `at`, joined along their first axis: the files of an Eiger master.
-    pub fn joined(&self, at: &[String]) -> Result<Stored> {
-        let mut parts = at.iter().map(|at| self.stored(at)).collect::<Result<Vec<_>>>()?.into_iter();
-        let mut all = parts.next().ok_or_else(|| Error::file(&self.path, "holds no data"))?;
-        for part in parts {
+    /// What tells whether two paths lead to the same object.
+    pub fn identity(&self, at: &str) -> Option<(u64, LocationToken)> {
+        let info = self.root.loc_info_by_name(at).ok()?;
+        Some((info.fileno, info.token))
+    }
+
+    /// The array at `at` as stored, or what is wrong with it.
+    pub fn stored(&self, at: &str) -> Result<RawArray> {
+        let dataset = self.dataset(at).ok_or_else(|| self.missing(at))?;
+        let element = element(&dataset).map_err(|name| Error::file(self.name(at), unsupported(&name)))?;
+        if let Some(filter) = missing_filter(&dataset) {
+            return Err(Error::file(self.name(at), unreadable_filter(&filter)));
+        }
+        let shape = dataset.shape();
+        let frames = shape.first().copied().unwrap_or(1);
+        let values = Values::Datasets(vec![Part::Dataset(dataset, frames)]);
+        Ok(RawArray { name: self.name(at), shape, element, fortran: false, values })
+    }
+
+    /// The arrays `at`, joined along their first axis: the files of an Eiger master. Those that cannot be opened count as
+    /// lost frames, as many as the first that can be has.
+    pub fn joined(&self, at: &[String]) -> Result<RawArray> {
+        let (mut all, mut lost): (Option<RawArray>, usize) = (None, 0);
+        let mut typical = 0;
+        for at in at {
+            if self.dataset(at).is_none() && self.is_external(at) {
+                match &mut all {
+                    None => lost += 1,
+                    Some(all) => all.push(Part::Lost(typical), typical),
+                }
+                continue;
+            }
+            let part = self.stored(at)?;
+            let Some(all) = &mut all else {
+                typical = part.shape.first().copied().unwrap_or(1);
+                let mut first = part;
+                if at.len() > 1 {
+                    for _ in 0..lost {
+                        first.push_front(Part::Lost(typical), typical);
+                    }
+                }
+                all = Some(first);
+                continue;
+            };
             if part.shape.get(1..) != all.shape.get(1..) || part.shape.len() != 3 || part.element != all.element {
                 let (a, b) = (shape_text(&part.shape), shape_text(&all.shape));
                 return Err(Error::file(part.name, format!("is {a} and cannot be joined to {b} before it")));
             }
-            all.shape[0] += part.shape[0];
-            if let (Values::Datasets(all), Values::Datasets(more)) = (&mut all.values, part.values) {
-                all.extend(more);
+            let frames = part.shape[0];
+            if let Values::Datasets(more) = part.values {
+                more.into_iter().for_each(|part| all.push(part, frames));
             }
         }
-        Ok(all)
+        all.ok_or_else(|| at.first().map_or_else(|| Error::file(&self.path, "holds no data"), |at| self.missing(at)))
+    }
+
+    /// Whether a path is a link into another file.
+    pub fn is_external(&self, at: &str) -> bool {
+        let (home, name) = (parent(at), at.rsplit('/').next().unwrap_or_default());
+        self.link(home, name) == Some(LinkType::External)
     }
 
     /// Why there is no data set at `at`, and what is there instead.
@@ -144,7 +202,7 @@ fn walk(
     group: &Group,
     path: &str,
     depth: usize,
-    seen: &mut Vec<(u64, hdf5::LocationToken)>,
+    seen: &mut Vec<(u64, LocationToken)>,
     found: &mut Vec<(String, Vec<usize>, Element)>,
 ) {
     // Deep trees and loops of links are not where data are.
@@ -209,21 +267,20 @@ fn text(container: &Container) -> Option<String> {
     }
 }
 
-/// HDF5's reason without function names, addresses and times: the operating system's message where there is one.
-pub(super) fn reason(error: &hdf5::Error) -> String {
-    let text = error.to_string();
-    if let Some((_, after)) = text.split_once("error message = '") {
-        return after.split('\'').next().unwrap_or_default().to_string();
-    }
-    let text = text.split_once("(): ").map_or(text.as_str(), |(_, text)| text);
-    text.lines().next().unwrap_or_default().trim().to_string()
-}
-
 fn list(names: &[String]) -> String {
     match names.len() {
         0 => "nothing".into(),
         1..=12 => names.join(", "),
         n => format!("{}, ... ({n} in all)", names[..12].join(", ")),
+    }
+}
+
+/// Whether a program holds HDF5's lock for writing. Asking takes a reader's lock for a moment, as HDF5's own readers do all the time.
+fn is_locked(path: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().is_err(),
+        Err(error) => matches!(error, std::fs::TryLockError::WouldBlock),
     }
 }
 

@@ -1,22 +1,23 @@
-//! How well intensities inside gaps are estimated, against noise-free ones: against counts even the truth would not score full marks.
+//! How well intensities inside gaps are estimated, against noise-free ones: against counts even the
+//! truth would not score full marks.
 
 use serde::Serialize;
 
-/// Scores of one estimate over the pixels of a gap.
+/// Scores of an estimate over the pixels of a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GapScore {
-    /// Pearson correlation of `log10(1 + I)`. NaN if one of them does not vary.
+    /// Pearson correlation of `log10(1 + I)`; NaN if estimate or truth does not vary.
     pub pearson_log: f64,
     /// Mean absolute error of `log10(1 + I)`.
     pub error_log: f64,
     /// Pearson correlation of the square root of the intensity.
     pub pearson_modulus: f64,
-    /// Pixels.
+    /// Number of pixels scored.
     pub pixels: usize,
 }
 
 impl GapScore {
-    /// Of pairs of estimated and true intensities, photons.
+    /// Scores pairs of estimated and true intensities, photons.
     pub fn new(pairs: impl Iterator<Item = (f32, f32)>) -> Self {
         let (mut logs, mut moduli) = (Correlation::default(), Correlation::default());
         let mut error = 0.0;
@@ -36,7 +37,8 @@ impl GapScore {
     }
 }
 
-/// Running sums of Pearson's correlation, about the running means so that nothing cancels (Welford).
+/// Running sums of Pearson's correlation, about the running means so that nothing cancels
+/// (Welford).
 #[derive(Debug, Clone, Copy, Default)]
 struct Correlation {
     count: f64,

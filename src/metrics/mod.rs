@@ -1,8 +1,11 @@
-//! How good is a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC), overlap of supports.
+//! How good is a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC),
+//! overlap of supports.
 //!
-//! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on any number of threads.
+//! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on
+//! any number of threads.
 
 mod bootstrap;
+mod calculated;
 mod inside;
 mod modes;
 mod overlap;
@@ -12,6 +15,7 @@ mod resolution;
 mod texture;
 
 pub use bootstrap::{interval, median};
+pub use calculated::calculated_intensity;
 pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
@@ -120,7 +124,8 @@ mod testing {
                 .indexed_iter()
                 .map(|((_, a, b), wave)| wave.re * (5.0 * a as f32 * u + 4.0 * b as f32 * (v - w) + wave.im).sin())
                 .sum();
-            // Rising smoothly from the edge: an object that is sampled well enough to be shifted by parts of a pixel.
+            // Rising smoothly from the edge: an object that is sampled well enough to be shifted by
+            // parts of a pixel.
             Complex32::from_polar(r.max(0.0).powi(2) * (1.0 + u + 0.5 * v + 0.7 * w), 0.4 * phase)
         }))
     }

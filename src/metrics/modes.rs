@@ -1,4 +1,5 @@
-//! What several registered reconstructions have in common: their average and their orthogonal modes.
+//! What several registered reconstructions have in common: their average and their orthogonal
+//! modes.
 
 use super::{inner, same_shapes};
 use crate::error::{Error, Result};
@@ -9,22 +10,29 @@ use rayon::prelude::*;
 /// Orthogonal modes, strongest first, as many as there were objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Modes {
-    /// Mode `k`; its squared norm is `weights[k]` times the mean squared norm of the objects. Its constant phase is that
-    /// of the average.
+    /// Modes, strongest first. The squared norm of mode `k` is `weights[k]` times the mean squared
+    /// norm of the objects; its constant phase is that of the average.
     pub modes: Vec<Centered<Complex32>>,
-    /// The part of all photons that each mode explains. They sum to 1; if the runs agree the first is nearly 1.
+    /// Fraction of all photons that each mode explains. They sum to 1; if the runs agree the first
+    /// is nearly 1.
     pub weights: Vec<f64>,
 }
 
-/// The mean of objects that have been [registered](super::register) to one of them.
+/// Mean of objects that have been [registered](super::register) to one of them.
+///
+/// # Errors
+/// [`Error::Object`] without objects, [`Error::Shape`] if their shapes differ.
 pub fn average(objects: &[Centered<Complex32>]) -> Result<Centered<Complex32>> {
     check(objects)?;
     let each = Complex64::new(1.0 / objects.len() as f64, 0.0);
     Ok(combined(objects, &vec![each; objects.len()]))
 }
 
-/// The orthogonal decomposition of registered objects: the columns of `O V`, where `V` diagonalises the Gram matrix
-/// `conj(O)' O` (L. Sirovich, Q. Appl. Math. 45, 561 (1987), method of snapshots).
+/// Orthogonal decomposition of registered objects: the columns of `O V`, where `V` diagonalises the
+/// Gram matrix `conj(O)' O` (L. Sirovich, Q. Appl. Math. 45, 561 (1987), method of snapshots).
+///
+/// # Errors
+/// [`Error::Object`] without objects or if all are zero, [`Error::Shape`] if their shapes differ.
 pub fn modes(objects: &[Centered<Complex32>]) -> Result<Modes> {
     check(objects)?;
     let n = objects.len();
@@ -44,7 +52,8 @@ pub fn modes(objects: &[Centered<Complex32>]) -> Result<Modes> {
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     let mode = |&k: &usize| {
         let vector: Vec<Complex64> = vectors.iter().map(|row| row[k]).collect();
-        // The overlap with the average is real and positive when the components sum to a positive number.
+        // The overlap with the average is real and positive when the components sum to a positive
+        // number.
         let phase = vector.iter().sum::<Complex64>().arg();
         let factor = Complex64::from_polar(1.0 / (n as f64).sqrt(), -phase);
         combined(objects, &vector.iter().map(|v| v * factor).collect::<Vec<_>>())

@@ -13,13 +13,17 @@ use num_complex::Complex32;
 pub struct Overlap {
     /// Intersection over union: 1 for the same shape, 0 if one of them is empty.
     pub iou: f64,
-    /// How far the first was moved, whole pixels `(z, y, x)`.
+    /// Shift of the first support, whole pixels `(z, y, x)`.
     pub shift: [isize; 3],
-    /// Whether the first was inverted through its central pixel, before it was moved.
+    /// Whether the first support was inverted through its central pixel before the shift.
     pub twin: bool,
 }
 
-/// Intersection over union of `a` and `b` after the whole-pixel shift, and the inversion if it helps, that overlap most.
+/// Intersection over union of `a` and `b` after the whole-pixel shift, and the inversion if it
+/// helps, that overlap most.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn overlap(a: &Centered<bool>, b: &Centered<bool>) -> Result<Overlap> {
     same_shapes("support", [b.shape(), a.shape()])?;
     let fft = Fft::new(a.shape());
@@ -38,7 +42,8 @@ pub fn overlap(a: &Centered<bool>, b: &Centered<bool>) -> Result<Overlap> {
     Ok(if inverted.iou > as_is.iou { inverted } else { as_is })
 }
 
-/// Counted, not read from the correlation, whose single precision is not enough for millions of voxels.
+/// Counted, not read from the correlation, whose single precision is not enough for millions of
+/// voxels.
 fn iou_after(a: &Centered<bool>, b: &Centered<bool>, shift: [isize; 3], twin: bool) -> f64 {
     let mut moved = a.to_cornered().0;
     if twin {

@@ -7,11 +7,13 @@ use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
-/// The `s` that maximises `|g(s)|`, `g(s) = sum_j A_j exp(-2 pi i x_j s)`, where `x_j` is the signed index over `n`.
+/// The `s` that maximises `|g(s)|`, `g(s) = sum_j A_j exp(-2 pi i x_j s)`, where `x_j` is the
+/// signed index over `n`.
 ///
-/// The nearest whole `s` is the largest element of the transform. From there Newton's method on `ln|g|`, whose derivatives
-/// are moments of `A`: with the weighted mean `mu` and covariance `C` of `x`, both complex, the gradient is `2 pi Im mu` and
-/// the Hessian `-4 pi² Re C`. It is exact where a parabola through three points is not, and needs no upsampled transform.
+/// The nearest whole `s` is the largest element of the transform. From there Newton's method on
+/// `ln|g|`, whose derivatives are moments of `A`: with the weighted mean `mu` and covariance `C` of
+/// `x`, both complex, the gradient is `2 pi Im mu` and the Hessian `-4 pi² Re C`. It is exact where
+/// a parabola through three points is not, and needs no upsampled transform.
 pub fn peak(product: &Array3<Complex32>, fft: &Fft, subpixel: bool) -> [f64; 3] {
     let start = largest(&transformed(fft, product.clone()));
     if !subpixel {
@@ -34,7 +36,8 @@ pub fn peak(product: &Array3<Complex32>, fft: &Fft, subpixel: bool) -> [f64; 3] 
         }
         let Some(improvement) = improved else { break };
         (best, moments) = improvement;
-        // Convergence is quadratic: what is left after a step of 1e-3 pixels is of the order of 1e-6.
+        // Convergence is quadratic: what is left after a step of 1e-3 pixels is of the order of
+        // 1e-6.
         if distance(step, [0.0; 3]) < 1e-3 {
             break;
         }
@@ -43,7 +46,8 @@ pub fn peak(product: &Array3<Complex32>, fft: &Fft, subpixel: bool) -> [f64; 3] 
     if best.iter().zip(start).all(|(b, s)| (b - s).abs() <= 1.0) { best } else { start }
 }
 
-/// Every element times `exp(-2 pi i x_j s)`: a ramp in real space, a shift by `s` when applied to a transform.
+/// Every element times `exp(-2 pi i x_j s)`: a ramp in real space, a shift by `s` when applied to a
+/// transform.
 pub fn ramped(mut array: Array3<Complex32>, s: [f64; 3]) -> Array3<Complex32> {
     let (nz, ny, nx) = array.dim();
     let [along_z, along_y, along_x] = factors((nz, ny, nx), s);
@@ -96,7 +100,8 @@ impl Moments {
         let (nz, ny, nx) = product.dim();
         let [along_z, along_y, along_x] = factors((nz, ny, nx), s);
         let x: Vec<f64> = (0..nx).map(|i| signed(i, nx) / nx as f64).collect();
-        // Row by row in parallel, then over rows in order, so that the sum does not depend on the threads.
+        // Row by row in parallel, then over rows in order, so that the sum does not depend on the
+        // threads.
         let rows: Vec<[Complex64; 3]> = product
             .as_slice()
             .expect("standard layout")
@@ -134,7 +139,8 @@ impl Moments {
         moments
     }
 
-    /// Newton's step towards the maximum of `ln|g|`, at most half a pixel; `None` where it has no maximum nearby.
+    /// Newton's step towards the maximum of `ln|g|`, at most half a pixel; `None` where it has no
+    /// maximum nearby.
     fn newton(&self, (nz, ny, nx): (usize, usize, usize)) -> Option<[f64; 3]> {
         if self.zeroth.norm() == 0.0 {
             return None;

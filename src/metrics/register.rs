@@ -1,9 +1,9 @@
-//! Registration: reconstructions of the same pattern differ by what the intensities cannot tell. Those are a shift, a
-//! conjugate inversion (the twin), a constant phase, and for Bragg data a linear phase ramp, since the pattern's centre is
-//! known to a fraction of a pixel only.
+//! Registration: reconstructions of the same pattern differ by what the intensities cannot tell.
+//! Those are a shift, a conjugate inversion (the twin), a constant phase, and for Bragg data a
+//! linear phase ramp, since the pattern's centre is known to a fraction of a pixel only.
 //!
-//! A shift in one space is a ramp in the other, so both are one problem: where is the peak of a discrete Fourier transform,
-//! to a fraction of a pixel? [`super::peak`] answers it.
+//! A shift in one space is a ramp in the other, so both are one problem: where is the peak of a
+//! discrete Fourier transform, to a fraction of a pixel? [`super::peak`] answers it.
 
 use super::peak::{distance, peak, ramped};
 use super::{conjugate_inverse, inner, rolled, same_shapes, summed, transformed, wide};
@@ -14,12 +14,15 @@ use ndarray::Array3;
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 
-/// What registration may remove besides whole-pixel shifts, the twin and the constant phase.
+/// Ambiguities that registration removes in addition to whole-pixel shifts, the twin and the
+/// constant phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegistrationOptions {
-    /// Fractions of a pixel. They resample the object; without them its values stay as they are.
+    /// Shifts by fractions of a pixel. They resample the object; without them its values stay as
+    /// they are.
     pub subpixel: bool,
-    /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern is known.
+    /// Linear phase ramps. Only for Bragg data: in the forward direction the centre of the pattern
+    /// is known.
     pub ramp: bool,
 }
 
@@ -32,30 +35,36 @@ impl Default for RegistrationOptions {
 /// An object brought into register with a reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
-    /// The object after twin, shift, ramp and constant phase, in this order. Its scale is its own: averages of such objects
-    /// keep their photons.
+    /// Object after twin, shift, ramp and constant phase, in this order. Its scale is its own:
+    /// averages of such objects keep their photons.
     pub object: Centered<Complex32>,
-    /// Whether it was replaced by `conj(O(-r))`.
+    /// Whether the object was replaced by its twin, `conj(O(-r))`.
     pub twin: bool,
-    /// How far it was moved, pixels `(z, y, x)`.
+    /// Shift of the object, pixels `(z, y, x)`.
     pub shift: [f64; 3],
-    /// The phase ramp that was removed, turns across the array, or pixels in Fourier space.
+    /// Phase ramp that was removed: turns across the array, or pixels in Fourier space,
+    /// `(z, y, x)`.
     pub ramp: [f64; 3],
-    /// The constant phase that was removed, radians.
+    /// Constant phase that was removed, radians.
     pub phase: f64,
-    /// The factor `c` that makes `c * object` closest to the reference.
+    /// Factor `c` that brings `c * object` closest to the reference.
     pub scale: f64,
-    /// `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for nothing in common.
+    /// Relative distance `|c * object - reference| / |reference|`: 0 for a perfect match, 1 for
+    /// nothing in common.
     pub error: f64,
 }
 
-/// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order of magnitude a round.
+/// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order
+/// of magnitude a round.
 const ROUNDS: usize = 6;
 
-/// Rounds end when nothing moved by more than this, pixels: a tenth of it is left, far below what can be seen.
+/// Change, in pixels, below which rounds end: a tenth of it is left, far below what can be seen.
 const CONVERGED: f64 = 1e-3;
 
-/// Brings `moving` into register with `reference`. Both have the same shape.
+/// Brings `moving` into register with `reference`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ, [`Error::Object`] for values that are not finite.
 pub fn register(
     moving: &Centered<Complex32>,
     reference: &Centered<Complex32>,
@@ -71,7 +80,8 @@ pub fn register(
     let twin = conjugate_inverse(&moving);
     let as_is = reference.aligned(&moving, options, 1);
     let twinned = reference.aligned(&twin, options, 1);
-    // The twin has to be better by more than rounding: of symmetric objects either would do, and no twin is simpler.
+    // The twin has to be better by more than rounding: of symmetric objects either would do, and no
+    // twin is simpler.
     let is_twin = twinned.error < as_is.error - 1e-5;
     let aligned = reference.aligned(if is_twin { &twin } else { &moving }, options, ROUNDS);
     Ok(Registration { twin: is_twin, ..aligned })
@@ -185,7 +195,8 @@ mod tests {
     use super::*;
     use crate::volume::Shape;
 
-    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registration`] but inverted, and a phase.
+    /// Shift by Fourier ramp, then a phase ramp, both in the conventions of [`Registration`] but
+    /// inverted, and a phase.
     fn disturbed(object: &Centered<Complex32>, shift: [f64; 3], ramp: [f64; 3], twin: bool) -> Centered<Complex32> {
         let fft = Fft::new(object.shape());
         let mut data = ramped(object.to_cornered().0, ramp.map(|k| -k));
@@ -212,8 +223,9 @@ mod tests {
                 let found =
                     register(&disturbed(&object, shift, ramp, twin), &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
-                // Rounding of single-precision transforms is 1e-6 of the peak; the position of a peak whose width is
-                // a few pixels inherits its square root only in the worst case, 1e-3.
+                // Rounding of single-precision transforms is 1e-6 of the peak; the position of a
+                // peak whose width is a few pixels inherits its square root only in the worst case,
+                // 1e-3.
                 assert!(close(found.shift, shift, 1e-3), "{:?} for {shift:?}", found.shift);
                 assert!(close(found.ramp, ramp, 1e-3), "{:?} for {ramp:?}", found.ramp);
                 assert!((found.scale - 0.5).abs() < 1e-4, "{}", found.scale);
@@ -263,7 +275,8 @@ mod tests {
         assert!(unrelated.error > 0.7 && unrelated.error <= 1.0 + 1e-6);
     }
 
-    /// A box, symmetric in modulus, strained by more than 2 pi: only the phase tells it from its twin.
+    /// A box, symmetric in modulus, strained by more than 2 pi: only the phase tells it from its
+    /// twin.
     fn crystal(shape: Shape) -> Centered<Complex32> {
         Centered(Array3::from_shape_fn(shape, |(z, y, x)| {
             let [w, v, u] = [(z, shape[0]), (y, shape[1]), (x, shape[2])]
@@ -286,8 +299,9 @@ mod tests {
                 moving.0.zip_mut_with(&disturbance.0, |o, n| *o += *n * 0.1);
                 let found = register(&moving, &object, RegistrationOptions::default()).unwrap();
                 assert_eq!(found.twin, twin);
-                // Noise of 0.1 in each part beside an object of modulus 2 on a tenth of the pixels: the error that is left
-                // is 0.1 sqrt(2) / 2 / sqrt(0.1) = 0.2, and a hundredth of a pixel is far below it.
+                // Noise of 0.1 in each part beside an object of modulus 2 on a tenth of the pixels:
+                // the error that is left is 0.1 sqrt(2) / 2 / sqrt(0.1) = 0.2, and a hundredth of a
+                // pixel is far below it.
                 assert!(close(found.shift, shift, 2e-2), "{:?} for {shift:?}", found.shift);
                 assert!(close(found.ramp, ramp, 2e-2), "{:?} for {ramp:?}", found.ramp);
                 assert!(found.error < 0.35, "{}", found.error);

@@ -1,8 +1,10 @@
-//! Agreement as a function of spatial frequency: phase retrieval transfer function and Fourier shell correlation.
+//! Agreement as a function of spatial frequency: phase retrieval transfer function and Fourier
+//! shell correlation.
 //!
-//! Frequencies are in cycles per object pixel along each axis, 0.5 being the Nyquist frequency; shells are as wide as the
-//! coarsest frequency step of any axis, so that every axis contributes to every shell, and the corners beyond 0.5 are left
-//! out. In 2D shells are rings and the FSC is the FRC.
+//! Frequencies are in cycles per object pixel along each axis, 0.5 being the Nyquist frequency;
+//! shells are as wide as the coarsest frequency step of any axis, so that every axis contributes to
+//! every shell, and the corners beyond 0.5 are left out. In 2D shells are rings and the FSC is the
+//! FRC.
 
 use super::{same_shapes, signed, transformed, wide};
 use crate::error::Result;
@@ -13,51 +15,55 @@ use num_complex::{Complex32, Complex64};
 /// One shell of the phase retrieval transfer function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shell {
-    /// Cycles per object pixel.
+    /// Spatial frequency, cycles per object pixel.
     pub frequency: f64,
-    /// Mean over the shell, 1 where all runs agree in phase.
+    /// Mean over the shell; 1 where all runs agree in phase.
     pub value: f64,
-    /// Pixels that were averaged.
+    /// Number of pixels averaged.
     pub count: usize,
 }
 
 /// One shell of the Fourier shell correlation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FscShell {
-    /// Cycles per object pixel.
+    /// Spatial frequency, cycles per object pixel.
     pub frequency: f64,
-    /// Correlation, -1 to 1.
+    /// Correlation, from -1 to 1.
     pub value: f64,
-    /// The half-bit threshold of this shell.
+    /// Half-bit threshold of this shell.
     pub half_bit: f64,
-    /// Pixels in the shell.
+    /// Number of pixels in the shell.
     pub count: usize,
 }
 
-/// Where a curve falls below its threshold.
+/// Crossing of a curve with its threshold, from above.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Crossing {
-    /// At this frequency, cycles per object pixel, for the first time after it had been above.
+    /// Frequency of the first fall below the threshold after the curve had been above, cycles per
+    /// object pixel.
     At(f64),
-    /// Never: it stays above up to the Nyquist frequency.
+    /// No crossing: the curve stays above up to the Nyquist frequency.
     Above,
-    /// It never was above, or there is no curve.
+    /// No crossing: the curve never is above, or there is none.
     Below,
 }
 
-/// A resolution as half a period, as usual in X-ray imaging: a crossing at the Nyquist frequency is one pixel.
+/// A resolution as half a period, as usual in X-ray imaging: a crossing at the Nyquist frequency is
+/// one pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
-    /// Object pixels.
+    /// Half period in object pixels.
     pub pixels: f64,
-    /// Metres, where the object's pixel is known.
+    /// Half period in metres, where the object's pixel is known.
     pub metres: Option<f64>,
-    /// Whether this is the limit of the array rather than of the reconstruction, which may be better.
+    /// Whether this is the limit of the array rather than of the reconstruction, which may be
+    /// better.
     pub at_limit: bool,
 }
 
 impl Crossing {
-    /// The half-period resolution, for object pixels of `pixel` metres; `None` where nothing is resolved.
+    /// Half-period resolution, for object pixels of `pixel` metres; `None` where nothing is
+    /// resolved.
     pub fn resolution(self, pixel: Option<f64>) -> Option<Resolution> {
         let pixels = match self {
             Crossing::At(frequency) => 0.5 / frequency,
@@ -68,12 +74,14 @@ impl Crossing {
     }
 }
 
-/// The phase retrieval transfer function of the *complex average* of registered objects: per shell, the mean over measured
-/// pixels with `modulus > 0` of the ratio `|F(average)| / modulus`, where `modulus` is the square root of the measured
-/// intensity (Chapman et al., J. Opt. Soc. Am. A 23, 1179 (2006)). Shells without such pixels are left out.
+/// The phase retrieval transfer function of the *complex average* of registered objects: per shell,
+/// the mean over measured pixels with `modulus > 0` of the ratio `|F(average)| / modulus`, where
+/// `modulus` is the square root of the measured intensity (Chapman et al., J. Opt. Soc. Am. A 23,
+/// 1179 (2006)). Shells without such pixels are left out.
 ///
-/// The average of the transforms is the transform of the average, so the objects themselves are not needed. They must have
-/// been registered to one of them that was not moved in Fourier space, or the ratio compares different pixels.
+/// The average of the transforms is the transform of the average, so the objects themselves are not
+/// needed. They must have been registered to one of them that was not moved in Fourier space, or
+/// the ratio compares different pixels.
 pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Centered<bool>) -> Result<Vec<Shell>> {
     same_shapes("average or mask", [moduli.shape(), average.shape(), measured.shape()])?;
     let shells = Shells::new(average.shape());
@@ -95,13 +103,15 @@ pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Ce
     Ok(sums.iter().enumerate().filter(|(_, sum)| sum.1 > 0).map(shell).collect())
 }
 
-/// The Fourier shell correlation of two registered objects, `Re sum(A conj B) / sqrt(sum |A|² sum |B|²)`, with the half-bit
-/// threshold of van Heel and Schatz, J. Struct. Biol. 151, 250 (2005), equation 17.
+/// The Fourier shell correlation of two registered objects,
+/// `Re sum(A conj B) / sqrt(sum |A|² sum |B|²)`, with the half-bit threshold of van Heel and
+/// Schatz, J. Struct. Biol. 151, 250 (2005), equation 17.
 ///
-/// The threshold depends on how many samples of a shell are independent. Transforms of complex objects have no symmetry
-/// that halves them, but an object that fills only part of the array is oversampled: the number of pixels is multiplied
-/// by that part, which is measured as the participation ratio `(sum p)² / (N sum p²)` of `p = |a|² + |b|²` (the volume
-/// fraction, if the density is uniform). Shells where an object has no signal at all are left out.
+/// The threshold depends on how many samples of a shell are independent. Transforms of complex
+/// objects have no symmetry that halves them, but an object that fills only part of the array is
+/// oversampled: the number of pixels is multiplied by that part, which is measured as the
+/// participation ratio `(sum p)² / (N sum p²)` of `p = |a|² + |b|²` (the volume fraction, if the
+/// density is uniform). Shells where an object has no signal at all are left out.
 pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscShell>> {
     same_shapes("object", [a.shape(), b.shape()])?;
     let shells = Shells::new(a.shape());
@@ -126,20 +136,21 @@ pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscSh
     Ok(sums.into_iter().enumerate().filter_map(shell).collect())
 }
 
-/// Where the PRTF falls below 1/e.
+/// Crossing of the PRTF with 1/e.
 pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
     crossing(shells.iter().map(|shell| (shell.frequency, shell.value - (-1f64).exp())))
 }
 
-/// Where the FSC falls below the half-bit threshold.
+/// Crossing of the FSC with the half-bit threshold.
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
-    // With fewer than two independent samples the threshold is nearly 1, which no reconstruction reaches.
+    // With fewer than two independent samples the threshold is nearly 1, which no reconstruction
+    // reaches.
     let telling = shells.iter().filter(|shell| shell.half_bit < half_bit(2.0));
     crossing(telling.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
 }
 
-/// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The innermost shells have so
-/// few pixels that they may start below.
+/// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The
+/// innermost shells have so few pixels that they may start below.
 fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {
     let mut above: Option<(f64, f64)> = None;
     for (frequency, excess) in curve {
@@ -167,7 +178,7 @@ fn filled_part(a: &[Complex32], b: &[Complex32]) -> f64 {
     if squares > 0.0 { sum * sum / (a.len() as f64 * squares) } else { 1.0 }
 }
 
-/// Which shell a frequency belongs to.
+/// Division of Fourier space into shells.
 struct Shells {
     shape: Shape,
     width: f64,
@@ -255,8 +266,8 @@ mod tests {
     #[test]
     fn independent_noise_is_below_half_a_bit() {
         let shells = fsc(&noise([1, 128, 128], 4), &noise([1, 128, 128], 5)).unwrap();
-        // n samples correlate to 1/sqrt(2n), and the threshold is above three times that from a few samples on; the two
-        // innermost rings have 1 and 8 pixels.
+        // n samples correlate to 1/sqrt(2n), and the threshold is above three times that from a few
+        // samples on; the two innermost rings have 1 and 8 pixels.
         assert!(shells[2..].iter().all(|shell| shell.value < shell.half_bit));
     }
 

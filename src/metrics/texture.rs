@@ -1,7 +1,8 @@
-//! What a diffraction pattern looks like in four numbers, to tell whether simulated patterns resemble measured ones.
+//! What a diffraction pattern looks like in four numbers, to tell whether simulated patterns
+//! resemble measured ones.
 //!
-//! All are computed from counts, frame by frame, and need neither truth nor geometry. Frames of a 3D pattern with little in them are left
-//! out, except for the fraction of zeros.
+//! All are computed from counts, frame by frame, and need neither truth nor geometry. Frames of a
+//! 3D pattern with little in them are left out, except for the fraction of zeros.
 
 use crate::volume::Centered;
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -14,21 +15,24 @@ const WINDOW: usize = 4;
 /// Largest lag of the autocovariance, pixels.
 const LAGS: usize = 12;
 
-/// The look of a pattern. NaN where there is too little light to say.
+/// Texture of a pattern in four numbers; NaN where there is too little light to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Texture {
-    /// `n` in `I ~ q^-n`: slope of the azimuthal mean from a tenth to a 10,000th of its maximum (or to where the photons end).
+    /// `n` in `I ~ q^-n`: slope of the azimuthal mean from a tenth to a 10,000th of its maximum (or
+    /// to where the photons end).
     pub falloff_exponent: f64,
     /// Fraction of the measured pixels without a photon.
     pub zero_fraction: f64,
-    /// Full width of the autocovariance of `log(1 + I)`, less its local mean, at half of its maximum: pixels, mean of the axes of the frame.
+    /// Full width of the autocovariance of `log(1 + I)`, less its local mean, at half of its
+    /// maximum: pixels, mean of the axes of the frame.
     pub speckle_size: f64,
-    /// Standard deviation over mean of the intensity in windows of 9 x 9 pixels, less the photon noise: median over the bright windows.
+    /// Standard deviation over mean of the intensity in windows of 9 x 9 pixels, less the photon
+    /// noise: median over the bright windows.
     pub local_contrast: f64,
 }
 
 impl Texture {
-    /// The numbers with their names.
+    /// The four numbers with their names.
     pub fn named(&self) -> [(&'static str, f64); 4] {
         [
             ("falloff_exponent", self.falloff_exponent),
@@ -39,7 +43,7 @@ impl Texture {
     }
 }
 
-/// The texture of a pattern. `mask`: 0 = good; both `(z, y, x)`.
+/// Computes the texture of a pattern `(z, y, x)` from its counts and its mask, 0 = good.
 pub fn texture(counts: &Centered<f32>, mask: &Centered<u32>) -> Texture {
     let measured: Vec<f32> =
         counts.as_slice().iter().zip(mask.as_slice()).filter(|(_, bits)| **bits == 0).map(|(n, _)| *n).collect();
@@ -97,7 +101,8 @@ fn falloff(counts: &Centered<f32>, mask: &Centered<u32>, frames: &[usize]) -> f6
     let mean = |ring: usize| if pixels[ring] > 0.0 { photons[ring] / pixels[ring] } else { 0.0 };
     let top = (0..rings).map(mean).fold(0.0, f64::max);
     let highest = (0..rings).rfind(|&ring| mean(ring) >= top).unwrap_or(0);
-    // Thirty photons in a ring fix its mean to a fifth; beyond the first ring below that, background is all there is.
+    // Thirty photons in a ring fix its mean to a fifth; beyond the first ring below that,
+    // background is all there is.
     let usable = (highest.max(2)..rings).take_while(|&ring| photons[ring] > 30.0 && mean(ring) > 1e-4 * top);
     let points: Vec<(f64, f64)> =
         usable.filter(|&ring| mean(ring) < 0.1 * top).map(|ring| ((ring as f64).ln(), mean(ring).ln())).collect();
@@ -111,7 +116,8 @@ fn falloff(counts: &Centered<f32>, mask: &Centered<u32>, frames: &[usize]) -> f6
     -covariance / variance
 }
 
-/// Mean over the measured pixels of the window around `(y, x)`, and their number; nothing where fewer than half are measured.
+/// Mean over the measured pixels of the window around `(y, x)`, and their number; nothing where
+/// fewer than half are measured.
 fn window_mean(values: ArrayView2<f32>, good: &Array2<bool>, y: usize, x: usize) -> Option<(f64, f64)> {
     let (ny, nx) = values.dim();
     if y < WINDOW || x < WINDOW || y + WINDOW >= ny || x + WINDOW >= nx {
@@ -207,7 +213,8 @@ mod tests {
 
     #[test]
     fn waves_have_their_width_and_contrast() {
-        // cos^2 of period 8: its autocovariance is a cosine, at half of its maximum after 8 / 6 pixels on either side.
+        // cos^2 of period 8: its autocovariance is a cosine, at half of its maximum after 8 / 6
+        // pixels on either side.
         let wave = |r: f64| 1.0 + (std::f64::consts::TAU * r / 8.0).cos();
         let found = pattern(|y, x| 1e4 * wave(y) * wave(x) + 1e3);
         assert!((2.0..3.6).contains(&found.speckle_size), "{found:?}");

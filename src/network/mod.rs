@@ -1,7 +1,8 @@
 //! Convolutional networks at the speed of the processor.
 //!
-//! [`conv`] holds the kernels and knows nothing of burn: it could be a crate of its own. [`ops`] makes burn operations of them, with
-//! gradients; on devices other than the processor they are burn's own. Networks are built from [`ops`] elsewhere.
+//! [`conv`] holds the kernels and knows nothing of burn: it could be a crate of its own. [`ops`]
+//! makes burn operations of them, with gradients; on devices other than the processor they are
+//! burn's own. Networks are built from [`ops`] elsewhere.
 
 // Public for `benches/network` alone.
 #[doc(hidden)]

@@ -1,9 +1,10 @@
-//! What a device must be able to do. Its unit of time is the cycle, so that it may fuse the transforms with what lies between; its
-//! unit of work is a batch of runs of one problem that advance together, so that small problems fill it.
+//! What a device must be able to do. Its unit of time is the cycle, so that it may fuse the
+//! transforms with what lies between them; its unit of work is a batch of runs of one problem that
+//! advance together, so that small problems fill it.
 //!
-//! No default methods: what one backend lacks must not compile. A partial-coherence PSF will be one more field of
-//! [`Problem`] and changes only the modulus projection inside `cycles` and the calculated intensity inside `measure`:
-//! no method of this trait hands out a modulus.
+//! No default methods: what one backend lacks must not compile. A partial-coherence PSF will be one
+//! more field of [`Problem`] and changes only the modulus projection inside `cycles` and the
+//! calculated intensity inside `request_fit`: no method of this trait hands out a modulus.
 
 use super::problem::Problem;
 use super::rules::Cycle;
@@ -13,137 +14,160 @@ use crate::volume::Cornered;
 use num_complex::Complex32;
 use serde::Serialize;
 
-/// The state of a batch of runs on a device: the problem that they share, the object and the support of each.
+/// The state of a batch of runs on a device: the problem that they share, the object and the support
+/// of each.
 ///
-/// What advances the runs may be queued: it returns at once, and a failure shows in the next call that gives something back.
+/// Methods that return nothing may only queue their work; a failure of theirs shows in the next
+/// [`collect_fits`](Self::collect_fits) or [`finish`](Self::finish).
 pub trait Backend {
-    /// Runs that can advance together.
+    /// Largest number of runs that advance together.
     fn batch_size(&self) -> usize;
 
-    /// Begins a batch of at most [`lanes`](Self::lanes) runs, gaps bounded as the problem says.
+    /// Begins a batch of at most [`batch_size`](Self::batch_size) runs, with the default
+    /// [`GapConstraint`].
     fn start(&mut self, starts: &[Start]);
 
     /// Advances the objects by `n` cycles.
     fn cycles(&mut self, cycle: Cycle, n: usize);
 
-    /// Advances the objects by `n` steps of Poisson maximum-likelihood conjugate gradients inside the support.
+    /// Advances the objects by `n` steps of Poisson maximum-likelihood conjugate gradients inside
+    /// the support.
     fn conjugate_gradients(&mut self, n: usize);
 
-    /// Replaces the supports by what stands out of the blurred objects, one rule for each run. A run whose object has vanished keeps
-    /// its support, and from here on no number is its fit.
-    fn update_supports(&mut self, rules: &[SupportRule]);
+    /// Replaces the supports by the pixels where the blurred densities exceed a threshold: `rule`
+    /// holds for all runs of the batch but for its threshold, of which each run has its own. A run
+    /// whose object has vanished keeps its support and has no fit from here on.
+    ///
+    /// # Panics
+    /// If there is not one threshold for each run of the batch.
+    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]);
 
-    /// Cuts each support in half, across its longest axis through its centre of mass, until [`whole_supports`](Self::whole_supports):
-    /// a state that the twin does not share.
+    /// Cuts each support in half, across its longest axis through its centre of mass, until
+    /// [`restore_supports`](Self::restore_supports): a state that the twin does not share.
     fn halve_supports(&mut self);
 
     /// Undoes [`halve_supports`](Self::halve_supports).
-    fn whole_supports(&mut self);
+    fn restore_supports(&mut self);
 
-    /// How pixels without measurement are treated from here on; a batch starts with the default.
-    fn set_gaps(&mut self, gaps: Gaps);
+    /// Sets how pixels without measurement are constrained from here on.
+    fn set_gap_constraint(&mut self, gaps: GapConstraint);
 
-    /// Asks how well the objects, cut to their supports, explain the measurement.
-    fn measure(&mut self);
+    /// Requests the fits of the objects as they are now, cut to their supports.
+    fn request_fit(&mut self);
 
-    /// The answers to the oldest question that was not answered yet, for every run of the batch.
+    /// Fits of the oldest request that was not collected yet, one for each run of the batch; `None`
+    /// for a run whose object vanished or overflowed. Empty without a request.
     ///
     /// # Errors
-    /// If the device failed.
-    fn measured(&mut self) -> Result<Vec<Fit>>;
+    /// If the device failed, or was asked for what it has no memory for.
+    fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>>;
 
-    /// The object of a run, not cut to its support, the support, and the density that support updates look at: the modulus of the
-    /// object's modulus projection.
+    /// The result of one run of the batch, by its number in `start`.
     ///
     /// # Errors
-    /// If the device failed.
+    /// If the device failed, or was asked for what it has no memory for.
     fn finish(&mut self, run: usize) -> Result<Finished>;
 
-    /// What was given to phase.
+    /// The problem that is phased.
     fn problem(&self) -> &Problem;
 }
 
-/// Where a run starts.
+/// The start of a run.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// The first object.
+    /// First object, square roots of photons.
     pub object: Cornered<Complex32>,
-    /// The first support.
+    /// First support.
     pub support: Cornered<bool>,
 }
 
-/// Where it ended.
+/// The end of a run on its backend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    /// The object, not cut to its support.
+    /// Final object, not cut to its support, square roots of photons.
     pub object: Cornered<Complex32>,
-    /// The support.
+    /// Final support.
     pub support: Cornered<bool>,
-    /// The modulus of the object's modulus projection.
+    /// Modulus of the object's modulus projection, which support updates look at; C order.
     pub density: Vec<f32>,
 }
 
-/// How pixels without measurement are treated.
+/// The constraint on pixels without measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Gaps {
-    /// Whether estimates are ignored.
+pub struct GapConstraint {
+    /// Whether the bounds of estimates are ignored, so that all gaps are free.
     pub released: bool,
-    /// Free moduli are multiplied by this in every projection. A little below one, it keeps low frequencies that a beamstop
-    /// hides from growing into a pedestal under the object, on which positivity would have no hold.
+    /// Factor on free moduli in every projection. A little below one, it keeps low frequencies that
+    /// a beamstop hides from growing into a pedestal under the object, on which positivity would
+    /// have no hold.
     pub leak: f32,
 }
 
-impl Default for Gaps {
+impl Default for GapConstraint {
     fn default() -> Self {
-        Gaps { released: false, leak: 1.0 }
+        GapConstraint { released: false, leak: 1.0 }
     }
 }
 
-/// How well a calculated pattern explains the measured one, at the scale that fits best. No number for an object that has vanished.
+/// The agreement of a calculated pattern with the measured one, at the scale that fits best. All
+/// numbers are finite.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Fit {
-    /// `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over the measured pixels that were not held out.
+    /// R factor `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over the measured pixels that were not held
+    /// out.
     pub r_factor: f64,
     /// Poisson log-likelihood per such pixel: the mean of `c - o + o ln(o / c)`.
     pub llk_poisson: f64,
-    /// The same over the held-out pixels; `None` where none were held out.
+    /// Poisson log-likelihood per held-out pixel; `None` where none were held out.
     pub free_llk_poisson: Option<f64>,
-    /// The factor on the object that fits best.
+    /// Factor on the object that fits best, above zero.
     pub scale: f64,
     /// Fraction of the array inside the support.
     pub support_fraction: f64,
 }
 
 impl Fit {
-    /// That of nothing.
-    pub const NONE: Fit = Fit {
-        r_factor: f64::NAN,
-        llk_poisson: f64::NAN,
-        free_llk_poisson: None,
-        scale: f64::NAN,
-        support_fraction: f64::NAN,
-    };
-
-    /// From sums over measured pixels, `o` being what was observed and `F` what is calculated: `|F| sqrt(o)`, `|F|^2`, `o`,
-    /// `o ln(o / |F|^2)`, 1. With the scale `s` that fits best the residual is `sum o - (sum |F| sqrt(o))^2 / sum |F|^2` and the
-    /// likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`, so one pass over the pixels is enough.
-    pub fn from_sums(sums: [f64; 5], free_llk_poisson: Option<f64>, support_fraction: f64) -> Fit {
+    /// The fit from sums over measured pixels, `o` being what was observed and `F` what is
+    /// calculated: `|F| sqrt(o)`, `|F|^2`, `o`, `o ln(o / |F|^2)`, 1. `None` if they are not finite,
+    /// as after an overflow of the object.
+    ///
+    /// With the scale `s` that fits best the residual is `sum o - (sum |F| sqrt(o))^2 / sum |F|^2`
+    /// and the likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`, so one pass
+    /// over the pixels is enough.
+    pub fn new(sums: [f64; 5], free_llk_poisson: Option<f64>, support_fraction: f64) -> Option<Fit> {
         let [cross, calculated, observed, logarithms, pixels] = sums;
         let scale = best_scale(sums);
         let squared = scale * scale;
         let residual = (observed + squared * calculated - 2.0 * scale * cross).max(0.0);
         let likelihood = squared * calculated - observed + logarithms - squared.ln() * observed;
-        Fit {
-            r_factor: (residual / observed).sqrt(),
-            llk_poisson: likelihood / pixels,
-            free_llk_poisson,
-            scale,
-            support_fraction,
-        }
+        let r_factor = (residual / observed).sqrt();
+        let llk_poisson = likelihood / pixels;
+        // All three: `max` above turns a residual that is no number into zero.
+        let finite = [r_factor, llk_poisson, scale].iter().all(|value| value.is_finite());
+        let fit = Fit { r_factor, llk_poisson, free_llk_poisson, scale, support_fraction };
+        (finite && scale > 0.0).then_some(fit)
     }
 }
 
-/// The factor on the object that fits best, from the same sums as [`Fit::from_sums`].
-pub fn best_scale([cross, calculated, ..]: [f64; 5]) -> f64 {
+/// The factor on the object that fits best, from the same sums as [`Fit::new`].
+pub(crate) fn best_scale([cross, calculated, ..]: [f64; 5]) -> f64 {
     if calculated > 0.0 { cross / calculated } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_overflowed_has_no_fit() {
+        let sums = [10.0, 20.0, 5.0, 1.0, 4.0];
+        let fit = Fit::new(sums, None, 0.1).unwrap();
+        assert_eq!((fit.scale, fit.r_factor), (0.5, 0.0));
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert_eq!(Fit::new([bad, bad, 5.0, -bad, 4.0], None, 0.1), None);
+            assert_eq!(Fit::new([10.0, bad, 5.0, 1.0, 4.0], None, 0.1), None);
+        }
+        // No overlap with the measurement: no scale fits.
+        assert_eq!(Fit::new([0.0, 20.0, 5.0, 1.0, 4.0], None, 0.1), None);
+    }
 }

@@ -3,7 +3,7 @@
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
-use super::run::{self, Draw, Ended, Point, Run};
+use super::run::{self, DivergedRun, Draw, Ended, Point, Run, RunOutcome};
 use super::start::{Draws, autocorrelation};
 use crate::error::{Error, Result};
 use crate::metrics::{self, FscShell, Modes, Shell};
@@ -61,17 +61,28 @@ pub struct EnsemblePlan {
     pub keep: usize,
 }
 
-/// What a caller is told while runs go on.
+/// An observer of an ensemble's progress. The methods of the trait itself do nothing and go on;
+/// `()` is an observer that keeps them all.
 pub trait Observer: Sync {
-    /// Runs begin, which advance together.
-    fn begin(&mut self, runs: Range<usize>);
-    /// The search of its start has phased so many of so many objects; false stops everything. Called from many threads.
-    fn searched(&self, done: usize, of: usize) -> bool;
-    /// A point of its curve; false stops everything.
-    fn point(&mut self, index: usize, point: &Point) -> bool;
-    /// A run ended.
-    fn end(&mut self, index: usize, run: &Run, verdict: RunVerdict);
+    /// The runs with these numbers begin; they advance together.
+    fn begin(&mut self, _runs: Range<usize>) {}
+
+    /// The guided search for the start of a run has phased `done` of `total` objects; false stops
+    /// everything. Called from many threads.
+    fn searched(&self, _done: usize, _total: usize) -> bool {
+        true
+    }
+
+    /// Run `index` reached a point of its curve; false stops everything.
+    fn point(&mut self, _index: usize, _point: &Point) -> bool {
+        true
+    }
+
+    /// Run `index` ended.
+    fn end(&mut self, _index: usize, _run: &RunSummary) {}
 }
+
+impl Observer for () {}
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,8 +128,8 @@ pub struct RunSummary {
     pub seed: u64,
     /// Threshold of its support updates.
     pub threshold: f32,
-    /// How well it fits.
-    pub fit: super::Fit,
+    /// Fit of the final object; `None` if the run diverged.
+    pub fit: Option<super::Fit>,
     /// How it ended.
     pub ended: Ended,
     /// What became of it.
@@ -167,10 +178,12 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
         }
         let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
         let mut observe = |run: usize, point: &Point| observer.point(batch.start + run, point);
-        let runs = run::run(backend, &plan.run, draws, &mut observe)?;
-        for (index, mut run) in batch.zip(runs) {
-            run.search_seconds = searched;
-            result.add(run, index, plan.keep, observer);
+        let outcomes = run::run(backend, &plan.run, draws, &mut observe)?;
+        for (index, outcome) in batch.zip(outcomes) {
+            result.add(outcome, searched, plan.keep);
+            if let Some(summary) = result.all.last() {
+                observer.end(index, summary);
+            }
         }
     }
     if result.kept.is_empty() {
@@ -203,24 +216,42 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 }
 
 impl Ensemble {
-    fn add(&mut self, run: Run, index: usize, keep: usize, observer: &mut dyn Observer) {
+    /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops the
+    /// worst where more than `keep` are kept.
+    fn add(&mut self, outcome: RunOutcome, search_seconds: f64, keep: usize) {
+        let mut run = match outcome {
+            RunOutcome::Completed(run) => *run,
+            RunOutcome::Diverged(DivergedRun { seed, threshold, curve, cycles, seconds }) => {
+                self.all.push(RunSummary {
+                    seed,
+                    threshold,
+                    fit: None,
+                    ended: Ended::Diverged,
+                    verdict: RunVerdict::Diverged,
+                    seconds,
+                    search_seconds,
+                    cycles,
+                    curve,
+                });
+                return;
+            }
+        };
+        run.search_seconds = search_seconds;
         let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
         let verdict = match run.ended {
-            Ended::Diverged => RunVerdict::Diverged,
             Ended::Finished if run.outside > MOST_OUTSIDE => RunVerdict::Outside,
             _ if better >= keep => RunVerdict::Worse,
             _ => RunVerdict::Kept,
         };
-        observer.end(index, &run, verdict);
         self.interrupted |= run.ended == Ended::Interrupted;
         self.all.push(RunSummary {
             seed: run.seed,
             threshold: run.threshold,
-            fit: run.fit,
+            fit: Some(run.fit),
             ended: run.ended,
             verdict,
             seconds: run.seconds,
-            search_seconds: run.search_seconds,
+            search_seconds,
             cycles: run.cycles,
             curve: run.curve.clone(),
         });

@@ -9,7 +9,7 @@
 //! The box comes from the autocorrelation without its low frequencies, which are the ones that a beamstop hides: what is
 //! left of an object with sharp edges still ends where the object ends.
 
-use super::backend::{Gaps, Start};
+use super::backend::{GapConstraint, Start};
 use super::bound::Bound;
 use super::cpu::Cpu;
 use super::problem::Problem;
@@ -37,7 +37,7 @@ pub struct Search {
     pub size: usize,
     /// Part of the box that the support shrinks to.
     pub area: f32,
-    /// Factor on free moduli in every projection: see [`Gaps::leak`].
+    /// Factor on free moduli in every projection: see [`GapConstraint::leak`].
     pub leak: f32,
     /// Relaxation.
     pub beta: f32,
@@ -157,7 +157,7 @@ fn evolve(
     let area = limit.0.iter().filter(|&&inside| inside).count() as f32;
     let mut backend = Cpu::new(problem);
     backend.start(start, limit);
-    backend.set_gaps(Gaps { released: false, leak: search.leak });
+    backend.set_gap_constraint(GapConstraint { released: false, leak: search.leak });
     let hio = Algorithm::Hio.cycle(search.beta, true);
     backend.cycles(hio, settle);
     let mut scratch = vec![0.0; limit.0.len()];
@@ -170,10 +170,10 @@ fn evolve(
         backend.set_support(&brightest(density, limit, keep));
         backend.cycles(hio, BETWEEN);
     }
-    backend.set_gaps(Gaps::default());
+    backend.set_gap_constraint(GapConstraint::default());
     backend.cycles(Algorithm::Er.cycle(search.beta, true), LAST);
-    let r_factor = backend.fit().r_factor;
-    Member { object: backend.object(), r_factor: if r_factor.is_finite() { r_factor } else { f64::INFINITY } }
+    let r_factor = backend.fit().map_or(f64::INFINITY, |fit| fit.r_factor);
+    Member { object: backend.object(), r_factor }
 }
 
 /// The `keep` pixels of `limit` with the highest density.
@@ -199,7 +199,7 @@ fn refine(
     let (settle, updates, between, last) = REFINE;
     let mut backend = Cpu::new(problem);
     backend.start(object, support);
-    backend.set_gaps(Gaps { released: false, leak: search.leak });
+    backend.set_gap_constraint(GapConstraint { released: false, leak: search.leak });
     let raar = Algorithm::Raar.cycle(search.beta, true);
     backend.cycles(raar, settle);
     for update in 1..=updates {
@@ -218,7 +218,7 @@ fn refine(
         backend.set_support(&support);
         backend.cycles(raar, between);
     }
-    backend.set_gaps(Gaps::default());
+    backend.set_gap_constraint(GapConstraint::default());
     backend.cycles(Algorithm::Er.cycle(search.beta, true), last);
     backend.object()
 }

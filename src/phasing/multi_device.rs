@@ -1,31 +1,31 @@
-//! MultiDevice devices as one: runs are dealt out among them.
+//! Several devices as one: the runs of a batch are divided among them.
 
-use super::backend::{Backend, Finished, Fit, Gaps, Start};
+use super::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use super::problem::Problem;
 use super::rules::Cycle;
 use super::support::SupportRule;
 use crate::error::Result;
 
-/// Backends of the same problem. Each takes as many runs of a batch as it has lanes; what they are asked to do they do at the same time,
-/// if they queue it.
+/// Several backends of the same problem. Each takes at most its batch size of the runs; they work at
+/// the same time, if they queue their work.
 pub struct MultiDevice {
     backends: Vec<Box<dyn Backend>>,
-    /// Runs of this batch on each of them.
-    dealt: Vec<usize>,
+    /// Runs of the current batch on each of them.
+    assigned: Vec<usize>,
 }
 
 impl MultiDevice {
-    /// Joins backends.
+    /// A backend that divides batches among these.
     ///
     /// # Panics
     /// If there are none.
     pub fn new(backends: Vec<Box<dyn Backend>>) -> Self {
         assert!(!backends.is_empty(), "at least one backend");
-        MultiDevice { dealt: vec![0; backends.len()], backends }
+        MultiDevice { assigned: vec![0; backends.len()], backends }
     }
 
     fn busy(&mut self) -> impl Iterator<Item = &mut Box<dyn Backend>> {
-        self.backends.iter_mut().zip(&self.dealt).filter(|(_, runs)| **runs > 0).map(|(backend, _)| backend)
+        self.backends.iter_mut().zip(&self.assigned).filter(|(_, runs)| **runs > 0).map(|(backend, _)| backend)
     }
 }
 
@@ -34,17 +34,18 @@ impl Backend for MultiDevice {
         self.backends.iter().map(|backend| backend.batch_size()).sum()
     }
 
-    /// Evenly, as far as lanes go: two cards with room for all runs take half of them each.
+    /// Divides the runs evenly, as far as batch sizes allow: two GPUs with memory for all runs take half
+    /// of them each.
     fn start(&mut self, starts: &[Start]) {
-        self.dealt.fill(0);
+        self.assigned.fill(0);
         for _ in starts {
-            let open = (0..self.backends.len()).filter(|&k| self.dealt[k] < self.backends[k].batch_size());
-            if let Some(least) = open.min_by_key(|&k| self.dealt[k]) {
-                self.dealt[least] += 1;
+            let open = (0..self.backends.len()).filter(|&k| self.assigned[k] < self.backends[k].batch_size());
+            if let Some(least) = open.min_by_key(|&k| self.assigned[k]) {
+                self.assigned[least] += 1;
             }
         }
         let mut rest = starts;
-        for (backend, &runs) in self.backends.iter_mut().zip(&self.dealt).filter(|(_, runs)| **runs > 0) {
+        for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned).filter(|(_, runs)| **runs > 0) {
             let (own, others) = rest.split_at(runs);
             backend.start(own);
             rest = others;
@@ -59,11 +60,11 @@ impl Backend for MultiDevice {
         self.busy().for_each(|backend| backend.conjugate_gradients(n));
     }
 
-    fn update_supports(&mut self, rules: &[SupportRule]) {
-        let mut rest = rules;
-        for (backend, &runs) in self.backends.iter_mut().zip(&self.dealt).filter(|(_, runs)| **runs > 0) {
+    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
+        let mut rest = thresholds;
+        for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned).filter(|(_, runs)| **runs > 0) {
             let (own, others) = rest.split_at(runs);
-            backend.update_supports(own);
+            backend.update_supports(rule, own);
             rest = others;
         }
     }
@@ -72,29 +73,29 @@ impl Backend for MultiDevice {
         self.busy().for_each(|backend| backend.halve_supports());
     }
 
-    fn whole_supports(&mut self) {
-        self.busy().for_each(|backend| backend.whole_supports());
+    fn restore_supports(&mut self) {
+        self.busy().for_each(|backend| backend.restore_supports());
     }
 
-    fn set_gaps(&mut self, gaps: Gaps) {
-        self.busy().for_each(|backend| backend.set_gaps(gaps));
+    fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+        self.busy().for_each(|backend| backend.set_gap_constraint(gaps));
     }
 
-    fn measure(&mut self) {
-        self.busy().for_each(|backend| backend.measure());
+    fn request_fit(&mut self) {
+        self.busy().for_each(|backend| backend.request_fit());
     }
 
-    fn measured(&mut self) -> Result<Vec<Fit>> {
+    fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>> {
         let mut all = Vec::new();
         for backend in self.busy() {
-            all.extend(backend.measured()?);
+            all.extend(backend.collect_fits()?);
         }
         Ok(all)
     }
 
     fn finish(&mut self, run: usize) -> Result<Finished> {
         let mut first = 0;
-        for (backend, &runs) in self.backends.iter_mut().zip(&self.dealt) {
+        for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned) {
             if run < first + runs {
                 return backend.finish(run - first);
             }

@@ -1,80 +1,81 @@
 //! Runs: a recipe walked step by step by all runs of a batch on a backend.
 
-use super::backend::{Backend, Fit, Gaps, Start};
+use super::backend::{Backend, Fit, GapConstraint, Start};
 use super::recipe::{Parameter, Recipe, Step};
-use super::support::{Reference, SupportRule};
+use super::support::SupportRule;
 use crate::error::Result;
 use crate::volume::Centered;
 use num_complex::Complex32;
 use serde::Serialize;
 use std::time::Instant;
 
-/// How a run is done, beside its start.
+/// The settings of a run, beside its start.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
-    /// What to do.
+    /// Recipe that the run follows.
     pub recipe: Recipe,
-    /// Relaxation of HIO, HPR, RAAR and DM.
+    /// Relaxation of HIO, HPR, RAAR and DM, 0 to 1.
     pub beta: f32,
     /// Whether negative real parts count as outside the support.
     pub positivity: bool,
-    /// The support update at the start of the recipe; its `sigma` comes from `smooth`.
+    /// Support update at the start of the recipe; `smooth` replaces its `sigma`, and each run's own
+    /// threshold its `threshold`.
     pub support: SupportRule,
-    /// Blur of the support update, pixels, at the first and last cycle; it shrinks exponentially.
+    /// Blur of the support update at the first and last cycle, pixels; it shrinks exponentially.
     pub smooth: [f32; 2],
-    /// Threshold of the support update at the last cycle, on a straight line from the rule's own at the first; `None` keeps
-    /// the rule's.
+    /// Threshold of the support update at the last cycle, on a straight line from the run's own at
+    /// the first; `None` keeps the run's own.
     pub threshold_end: Option<f32>,
-    /// How pixels without measurement are treated at the start of the recipe.
-    pub gaps: Gaps,
-    /// Cycles between two points of the error curve.
-    pub sample: usize,
+    /// Constraint on pixels without measurement at the start of the recipe.
+    pub gap_constraint: GapConstraint,
+    /// Number of cycles between two points of the curve.
+    pub curve_interval: usize,
 }
 
-/// One point of a run's error curve.
+/// One point of a run's curve.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Point {
-    /// Cycles done.
+    /// Number of cycles done.
     pub cycle: usize,
-    /// How well the object fits.
+    /// Fit of the object after them.
     #[serde(flatten)]
     pub fit: Fit,
 }
 
-/// How a run ended.
+/// The way in which a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ended {
     /// The recipe is done.
     Finished,
-    /// The observer asked to stop; the object is what was there.
+    /// The observer asked to stop; the object is the one of that moment.
     Interrupted,
     /// The object vanished or overflowed.
     Diverged,
 }
 
-/// A run's result.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What its random numbers came from.
+    /// Seed of its random numbers.
     pub seed: u64,
-    /// The object, cut to its support and scaled to the measurement; square roots of photons.
+    /// Object, cut to its support and scaled to the measurement; square roots of photons.
     pub object: Centered<Complex32>,
-    /// The final support.
+    /// Final support.
     pub support: Centered<bool>,
-    /// The support that it began with.
+    /// First support.
     pub first_support: Centered<bool>,
-    /// How well the object fits.
+    /// Fit of the final object.
     pub fit: Fit,
     /// Fraction of the energy of the object's modulus projection outside the final support.
     pub outside: f64,
-    /// The curve on the way.
+    /// Fits on the way, in the order of cycles.
     pub curve: Vec<Point>,
-    /// How it ended.
+    /// Way in which it ended: [`Ended::Finished`] or [`Ended::Interrupted`].
     pub ended: Ended,
-    /// Cycles done.
+    /// Number of cycles done.
     pub cycles: usize,
-    /// Wall-clock seconds.
+    /// Wall-clock seconds of its cycles.
     pub seconds: f64,
     /// Wall-clock seconds of the search for its start, not counted in `seconds`.
     pub search_seconds: f64,
@@ -82,14 +83,48 @@ pub struct Run {
     pub threshold: f32,
 }
 
+/// A run whose object vanished or overflowed: nothing is left of it but how it came about.
+#[derive(Debug, Clone)]
+pub struct DivergedRun {
+    /// Seed of its random numbers.
+    pub seed: u64,
+    /// Threshold of the support update at the start.
+    pub threshold: f32,
+    /// Fits on the way, as long as there were any.
+    pub curve: Vec<Point>,
+    /// Number of cycles after which it was found to have no fit.
+    pub cycles: usize,
+    /// Wall-clock seconds of its cycles.
+    pub seconds: f64,
+}
+
+/// The outcome of a run: a result, or none.
+#[derive(Debug, Clone)]
+pub enum RunOutcome {
+    /// A run with a result.
+    Completed(Box<Run>),
+    /// A run without one.
+    Diverged(DivergedRun),
+}
+
+impl RunOutcome {
+    /// The result, if there is one.
+    pub fn completed(self) -> Option<Run> {
+        match self {
+            RunOutcome::Completed(run) => Some(*run),
+            RunOutcome::Diverged(_) => None,
+        }
+    }
+}
+
 /// What distinguishes a run of a batch from the others.
 #[derive(Debug, Clone)]
 pub struct Draw {
-    /// What its random numbers come from.
+    /// Seed of its random numbers.
     pub seed: u64,
     /// Threshold of its support updates at the start.
     pub threshold: f32,
-    /// Its first object and support.
+    /// First object and support.
     pub start: Start,
 }
 
@@ -102,18 +137,19 @@ struct Walk<'a> {
     threshold: Option<f32>,
     cycle: usize,
     total: usize,
-    /// The cycle at which the backend was asked for a point that was not fetched yet: while the answer is under way, the next cycles
+    /// The cycle of the fits that were requested and not collected yet: meanwhile the next cycles
     /// are queued, so that a device never waits.
-    asked: Option<usize>,
-    lanes: Vec<Lane>,
+    requested: Option<usize>,
+    tracks: Vec<Track>,
     observe: &'a mut dyn FnMut(usize, &Point) -> bool,
 }
 
-/// A run of the batch.
-struct Lane {
+/// What is known of one run of the batch.
+struct Track {
     threshold: f32,
     curve: Vec<Point>,
-    ended: Option<Ended>,
+    /// How it ended and after how many cycles.
+    ended: Option<(Ended, usize)>,
 }
 
 /// Why a walk stops before its end.
@@ -124,8 +160,9 @@ enum Stop {
     Failed(crate::error::Error),
 }
 
-/// Walks `settings.recipe` with every draw, as one batch of the backend. `observe` is called with the number of the run in the batch
-/// at every point of its curve, and says whether to go on.
+/// Walks `settings.recipe` with every draw, as one batch of the backend. `observe` is called with
+/// the number of the run in the batch at every point of its curve, and says whether to go on. The
+/// outcomes are in the order of the draws.
 ///
 /// # Errors
 /// If the device failed.
@@ -134,15 +171,15 @@ pub fn run(
     settings: &RunSettings,
     draws: Vec<Draw>,
     observe: &mut dyn FnMut(usize, &Point) -> bool,
-) -> Result<Vec<Run>> {
+) -> Result<Vec<RunOutcome>> {
     let begun = Instant::now();
     let (starts, draws): (Vec<Start>, Vec<_>) =
         draws.into_iter().map(|draw| (draw.start, (draw.seed, draw.threshold))).unzip();
     backend.start(&starts);
     let first_supports: Vec<Centered<bool>> = starts.iter().map(|start| start.support.to_centered()).collect();
     drop(starts);
-    backend.set_gaps(settings.gaps);
-    let lane = |&(_, threshold): &(u64, f32)| Lane { threshold, curve: Vec::new(), ended: None };
+    backend.set_gap_constraint(settings.gap_constraint);
+    let track = |&(_, threshold): &(u64, f32)| Track { threshold, curve: Vec::new(), ended: None };
     let mut walk = Walk {
         backend,
         settings: settings.clone(),
@@ -150,49 +187,52 @@ pub fn run(
         threshold: None,
         cycle: 0,
         total: settings.recipe.cycles(),
-        asked: None,
-        lanes: draws.iter().map(lane).collect(),
+        requested: None,
+        tracks: draws.iter().map(track).collect(),
         observe,
     };
     let all = settings.recipe.unrolled().into_iter().try_for_each(|step| walk.step(step));
-    if let Err(Stop::Failed(error)) = all.and_then(|()| walk.answer()) {
+    if let Err(Stop::Failed(error)) = all.and_then(|()| walk.collect()) {
         return Err(error);
     }
-    let Walk { backend, lanes, cycle, .. } = walk;
-    backend.measure();
-    let fits = backend.measured()?;
+    let Walk { backend, tracks, cycle, .. } = walk;
+    backend.request_fit();
+    let fits = backend.collect_fits()?;
     let number = draws.len() as f64;
-    let mut runs = Vec::new();
-    for (index, (((lane, fit), first_support), (seed, threshold))) in
-        lanes.into_iter().zip(fits).zip(first_supports).zip(draws).enumerate()
+    let mut outcomes = Vec::new();
+    for (index, (((track, fit), first_support), (seed, threshold))) in
+        tracks.into_iter().zip(fits).zip(first_supports).zip(draws).enumerate()
     {
-        let done = backend.finish(index)?;
-        let support = done.support.to_centered();
-        let outside = outside(&done.density, done.support.as_slice());
-        let mut object = done.object;
+        let seconds = begun.elapsed().as_secs_f64() / number;
+        let (ended, cycles) = track.ended.unwrap_or((Ended::Finished, cycle));
+        let Some(fit) = fit.filter(|_| ended != Ended::Diverged) else {
+            outcomes.push(RunOutcome::Diverged(DivergedRun { seed, threshold, curve: track.curve, cycles, seconds }));
+            continue;
+        };
+        let finished = backend.finish(index)?;
+        let outside = outside(&finished.density, finished.support.as_slice());
+        let mut object = finished.object;
         let scale = fit.scale as f32;
-        object.0.zip_mut_with(&done.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
-        let alive = fit.r_factor.is_finite() && fit.scale.is_finite() && fit.scale > 0.0;
-        let ended = if alive { lane.ended.unwrap_or(Ended::Finished) } else { Ended::Diverged };
-        runs.push(Run {
+        object.0.zip_mut_with(&finished.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
+        outcomes.push(RunOutcome::Completed(Box::new(Run {
             seed,
             object: object.to_centered(),
-            support,
+            support: finished.support.to_centered(),
             first_support,
             fit,
             outside,
-            cycles: if ended == Ended::Diverged { lane.curve.last().map_or(cycle, |point| point.cycle) } else { cycle },
-            curve: lane.curve,
+            cycles,
+            curve: track.curve,
             ended,
             seconds: begun.elapsed().as_secs_f64() / number,
             search_seconds: 0.0,
             threshold,
-        });
+        })));
     }
-    Ok(runs)
+    Ok(outcomes)
 }
 
-/// Fraction of the energy where the support is not.
+/// Fraction of the energy outside the support.
 fn outside(density: &[f32], support: &[bool]) -> f64 {
     let (all, out) = density.iter().zip(support).fold((0.0, 0.0), |(all, out), (&d, &inside)| {
         let energy = f64::from(d) * f64::from(d);
@@ -206,16 +246,16 @@ impl Walk<'_> {
         match *step {
             Step::Cycles(algorithm, n) => {
                 let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
-                self.sampled(n, |backend, n| backend.cycles(cycle, n))
+                self.in_intervals(n, |backend, n| backend.cycles(cycle, n))
             }
             Step::Detwin(algorithm, n) => {
                 let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
                 self.backend.halve_supports();
-                let done = self.sampled(n, |backend, n| backend.cycles(cycle, n));
-                self.backend.whole_supports();
+                let done = self.in_intervals(n, |backend, n| backend.cycles(cycle, n));
+                self.backend.restore_supports();
                 done
             }
-            Step::MaximumLikelihood(n) => self.sampled(n, |backend, n| backend.conjugate_gradients(n)),
+            Step::MaximumLikelihood(n) => self.in_intervals(n, |backend, n| backend.conjugate_gradients(n)),
             Step::SupportUpdate(n) => {
                 (0..n).for_each(|_| self.update_supports());
                 Ok(())
@@ -229,44 +269,46 @@ impl Walk<'_> {
     }
 
     /// Does `n` cycles, stopping at the cycles where the curve has its points.
-    fn sampled(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Stop> {
-        let sample = self.settings.sample.max(1);
+    fn in_intervals(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Stop> {
+        let interval = self.settings.curve_interval.max(1);
         let mut left = n;
         while left > 0 {
-            let now = left.min(sample - self.cycle % sample);
+            let now = left.min(interval - self.cycle % interval);
             work(self.backend, now);
             left -= now;
             self.cycle += now;
-            if self.cycle.is_multiple_of(sample) || self.cycle == self.total {
-                self.answer()?;
-                self.backend.measure();
-                self.asked = Some(self.cycle);
+            if self.cycle.is_multiple_of(interval) || self.cycle == self.total {
+                self.collect()?;
+                self.backend.request_fit();
+                self.requested = Some(self.cycle);
             }
         }
         Ok(())
     }
 
-    /// Fetches the point that was asked for.
-    fn answer(&mut self) -> Result<(), Stop> {
-        let Some(cycle) = self.asked.take() else { return Ok(()) };
-        let fits = self.backend.measured().map_err(Stop::Failed)?;
+    /// Collects the fits that were requested.
+    fn collect(&mut self) -> Result<(), Stop> {
+        let Some(cycle) = self.requested.take() else { return Ok(()) };
+        let fits = self.backend.collect_fits().map_err(Stop::Failed)?;
         let mut go_on = true;
-        for (index, (lane, fit)) in self.lanes.iter_mut().zip(fits).enumerate() {
-            if lane.ended.is_some() {
+        for (index, (track, fit)) in self.tracks.iter_mut().zip(fits).enumerate() {
+            if track.ended.is_some() {
                 continue;
             }
-            let point = Point { cycle, fit };
-            lane.curve.push(point);
-            if fit.r_factor.is_finite() {
-                go_on &= (self.observe)(index, &point);
-            } else {
-                lane.ended = Some(Ended::Diverged);
+            match fit {
+                Some(fit) => {
+                    let point = Point { cycle, fit };
+                    track.curve.push(point);
+                    go_on &= (self.observe)(index, &point);
+                }
+                None => track.ended = Some((Ended::Diverged, cycle)),
             }
         }
         if !go_on {
-            self.lanes.iter_mut().for_each(|lane| lane.ended = lane.ended.or(Some(Ended::Interrupted)));
+            let interrupted = (Ended::Interrupted, self.cycle);
+            self.tracks.iter_mut().for_each(|track| track.ended = track.ended.or(Some(interrupted)));
         }
-        if self.lanes.iter().all(|lane| lane.ended.is_some()) { Err(Stop::Ended) } else { Ok(()) }
+        if self.tracks.iter().all(|track| track.ended.is_some()) { Err(Stop::Ended) } else { Ok(()) }
     }
 
     fn update_supports(&mut self) {
@@ -275,22 +317,22 @@ impl Walk<'_> {
         // An exponential has no zero: a blur of a twentieth of a pixel is none.
         let scheduled = if begin > 0.0 { begin * (end.max(0.05) / begin).powf(progress) } else { end * progress };
         let settings = &self.settings;
-        let rule = |lane: &Lane| {
-            let from = lane.threshold;
-            SupportRule {
-                sigma: self.sigma.unwrap_or(scheduled),
-                threshold: self.threshold.unwrap_or(from + (settings.threshold_end.unwrap_or(from) - from) * progress),
-                positivity: settings.positivity,
-                ..settings.support.clone()
-            }
+        let rule = SupportRule {
+            sigma: self.sigma.unwrap_or(scheduled),
+            positivity: settings.positivity,
+            ..settings.support.clone()
         };
-        let rules: Vec<SupportRule> = self.lanes.iter().map(rule).collect();
-        self.backend.update_supports(&rules);
+        let threshold = |track: &Track| {
+            let first = track.threshold;
+            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * progress)
+        };
+        let thresholds: Vec<f32> = self.tracks.iter().map(threshold).collect();
+        self.backend.update_supports(&rule, &thresholds);
     }
 
-    fn set_gaps(&mut self, gaps: Gaps) {
-        self.settings.gaps = gaps;
-        self.backend.set_gaps(gaps);
+    fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+        self.settings.gap_constraint = gaps;
+        self.backend.set_gap_constraint(gaps);
     }
 
     fn set(&mut self, parameter: Parameter) {
@@ -303,24 +345,10 @@ impl Walk<'_> {
             Parameter::SupportOnlyShrink(v) => support.only_shrink = v,
             Parameter::SupportUpdateBorderN(v) => support.border = v,
             Parameter::SupportSmoothWidth(v) => self.sigma = Some(v),
-            Parameter::GapBounds(v) => self.set_gaps(Gaps { released: !v, ..self.settings.gaps }),
-            Parameter::GapLeak(v) => self.set_gaps(Gaps { leak: v, ..self.settings.gaps }),
-        }
-    }
-}
-
-/// The plainest support rule, for tests and benchmarks.
-impl Default for SupportRule {
-    fn default() -> Self {
-        SupportRule {
-            sigma: 2.0,
-            threshold: 0.25,
-            reference: Reference::Rms,
-            positivity: false,
-            only_shrink: false,
-            border: 0,
-            expand: Vec::new(),
-            fraction: [0.0, 1.0],
+            Parameter::GapBounds(v) => {
+                self.set_gap_constraint(GapConstraint { released: !v, ..self.settings.gap_constraint })
+            }
+            Parameter::GapLeak(v) => self.set_gap_constraint(GapConstraint { leak: v, ..self.settings.gap_constraint }),
         }
     }
 }
@@ -333,16 +361,17 @@ mod tests {
     use crate::phasing::rules::{Algorithm, Cycle};
     use crate::volume::Cornered;
 
-    /// A backend that writes down what it is asked to do.
-    struct Diary {
+    /// A backend that records the calls of its methods.
+    struct RecordingBackend {
         lines: Vec<String>,
         supports: Vec<Cornered<bool>>,
-        dies: Option<usize>,
-        dead: bool,
-        asked: std::collections::VecDeque<Vec<Fit>>,
+        /// The run whose object vanishes at the first support update.
+        diverging: Option<usize>,
+        updated: bool,
+        requested: std::collections::VecDeque<Vec<Option<Fit>>>,
     }
 
-    impl Backend for Diary {
+    impl Backend for RecordingBackend {
         fn batch_size(&self) -> usize {
             2
         }
@@ -360,31 +389,31 @@ mod tests {
         fn conjugate_gradients(&mut self, n: usize) {
             self.lines.push(format!("ML {n}"));
         }
-        fn update_supports(&mut self, rules: &[SupportRule]) {
-            assert_eq!(rules.len(), self.supports.len());
-            let thresholds: Vec<String> = rules.iter().map(|rule| rule.threshold.to_string()).collect();
-            self.lines.push(format!("update {:.2} {}", rules[0].sigma, thresholds.join(" ")));
-            self.dead = true;
+        fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
+            assert_eq!(thresholds.len(), self.supports.len());
+            let thresholds: Vec<String> = thresholds.iter().map(f32::to_string).collect();
+            self.lines.push(format!("update {:.2} {}", rule.sigma, thresholds.join(" ")));
+            self.updated = true;
         }
         fn halve_supports(&mut self) {
             self.lines.push("halves".into());
         }
-        fn whole_supports(&mut self) {
+        fn restore_supports(&mut self) {
             self.lines.push("wholes".into());
         }
-        fn set_gaps(&mut self, gaps: Gaps) {
-            if gaps != Gaps::default() {
+        fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+            if gaps != GapConstraint::default() {
                 self.lines.push(format!("released {} leak {}", gaps.released, gaps.leak));
             }
         }
-        fn measure(&mut self) {
+        fn request_fit(&mut self) {
             let fit =
                 Fit { r_factor: 0.1, llk_poisson: 1.0, free_llk_poisson: None, scale: 1.0, support_fraction: 0.5 };
-            let of = |run| if self.dead && self.dies == Some(run) { Fit::NONE } else { fit };
-            self.asked.push_back((0..self.supports.len()).map(of).collect());
+            let of = |run| (!self.updated || self.diverging != Some(run)).then_some(fit);
+            self.requested.push_back((0..self.supports.len()).map(of).collect());
         }
-        fn measured(&mut self) -> Result<Vec<Fit>> {
-            Ok(self.asked.pop_front().unwrap())
+        fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>> {
+            Ok(self.requested.pop_front().unwrap())
         }
         fn finish(&mut self, run: usize) -> Result<Finished> {
             let support = self.supports[run].clone();
@@ -396,9 +425,16 @@ mod tests {
         }
     }
 
-    fn batch(text: &str, sample: usize, dies: Option<usize>, stop_at: usize, count: u64) -> (Vec<String>, Vec<Run>) {
+    fn batch(
+        text: &str,
+        curve_interval: usize,
+        diverging: Option<usize>,
+        stop_at: usize,
+        count: u64,
+    ) -> (Vec<String>, Vec<RunOutcome>) {
         let shape = [1, 8, 8];
-        let mut diary = Diary { lines: vec![], supports: vec![], dies, dead: false, asked: [].into() };
+        let mut backend =
+            RecordingBackend { lines: vec![], supports: vec![], diverging, updated: false, requested: [].into() };
         let settings = RunSettings {
             recipe: text.parse().unwrap(),
             beta: 0.9,
@@ -406,19 +442,19 @@ mod tests {
             support: SupportRule::default(),
             smooth: [2.0, 0.5],
             threshold_end: None,
-            gaps: Gaps::default(),
-            sample,
+            gap_constraint: GapConstraint::default(),
+            curve_interval,
         };
         let start = Start { support: Cornered::filled(shape, true), object: Cornered::filled(shape, Complex32::ONE) };
         let draw = |run| Draw { seed: run, threshold: 0.25 + 0.25 * run as f32, start: start.clone() };
-        let runs = run(&mut diary, &settings, (0..count).map(draw).collect(), &mut |_, p| p.cycle < stop_at).unwrap();
-        assert!(diary.asked.is_empty(), "all questions are answered");
-        (diary.lines, runs)
+        let runs = run(&mut backend, &settings, (0..count).map(draw).collect(), &mut |_, p| p.cycle < stop_at).unwrap();
+        assert!(backend.requested.is_empty(), "all requests are collected");
+        (backend.lines, runs)
     }
 
-    fn walked(text: &str, sample: usize, stop_at: usize) -> (Vec<String>, Run) {
-        let (lines, mut runs) = batch(text, sample, None, stop_at, 1);
-        (lines, runs.pop().unwrap())
+    fn walked(text: &str, curve_interval: usize, stop_at: usize) -> (Vec<String>, Run) {
+        let (lines, mut runs) = batch(text, curve_interval, None, stop_at, 1);
+        (lines, runs.pop().and_then(RunOutcome::completed).unwrap())
     }
 
     #[test]
@@ -444,8 +480,9 @@ mod tests {
     }
 
     #[test]
-    fn cycles_are_sampled_and_can_be_stopped() {
-        // Asked after 20 and 40 cycles; the second answer says stop, and comes when the third question is due.
+    fn curves_have_points_at_intervals_and_runs_can_be_stopped() {
+        // Fits are requested after 20 and 40 cycles; at the second the observer says stop, and it is
+        // collected when the third request is due.
         let (lines, run) = walked("ER**45,HIO**30", 20, 40);
         assert_eq!(lines, ["start", "HIO 20", "HIO 10", "ER 10", "ER 20"]);
         assert_eq!(run.curve.iter().map(|p| p.cycle).collect::<Vec<_>>(), [20, 40]);
@@ -453,15 +490,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_support_update_ends_the_run_and_not_its_batch() {
+    fn a_vanished_object_ends_its_run_and_not_the_batch() {
         let text = "ER**20,HIO**10,Sup,HIO**30";
         let (lines, runs) = batch(text, 10, Some(0), usize::MAX, 2);
         assert_eq!(lines[..6], ["start", "HIO 10", "HIO 10", "HIO 10", "update 1.00 0.25 0.5", "HIO 10"]);
         assert_eq!(lines[6..], ["ER 10", "ER 10"]);
-        assert_eq!((runs[0].ended, runs[0].cycles), (Ended::Diverged, 40));
-        assert_eq!((runs[1].ended, runs[1].cycles, runs[1].curve.len()), (Ended::Finished, 60, 6));
+        let [RunOutcome::Diverged(diverged), RunOutcome::Completed(run)] = &runs[..] else { panic!("{runs:?}") };
+        assert_eq!((diverged.seed, diverged.cycles), (0, 40));
+        // Every point of a curve has a fit.
+        assert_eq!(diverged.curve.iter().map(|point| point.cycle).collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!((run.ended, run.cycles, run.curve.len()), (Ended::Finished, 60, 6));
         let (lines, runs) = batch(text, 10, Some(0), usize::MAX, 1);
         assert_eq!(lines.last().unwrap(), "ER 10");
-        assert_eq!(runs[0].ended, Ended::Diverged);
+        assert!(matches!(&runs[..], [RunOutcome::Diverged(_)]));
     }
 }

@@ -67,6 +67,22 @@ pub struct SupportRule {
     pub fraction: [f64; 2],
 }
 
+/// The plainest support rule, for tests and benchmarks.
+impl Default for SupportRule {
+    fn default() -> Self {
+        SupportRule {
+            sigma: 2.0,
+            threshold: 0.25,
+            reference: Reference::Rms,
+            positivity: false,
+            only_shrink: false,
+            border: 0,
+            expand: Vec::new(),
+            fraction: [0.0, 1.0],
+        }
+    }
+}
+
 /// What a support update came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SupportState {

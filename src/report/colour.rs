@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-/// Red, green, blue.
+/// A colour as red, green and blue.
 pub type Rgb = [u8; 3];
 
 /// Perceptually uniform maps: equal steps of the value look equal, also in black and white.
@@ -29,15 +29,17 @@ impl ColourMap {
     }
 }
 
-/// The colour of a phase, in turns. The hue names the phase; the lightness falls from 0 to half a turn, which is what
-/// remains in black and white.
+/// The colour of a phase, in turns. The hue names the phase; the lightness falls from 0 to half a
+/// turn, which is what remains in black and white.
 pub fn phase(turns: f64) -> Rgb {
     let angle = TAU * turns;
-    // The chroma is what all hues can reach on the screen: nothing is clipped, so no hue stands out.
+    // The chroma is what all hues can reach on the screen: nothing is clipped, so no hue stands
+    // out.
     oklch(0.64 + 0.2 * angle.cos(), 0.1, angle + 1.8)
 }
 
-/// Lightness, chroma, hue to sRGB (B. Ottosson, "A perceptual color space for image processing", 2020).
+/// Lightness, chroma, hue to sRGB (B. Ottosson, "A perceptual color space for image processing",
+/// 2020).
 fn oklch(lightness: f64, chroma: f64, hue: f64) -> Rgb {
     let (a, b) = (chroma * hue.cos(), chroma * hue.sin());
     let l = (lightness + 0.396_337_777_4 * a + 0.215_803_757_3 * b).powi(3);
@@ -55,7 +57,8 @@ fn oklch(lightness: f64, chroma: f64, hue: f64) -> Rgb {
     })
 }
 
-/// The colour of a category. Neighbours differ in lightness; the first, usually the common case, is nearly white.
+/// The colour of a category. Neighbours differ in lightness; the first, usually the common case, is
+/// nearly white.
 pub fn category(index: usize) -> Rgb {
     const COLOURS: [Rgb; 8] = [
         [240, 241, 238],
@@ -78,7 +81,7 @@ pub fn line(index: usize) -> (&'static str, &'static str) {
     (COLOURS[index % 6], DASHES[(index + index / 6) % 6])
 }
 
-/// `#rrggbb`.
+/// The colour as `#rrggbb`.
 pub fn hex([r, g, b]: Rgb) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }

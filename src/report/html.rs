@@ -1,108 +1,4 @@
-//! The page: structure, style sheet, tables.
-
-use super::{Figure, Report, Section, Table, image, plot};
-use std::fmt::Write;
-
-const STYLE: &str = include_str!("style.css");
-
-/// The pattern for "no data", once for all figures. Not `display: none`, which would switch the pattern off too.
-const SHARED: &str = "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>\
-    <pattern id=\"no-data\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
-    <rect width=\"5\" height=\"5\" fill=\"#dcdcdc\"/><rect width=\"1.6\" height=\"5\" fill=\"#9a9a9a\"/></pattern></defs></svg>";
-
-/// The whole document. The policy in its head makes sure that nothing is ever loaded from elsewhere.
-pub fn page(report: &Report) -> String {
-    let title = escape(&report.title);
-    let mut html = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHARED}\n<header>\n<h1>{title}</h1>\n"
-    );
-    if !report.verdict.is_empty() {
-        let _ = writeln!(html, "<p class=\"verdict\">{}</p>", escape(&report.verdict));
-    }
-    if !report.facts.is_empty() {
-        html += "<dl>\n";
-        for (name, value) in &report.facts {
-            let _ = writeln!(html, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
-        }
-        html += "</dl>\n";
-    }
-    html += "</header>\n<main>\n";
-    html.extend(report.sections.iter().map(section));
-    html += "</main>\n<footer>\n";
-    if !report.command.is_empty() {
-        let _ = writeln!(html, "<p>Made by</p>\n<pre><code>{}</code></pre>", escape(&report.command));
-    }
-    if !report.version.is_empty() {
-        let _ = writeln!(html, "<p>{}</p>", escape(&report.version));
-    }
-    html + "</footer>\n</body>\n</html>\n"
-}
-
-fn section(section: &Section) -> String {
-    let mut html = String::from("<section>\n");
-    if !section.title.is_empty() {
-        let _ = writeln!(html, "<h2>{}</h2>", escape(&section.title));
-    }
-    for paragraph in section.text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()) {
-        let _ = writeln!(html, "<p>{}</p>", escape(paragraph));
-    }
-    if !section.figures.is_empty() {
-        let figures: String = section.figures.iter().map(figure).collect();
-        let _ = writeln!(html, "<div class=\"figures\">\n{figures}</div>");
-    }
-    html.extend(section.tables.iter().map(table));
-    html + "</section>\n"
-}
-
-fn figure(figure: &Figure) -> String {
-    let (title, caption, class, drawing) = match figure {
-        Figure::Image(map) => (&map.title, &map.caption, "", image::real(map)),
-        Figure::Complex(map) => (&map.title, &map.caption, " class=\"wide\"", image::complex(map)),
-        Figure::Plot(curves) => (&curves.title, &curves.caption, "", plot::plot(curves)),
-    };
-    let caption = match (title.is_empty(), caption.is_empty()) {
-        (true, true) => String::new(),
-        (true, false) => escape(caption),
-        (false, true) => format!("<b>{}</b>", escape(title)),
-        (false, false) => format!("<b>{}.</b> {}", escape(title), escape(caption)),
-    };
-    format!("<figure{class}>\n<div class=\"panels\">{drawing}</div>\n<figcaption>{caption}</figcaption>\n</figure>\n")
-}
-
-fn table(table: &Table) -> String {
-    let cell = |tag: &str, text: &String| {
-        let class = if looks_numeric(text) { " class=\"number\"" } else { "" };
-        format!("<{tag}{class}>{}</{tag}>", escape(text))
-    };
-    // A heading stands as its column does, which the first row tells.
-    let heading = |(column, text): (usize, &String)| {
-        let numeric = table.rows.first().and_then(|row| row.get(column)).is_some_and(|text| looks_numeric(text));
-        let class = if numeric { " class=\"number\"" } else { "" };
-        format!("<th scope=\"col\"{class}>{}</th>", escape(text))
-    };
-    let mut html = String::from("<div class=\"table\"><table>\n");
-    if !table.title.is_empty() {
-        let _ = writeln!(html, "<caption>{}</caption>", escape(&table.title));
-    }
-    if !table.header.is_empty() {
-        let cells: String = table.header.iter().enumerate().map(heading).collect();
-        let _ = writeln!(html, "<thead><tr>{cells}</tr></thead>");
-    }
-    html += "<tbody>\n";
-    for row in &table.rows {
-        let _ = writeln!(html, "<tr>{}</tr>", row.iter().map(|text| cell("td", text)).collect::<String>());
-    }
-    html + "</tbody>\n</table></div>\n"
-}
-
-/// `0.12`, `-3`, `1.5 GB`, `99 %`; also the dash of a missing number.
-fn looks_numeric(text: &str) -> bool {
-    let digits = text.trim_start_matches(['+', '-', '−', '±', '<', '>', '≤', '≥', '~', ' ']);
-    matches!(text, "–" | "—" | "-") || (digits.starts_with(|c: char| c.is_ascii_digit()) && text.chars().count() < 16)
-}
+//! Pieces of HTML that page and figures share: escaped text and entries of legends.
 
 /// An entry of a legend: a filled box and its name.
 pub fn swatch(fill: &str, name: &str) -> String {
@@ -121,7 +17,8 @@ pub fn swatch_line(style: &str, name: &str) -> String {
     )
 }
 
-/// Text for HTML, also inside quoted attributes. Control characters, which HTML forbids, are dropped.
+/// Text for HTML, also inside quoted attributes. Control characters, which HTML forbids, are
+/// dropped.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -3,9 +3,10 @@
 //! One unit of the drawing is one CSS pixel, so that text has the same size in every figure.
 
 use super::colour;
+use super::content::{ComplexImage, Image, Scale};
 use super::html::{escape, swatch};
 use super::raster::{self, Pixels};
-use super::{ComplexImage, Image, Scale, ticks};
+use super::ticks;
 use std::fmt::Write;
 
 /// Longest side of a picture.
@@ -121,7 +122,8 @@ fn value_bar(image: &Image) -> Bar<'_> {
     Bar { pixels: raster::bar(|t| image.colour_map.at(t)), ticks, label: &image.unit }
 }
 
-/// Width and height of the picture: the proportions of the object where its pixel is known, those of the array otherwise.
+/// Width and height of the picture: the proportions of the object where its pixel is known, those
+/// of the array otherwise.
 fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
     let [py, px] = pixel.filter(|p| p.iter().all(|v| v.is_finite() && *v > 0.0)).unwrap_or([1.0, 1.0]);
     let (height, width) = (ny.max(1) as f64 * py, nx.max(1) as f64 * px);
@@ -133,7 +135,8 @@ fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
 fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
     let Picture { pixels, shape, pixel, nothing, light } = picture;
     let (width, height) = size(shape, pixel);
-    // With room for a bar even without one: pictures side by side keep the same size when a page is narrow.
+    // With room for a bar even without one: pictures side by side keep the same size when a page is
+    // narrow.
     let full_width = width + 2.0 + BAR_ROOM;
     let full_height = height + 2.0 * EDGE;
     let mut svg = format!(

@@ -1,172 +1,22 @@
 //! The report: one self-contained HTML page from plain structs.
 //!
-//! No fonts, no network, no scripts: inline SVG and embedded PNG, so that the page opens anywhere, can be sent by mail, and
-//! prints in black and white (lines differ by dash, categories by lightness). Row 0 of an image is drawn at the top.
-//! Values that are not finite are drawn as "no data", and nothing here fails on empty or constant input.
+//! No fonts, no network, no scripts: inline SVG and embedded PNG, so that the page opens anywhere,
+//! can be sent by mail, and prints in black and white (lines differ by dash, categories by
+//! lightness). Row 0 of an image is drawn at the top. Values that are not finite are drawn as "no
+//! data", and nothing here fails on empty or constant input.
 
 mod colour;
+mod content;
 mod html;
 mod image;
+mod page;
 mod plot;
 mod raster;
 pub mod sheet;
 mod ticks;
 
 pub use colour::ColourMap;
-
-use ndarray::Array2;
-use num_complex::Complex32;
-
-/// Everything on the page, from top to bottom.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// Heading, and the title of the browser's window.
-    pub title: String,
-    /// What came out, in one sentence.
-    pub verdict: String,
-    /// Name and value of what a reader looks for first: file, shape, photons, seed.
-    pub facts: Vec<(String, String)>,
-    /// The body.
-    pub sections: Vec<Section>,
-    /// The command that made the result, as typed.
-    pub command: String,
-    /// Program and version.
-    pub version: String,
-}
-
-/// A heading with text, figures and tables, in this order.
-#[derive(Debug, Clone, Default)]
-pub struct Section {
-    /// Heading.
-    pub title: String,
-    /// Plain text; an empty line starts a new paragraph.
-    pub text: String,
-    /// Laid out side by side where there is room.
-    pub figures: Vec<Figure>,
-    /// Below the figures.
-    pub tables: Vec<Table>,
-}
-
-/// A picture with its caption.
-#[derive(Debug, Clone)]
-pub enum Figure {
-    /// A real-valued map.
-    Image(Image),
-    /// Modulus and phase, side by side.
-    Complex(ComplexImage),
-    /// Curves.
-    Plot(Plot),
-}
-
-/// A map of real values.
-#[derive(Debug, Clone, Default)]
-pub struct Image {
-    /// Short title above.
-    pub title: String,
-    /// Explanation below.
-    pub caption: String,
-    /// Values, `(y, x)`. What is not finite is hatched as "no data".
-    pub data: Array2<f32>,
-    /// How values become colours.
-    pub scale: Scale,
-    /// Colours of linear and logarithmic scales.
-    pub colour_map: ColourMap,
-    /// Values at the ends of the colour bar; `None` takes them from the data. Give the same to images to be compared.
-    pub range: Option<(f32, f32)>,
-    /// Metres per pixel along `(y, x)`: for the scale bar and the proportions.
-    pub pixel: Option<[f64; 2]>,
-    /// Label of the colour bar, `photons`.
-    pub unit: String,
-}
-
-impl Image {
-    /// Counts or intensities on a logarithmic scale, up to `top` and down to a tenth of a photon or eight decades.
-    pub fn photons(title: &str, data: Array2<f32>, top: f32) -> Self {
-        let range = Some((0.1_f32.max(top * 1e-8), top));
-        Image { title: title.into(), data, scale: Scale::Log, range, unit: "photons".into(), ..Image::default() }
-    }
-}
-
-/// How values become colours.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub enum Scale {
-    /// In proportion.
-    #[default]
-    Linear,
-    /// By the logarithm; zero and less get the lowest colour.
-    Log,
-    /// Dark where not zero; the unit names what is dark.
-    Binary,
-    /// The value is an index into these labels.
-    Categories(Vec<String>),
-}
-
-/// A map of complex values.
-#[derive(Debug, Clone, Default)]
-pub struct ComplexImage {
-    /// Short title above.
-    pub title: String,
-    /// Explanation below.
-    pub caption: String,
-    /// Values, `(y, x)`.
-    pub data: Array2<Complex32>,
-    /// Metres per pixel along `(y, x)`.
-    pub pixel: Option<[f64; 2]>,
-    /// Label of the modulus' colour bar.
-    pub unit: String,
-}
-
-/// Curves over a common axis.
-#[derive(Debug, Clone, Default)]
-pub struct Plot {
-    /// Short title above.
-    pub title: String,
-    /// Explanation below.
-    pub caption: String,
-    /// Label of the horizontal axis, with its unit.
-    pub x_label: String,
-    /// Label of the vertical axis, with its unit.
-    pub y_label: String,
-    /// Logarithmic horizontal axis: points that are not positive are left out.
-    pub log_x: bool,
-    /// Logarithmic vertical axis.
-    pub log_y: bool,
-    /// The curves.
-    pub series: Vec<Series>,
-    /// Vertical reference lines, with labels.
-    pub marks: Vec<(f64, String)>,
-    /// Horizontal reference lines, with labels.
-    pub levels: Vec<(f64, String)>,
-}
-
-/// One curve.
-#[derive(Debug, Clone, Default)]
-pub struct Series {
-    /// Name in the legend.
-    pub name: String,
-    /// `(x, y)` in drawing order; a point that is not finite breaks the line.
-    pub points: Vec<(f64, f64)>,
-    /// Drawn bold. As soon as one series is, the others are thin and grey.
-    pub emphasis: bool,
-}
-
-/// Rows of text and numbers.
-#[derive(Debug, Clone, Default)]
-pub struct Table {
-    /// Heading above.
-    pub title: String,
-    /// Names of the columns.
-    pub header: Vec<String>,
-    /// The rows. Cells that look like numbers are aligned to the right.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Report {
-    /// The page.
-    pub fn to_html(&self) -> String {
-        html::page(self)
-    }
-}
+pub use content::{ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
 
 #[cfg(test)]
 mod tests;

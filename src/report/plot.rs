@@ -1,7 +1,8 @@
 //! Curves as SVG: axes, reference lines, legend.
 
+use super::content::{Plot, Series};
 use super::html::{escape, swatch_line};
-use super::{Plot, Series, colour, ticks};
+use super::{colour, ticks};
 use std::fmt::Write;
 
 const WIDTH: f64 = 470.0;
@@ -31,7 +32,8 @@ impl Axis {
         if lo > hi {
             (lo, hi) = (0.0, 1.0);
         }
-        // A single value gets an axis around it, wide enough for floating point to tell the ends apart.
+        // A single value gets an axis around it, wide enough for floating point to tell the ends
+        // apart.
         let around = (lo.abs().max(hi.abs()) * 1e-6).max(f64::MIN_POSITIVE);
         if hi - lo <= around {
             let half = if lo == 0.0 || log { 0.5 } else { 0.1 * lo.abs() };
@@ -143,8 +145,8 @@ fn references(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
     }
 }
 
-/// The look of curve `index`: attributes of its line. Curves with emphasis are counted among themselves, so that the one
-/// best run is a solid line.
+/// The look of curve `index`: attributes of its line. Curves with emphasis are counted among
+/// themselves, so that the one best run is a solid line.
 fn style(plot: &Plot, index: usize) -> String {
     let emphasis = plot.series[index].emphasis;
     let bold = plot.series.iter().filter(|series| series.emphasis).count();
@@ -188,7 +190,8 @@ fn curve(series: &Series, style: &str, x: &Axis, y: &Axis) -> String {
     svg
 }
 
-/// Without the points that no eye could tell from the one before: thousands of cycles stay a small page.
+/// Without the points that no eye could tell from the one before: thousands of cycles stay a small
+/// page.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut kept: Vec<(f64, f64)> = Vec::new();
     for (index, &(x, y)) in points.iter().enumerate() {

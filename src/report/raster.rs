@@ -1,13 +1,14 @@
 //! From arrays to pixels: colours, reduction of large arrays, PNG.
 
 use super::colour::{self, Rgb};
-use super::{Image, Scale};
+use super::content::{Image, Scale};
 use base64::Engine;
 use ndarray::{Array2, ArrayView2};
 use num_complex::Complex32;
 use std::f32::consts::TAU;
 
-/// Larger arrays are reduced to at most this many pixels a side: no screen or paper shows more of a figure.
+/// Larger arrays are reduced to at most this many pixels a side: no screen or paper shows more of a
+/// figure.
 const LARGEST: usize = 1024;
 
 /// Colours with opacity, `(y, x)`. "No data" is transparent.
@@ -15,7 +16,8 @@ pub type Pixels = Array2<[u8; 4]>;
 
 const NOTHING: [u8; 4] = [0; 4];
 
-/// The values at the ends of the colour bar. Always finite and increasing, positive for logarithmic scales.
+/// The values at the ends of the colour bar. Always finite and increasing, positive for logarithmic
+/// scales.
 pub fn limits(image: &Image) -> (f32, f32) {
     let log = image.scale == Scale::Log;
     let given = image.range.map(|(lo, hi)| [lo, hi]);
@@ -25,13 +27,15 @@ pub fn limits(image: &Image) -> (f32, f32) {
     match (lo <= hi, log) {
         (false, true) => (1.0, 10.0),
         (false, false) => (0.0, 1.0),
-        // Calculated intensities reach down to rounding noise: eight decades show all that a detector can.
+        // Calculated intensities reach down to rounding noise: eight decades show all that a
+        // detector can.
         (true, true) => {
             let lo = lo.max(hi * 1e-8).max(f32::MIN_POSITIVE);
             (lo, if hi > lo { hi } else { lo * 10.0 })
         }
         (true, false) if hi > lo => (lo, hi),
-        // A constant image is drawn in the colour of its value, on a bar that starts or ends at zero.
+        // A constant image is drawn in the colour of its value, on a bar that starts or ends at
+        // zero.
         (true, false) if lo == 0.0 => (0.0, 1.0),
         (true, false) => (lo.min(0.0), hi.max(0.0)),
     }
@@ -55,7 +59,8 @@ pub fn real(image: &Image) -> Pixels {
     }
 }
 
-/// The colours of the phase, fading where the modulus is below 5 % of its maximum: the phase of nothing means nothing.
+/// The colours of the phase, fading where the modulus is below 5 % of its maximum: the phase of
+/// nothing means nothing.
 pub fn phase(data: &Array2<Complex32>) -> Pixels {
     let highest = data.iter().map(|v| v.norm()).filter(|m| m.is_finite()).fold(0.0, f32::max);
     reduced(data, strongest).map(|value| {

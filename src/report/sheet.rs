@@ -6,7 +6,7 @@ use ndarray::{Array2, s};
 use num_complex::Complex32;
 use std::io;
 
-/// Between the tiles of one row item, pixels; three times that between items.
+/// Pixels between the tiles of an item; three times that between items.
 const MARGIN: usize = 3;
 const PAPER: Rgb = [255, 255, 255];
 const MASKED: Rgb = [196, 60, 52];
@@ -14,7 +14,8 @@ const MASKED: Rgb = [196, 60, 52];
 /// A small picture, `(y, x)`.
 pub type Tile = Array2<Rgb>;
 
-/// Intensities on a logarithmic scale from a tenth of a photon (or eight decades below the maximum) up; masked pixels in red.
+/// Draws intensities on a logarithmic scale, from a tenth of a photon (or eight decades below the
+/// maximum) up; masked pixels are red.
 pub fn intensity(photons: &Array2<f32>, masked: &Array2<bool>) -> Tile {
     let lit = photons.iter().zip(masked).filter(|(_, masked)| !**masked).map(|(n, _)| *n);
     let top = f64::from(lit.fold(1.0, f32::max));
@@ -32,7 +33,7 @@ pub fn intensity(photons: &Array2<f32>, masked: &Array2<bool>) -> Tile {
     tile
 }
 
-/// A complex object: the phase as colour, the modulus as brightness. The background is that of no object, black.
+/// Draws a complex object: the phase as colour, the modulus as brightness on a black background.
 pub fn object(values: &Array2<Complex32>) -> Tile {
     let top = values.iter().map(|v| v.norm()).fold(f32::MIN_POSITIVE, f32::max);
     values.map(|value| {
@@ -41,8 +42,8 @@ pub fn object(values: &Array2<Complex32>) -> Tile {
     })
 }
 
-/// Puts items, each a row of tiles, onto a sheet with `columns` items beside each other. All tiles are scaled to `size` pixels a side, by
-/// whole factors or by leaving out pixels.
+/// Lays items, each a row of tiles, out on a sheet with `columns` items side by side. Tiles are
+/// scaled to `size` pixels a side by repeating or leaving out pixels.
 pub fn sheet(items: &[Vec<Tile>], columns: usize, size: usize) -> Tile {
     let tiles = items.iter().map(Vec::len).max().unwrap_or(0);
     let columns = columns.clamp(1, items.len().max(1));
@@ -75,7 +76,10 @@ fn scaled(tile: &Tile, size: usize) -> Tile {
     out
 }
 
-/// The sheet as a PNG file's bytes.
+/// Encodes the sheet as a PNG file.
+///
+/// # Errors
+/// [`Error::Write`] where the encoder fails, for a sheet without pixels for example.
 pub fn png(tile: &Tile) -> Result<Vec<u8>> {
     let (height, width) = tile.dim();
     let mut bytes = Vec::new();

@@ -1,4 +1,6 @@
 use super::*;
+use ndarray::Array2;
+use num_complex::Complex32;
 
 fn object(n: usize) -> Array2<Complex32> {
     Array2::from_shape_fn((n, n), |(y, x)| {

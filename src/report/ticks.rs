@@ -1,6 +1,7 @@
 //! Round numbers: positions of ticks, their labels, lengths of scale bars.
 
-/// The largest of 1, 2, 5 times a power of ten that is not above `value` (positive and finite, else 1).
+/// The largest of 1, 2, 5 times a power of ten that is not above `value` (positive and finite, else
+/// 1).
 pub fn round_down(value: f64) -> f64 {
     if !(value.is_finite() && value > 0.0) {
         return 1.0;
@@ -31,7 +32,8 @@ pub fn linear(lo: f64, hi: f64, count: usize) -> Vec<(f64, String)> {
     (first..=last).map(|i| i as f64 * step).map(|value| (value, in_steps(value, step))).collect()
 }
 
-/// Ticks for a logarithmic axis from `lo` to `hi` (both positive): decades, or rounder subdivisions where there are few.
+/// Ticks for a logarithmic axis from `lo` to `hi` (both positive): decades, or rounder subdivisions
+/// where there are few.
 pub fn logarithmic(lo: f64, hi: f64, count: usize) -> Vec<(f64, String)> {
     let decades = (hi / lo).log10();
     if !(decades.is_finite() && decades > 0.0 && lo > 0.0) {

@@ -42,8 +42,8 @@ pub struct Settings {
     pub support: SupportSettings,
     /// Number of runs, seeds and held-out pixels.
     pub ensemble: EnsembleSettings,
-    /// Device on which runs are phased.
-    pub device: Device,
+    /// Device on which runs are phased, and its limits.
+    pub device: DeviceSettings,
     typed: TypedSettings,
 }
 
@@ -115,7 +115,7 @@ impl std::fmt::Display for GapPolicy {
 /// Cycles of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeSettings {
-    /// Steps, without a release of the gap's bounds: see [`GapTreatment::recipe`].
+    /// Steps, without a release of the gap's bounds.
     pub recipe: Recipe,
     /// Relaxation of HIO, HPR, RAAR and DM.
     pub beta: f32,
@@ -185,6 +185,15 @@ pub struct EnsembleSettings {
     pub seed: u64,
     /// Fraction of the measured pixels that is held out for the free log-likelihood.
     pub free_fraction: f64,
+}
+
+/// Device on which runs are phased, and its limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceSettings {
+    /// CPU or GPUs.
+    pub device: Device,
+    /// Bytes of the machine's memory that may be used; what is available where absent.
+    pub max_memory: Option<u64>,
 }
 
 impl Settings {

@@ -1,7 +1,7 @@
 //! From what was typed to what it means.
 
 use super::{
-    EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings, SearchSettings,
+    DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings, SearchSettings,
     Settings, StartSettings, SupportSettings, TypedSettings, preset,
 };
 use crate::error::{Error, Result};
@@ -64,7 +64,10 @@ fn settings(typed: TypedSettings) -> Result<Settings> {
         start: start(&typed, &recipe)?,
         support: support(&typed)?,
         ensemble: ensemble(&typed)?,
-        device: required("device", typed.phasing.device.as_deref())?.parse()?,
+        device: DeviceSettings {
+            device: required("device", typed.phasing.device.as_deref())?.parse()?,
+            max_memory: None,
+        },
         recipe,
         typed,
     };

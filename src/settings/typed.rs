@@ -82,6 +82,13 @@ impl Serialize for TypedSettings {
     }
 }
 
+impl<'de> Deserialize<'de> for TypedSettings {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        Self::from_table(&table).map_err(serde::de::Error::custom)
+    }
+}
+
 /// The settings of one group, from a table of all.
 fn part<T: DeserializeOwned + Default + Serialize>(table: &toml::Table) -> Result<T, String> {
     let known = names::<T>();

@@ -7,19 +7,19 @@ use crate::volume::Shape;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-/// Section `[beamstop]`: pixels.
+/// Recipe of the beamstop, section `[beamstop]`; lengths are in pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BeamstopRecipe {
-    /// How often there is one.
+    /// Probability that there is one.
     pub probability: f64,
     /// Radius of a round one, half the edge of a square one.
     pub radius: ParameterRange,
-    /// How often it is square.
+    /// Probability that it is square.
     pub square: f64,
-    /// Distance of its middle from the pattern's centre, along each axis.
+    /// Distance of its middle from the centre of the pattern along each axis.
     pub offset: ParameterRange,
-    /// How often an arm that holds it shows.
+    /// Probability that the arm that holds it shows.
     pub arm: f64,
     /// Width of the arm.
     pub arm_width: ParameterRange,
@@ -38,10 +38,10 @@ impl Default for BeamstopRecipe {
     }
 }
 
-/// A beamstop as drawn: flat, a row of a table. NaN and `none` where something does not apply.
+/// A beamstop in numbers: flat, one row of a table. NaN and `none` where something does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BeamstopDescription {
-    /// `none`, `round` or `square`.
+    /// Kind of beamstop: `none`, `round` or `square`.
     pub kind: &'static str,
     /// Radius or half edge, pixels.
     pub radius: f64,
@@ -53,12 +53,15 @@ pub struct BeamstopDescription {
     pub arm_width: f64,
     /// Direction of the arm, degrees from the rows' direction.
     pub arm_angle: f64,
-    /// Share of the frame's pixels in the shadow.
+    /// Fraction of the frame's pixels in the shadow.
     pub masked_fraction: f64,
 }
 
 impl BeamstopRecipe {
-    /// Refuses what cannot be drawn, or would hide the whole frame.
+    /// Checks that beamstops can be drawn and do not hide the whole frame.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self, shape: Shape) -> Result<(), Fault> {
         check_probability("beamstop.probability", self.probability)?;
         check_probability("beamstop.square", self.square)?;
@@ -76,7 +79,8 @@ impl BeamstopRecipe {
         Ok(())
     }
 
-    /// The shadow in a frame of a pattern of this shape, with the bit SHADOWED.
+    /// Draws the shadow in a frame of a pattern of this shape, with the bit SHADOWED, and describes
+    /// it.
     pub fn draw(&self, shape: Shape, rng: &mut Rng) -> (Array2<u32>, BeamstopDescription) {
         let mut mask = Array2::zeros([shape[1], shape[2]]);
         let mut description = BeamstopDescription {
@@ -103,7 +107,8 @@ impl BeamstopRecipe {
             shapes::disc(&mut mask.view_mut(), middle, radius, bit::SHADOWED);
         }
         if happens(self.arm, rng) {
-            // Arms come in along the rows or the columns, give or take the care they were mounted with.
+            // Arms come in along the rows or the columns, give or take the care they were mounted
+            // with.
             let quarter = ParameterRange::new(0.0, 3.0).integer(rng) as f64;
             description.arm_angle = 90.0 * quarter + ParameterRange::new(-20.0, 20.0).uniform(rng);
             description.arm_width = self.arm_width.uniform(rng).min(2.0 * radius);
@@ -137,7 +142,8 @@ mod tests {
                 shadowed += found;
                 expected += area * description.radius.powi(2);
             }
-            // Pixel counts of single shapes at random places scatter by a few of the 100; the mean of 400 by 1 %.
+            // Pixel counts of single shapes at random places scatter by a few of the 100; the mean
+            // of 400 by 1 %.
             assert!((shadowed / expected - 1.0).abs() < 0.01, "{shadowed} {expected}");
         }
     }

@@ -1,12 +1,12 @@
 //! Layouts of pixel detectors: where their modules are, and the gaps between them.
 //!
-//! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips may be larger than the
-//! others: they count more photons, and many beamlines mask them.
+//! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips
+//! may be larger than the others: they count more photons, and many beamlines mask them.
 
 use crate::pixels::bit;
 use ndarray::Array2;
 
-/// One detector. Pairs are (rows, columns).
+/// Layout of a detector. Pairs are (rows, columns).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layout {
     /// Name in recipes: lower case, `eiger-4m`.
@@ -78,7 +78,7 @@ const fn pilatus(name: &'static str, modules: [usize; 2]) -> Layout {
 }
 
 impl Layout {
-    /// The detector of that name.
+    /// Finds the detector of a name.
     pub fn named(name: &str) -> Option<&'static Layout> {
         LAYOUTS.iter().find(|layout| layout.name == name)
     }
@@ -89,8 +89,8 @@ impl Layout {
             .map(|axis| self.modules[axis] * self.module[axis] + self.modules[axis].saturating_sub(1) * self.gap[axis])
     }
 
-    /// Bits of each row (axis 0) or column (axis 1): MISSING in gaps and, with `chip_lines`, BAD for the larger pixels
-    /// along gaps and between chips.
+    /// Bits of each row (axis 0) or column (axis 1): MISSING in gaps and, with `chip_lines`, BAD
+    /// for the larger pixels along gaps and between chips.
     pub fn bits_along(&self, axis: usize, chip_lines: bool) -> Vec<u32> {
         let (modules, module) = (self.modules[axis], self.module[axis]);
         let mut bits = vec![bit::MISSING; self.frame()[axis]];
@@ -114,12 +114,13 @@ impl Layout {
         bits
     }
 
-    /// The mask of the whole frame.
+    /// Mask of the whole frame.
     pub fn mask(&self, chip_lines: bool) -> Array2<u32> {
         self.window([0, 0], self.frame(), chip_lines)
     }
 
-    /// The mask of a window whose first pixel is `first` of the frame. Pixels outside of the frame are MISSING.
+    /// Mask of a window whose first pixel is `first` of the frame. Pixels outside the frame are
+    /// MISSING.
     pub fn window(&self, first: [isize; 2], shape: [usize; 2], chip_lines: bool) -> Array2<u32> {
         let [rows, columns] = [0, 1].map(|axis| {
             let bits = self.bits_along(axis, chip_lines);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// The generator of everything that is drawn: the same numbers on every machine and in every version.
+/// Random number generator of everything that is drawn: the same numbers on every machine and in
+/// every version.
 pub type Rng = ChaCha8Rng;
 
 /// A key of a recipe whose value cannot be used.
@@ -15,16 +16,19 @@ pub type Rng = ChaCha8Rng;
 pub struct Fault {
     /// The key with its sections: `measurement.photons`.
     pub key: String,
-    /// What is wrong with it and what can be used.
+    /// Problem with its value, and the values that can be used.
     pub problem: String,
 }
 
-/// A [`Fault`] as an error.
+/// Fails with a [`Fault`].
+///
+/// # Errors
+/// Always.
 pub fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, Fault> {
     Err(Fault { key: key.into(), problem: problem.into() })
 }
 
-/// What a property may be: `0.3` (always that) or `[0.1, 0.9]` (anything between).
+/// Range that a parameter is drawn from: `0.3` (always that) or `[0.1, 0.9]` (anything between).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParameterRange {
     /// Smallest value.
@@ -34,27 +38,31 @@ pub struct ParameterRange {
 }
 
 impl ParameterRange {
-    /// From `lo` to `hi`.
+    /// Creates the range from `lo` to `hi`.
     pub const fn new(lo: f64, hi: f64) -> Self {
         ParameterRange { lo, hi }
     }
 
-    /// A value, all equally likely.
+    /// Draws a value, all equally likely.
     pub fn uniform(self, rng: &mut Rng) -> f64 {
         self.lo + (self.hi - self.lo) * rng.random::<f64>()
     }
 
-    /// A value, all factors equally likely: for quantities that span decades. The range must be positive.
+    /// Draws a value with a uniform logarithm, for quantities that span decades. The range must be
+    /// positive.
     pub fn log_uniform(self, rng: &mut Rng) -> f64 {
         ParameterRange::new(self.lo.ln(), self.hi.ln()).uniform(rng).exp()
     }
 
-    /// A whole number, all equally likely, both ends included.
+    /// Draws an integer, all equally likely, both ends included.
     pub fn integer(self, rng: &mut Rng) -> usize {
         rng.random_range(self.lo.round() as usize..=self.hi.round() as usize)
     }
 
-    /// Refuses a range that is empty, or that reaches beyond what the property allows.
+    /// Checks that the range is not empty and within what the property allows.
+    ///
+    /// # Errors
+    /// [`Fault`] for the key if it is not.
     pub fn check(self, key: &str, allowed: RangeInclusive<f64>) -> Result<(), Fault> {
         if self.lo > self.hi {
             return fault(key, format!("the range {self} is empty: the smaller value comes first"));
@@ -94,7 +102,8 @@ impl<'de> Deserialize<'de> for ParameterRange {
     }
 }
 
-/// By hand, because serde's untagged enums say "data did not match any variant" where a user needs to read what to write.
+/// By hand, because serde's untagged enums say "data did not match any variant" where a user needs
+/// to read what to write.
 struct ParameterRangeVisitor;
 
 impl<'de> Visitor<'de> for ParameterRangeVisitor {
@@ -128,12 +137,15 @@ impl<'de> Visitor<'de> for ParameterRangeVisitor {
     }
 }
 
-/// Whether something with this probability happens.
+/// Draws whether something of this probability happens.
 pub fn happens(probability: f64, rng: &mut Rng) -> bool {
     rng.random::<f64>() < probability
 }
 
-/// Refuses what is no probability.
+/// Checks that a value is a probability.
+///
+/// # Errors
+/// [`Fault`] for the key if it is not.
 pub fn check_probability(key: &str, probability: f64) -> Result<(), Fault> {
     if (0.0..=1.0).contains(&probability) {
         return Ok(());
@@ -141,7 +153,7 @@ pub fn check_probability(key: &str, probability: f64) -> Result<(), Fault> {
     fault(key, format!("{probability} is no probability: 0 to 1 can be used"))
 }
 
-/// A standard normal number.
+/// Draws a standard normal number.
 pub fn normal(rng: &mut Rng) -> f64 {
     use rand_distr::{Distribution, StandardNormal};
     StandardNormal.sample(rng)

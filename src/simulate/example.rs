@@ -1,7 +1,9 @@
-//! The example that is built into the program: one small pattern on which everything can be tried without a file.
+//! The example that is built into the program: one small pattern on which everything can be tried
+//! without a file.
 //!
-//! A flat flake (an irregular polygon with a hole, a notch and a thicker bar, so that nothing about it is centrosymmetric
-//! and its twin can be told apart), seen in the far field by a detector with a cross-shaped gap and a beamstop.
+//! A flat flake (an irregular polygon with a hole, a notch and a thicker bar, so that nothing about
+//! it is centrosymmetric and its twin can be told apart), seen in the far field by a detector with
+//! a cross-shaped gap and a beamstop.
 
 use crate::fft::Fft;
 use crate::geometry::{EV, Geometry};
@@ -26,7 +28,8 @@ const BEAMSTOP: f64 = 2.5;
 /// Samples along each side of a pixel, for smooth edges.
 const SAMPLES: usize = 8;
 
-/// Corners of the flake, `(y, x)` in pixels from the centre of the array: 66 by 64 pixels, a linear oversampling of 4.
+/// Corners of the flake, `(y, x)` in pixels from the centre of the array: 66 by 64 pixels, a linear
+/// oversampling of 4.
 const OUTLINE: [[f64; 2]; 9] = [
     [-33.0, -6.0],
     [-26.0, 20.0],
@@ -39,17 +42,17 @@ const OUTLINE: [[f64; 2]; 9] = [
     [-17.0, -25.0],
 ];
 
-/// The pattern of the built-in example and the object behind it.
+/// The built-in example: a pattern and the object behind it.
 pub struct Example {
     /// Photon counts, with a detector gap and a beamstop.
     pub pattern: Pattern,
     /// The object: real and positive, its squared norm is the number of photons.
     pub object: Centered<Complex32>,
-    /// True where the object is not zero.
+    /// Pixels in which the object is not zero.
     pub support: Centered<bool>,
 }
 
-/// The built-in example. The object is always the same, `seed` draws the photons.
+/// Returns the built-in example. The object is always the same; `seed` draws the photons.
 pub fn example(seed: u64) -> Example {
     let shape = [1, SIZE, SIZE];
     let mut object = Centered(Array3::from_shape_fn(shape, |(_, y, x)| Complex32::new(thickness(y, x) as f32, 0.0)));

@@ -1,11 +1,14 @@
-//! From a particle to its far field: sampled twice as fine as the detector asks for, transformed, and cut to the detector.
+//! From a particle to its far field: sampled twice as fine as the detector asks for, transformed,
+//! and cut to the detector.
 //!
-//! A real detector sees a window of an endless pattern. A particle sampled at the detector's own resolution would fold everything beyond
-//! the window back into it; half the voxel folds in only what lies beyond three half widths. The object that belongs to the pattern
-//! is the band-limited one: its unitary transform is exactly the amplitude inside the window.
+//! A real detector sees a window of an endless pattern. A particle sampled at the detector's own
+//! resolution would fold everything beyond the window back into it; half the voxel folds in only
+//! what lies beyond three half widths. The object that belongs to the pattern is the band-limited
+//! one: its unitary transform is exactly the amplitude inside the window.
 //!
-//! Along z, the rocking curve, the transform is a plain sum: the frames need not be evenly spaced, and the particle fills only part of
-//! the axis. A 2D pattern is the single frame at zero: the projection of the particle along z.
+//! Along z, the rocking curve, the transform is a plain sum: the frames need not be evenly spaced,
+//! and the particle fills only part of the axis. A 2D pattern is the single frame at zero: the
+//! projection of the particle along z.
 
 use crate::fft::Fft;
 use crate::volume::{Centered, Cornered, Shape};
@@ -16,14 +19,16 @@ use std::f64::consts::TAU;
 
 /// How much finer than the object's pixels the particle is sampled, along each axis.
 const FINE: usize = 2;
-/// Most samples along the beam of a projection. Surfaces are smoothed, so thicknesses are right to a fraction of a sample.
+/// Most samples along the beam of a projection. Surfaces are smoothed, so thicknesses are right to
+/// a fraction of a sample.
 const PROJECTED: usize = 32;
 
-/// Something that scatters, an implicit function of `(z, y, x)`.
+/// A scattering object, an implicit function of `(z, y, x)`.
 pub trait Scatterer: Sync {
     /// Half extents of its bounding box, centred on the origin.
     fn half_extents(&self) -> [f64; 3];
-    /// Signed distance from the surface, negative inside: exact near the surface, elsewhere a bound.
+    /// Signed distance from the surface, negative inside: exact near the surface, elsewhere a
+    /// bound.
     fn distance(&self, r: [f64; 3]) -> f64;
     /// Complex density at a point inside; `depth` is minus the distance there.
     fn value(&self, r: [f64; 3], depth: f64) -> Complex64;
@@ -31,17 +36,19 @@ pub trait Scatterer: Sync {
     fn is_flat(&self) -> bool;
 }
 
-/// How a far field is sampled.
+/// Sampling of a far field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
     /// Pixels of the pattern `(z, y, x)`; 2D patterns have `z = 1`.
     pub shape: Shape,
-    /// Linear oversampling ratio of each axis: extent of the array over extent of the particle, which is also the fringe period in pixels.
-    /// That of z means nothing in 2D.
+    /// Linear oversampling ratio of each axis: extent of the array over extent of the particle,
+    /// which is also the fringe period in pixels. That of z has no meaning in 2D.
     pub oversampling: [f64; 3],
-    /// Where the centre of the diffraction peak sits, pixels from the centre of the array.
+    /// Offset of the centre of the diffraction peak from the centre of the array, pixels
+    /// `(z, y, x)`.
     pub peak_offset: [f64; 3],
-    /// By how much each frame along z misses its place on the rocking curve, in steps. Empty: not at all.
+    /// Deviation of each frame from its nominal place on the rocking curve, in steps; none if
+    /// empty.
     pub frame_offsets: Vec<f64>,
     /// Photons in the whole pattern.
     pub photons: f64,
@@ -52,13 +59,14 @@ pub struct Sampling {
 pub struct FarField {
     /// Photons per pixel.
     pub intensity: Centered<f32>,
-    /// The band-limited object: the intensity of its unitary transform is `intensity`, were the frames evenly spaced.
+    /// Band-limited object: the intensity of its unitary transform is `intensity`, were the frames
+    /// evenly spaced.
     pub object: Centered<Complex32>,
     /// Voxels that the particle touches.
     pub support: Centered<bool>,
 }
 
-/// The far field of a particle.
+/// Computes the far field of a particle.
 pub fn far_field(particle: &impl Scatterer, sampling: &Sampling) -> FarField {
     let [nz, ny, nx] = sampling.shape;
     let sampled = Sampled::new(particle, sampling);
@@ -113,7 +121,8 @@ impl Sampled {
             reach[0] = samples / 2;
         }
         for axis in usize::from(two_dimensional)..3 {
-            // One voxel more, so that a filled part of the outermost one is not lost; never more than the array holds.
+            // One voxel more, so that a filled part of the outermost one is not lost; never more
+            // than the array holds.
             reach[axis] = ((half[axis] / edge[axis]).ceil() as usize + 1).min(FINE * sampling.shape[axis] / 2);
         }
         if particle.is_flat() {
@@ -160,7 +169,8 @@ impl Sampled {
         Sampled { values, touched, first }
     }
 
-    /// Transforms along y and x, cut to the pattern's window: zero frequency at `n / 2`, one plane for each z of the box.
+    /// Transforms along y and x, cut to the pattern's window: zero frequency at `n / 2`, one plane
+    /// for each z of the box.
     fn planes(&self, [_, ny, nx]: Shape) -> Array3<Complex32> {
         let (height, width) = (FINE * ny, FINE * nx);
         let fft = Fft::new([1, height, width]);
@@ -186,10 +196,12 @@ impl Sampled {
         planes
     }
 
-    /// Coarse voxels that the particle touches: those that a fine one with something in it belongs to.
+    /// Coarse voxels that the particle touches: those that a fine one with something in it belongs
+    /// to.
     fn support(&self, shape: Shape) -> Centered<bool> {
         let mut support = Centered::filled(shape, false);
-        // The coarse voxel j has its centre on the fine one 2 j and reaches to the middle of its neighbours: those belong to two.
+        // The coarse voxel j has its centre on the fine one 2 j and reaches to the middle of its
+        // neighbours: those belong to two.
         let coarse = |axis: usize, i: usize| {
             let (fine, n) = (self.first[axis] + i as isize, shape[axis] as isize);
             [fine, fine + 1].map(|f| (f.div_euclid(FINE as isize) + n / 2).clamp(0, n - 1) as usize)
@@ -219,8 +231,9 @@ fn mean_value(particle: &impl Scatterer, centre: [f64; 3], edge: [f64; 3]) -> Co
     if distance < -reach {
         return particle.value(centre, -distance);
     }
-    // The surface is a plane across a voxel: the filling falls from 1 to 0 over the change of the distance from one corner to the
-    // opposite one. Exact for faces along the axes, and right on average for all others.
+    // The surface is a plane across a voxel: the filling falls from 1 to 0 over the change of the
+    // distance from one corner to the opposite one. Exact for faces along the axes, and right on
+    // average for all others.
     let change = |axis: usize| {
         let mut ends = [centre; 2];
         ends[0][axis] -= 0.5 * edge[axis];
@@ -239,7 +252,8 @@ fn narrow(value: Complex64) -> Complex32 {
     Complex32::new(value.re as f32, value.im as f32)
 }
 
-/// The sum over the particle's planes for each frame: `A(m) = sum_z B(z) exp(-2 pi i (m + offset) z / (2 n))`.
+/// The sum over the particle's planes for each frame:
+/// `A(m) = sum_z B(z) exp(-2 pi i (m + offset) z / (2 n))`.
 fn rocking_curve(planes: &Array3<Complex32>, first: isize, offsets: &[f64], frames: usize) -> Array3<Complex32> {
     let (depth, ny, nx) = planes.dim();
     if frames == 1 {

@@ -63,8 +63,9 @@ fn airy(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { 2.0 * j1 / x }
 }
 
-/// Compares along the positive x axis (or y, z) through the centre: the largest difference of any pixel in the first five
-/// fringes, in units of the highest intensity within half a fringe of it (at the dark rings only the fringe beside sets a scale).
+/// Compares along the positive x axis (or y, z) through the centre: the largest difference of any
+/// pixel in the first five fringes, in units of the highest intensity within half a fringe of it
+/// (at the dark rings only the fringe beside sets a scale).
 fn worst(field: &FarField, axis: usize, fringe: f64, theory: impl Fn(f64) -> f64) -> f64 {
     let shape = field.intensity.shape();
     let at = |k: usize| {
@@ -79,8 +80,9 @@ fn worst(field: &FarField, axis: usize, fringe: f64, theory: impl Fn(f64) -> f64
         .fold(0.0, f64::max)
 }
 
-/// The mean over a fine voxel lowers the intensity by `(pi k / 2 n)^2 / 3` along each axis: 0.4 % in the fifth fringe (k = 16) of 256 pixels with
-/// an oversampling of 3, 0.8 % (k = 22) with one of 4, four times that on 128 pixels. Thicknesses along the beam add 0.3 %.
+/// The mean over a fine voxel lowers the intensity by `(pi k / 2 n)^2 / 3` along each axis: 0.4 %
+/// in the fifth fringe (k = 16) of 256 pixels with an oversampling of 3, 0.8 % (k = 22) with one of
+/// 4, four times that on 128 pixels. Thicknesses along the beam add 0.3 %.
 const FORM_256: f64 = 0.012;
 const FORM_128: f64 = 0.036;
 
@@ -174,7 +176,8 @@ fn a_tilted_plane_phase_moves_the_peak() {
     let moved = far_field(&cuboid(), &asked).intensity;
     let peak = moved.0.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     assert_eq!(peak, (16 + 3, 32 - 5, 32 + 7));
-    // The same as a phase ramp of the body itself: seven turns from one end of the array to the other.
+    // The same as a phase ramp of the body itself: seven turns from one end of the array to the
+    // other.
     let ramp = Body { value: |[_, _, x]| Complex64::from_polar(1.0, TAU * 7.0 * x / (2.0 * 0.8 * 3.0)), ..cuboid() };
     let tilted = far_field(&ramp, &sampling([1, 64, 64], 3.0)).intensity;
     let peak = tilted.0.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
@@ -223,7 +226,8 @@ fn the_autocorrelation_is_twice_as_wide_as_the_object() {
         field.intensity.to_cornered().as_slice().iter().map(|&i| Complex32::new(i, 0.0)).collect();
     Fft::new([1, n, n]).inverse(&mut patterson);
     let peak = patterson[0].re;
-    // The box falls off linearly to zero at its own width; ringing of the cut edges stays below a per cent.
+    // The box falls off linearly to zero at its own width; ringing of the cut edges stays below a
+    // per cent.
     for (stride, oversampling) in [(n, 4.0), (1, 5.0)] {
         let width = n as f64 / oversampling;
         for lag in 0..n / 2 {

@@ -1,8 +1,10 @@
-//! Simulated diffraction patterns: particles, their far fields, detectors, and what is measured of them.
+//! Simulated diffraction patterns: particles, their far fields, detectors, and what is measured of
+//! them.
 //!
-//! [`recipe::Recipe`] names the ranges of everything, [`pattern::pattern`] draws one pattern with its truth. The parts stand alone:
-//! [`object`] makes particles, [`farfield`] transforms them, [`measure`] blurs, counts and breaks pixels, [`gaps`], [`detector`] and
-//! [`beamstop`] say where the detector is blind.
+//! [`recipe::Recipe`] names the ranges of everything, [`pattern::pattern`] draws one pattern with
+//! its truth. The parts stand alone: [`object`] makes particles, [`farfield`] transforms them,
+//! [`measure`] blurs, counts and breaks pixels, [`gaps`], [`detector`] and [`beamstop`] say where
+//! the detector is blind.
 
 pub mod beamstop;
 pub mod detector;

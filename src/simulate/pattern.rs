@@ -1,39 +1,41 @@
-//! One simulated pattern with its truth: everything drawn from a recipe, in a fixed order, from the seed and the pattern's number alone.
+//! One simulated pattern with its truth: everything drawn from a recipe, in a fixed order, from the
+//! seed and the pattern's number alone.
 
 use super::draw::Rng;
 use super::farfield::{FarField, Sampling, Scatterer, far_field};
 use super::object::Particle;
 use super::recipe::Recipe;
+use crate::parameters::Parameters;
 use crate::volume::Centered;
 use ndarray::Axis;
 use num_complex::{Complex32, Complex64};
 use rand::SeedableRng;
-use serde::Serialize;
-use serde_json::{Map, Value};
 
-/// Part of the frame's half width that the bright field of a focused beam may fill.
+/// Fraction of the frame's half width that the bright field of a focused beam may fill.
 const BRIGHT_FIELD: f64 = 0.8;
 
-/// A simulated pattern and what is behind it. All arrays have the recipe's shape.
+/// A simulated pattern with its truth. All arrays have the recipe's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
-    /// Photons per pixel that this measurement would average to: blurred, with drift and background; without stray spots, defects, gaps.
+    /// Expected photons per pixel of this measurement: blurred, with drift and background; without
+    /// stray spots, defects and gaps.
     pub intensity: Centered<f32>,
-    /// Photons counted. Zero where there is no sensor and in the beamstop's shadow.
+    /// Photons counted by the detector; zero where there is no sensor and in the beamstop's shadow.
     pub counts: Centered<u32>,
     /// CXI bits by cause ([`crate::pixels::bit`]), 0 = good.
     pub mask: Centered<u32>,
-    /// The band-limited object, square roots of photons.
+    /// Band-limited object, square roots of photons.
     pub object: Centered<Complex32>,
     /// Voxels that the particle touches.
     pub support: Centered<bool>,
-    /// Everything that was drawn: a flat table of numbers, short lists and names.
-    pub parameters: Map<String, Value>,
+    /// Everything that was drawn: numbers, short lists and names.
+    pub parameters: Parameters,
     /// Number of the particle. Patterns of one particle belong to the same split.
     pub particle: u64,
 }
 
-/// Pattern `index` of a recipe. Depends on the recipe, its seed and the index, and on nothing else.
+/// Simulates pattern `index` of a recipe. It depends on the recipe, its seed and the index, and on
+/// nothing else.
 pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
     let shape = recipe.extents();
     let number = recipe.particle_of(index);
@@ -61,22 +63,22 @@ pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
     }
     let counts = conditions.count(&intensity, &mut mask, rng);
 
-    let mut parameters = Map::new();
-    parameters.insert("oversampling".into(), serde_json::json!(oversampling));
-    table(&mut parameters, "object", &object);
-    table(&mut parameters, "measurement", &conditions.description());
-    table(&mut parameters, "gap", &gaps.description);
-    table(&mut parameters, "beamstop", &beamstop);
     let masked = mask.as_slice().iter().filter(|bits| **bits != 0).count();
-    parameters.insert("masked_fraction".into(), (masked as f64 / mask.as_slice().len() as f64).into());
     let zeros = counts.as_slice().iter().zip(mask.as_slice()).filter(|(n, bits)| **n == 0 && **bits == 0).count();
     let measured = (mask.as_slice().len() - masked).max(1);
-    parameters.insert("zero_fraction".into(), (zeros as f64 / measured as f64).into());
+    let mut parameters = Parameters::default();
+    parameters.set_oversampling(oversampling);
+    parameters.insert("masked_fraction", masked as f64 / mask.as_slice().len() as f64);
+    parameters.insert("zero_fraction", zeros as f64 / measured as f64);
+    parameters.insert_fields("object", &object);
+    parameters.insert_fields("measurement", &conditions.description());
+    parameters.insert_fields("gap", &gaps.description);
+    parameters.insert_fields("beamstop", &beamstop);
     Simulated { intensity, counts, mask, object: truth, support, parameters, particle: number }
 }
 
 impl Simulated {
-    /// The counts as a pattern to be phased.
+    /// Counts as the intensity of a pattern to be phased.
     pub fn measured(&self) -> Centered<f32> {
         self.counts.map(|&n| n as f32)
     }
@@ -100,13 +102,15 @@ impl Scatterer for Particle {
     }
 }
 
-/// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of its own.
+/// Pixels are square: one number decides both axes of the frame. The rocking curve has a step of
+/// its own.
 fn draw_oversampling(recipe: &Recipe, particle: &Particle, divergence: f64, rng: &mut Rng) -> [f64; 3] {
     let [_, ny, nx] = recipe.extents();
     let half = particle.half_extents();
     let mut drawn = recipe.oversampling.uniform(rng);
     if divergence > 0.0 {
-        // The bright field of a focused beam ends 2 * divergence * oversampling pixels from the centre: detectors are put where it fits.
+        // The bright field of a focused beam ends 2 * divergence * oversampling pixels from the
+        // centre: detectors are put where it fits.
         drawn = drawn.min(BRIGHT_FIELD * 0.25 * ny.min(nx) as f64 / divergence).max(recipe.oversampling.lo);
     }
     // Pixels of the array for each unit of the particle, the same along y and x.
@@ -120,14 +124,4 @@ fn stream(seed: u64, number: u64) -> Rng {
     let mut rng = Rng::seed_from_u64(seed);
     rng.set_stream(number);
     rng
-}
-
-/// Adds the fields of `section` under names such as `gap_width`.
-fn table(parameters: &mut Map<String, Value>, section: &str, fields: &impl Serialize) {
-    if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
-        for (name, value) in fields {
-            let name = if name.starts_with(section) { name } else { format!("{section}_{name}") };
-            parameters.insert(name, value);
-        }
-    }
 }

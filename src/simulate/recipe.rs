@@ -1,4 +1,5 @@
-//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see `datasets/`.
+//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see
+//! `datasets/`.
 
 use super::beamstop::BeamstopRecipe;
 use super::draw::{Fault, ParameterRange, fault};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-/// Recipes that are built into the program: name and text.
+/// Built-in recipes: name and text.
 pub const RECIPES: [(&str, &str); 6] = [
     ("forward2d", include_str!("../../datasets/forward2d.toml")),
     ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
@@ -21,19 +22,21 @@ pub const RECIPES: [(&str, &str); 6] = [
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
 
-/// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill a large machine.
+/// Longest axis of a simulated pattern: sampled twice as fine, a cube of it would fill the memory
+/// of a large machine.
 const LONGEST: usize = 1024;
 
-/// Most patterns of a set.
+/// Largest number of patterns of a set.
 const MOST: usize = 1_000_000;
 
-/// A recipe. Every property of a pattern is drawn from what stands here and is stored with the pattern.
+/// Recipe of a simulated set. Every property of a pattern is drawn from these ranges and stored
+/// with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Name of the set.
     pub name: String,
-    /// What the set stands for, in a sentence.
+    /// Purpose of the set, in a sentence.
     #[serde(default)]
     pub description: String,
     /// Number of patterns.
@@ -50,20 +53,21 @@ pub struct Recipe {
     /// Fractions of the particles in each split.
     #[serde(default)]
     pub split: SplitRecipe,
-    /// Linear oversampling, of the frame's axis along which the particle is largest for its number of pixels (pixels are square, so that of the
-    /// other axis follows), and apart from it of the rocking curve.
+    /// Linear oversampling, drawn once for the frame and once for the rocking curve. Pixels are
+    /// square: it is that of the axis of the frame along which the particle is largest for its
+    /// number of pixels, and that of the other axis follows.
     #[serde(default = "oversampling")]
     pub oversampling: ParameterRange,
-    /// The particles.
+    /// Recipe of the particles.
     #[serde(default)]
     pub object: ObjectRecipe,
-    /// Photons, blur, background, frames, defects.
+    /// Recipe of the measurement: photons, blur, background, frames, defects.
     #[serde(default)]
     pub measurement: MeasurementRecipe,
-    /// Where the detector is blind.
+    /// Recipe of the detector's gaps.
     #[serde(default)]
     pub gaps: GapRecipe,
-    /// The beamstop.
+    /// Recipe of the beamstop.
     #[serde(default)]
     pub beamstop: BeamstopRecipe,
 }
@@ -72,11 +76,11 @@ pub struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitRecipe {
-    /// To learn from.
+    /// Fraction for training.
     pub train: f64,
-    /// To choose by.
+    /// Fraction for validation.
     pub validation: f64,
-    /// To report.
+    /// Fraction for the final test.
     pub test: f64,
 }
 
@@ -99,7 +103,11 @@ fn oversampling() -> ParameterRange {
 }
 
 impl Recipe {
-    /// Reads the recipe `name`: one of [`RECIPES`], or a file. Returns its text as well, to be kept with what is made from it.
+    /// Reads the recipe `name`: one of [`RECIPES`], or a file. Returns its text as well, to be kept
+    /// with the set.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is no recipe, with line and key.
     pub fn read(name: &str) -> Result<(Recipe, String)> {
         if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
             return Ok((Recipe::parse(text, Path::new(name))?, (*text).to_string()));
@@ -111,7 +119,10 @@ impl Recipe {
         Ok((Recipe::parse(&text, Path::new(name))?, text))
     }
 
-    /// A recipe from its text; `path` is named in errors, with the line and the key.
+    /// Parses a recipe; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is no recipe, with line and key.
     pub fn parse(text: &str, path: &Path) -> Result<Recipe> {
         let recipe: Recipe = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(String::new(), |span| format!("line {}: ", line_of(text, span.start)));
@@ -124,7 +135,10 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Refuses what cannot be drawn from.
+    /// Checks that patterns can be drawn.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
         let axes = &self.shape[..];
         if !(2..=3).contains(&axes.len()) || axes.iter().any(|n| !(16..=LONGEST).contains(n) || n % 2 != 0) {
@@ -145,7 +159,8 @@ impl Recipe {
                 format!("{train}, {validation} and {test} are not three fractions that sum up to 1"),
             );
         }
-        // Below 2 the pattern does not determine its particle; above 20 the particle is a few pixels.
+        // Below 2 the pattern does not determine its particle; above 20 the particle is a few
+        // pixels.
         self.oversampling.check("oversampling", 1.5..=20.0)?;
         let smallest = *axes.iter().min().unwrap_or(&0) as f64 / self.oversampling.hi;
         if smallest < 3.0 {
@@ -162,7 +177,7 @@ impl Recipe {
         self.beamstop.check(self.extents())
     }
 
-    /// The shape with its z.
+    /// Shape `(z, y, x)`, with `z = 1` in 2D.
     pub fn extents(&self) -> Shape {
         match self.shape[..] {
             [z, y, x] => [z, y, x],
@@ -171,13 +186,14 @@ impl Recipe {
         }
     }
 
-    /// The particle of a pattern.
+    /// Number of the particle that a pattern shows.
     pub fn particle_of(&self, pattern: usize) -> u64 {
         (pattern / self.patterns_per_particle.max(1)) as u64
     }
 
-    /// Where a particle stands among the splits, from 0 to 1: below `train` it is for training, and so on. Multiples of the golden ratio
-    /// fill the interval evenly, so every count of particles is split as asked, and no particle moves when the count grows.
+    /// Position of a particle among the splits, from 0 to 1: below `train` it is for training, and
+    /// so on. Multiples of the golden ratio fill the interval evenly, so every count of particles
+    /// is split as the recipe says, and no particle moves when the count grows.
     pub fn split_position(particle: u64) -> f64 {
         // 2^64 over the golden ratio: exact arithmetic, however many particles.
         let turns = particle.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -190,7 +206,8 @@ fn line_of(text: &str, position: usize) -> usize {
     1 + text.as_bytes()[..position.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// The line of a key such as `measurement.photons`, or of the innermost section of it that the text has.
+/// The line of a key such as `measurement.photons`, or of the innermost section of it that the text
+/// has.
 fn key_line(text: &str, key: &str) -> Option<usize> {
     let root = DeTable::parse(text).ok()?;
     let mut table = root.get_ref();
@@ -246,7 +263,8 @@ mod tests {
     fn particles_are_split_evenly_whatever_their_number() {
         for n in [10u64, 50, 1000] {
             let train = (0..n).filter(|&p| Recipe::split_position(p) < 0.8).count() as f64;
-            // Multiples of the golden ratio: the discrepancy grows as the logarithm of the number only.
+            // Multiples of the golden ratio: the discrepancy grows as the logarithm of the number
+            // only.
             assert!((train - 0.8 * n as f64).abs() < 2.5, "{train} of {n}");
         }
     }

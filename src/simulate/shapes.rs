@@ -1,8 +1,9 @@
-//! Shapes that are cut out of a frame: each sets `bits` in the mask where the shape is, and may reach beyond the frame.
+//! Shapes that are cut out of a frame: each sets `bits` in the mask where the shape is, and may
+//! reach beyond the frame.
 
 use ndarray::{ArrayViewMut2, s};
 
-/// `width` whole rows (axis 0) or columns (axis 1), from `first` on.
+/// Marks `width` whole rows (axis 0) or columns (axis 1), from `first` on.
 pub fn slab(mask: &mut ArrayViewMut2<u32>, axis: usize, first: isize, width: usize, bits: u32) {
     let (rows, columns) = mask.dim();
     match axis {
@@ -11,13 +12,13 @@ pub fn slab(mask: &mut ArrayViewMut2<u32>, axis: usize, first: isize, width: usi
     }
 }
 
-/// `width` rows from `first[0]` on and as many columns from `first[1]` on.
+/// Marks `width` rows from `first[0]` on and as many columns from `first[1]` on.
 pub fn cross(mask: &mut ArrayViewMut2<u32>, first: [isize; 2], width: usize, bits: u32) {
     slab(mask, 0, first[0], width, bits);
     slab(mask, 1, first[1], width, bits);
 }
 
-/// A rectangle of `extent` pixels whose first one is `first`.
+/// Marks a rectangle of `extent` pixels whose first one is `first`.
 pub fn rectangle(mask: &mut ArrayViewMut2<u32>, first: [isize; 2], extent: [usize; 2], bits: u32) {
     let inside = |axis: usize| {
         let clip = |i: isize| i.clamp(0, mask.shape()[axis] as isize) as usize;
@@ -27,13 +28,13 @@ pub fn rectangle(mask: &mut ArrayViewMut2<u32>, first: [isize; 2], extent: [usiz
     mask.slice_mut(s![rows, columns]).mapv_inplace(|old| old | bits);
 }
 
-/// The pixels whose centre is at most `radius` from `centre` (row, column).
+/// Marks the pixels whose centre is at most `radius` from `centre` (row, column).
 pub fn disc(mask: &mut ArrayViewMut2<u32>, centre: [f64; 2], radius: f64, bits: u32) {
     fill(mask, bits, |y, x| (y - centre[0]).hypot(x - centre[1]) <= radius);
 }
 
-/// A straight bar `width` wide from the point `from` out to the edge of the frame, at `angle` (radians from the rows'
-/// direction).
+/// Marks a straight bar, `width` wide, from the point `from` out to the edge of the frame, at
+/// `angle` (radians from the rows' direction).
 pub fn bar(mask: &mut ArrayViewMut2<u32>, from: [f64; 2], angle: f64, width: f64, bits: u32) {
     let (sine, cosine) = angle.sin_cos();
     fill(mask, bits, |y, x| {
@@ -83,7 +84,8 @@ mod tests {
     fn bars_reach_the_edge_on_one_side() {
         let bar_at = |degrees: f64| cut((9, 9), |mask| bar(mask, [4.0, 4.0], degrees.to_radians(), 3.0, 2));
         assert_eq!(bar_at(0.0), Array2::from_shape_fn((9, 9), |(y, x)| u32::from((3..6).contains(&y) && x >= 4)));
-        // Slightly less than a right angle: rounding of the cosine must not decide about the row of the centre.
+        // Slightly less than a right angle: rounding of the cosine must not decide about the row of
+        // the centre.
         assert_eq!(
             bar_at(89.9),
             Array2::from_shape_fn((9, 9), |(y, x)| u32::from((3..6).contains(&x) && y >= 4 && (y, x) != (4, 3)))

@@ -1,9 +1,12 @@
 //! Choosing one of several kinds by their weights.
 
-use super::draw::{Fault, Rng, fault};
+use super::draw::{Fault, ParameterRange, Rng, fault};
 use rand::Rng as _;
 
-/// Refuses weights of which none could be chosen.
+/// Checks that one of the weights can be chosen.
+///
+/// # Errors
+/// [`Fault`] for the key if none can.
 pub fn check_weights(key: &str, weights: &[f64]) -> Result<(), Fault> {
     if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) || weights.iter().all(|weight| *weight == 0.0)
     {
@@ -15,7 +18,8 @@ pub fn check_weights(key: &str, weights: &[f64]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The index of one of the weights, each as likely as its share of the sum. The last one if all are 0.
+/// Draws the index of one of the weights, each as likely as its share of the sum; the last one if
+/// all are 0.
 pub fn choose(weights: &[f64], rng: &mut Rng) -> usize {
     let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
     let chosen = weights.iter().position(|weight| {
@@ -23,6 +27,21 @@ pub fn choose(weights: &[f64], rng: &mut Rng) -> usize {
         left < 0.0
     });
     chosen.unwrap_or(weights.len().saturating_sub(1))
+}
+
+/// Draws one of the keys, each as likely as its share of the weights; `None` if all weights are 0.
+pub fn pick<K: Copy>(weights: impl Iterator<Item = (K, f64)> + Clone, rng: &mut Rng) -> Option<K> {
+    let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
+    let mut left = ParameterRange::new(0.0, total).uniform(rng);
+    let mut picked = None;
+    for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
+        picked = Some(key);
+        left -= weight;
+        if left < 0.0 {
+            break;
+        }
+    }
+    picked
 }
 
 #[cfg(test)]

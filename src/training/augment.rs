@@ -1,20 +1,21 @@
-//! Changes of a patch that a detector could have seen as well: its symmetries, and a shorter exposure.
+//! Random changes of a patch that give another possible measurement: its symmetries, and a shorter
+//! exposure.
 
 use ndarray::{Array3, ArrayView3, Axis};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution};
 
-/// Which changes are drawn for each patch.
+/// Kinds of random changes that are drawn for each patch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augmentation {
-    /// Each axis backwards, or not.
+    /// Reversal of each axis, or not.
     pub flips: bool,
-    /// None to three quarter turns in the `(y, x)` plane.
+    /// Up to three quarter turns in the `(y, x)` plane.
     pub turns: bool,
-    /// The axes in any order; in 2D, `z` stays the first.
+    /// Permutation of the axes; in 2D, `z` stays the first.
     pub transposes: bool,
-    /// Smallest and largest part of the exposure, all factors between equally likely; within 0 (excluded) and 1.
+    /// Smallest and largest fraction of the exposure, log-uniform; above 0, up to 1.
     pub thinning: Option<[f64; 2]>,
 }
 
@@ -25,10 +26,10 @@ impl Default for Augmentation {
 }
 
 impl Augmentation {
-    /// Patches as they are.
+    /// No change at all.
     pub const NONE: Augmentation = Augmentation { flips: false, turns: false, transposes: false, thinning: None };
 
-    /// The part of the exposure that is kept.
+    /// Draws the fraction of the exposure that is kept.
     pub(super) fn exposure(&self, rng: &mut ChaCha8Rng) -> f64 {
         match self.thinning {
             Some([lo, hi]) if lo < hi => (lo.ln() + (hi / lo).ln() * rng.random::<f64>()).exp().min(hi),
@@ -56,7 +57,8 @@ impl Augmentation {
     }
 }
 
-/// A symmetry of the patch: flips, then quarter turns in the `(y, x)` plane, then an order of the axes.
+/// A symmetry of the patch: flips, then quarter turns in the `(y, x)` plane, then an order of the
+/// axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Symmetry {
     flips: [bool; 3],
@@ -65,7 +67,7 @@ pub(super) struct Symmetry {
 }
 
 impl Symmetry {
-    /// A changed copy.
+    /// Returns the transformed patch.
     pub fn apply<T: Clone>(&self, patch: ArrayView3<T>) -> Array3<T> {
         let mut view = patch;
         for (axis, _) in self.flips.iter().enumerate().filter(|(_, flip)| **flip) {
@@ -79,8 +81,8 @@ impl Symmetry {
     }
 }
 
-/// What `counts` would have been in a part `exposure` of the time. Each photon stays with that probability: Poisson counts become
-/// Poisson counts of the smaller mean, and whatever else the detector counted becomes what it would have counted.
+/// Counts after a fraction `exposure` of the time. Each photon is kept with that probability:
+/// Poisson counts become Poisson counts of the smaller mean, and other counts shrink in proportion.
 pub(super) fn thin(counts: u32, exposure: f64, rng: &mut ChaCha8Rng) -> u32 {
     if counts == 0 || exposure >= 1.0 {
         return counts;
@@ -99,7 +101,8 @@ mod tests {
     #[test]
     fn symmetries_permute_the_pixels_in_all_ways_there_are() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        // The square has 8 symmetries, a flip of the only plane of a 2D patch changes nothing; the cube has 48.
+        // The square has 8 symmetries, a flip of the only plane of a 2D patch changes nothing; the
+        // cube has 48.
         for (shape, ways) in [([1, 4, 4], 8), ([4, 4, 4], 48)] {
             let mut number = 0;
             let patch = Array3::from_shape_simple_fn(shape, || {

@@ -1,4 +1,5 @@
-//! A checkpoint: everything that a training needs to go on as if it had never stopped, in one file that is replaced at once.
+//! A checkpoint: everything that a training needs to continue as if it had never stopped, in one
+//! file that is replaced at once.
 
 use super::step::Learner;
 use crate::error::{Error, Result};
@@ -12,13 +13,13 @@ use std::io::{Read, Write};
 use std::path::Path;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
-/// Where a training stands.
+/// Progress of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// What is trained on what: must be the same when it goes on.
+    /// Identity of the training, recipe and data: must be the same when it continues.
     pub run: String,
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
     /// Number of the next patch of the stream.
     pub next_patch: u64,
@@ -32,14 +33,17 @@ const OPTIMIZER: &str = "optimizer.burnpack";
 const AVERAGE: &str = "average.f32";
 
 /// Writes a checkpoint in place of an older one.
+///
+/// # Errors
+/// [`Error::Write`] if it cannot be written.
 pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| Error::write(path, std::io::Error::other(error.to_string()));
     let net = learner.net.clone().into_record().into_bytes().map_err(|error| failed(&error))?;
     let optimizer = learner.optimizer.into_bytes().map_err(|error| failed(&error))?;
     let state = serde_json::to_vec_pretty(state).map_err(|error| failed(&error))?;
     let average: Vec<u8> = learner.average.iter().flat_map(|value| value.to_le_bytes()).collect();
-    io::replace(path, true, |part| {
-        let mut zip = ZipWriter::new(File::create(part).map_err(|error| failed(&error))?);
+    io::replace(path, true, |temporary| {
+        let mut zip = ZipWriter::new(File::create(temporary).map_err(|error| failed(&error))?);
         // Weights do not compress.
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for (name, bytes) in
@@ -52,32 +56,33 @@ pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -
     })
 }
 
-/// Reads a checkpoint of this run into a fresh learner.
+/// Reads a checkpoint of this training into a fresh learner.
 ///
 /// # Errors
-/// [`Error::File`] if it is damaged, or of another run.
+/// [`Error::File`] if it is damaged, or of another training; [`Error::Missing`] or [`Error::Read`]
+/// if it cannot be read.
 pub fn read<const D: usize>(path: &Path, run: &str, mut learner: Learner<D>) -> Result<(State, Learner<D>)> {
     let damaged = |error: &dyn std::fmt::Display| {
         Error::file(path, format!("is no checkpoint that can be read ({error}): remove it to start anew"))
     };
     let file = File::open(path).map_err(|error| Error::read(path, error))?;
     let mut zip = ZipArchive::new(file).map_err(|error| damaged(&error))?;
-    let mut part = |name: &str| -> Result<Vec<u8>> {
+    let mut entry = |name: &str| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut entry = zip.by_name(name).map_err(|error| damaged(&error))?;
-        entry.read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
+        let mut file = zip.by_name(name).map_err(|error| damaged(&error))?;
+        file.read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
         Ok(bytes)
     };
-    let state: State = serde_json::from_slice(&part(STATE)?).map_err(|error| damaged(&error))?;
+    let state: State = serde_json::from_slice(&entry(STATE)?).map_err(|error| damaged(&error))?;
     if state.run != run {
         let problem = "is of a training with another recipe, set or version: give that, another --output, or --force to start anew";
         return Err(Error::file(path, problem));
     }
-    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(part(NET)?)).map_err(|error| damaged(&error))?;
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(entry(NET)?)).map_err(|error| damaged(&error))?;
     learner.net = learner.net.try_load_record(record).map_err(|error| damaged(&error))?;
-    let optimizer = Bytes::from_bytes_vec(part(OPTIMIZER)?);
+    let optimizer = Bytes::from_bytes_vec(entry(OPTIMIZER)?);
     learner.optimizer = learner.optimizer.from_bytes(optimizer).map_err(|error| damaged(&error))?;
-    let average = part(AVERAGE)?;
+    let average = entry(AVERAGE)?;
     if average.len() != 4 * learner.average.len() {
         return Err(damaged(&"another number of weights"));
     }

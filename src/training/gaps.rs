@@ -7,25 +7,28 @@ use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Section `[gaps]` of a training recipe: what is cut out of a patch beside what its detector hides already.
+/// Section `[gaps]` of a training recipe: what is cut out of a patch in addition to what its
+/// detector hides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingGapRecipe {
-    /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent (uniform in the logarithm).
+    /// Smallest and largest width of slabs and crosses, pixels; narrow ones are more frequent
+    /// (uniform in the logarithm).
     pub width: [usize; 2],
-    /// How often only what the detector hides is missing.
+    /// Probability that nothing is cut: only what the detector hides is missing.
     pub none: f64,
-    /// How often there are two crossing slabs.
+    /// Probability of two crossing slabs.
     pub cross: f64,
-    /// How often there is a second, parallel slab.
+    /// Probability of a second, parallel slab.
     pub second: f64,
-    /// How often there is a disc or a rectangle, the edge of a beamstop or a dead region, instead of a slab.
+    /// Probability of a disc or a rectangle instead of a slab: the edge of a beamstop or a dead
+    /// region.
     pub hole: f64,
-    /// How often there are chip lines: one or two pixels wide.
+    /// Probability of chip lines, one or two pixels wide.
     pub lines: f64,
-    /// How often there are single dead pixels.
+    /// Probability of single dead pixels.
     pub dead: f64,
-    /// How often the middle of a slab lies in the middle half of the patch and not anywhere.
+    /// Probability that the middle of a slab lies in the middle half of the patch and not anywhere.
     pub central: f64,
 }
 
@@ -35,13 +38,16 @@ impl Default for TrainingGapRecipe {
     }
 }
 
-/// Largest part of a patch that may be missing.
+/// Largest fraction of a patch that may be missing.
 const MISSING: f64 = 0.8;
-/// Tries to keep below that.
+/// Number of tries to keep below that.
 const TRIES: usize = 20;
 
 impl TrainingGapRecipe {
-    /// Refuses what cannot be drawn.
+    /// Checks that gaps can be drawn for patches of `size` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first key whose value cannot be used.
     pub fn check(&self, size: usize) -> Result<()> {
         let [least, most] = self.width;
         if least == 0 || least > most || most >= size {
@@ -64,7 +70,8 @@ impl TrainingGapRecipe {
         Ok(())
     }
 
-    /// Marks pixels of `known` as missing. At least one is, and enough stay.
+    /// Marks pixels of `known` as missing: at least one, and so few that the rest can be learned
+    /// from.
     pub fn cut(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
         let limit = MISSING * known.len() as f64;
         for attempt in 0..TRIES {
@@ -133,8 +140,8 @@ impl TrainingGapRecipe {
             plane.zip_mut_with(&cut, |known, &cut| *known &= cut == 0);
         }
         if rng.random_bool(self.dead) {
-            let part = 10_f64.powf(rng.random_range(-3.0..-1.3));
-            known.iter_mut().for_each(|known| *known &= !rng.random_bool(part));
+            let fraction = 10_f64.powf(rng.random_range(-3.0..-1.3));
+            known.iter_mut().for_each(|known| *known &= !rng.random_bool(fraction));
         }
     }
 

@@ -1,4 +1,5 @@
-//! Patches of one measured pattern, to adapt a network to it: what was measured is the truth, what was not is never asked for.
+//! Patches of one measured pattern, to adapt a network to it: measured pixels are the truth, all
+//! others are never a target.
 
 use super::augment::Augmentation;
 use super::patches::Patch;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// Places tried for a patch before the one with most measured pixels is taken.
 const TRIES: usize = 16;
-/// Part of a patch that should be measured.
+/// Fraction of a patch that should be measured.
 const MEASURED: f64 = 0.6;
 
 /// An endless stream of random patches, each drawn from the seed and its own number.
@@ -24,7 +25,8 @@ pub struct MeasuredPatches {
 }
 
 impl MeasuredPatches {
-    /// From patch number `first` on. With `slices`, patches are cut from single frames.
+    /// Starts the stream at patch number `first`. With `slices`, patches are cut from single
+    /// frames.
     ///
     /// # Errors
     /// [`Error::Pattern`] if the pattern is smaller than a patch.
@@ -58,11 +60,11 @@ impl Iterator for MeasuredPatches {
         for _ in 0..TRIES {
             let at = std::array::from_fn(|axis| rng.random_range(0..=shape[axis] - self.window[axis]));
             let mask = self.cut(&self.pattern.mask.0, at);
-            let part = mask.iter().filter(|&&bits| bits == 0).count() as f64 / mask.len() as f64;
-            if part > most {
-                (best, most) = (at, part);
+            let measured = mask.iter().filter(|&&bits| bits == 0).count() as f64 / mask.len() as f64;
+            if measured > most {
+                (best, most) = (at, measured);
             }
-            if part >= MEASURED {
+            if measured >= MEASURED {
                 break;
             }
         }

@@ -1,4 +1,5 @@
-//! What the network learns from, and how: random patches of the patterns of a data set, gaps cut into them, a loss, steps of an optimiser.
+//! Training of the networks that fill gaps: random patches of the patterns of a data set, gaps cut
+//! into them, a loss, steps of an optimiser.
 
 mod augment;
 mod calibrate;

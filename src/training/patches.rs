@@ -1,8 +1,9 @@
-//! An endless stream of random patches of the patterns of a set, the same for the same seed whatever the number of threads, which can
-//! start at any of them.
+//! An endless stream of random patches of the patterns of a set, the same for the same seed
+//! whatever the number of threads, which can start at any of them.
 //!
-//! Patches come in blocks: the patterns of a block, what is cut from each, and the order in which the patches leave are drawn from the
-//! stream of random numbers that has the block's number. The next block is made in the background while one is consumed.
+//! Patches come in blocks: the patterns of a block, what is cut from each, and the order in which
+//! the patches leave are drawn from the stream of random numbers that has the block's number. The
+//! next block is made in the background while one is consumed.
 
 use super::augment::{Augmentation, thin};
 use crate::error::{Error, Result, shape_text};
@@ -21,27 +22,29 @@ use std::sync::mpsc::{Receiver, sync_channel};
 /// Places tried for a patch before the brightest of them is taken.
 const TRIES: usize = 16;
 
-/// Part of a patch's pixels that must be measured.
+/// Least fraction of measured pixels in a patch.
 const MEASURED: f64 = 0.1;
 
-/// What is cut from the patterns of a set.
+/// Options of a patch stream: size, split, seed and augmentation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatchOptions {
     /// Pixels along each axis; 2D patches are one pixel thick.
     pub size: usize,
-    /// The patterns to use.
+    /// Split whose patterns are used.
     pub split: Split,
     /// Seed of all that is drawn.
     pub seed: u64,
-    /// Patterns read at a time: as many differ within a batch. All different, as far as the split has as many.
+    /// Patterns of a block, which is how many differ within a batch. They are all different as long
+    /// as the split has as many.
     pub patterns_per_block: usize,
     /// Patches cut from a pattern each time it is read.
     pub patches_per_pattern: usize,
-    /// Photons that a patch should have at least (expected ones, after thinning): darker places are passed over for brighter ones.
+    /// Least number of photons of a patch (expected ones, after thinning): darker places are passed
+    /// over for brighter ones.
     pub min_photons: f64,
-    /// Changes of each patch.
+    /// Random changes of each patch.
     pub augmentation: Augmentation,
-    /// Threads that read and cut; 0 is one a core. Does not change the patches.
+    /// Number of threads that read and cut; 0 is one per core. It does not change the patches.
     pub threads: usize,
 }
 
@@ -63,36 +66,37 @@ impl Default for PatchOptions {
 /// A patch of a pattern: `(1, size, size)` in 2D, `(size, size, size)` in 3D.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
-    /// Expected photons, without noise: what the network should say.
+    /// Expected photons, without noise: the target of the network.
     pub intensity: Array3<f32>,
-    /// What the detector read.
+    /// Photons counted by the detector.
     pub counts: Array3<f32>,
     /// CXI bits, 0 = good.
     pub mask: Array3<u32>,
-    /// The pattern that it was cut from.
+    /// Index of the pattern in its set.
     pub pattern: usize,
-    /// The corner `(z, y, x)` where it was cut, before any symmetry.
+    /// First pixel `(z, y, x)` in the pattern, before any symmetry.
     pub at: [usize; 3],
 }
 
-/// The stream. Ends only after an error.
+/// An endless stream of random patches; it ends only after an error.
 #[derive(Debug)]
 pub struct PatchStream {
     source: Arc<Source>,
     pool: Arc<ThreadPool>,
     /// Number of the next patch.
     next: u64,
-    /// What is left of the current block, last first.
+    /// Rest of the current block, last first.
     block: Vec<Patch>,
     /// The blocks after it; `None` before the first patch and after [`PatchStream::start_at`].
     blocks: Option<Receiver<Result<Vec<Patch>>>>,
 }
 
 impl PatchStream {
-    /// The stream from its first patch.
+    /// Opens the stream at its first patch.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an option that does not fit the set, [`Error::Pattern`] if the split is empty.
+    /// [`Error::Setting`] for an option that does not fit the set, [`Error::Pattern`] if the split
+    /// is empty.
     pub fn new(set: Arc<Set>, options: PatchOptions) -> Result<Self> {
         let shape = set.shape();
         let size = options.size;
@@ -105,7 +109,11 @@ impl PatchStream {
             return Err(Error::setting("patches of a block", 0, "at least one pattern and one patch of each"));
         }
         if let Some([lo, hi]) = options.augmentation.thinning.filter(|&[lo, hi]| !(0.0 < lo && lo <= hi && hi <= 1.0)) {
-            return Err(Error::setting("thinning", format!("{lo}..{hi}"), "parts above 0 up to 1, the smaller first"));
+            return Err(Error::setting(
+                "thinning",
+                format!("{lo}..{hi}"),
+                "fractions above 0 up to 1, the smaller first",
+            ));
         }
         let patterns = set.indices(options.split);
         if patterns.is_empty() {
@@ -117,14 +125,15 @@ impl PatchStream {
         Ok(PatchStream { source, pool: Arc::new(pool), next: 0, block: Vec::new(), blocks: None })
     }
 
-    /// Goes to patch `number`, counted from 0, without making those before.
+    /// Moves the stream to patch `number`, counted from 0, without making those before.
     pub fn start_at(&mut self, number: u64) {
         self.next = number;
         self.block.clear();
         self.blocks = None;
     }
 
-    /// Starts making blocks, from number `first` on, until nobody receives them. The channel holds none: one is consumed, one made.
+    /// Starts making blocks, from number `first` on, until nobody receives them. The channel holds
+    /// none: one is consumed, one made.
     fn produce(&self, first: u64) -> Receiver<Result<Vec<Patch>>> {
         let (sender, receiver) = sync_channel(0);
         let (source, pool) = (self.source.clone(), self.pool.clone());
@@ -163,7 +172,7 @@ impl Iterator for PatchStream {
     }
 }
 
-/// Where patches come from.
+/// Set, patterns and options that patches are cut with.
 #[derive(Debug)]
 struct Source {
     set: Arc<Set>,
@@ -177,15 +186,15 @@ impl Source {
         (self.options.patterns_per_block * self.options.patches_per_pattern) as u64
     }
 
-    /// All patches of block `number`, in the order in which they leave.
+    /// All patches of block `number`, in the order of the stream.
     fn block(&self, number: u64) -> Result<Vec<Patch>> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
         rng.set_stream(number);
         let mut drawn = Vec::with_capacity(self.options.patterns_per_block);
         while drawn.len() < self.options.patterns_per_block {
             let mut patterns = self.patterns.clone();
-            let wanted = self.options.patterns_per_block - drawn.len();
-            let (some, _) = patterns.partial_shuffle(&mut rng, wanted);
+            let count = self.options.patterns_per_block - drawn.len();
+            let (some, _) = patterns.partial_shuffle(&mut rng, count);
             drawn.extend(some.iter().map(|&pattern| (pattern, rng.random::<u64>())));
         }
         let cut: Vec<Vec<Patch>> =
@@ -220,7 +229,8 @@ impl Source {
         }
     }
 
-    /// A place with something to learn: enough photons and measured pixels. If none of those tried has them, the brightest.
+    /// A place with something to learn: enough photons and measured pixels. If none of those tried
+    /// has them, the brightest.
     fn place(&self, measured: &Measurement, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
         let near = rng.random::<bool>();
         let (mut best, mut brightest) = ([0; 3], f64::NEG_INFINITY);
@@ -250,7 +260,8 @@ impl Source {
         std::array::from_fn(|axis| rng.random_range(0..=shape[axis] - self.window[axis]))
     }
 
-    /// A corner with probability proportional to `1 / (1 + (d / size)^2)`, `d` from the patch's centre to the brightest pixel.
+    /// A corner with probability proportional to `1 / (1 + (d / size)^2)`, `d` from the patch's
+    /// centre to the brightest pixel.
     fn near(&self, peak: [usize; 3], rng: &mut ChaCha8Rng) -> [usize; 3] {
         let size = self.options.size as f64;
         let mut at = self.anywhere(rng);

@@ -1,4 +1,4 @@
-//! What a training does, as a TOML file says it.
+//! The recipe of a training, a TOML file.
 
 use super::gaps::TrainingGapRecipe;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::inpaint::unet::Architecture;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Recipes that are part of the program, by name.
+/// Built-in recipes: name and text.
 pub const RECIPES: [(&str, &str); 6] = [
     ("unet2d", include_str!("../../training/unet2d.toml")),
     ("unet2d-smoke", include_str!("../../training/unet2d-smoke.toml")),
@@ -16,17 +16,17 @@ pub const RECIPES: [(&str, &str); 6] = [
     ("finetune3d", include_str!("../../training/finetune3d.toml")),
 ];
 
-/// A training recipe. All is needed but what has a default.
+/// Recipe of a training, a TOML file. Keys without a default are required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecipe {
     /// Name of the model.
     pub name: String,
-    /// What the model is for, in a sentence.
+    /// Purpose of the model, in a sentence.
     pub description: String,
-    /// Built-in recipe of the data, `forward2d` say, which is simulated if no set is given.
+    /// Built-in recipe of the data, such as `forward2d`, which is simulated if no set is given.
     pub data: String,
-    /// Patterns of that set; as many as its recipe says if it is left out.
+    /// Number of patterns of that set; by default as many as its recipe says.
     #[serde(default)]
     pub patterns: Option<usize>,
     /// Seed of weights, patches and gaps.
@@ -34,25 +34,26 @@ pub struct TrainingRecipe {
     /// Pixels of a patch along each axis.
     #[serde(default = "default_patch")]
     pub patch: usize,
-    /// Steps of the optimiser.
+    /// Number of steps of the optimiser.
     pub steps: u64,
     /// Patches of a step.
     pub batch: usize,
-    /// Parts of a batch that are computed side by side. Sums are taken part by part, so it changes the last digits.
+    /// Number of pieces of a batch that are computed side by side. They are summed one after the
+    /// other, so it changes the last digits.
     #[serde(default = "default_shards")]
     pub shards: usize,
-    /// The network.
+    /// Architecture of the network.
     pub network: Architecture,
-    /// Section `[optimizer]`.
+    /// Optimiser, section `[optimizer]`.
     #[serde(default)]
     pub optimizer: OptimizerRecipe,
-    /// Section `[loss]`.
+    /// Weights of the loss, section `[loss]`.
     #[serde(default)]
     pub loss: LossRecipe,
-    /// Section `[gaps]`.
+    /// Gaps that are cut into patches, section `[gaps]`.
     #[serde(default)]
     pub gaps: TrainingGapRecipe,
-    /// Section `[validation]`.
+    /// Validation while training, section `[validation]`.
     #[serde(default)]
     pub validation: ValidationRecipe,
 }
@@ -65,21 +66,21 @@ fn default_shards() -> usize {
     4
 }
 
-/// AdamW (Loshchilov and Hutter, 2019) with warm-up and a cosine down to nearly nothing.
+/// AdamW (Loshchilov and Hutter, 2019) with warm-up and a cosine decay of the learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerRecipe {
     /// Largest learning rate.
     pub rate: f64,
-    /// Part of the weights that is lost in a step, times the learning rate.
+    /// Weight decay per step, as a fraction of the weights over the learning rate.
     pub weight_decay: f32,
-    /// Part of all steps in which the learning rate rises.
+    /// Fraction of all steps in which the learning rate rises.
     pub warm_up: f64,
-    /// Learning rate at the end, as a part of the largest.
+    /// Learning rate at the end, as a fraction of the largest.
     pub end: f64,
     /// Norm to which the gradient of each tensor is clipped.
     pub clip: f32,
-    /// Part of the averaged weights that stays at each step; fewer stay in the first steps.
+    /// Fraction of the averaged weights that is kept at each step; less in the first steps.
     pub average: f64,
 }
 
@@ -89,13 +90,13 @@ impl Default for OptimizerRecipe {
     }
 }
 
-/// Weights of what is added to the absolute error of `ln(1 + I)`.
+/// Weights of the terms that are added to the absolute error of `ln(1 + I)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossRecipe {
-    /// Of the negative log-likelihood, from which the network learns its spread.
+    /// Weight of the negative log-likelihood, from which the network learns its spread.
     pub likelihood: f32,
-    /// Of the absolute error of differences between neighbours.
+    /// Weight of the absolute error of differences between neighbours.
     pub gradient: f32,
 }
 
@@ -105,13 +106,13 @@ impl Default for LossRecipe {
     }
 }
 
-/// How the network is watched.
+/// How often and on what a training is validated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationRecipe {
-    /// Steps between two looks, each followed by a checkpoint.
+    /// Steps between two validations, each followed by a checkpoint.
     pub every: u64,
-    /// Patches, the same each time, of particles that are not trained on.
+    /// Number of patches, the same each time, of particles that are not trained on.
     pub patches: usize,
 }
 
@@ -143,7 +144,10 @@ impl TrainingRecipe {
         Ok(recipe)
     }
 
-    /// Refuses what cannot be trained.
+    /// Checks that the recipe can be trained.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<()> {
         if !(8..=128).contains(&self.patch) {
             return Err(Error::setting("patch", self.patch, "8 to 128 pixels"));

@@ -1,4 +1,4 @@
-//! A whole training: batches, steps, looks at validation patches, checkpoints.
+//! A whole training: batches, steps, validation, checkpoints.
 
 use super::checkpoint::{self, State};
 use super::patches::Patch;
@@ -12,66 +12,73 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::time::Instant;
 
-/// Patches from the one with a number on, always the same ones.
+/// Patches to train on, always the same ones from the same number on.
 pub type Patches = Box<dyn Iterator<Item = Result<Patch>>>;
 
-/// What to train on, and where to leave off.
+/// Everything that a training needs: recipe, data, weights to start from and a checkpoint.
 pub struct TrainingRun<'a> {
-    /// How.
+    /// Recipe: network, optimiser, loss, gaps and number of steps.
     pub recipe: &'a TrainingRecipe,
-    /// The patches to learn from, from a number on.
+    /// Source of the patches to learn from, beginning with the one of the given number.
     pub patches: &'a dyn Fn(u64) -> Result<Patches>,
-    /// Samples to watch the training with.
+    /// Samples on which the training is validated.
     pub validation: &'a [Sample],
-    /// Tells this training from others; a checkpoint with another text is refused.
+    /// Identity of this training, recipe and data; a checkpoint of another one is refused.
     pub identity: String,
-    /// Weights to start from, if not random ones.
+    /// Weights to start from; random ones if there are none.
     pub start: Option<Network>,
-    /// Where the checkpoint goes.
+    /// File of the checkpoint.
     pub checkpoint: &'a Path,
-    /// Whether to go on from it.
+    /// Whether to continue from the checkpoint, if there is one.
     pub resume: bool,
 }
 
-/// What happens.
+/// Events of a training, for an observer.
 #[derive(Debug)]
 pub enum TrainingEvent {
-    /// Training goes on after this many steps.
+    /// Training continues from a checkpoint, after this many steps.
     Resumed(u64),
-    /// A step was made.
+    /// One step of the optimiser is done.
     Step {
         /// Steps done.
         step: u64,
-        /// Of its batch.
+        /// Loss of its batch.
         loss: f64,
-        /// Its learning rate.
+        /// Learning rate of the step.
         rate: f64,
     },
-    /// The averaged weights were scored on the validation samples, and a checkpoint written.
+    /// The averaged weights were scored on the validation samples, and a checkpoint was written.
     Validation {
         /// Steps done.
         step: u64,
-        /// On the validation samples.
+        /// Score on the validation samples.
         score: Score,
-        /// The averaged weights so far.
+        /// Network with the averaged weights so far.
         trained: Box<TrainedNetwork>,
     },
 }
 
-/// What a training has come to.
+/// The network that a training gives, and what it took.
 #[derive(Debug)]
 pub struct TrainedNetwork {
-    /// With the averaged weights.
+    /// Network with the averaged weights.
     pub network: Network,
-    /// Steps done.
+    /// Number of steps of the optimiser.
     pub steps: u64,
-    /// Patches learned from.
+    /// Number of patches learned from.
     pub patches: u64,
-    /// Of training, over all calls.
+    /// Seconds of training, summed over all calls.
     pub seconds: f64,
 }
 
-/// Trains. `on` is told what happens, and asks to stop by returning false; then there is a checkpoint, and [`Error::Interrupted`].
+/// Trains a network. `on` observes the events and asks to stop by returning false; then a
+/// checkpoint is written.
+///
+/// # Errors
+/// [`Error::Interrupted`] where `on` asks to stop, [`Error::Model`] for weights to start from that
+/// are of another architecture and for a loss that is not finite, [`Error::File`] for a checkpoint
+/// of another training, [`Error::Write`] for one that cannot be written, and whatever `on` and the
+/// patches return.
 pub fn train(run: &TrainingRun, on: &mut dyn FnMut(TrainingEvent) -> Result<bool>) -> Result<TrainedNetwork> {
     let problem = "the weights to start from are of another architecture";
     let wrong = || Error::Model { model: run.recipe.name.clone(), problem: problem.into() };
@@ -81,19 +88,19 @@ pub fn train(run: &TrainingRun, on: &mut dyn FnMut(TrainingEvent) -> Result<bool
             Some(_) => return Err(wrong()),
             None => None,
         };
-        train_in(run, start, on, Network::Planar)
+        train_dimensions(run, start, on, Network::Planar)
     } else {
         let start = match &run.start {
             Some(Network::Volumetric(net)) => Some(net.clone()),
             Some(_) => return Err(wrong()),
             None => None,
         };
-        train_in(run, start, on, Network::Volumetric)
+        train_dimensions(run, start, on, Network::Volumetric)
     }
 }
 
-/// The same for a number of dimensions.
-fn train_in<const D: usize>(
+/// Trains a network of a given number of dimensions.
+fn train_dimensions<const D: usize>(
     run: &TrainingRun,
     start: Option<Unet<D>>,
     on: &mut dyn FnMut(TrainingEvent) -> Result<bool>,
@@ -114,38 +121,38 @@ fn train_in<const D: usize>(
         let rate = recipe.rate(state.step);
         state.step += 1;
         if !loss.is_finite() {
-            let problem = format!("after {} steps the loss is no number any more: lower optimizer.rate", state.step);
+            let problem = format!("after {} steps the loss is not finite: lower optimizer.rate", state.step);
             return Err(Error::Model { model: recipe.name.clone(), problem });
         }
-        let mut go_on = on(TrainingEvent::Step { step: state.step, loss, rate })?;
-        let look = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;
-        if look || !go_on {
+        let mut proceed = on(TrainingEvent::Step { step: state.step, loss, rate })?;
+        let validate = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;
+        if validate || !proceed {
             state.seconds += clock.elapsed().as_secs_f64();
             checkpoint::write(run.checkpoint, &state, &learner)?;
-            if look {
-                let part = (recipe.batch / recipe.shards).max(1);
+            if validate {
+                let shard = (recipe.batch / recipe.shards).max(1);
                 let averaged = learner.averaged();
-                let score = score(&averaged, run.validation, &recipe.loss, part);
-                go_on &= on(TrainingEvent::Validation {
+                let score = score(&averaged, run.validation, &recipe.loss, shard);
+                proceed &= on(TrainingEvent::Validation {
                     step: state.step,
                     score,
-                    trained: Box::new(trained(wrap(averaged), &state)),
+                    trained: Box::new(snapshot(wrap(averaged), &state)),
                 })?;
             }
             clock = Instant::now();
         }
-        if !go_on && state.step < recipe.steps {
+        if !proceed && state.step < recipe.steps {
             return Err(Error::Interrupted);
         }
     }
-    Ok(trained(wrap(learner.averaged()), &state))
+    Ok(snapshot(wrap(learner.averaged()), &state))
 }
 
-fn trained(network: Network, state: &State) -> TrainedNetwork {
+fn snapshot(network: Network, state: &State) -> TrainedNetwork {
     TrainedNetwork { network, steps: state.step, patches: state.next_patch, seconds: state.seconds }
 }
 
-/// The next samples; those of which nothing is measured are passed over.
+/// The next samples, without the patches in which nothing is measured.
 fn next_batch(patches: &mut Patches, recipe: &TrainingRecipe, state: &mut State) -> Result<Vec<Sample>> {
     let first = state.next_patch;
     state.next_patch += recipe.batch as u64;
@@ -153,7 +160,7 @@ fn next_batch(patches: &mut Patches, recipe: &TrainingRecipe, state: &mut State)
     Ok(samples(&cut, recipe, recipe.seed, first))
 }
 
-/// Gaps cut into patches, the first of which has number `first`.
+/// Samples: gaps cut into patches, the first of which has the number `first`.
 pub fn samples(patches: &[Patch], recipe: &TrainingRecipe, seed: u64, first: u64) -> Vec<Sample> {
     let numbered = patches.par_iter().enumerate();
     numbered.filter_map(|(i, patch)| Sample::new(patch, &recipe.gaps, seed, first + i as u64)).collect()

@@ -1,4 +1,4 @@
-//! What one step learns from: patches with gaps cut into them, and what is behind the gaps.
+//! Samples to learn from: patches with gaps cut into them, and the intensities behind the gaps.
 
 use super::gaps::TrainingGapRecipe;
 use super::patches::Patch;
@@ -7,19 +7,20 @@ use ndarray::Zip;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A patch with gaps, as the network sees it, and the answer.
+/// A patch with gaps as the network sees it, and the target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// What the network sees.
+    /// Inputs of the network.
     pub patch: NormalisedPatch,
-    /// What it should say, on the scale of the patch. Zero where it is not asked.
+    /// Target values, on the scale of the patch; zero outside the target pixels.
     pub target: Vec<f32>,
-    /// 1 where it is asked, else 0.
-    pub asked: Vec<f32>,
+    /// 1 at target pixels, else 0.
+    pub target_mask: Vec<f32>,
 }
 
 impl Sample {
-    /// Cuts gaps into patch `number` of a stream; the same for the same seed and number. Nothing if no pixel of it is measured.
+    /// Cuts gaps into patch `number` of a stream; the same for the same seed and number. `None` if
+    /// no pixel of it is measured.
     pub fn new(patch: &Patch, gaps: &TrainingGapRecipe, seed: u64, number: u64) -> Option<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6761_7073);
         rng.set_stream(number);
@@ -27,18 +28,18 @@ impl Sample {
         gaps.cut(&mut known, &mut rng);
         let normalised = NormalisedPatch::new(patch.counts.view(), known.view())?;
         let mut target = Vec::with_capacity(known.len());
-        let mut asked = Vec::with_capacity(known.len());
+        let mut target_mask = Vec::with_capacity(known.len());
         Zip::from(&known).and(&patch.intensity).for_each(|&known, &intensity| {
-            // A truth that is not known is not asked for.
-            let ask = !known && intensity.is_finite();
-            target.push(if ask { normalised.scaled(intensity) } else { 0.0 });
-            asked.push(f32::from(u8::from(ask)));
+            // Where the truth is unknown there is nothing to learn.
+            let is_target = !known && intensity.is_finite();
+            target.push(if is_target { normalised.scaled(intensity) } else { 0.0 });
+            target_mask.push(f32::from(u8::from(is_target)));
         });
-        Some(Self { patch: normalised, target, asked })
+        Some(Self { patch: normalised, target, target_mask })
     }
 
-    /// Pixels that are asked for.
+    /// Number of target pixels.
     pub fn count(&self) -> f32 {
-        self.asked.iter().sum()
+        self.target_mask.iter().sum()
     }
 }

@@ -1,4 +1,5 @@
-//! One step of learning: a batch is cut into parts that are computed side by side, each forward and back on a core of its own.
+//! One step of training: a batch is cut into shards that are computed side by side, each forward
+//! and back on a core of its own.
 
 use super::recipe::{LossRecipe, TrainingRecipe};
 use super::samples::Sample;
@@ -10,39 +11,41 @@ use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOpti
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-/// A network that learns.
+/// A network in training: weights, optimiser and the running average of the weights.
 pub struct Learner<const D: usize> {
-    /// The weights, which learn.
+    /// Network whose weights are trained.
     pub net: Unet<D>,
-    /// AdamW with its state.
+    /// AdamW optimiser with its state.
     pub optimizer: ModuleOptimizer,
-    /// Running average of the weights, which is what one uses in the end; in the order in which the module names them.
+    /// Running average of the weights, which the trained network has; in the order in which the
+    /// module names them.
     pub average: Vec<f32>,
     device: Device,
 }
 
-/// What a step or a look at the validation patches found, means over all pixels that were asked for.
+/// Mean loss and errors over all target pixels of a batch or of the validation samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Score {
-    /// The loss.
+    /// Loss per target pixel.
     pub loss: f64,
-    /// Absolute error of `ln(1 + I)`.
+    /// Mean absolute error of `ln(1 + I)`.
     pub error: f64,
-    /// The same of the cheap fill that the network starts from.
+    /// Mean absolute error of `ln(1 + I)` of the straight-line fill that the network starts from.
     pub filled: f64,
-    /// Part of the pixels whose error is within the spread times `ln 10`, which is 0.9 if the spread is right.
+    /// Fraction of the pixels whose error is within the spread times `ln 10`: 0.9 if the spread is
+    /// right.
     pub covered: f64,
 }
 
 impl<const D: usize> Learner<D> {
-    /// With random weights.
+    /// Creates a learner with random weights.
     pub fn new(recipe: &TrainingRecipe) -> Self {
         let device = Device::flex().autodiff();
         let net = Unet::new(&recipe.network, recipe.seed, &device);
         Self::with(net, recipe, device)
     }
 
-    /// With given weights.
+    /// Creates a learner that continues from given weights.
     pub fn continued(net: Unet<D>, recipe: &TrainingRecipe) -> Self {
         let device = Device::flex().autodiff();
         Self::with(net.fork(&device).train(), recipe, device)
@@ -58,23 +61,23 @@ impl<const D: usize> Learner<D> {
         Self { net, optimizer, average, device }
     }
 
-    /// Learns from a batch; `step` is counted from 0. Returns the loss.
+    /// Makes step `step`, counted from 0, on a batch. Returns the loss.
     pub fn step(&mut self, batch: &[Sample], recipe: &TrainingRecipe, step: u64) -> f64 {
-        let asked: f32 = batch.iter().map(Sample::count).sum::<f32>().max(1.0);
-        let parts: Vec<(f64, GradientsParams)> = batch
+        let pixels: f32 = batch.iter().map(Sample::count).sum::<f32>().max(1.0);
+        let shards: Vec<(f64, GradientsParams)> = batch
             .par_chunks(batch.len().div_ceil(recipe.shards).max(1))
             .with_max_len(1)
-            .map(|part| {
-                // A graph of its own, which no other part's backward pass waits for.
+            .map(|shard| {
+                // A graph of its own, which no other shard's backward pass waits for.
                 let net = self.net.clone().fork(&self.device);
-                let loss = loss(&net, part, &recipe.loss, &self.device) / asked;
+                let loss = loss(&net, shard, &recipe.loss, &self.device) / pixels;
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 (value, GradientsParams::from_grads(loss.backward(), &net))
             })
             .collect();
         let mut sum = GradientsAccumulator::new();
         let mut total = 0.0;
-        for (value, gradients) in parts {
+        for (value, gradients) in shards {
             total += value;
             sum.accumulate(&self.net, gradients);
         }
@@ -87,17 +90,17 @@ impl<const D: usize> Learner<D> {
         total
     }
 
-    /// The network with the averaged weights, for use.
+    /// Returns the network with the averaged weights, ready for use.
     pub fn averaged(&self) -> Unet<D> {
         with_values(self.net.valid(), &self.average)
     }
 }
 
-/// Score of a network on samples, in parts of `part` patches side by side.
-pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, part: usize) -> Score {
+/// Scores a network on samples, `batch` of them at a time.
+pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, batch: usize) -> Score {
     let device = Device::flex();
-    let parts: Vec<(f64, [f64; 4])> = samples
-        .par_chunks(part.max(1))
+    let batches: Vec<(f64, [f64; 4])> = samples
+        .par_chunks(batch.max(1))
         .map(|samples| {
             let out = net.forward(inputs::<D>(samples, &device));
             let sum = f64::from(loss_of(out.clone(), samples, recipe, &device).into_scalar::<f32>());
@@ -106,7 +109,9 @@ pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRec
             for (sample, out) in samples.iter().zip(out.chunks_exact(out.len() / samples.len())) {
                 let (mean, log_spread) = out.split_at(out.len() / 2);
                 let scale = sample.patch.spread;
-                for (i, &filled) in sample.patch.filled().iter().enumerate().filter(|(i, _)| sample.asked[*i] > 0.0) {
+                for (i, &filled) in
+                    sample.patch.filled().iter().enumerate().filter(|(i, _)| sample.target_mask[*i] > 0.0)
+                {
                     let error = (filled + mean[i] - sample.target[i]).abs();
                     let spread = log_spread[i].clamp(LOG_SPREAD[0], LOG_SPREAD[1]).exp();
                     sums[0] += 1.0;
@@ -119,7 +124,7 @@ pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRec
         })
         .collect();
     let mut totals = [0.0; 5];
-    for (loss, sums) in parts {
+    for (loss, sums) in batches {
         totals[4] += loss;
         totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
     }
@@ -128,13 +133,13 @@ pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRec
     Score { loss: loss / count, error: error / count, filled: filled / count, covered: covered / count }
 }
 
-/// What the network sees of some samples.
+/// Inputs of the network, `[sample, INPUTS, (planes,) rows, columns]`.
 fn inputs<const D: usize>(samples: &[Sample], device: &Device) -> Tensor<D> {
     let values = samples.iter().flat_map(|sample| sample.patch.inputs.iter().copied()).collect();
     tensor(values, samples, INPUTS, device)
 }
 
-/// `[sample, channels, (planes,) rows, columns]`
+/// Values as a tensor `[sample, channels, (planes,) rows, columns]`.
 fn tensor<const D: usize>(values: Vec<f32>, samples: &[Sample], channels: usize, device: &Device) -> Tensor<D> {
     let pixels = samples.first().map_or(0, |sample| sample.patch.len());
     let size = (pixels as f64).powf(1.0 / (D as f64 - 2.0)).round() as usize;
@@ -143,33 +148,35 @@ fn tensor<const D: usize>(values: Vec<f32>, samples: &[Sample], channels: usize,
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Sum of the loss over the pixels that are asked for.
+/// Sum of the loss over the target pixels.
 fn loss<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
     loss_of(net.forward(inputs::<D>(samples, device)), samples, recipe, device)
 }
 
-/// Absolute errors of values and of differences between neighbours, in `ln(1 + I)`, relative to what straight lines would do in the patch,
-/// and the negative logarithm of a Laplace distribution.
+/// Absolute errors of values and of differences between neighbours, in `ln(1 + I)` and relative to
+/// the errors of straight lines in the patch, plus the negative log-likelihood of a Laplace
+/// distribution.
 ///
-/// The likelihood teaches the spread alone: divided by it, the errors of the few pixels that are easy would drown all others.
+/// The likelihood trains the spread alone: divided by it, the errors of the few easy pixels would
+/// outweigh all others.
 fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossRecipe, device: &Device) -> Tensor<1> {
     let field = |of: &dyn Fn(&Sample, &mut Vec<f32>)| -> Tensor<D> {
         let mut values = Vec::new();
         samples.iter().for_each(|sample| of(sample, &mut values));
         tensor(values, samples, 1, device)
     };
-    let asked = field(&|sample, values| values.extend(&sample.asked));
+    let target_mask = field(&|sample, values| values.extend(&sample.target_mask));
     let scale = field(&|sample, values| {
         let factor = sample.patch.spread * weight(sample);
-        values.extend(sample.asked.iter().map(|asked| asked * factor));
+        values.extend(sample.target_mask.iter().map(|mask| mask * factor));
     });
-    // What must be added to the filled pattern, zero where nothing is asked.
-    let wanted = field(&|sample, values| {
-        let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
+    // What must be added to the filled pattern, zero outside the target pixels.
+    let difference = field(&|sample, values| {
+        let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.target_mask);
         let factor = sample.patch.spread * weight(sample);
-        values.extend(pixels.map(|((target, filled), asked)| (target - filled) * asked * factor));
+        values.extend(pixels.map(|((target, filled), mask)| (target - filled) * mask * factor));
     });
-    let error = out.clone().narrow(1, 0, 1) * scale.clone() - wanted;
+    let error = out.clone().narrow(1, 0, 1) * scale.clone() - difference;
     let absolute = error.clone().abs();
     let mut total = absolute.clone().sum();
     if recipe.gradient > 0.0 {
@@ -182,16 +189,17 @@ fn loss_of<const D: usize>(out: Tensor<D>, samples: &[Sample], recipe: &LossReci
     // Relative to the patch, as the spread is.
     let relative = absolute.detach() / scale.clamp_min(f32::MIN_POSITIVE);
     let log_spread = out.narrow(1, 1, 1).clamp(LOG_SPREAD[0], LOG_SPREAD[1]);
-    let likelihood = (relative * log_spread.clone().neg().exp() + log_spread) * asked;
+    let likelihood = (relative * log_spread.clone().neg().exp() + log_spread) * target_mask;
     total + likelihood.sum() * recipe.likelihood
 }
 
-/// Inverse of the mean error that straight lines would make in a patch: patches that are nearly told by them count as much as others, or the
-/// network would not learn to keep its hands off. Added is an error that is small anyway.
+/// Inverse of the mean error that straight lines would make in a patch, so that smooth patches
+/// count as much as others: otherwise the network would not learn to leave them alone. A small
+/// error is added so that the weight is finite.
 fn weight(sample: &Sample) -> f32 {
     const SMALL: f32 = 0.05;
-    let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.asked);
-    let sum: f32 = pixels.map(|((target, filled), asked)| asked * (target - filled).abs()).sum();
+    let pixels = sample.target.iter().zip(sample.patch.filled()).zip(&sample.target_mask);
+    let sum: f32 = pixels.map(|((target, filled), mask)| mask * (target - filled).abs()).sum();
     (sample.patch.spread * sum / sample.count().max(1.0) + SMALL).recip()
 }
 
@@ -208,10 +216,10 @@ pub fn values<M: Module>(net: &M) -> Vec<f32> {
     collect.0
 }
 
-/// The network with other weights.
+/// The network with its weights replaced.
 ///
 /// # Panics
-/// If their number is another.
+/// If the number of values is not that of the weights.
 pub fn with_values<M: Module>(net: M, values: &[f32]) -> M {
     struct Replace<'a>(&'a [f32]);
     impl ModuleMapper for Replace<'_> {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 const FLAT: Shape = [1, 40, 48];
 
-/// A set of 12 patterns: a peak off the centre on a slope that no symmetry leaves alone, a gap, every third pattern for validation.
+/// A set of 12 patterns: a peak off the centre on a slope that no symmetry leaves alone, a gap,
+/// every third pattern for validation.
 fn set(folder: &Path, shape: Shape) -> Arc<Set> {
     let path = folder.join("set.h5");
     let header = SetHeader { shape, count: 12, seed: 0, recipe_name: "peaks".into(), recipe_text: String::new() };
@@ -100,8 +101,9 @@ fn patches_are_cut_from_their_split_and_near_the_peak() {
             let (dy, dx) = ((y + 4) as f64 - 12.0, (x + 4) as f64 - 28.0);
             close += usize::from(dy.hypot(dx) < 8.0);
         }
-        // About 200 of the 33 x 41 corners are that close: 89 of 600 if all were equally likely. The half that is weighted by at least
-        // 1/2 there makes it about 150; 115 is three standard deviations (11) away from both.
+        // About 200 of the 33 x 41 corners are that close: 89 of 600 if all were equally likely.
+        // The half that is weighted by at least 1/2 there makes it about 150; 115 is three standard
+        // deviations (11) away from both.
         assert!(close > 115, "{close}");
     }
 }
@@ -132,7 +134,8 @@ fn augmented_patches_hold_the_pixels_of_their_place() {
             assert_eq!(sorted(patch.counts.view()), sorted(whole.counts.0.slice(cut)));
             assert_eq!(sorted(patch.intensity.view()), sorted(whole.intensity.0.slice(cut)));
             changed += usize::from(patch.intensity != whole.intensity.0.slice(cut));
-            // The three arrays are changed in the same way: here counts are intensities, but for their rounding to 14 bits.
+            // The three arrays are changed in the same way: here counts are intensities, but for
+            // their rounding to 14 bits.
             assert!(patch.counts.iter().zip(&patch.intensity).all(|(a, b)| (a / b - 1.0).abs() < 4e-5));
             let gap = |counts: f32| whole.counts.0.slice(s![.., 10..13, ..]).iter().any(|&c| c as f32 == counts);
             assert!(patch.mask.iter().zip(&patch.counts).all(|(&bits, &counts)| bits == 0 || gap(counts)));
@@ -150,7 +153,8 @@ fn thinned_patches_keep_the_ratio_of_counts_and_intensity() {
     let patches = take(&mut PatchStream::new(set.clone(), PatchOptions { augmentation, ..options(2) }).unwrap(), 100);
     for patch in &patches {
         let (counts, intensity) = (f64::from(patch.counts.sum()), f64::from(patch.intensity.sum()));
-        // The patterns have counts without noise: the noise is that of thinning, less than that of Poisson; five deviations.
+        // The patterns have counts without noise: the noise is that of thinning, less than that of
+        // Poisson; five deviations.
         assert!((counts - intensity).abs() < 5.0 * intensity.sqrt(), "{counts} {intensity}");
         let whole = set.measurement(patch.pattern).unwrap().intensity.0;
         let [_, y, x] = patch.at;

@@ -261,7 +261,7 @@ fn h5py_reads_data_sets() {
                 object: counts.map(|&counts| Complex32::new(counts as f32, -(counts as f32))),
                 support: counts.map(|&counts| counts > 50),
                 counts,
-                parameters: parameters.as_object().expect("an object").clone(),
+                parameters: serde_json::from_value(parameters).expect("parameters"),
                 split: if index == 2 { Split::Test } else { Split::Train },
                 particle: 10 + index as u64,
             };

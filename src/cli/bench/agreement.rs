@@ -2,7 +2,7 @@
 
 use lacuna::error::{Error, Result};
 use lacuna::geometry::Geometry;
-use lacuna::phasing::backend::{Backend, Finished, Fit, Gaps, Start};
+use lacuna::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use lacuna::phasing::cpu::Batch;
 use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::run::{self, Draw, Run};
@@ -122,9 +122,14 @@ fn support_difference(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
     1.0 - both / either.max(1.0)
 }
 
-fn fits_apart(a: &[Fit], b: &[Fit]) -> f64 {
+fn fits_apart(a: &[Option<Fit>], b: &[Option<Fit>]) -> f64 {
     let relative = |a: f64, b: f64| (a - b).abs() / b.abs().max(1e-6);
-    a.iter().zip(b).fold(0.0, |most: f64, (a, b)| {
+    a.iter().zip(b).fold(0.0, |most: f64, pair| {
+        let (a, b) = match pair {
+            (Some(a), Some(b)) => (a, b),
+            (None, None) => return most,
+            _ => return f64::INFINITY,
+        };
         // Likelihoods near zero are differences of large sums.
         let free = relative(a.free_llk_poisson.unwrap_or(0.0) + 1.0, b.free_llk_poisson.unwrap_or(0.0) + 1.0);
         [
@@ -139,19 +144,19 @@ fn fits_apart(a: &[Fit], b: &[Fit]) -> f64 {
     })
 }
 
-/// Everything at once: what a comparison looks at.
-struct Ends {
+/// The state of all runs after some work.
+struct BatchState {
     all: Vec<Finished>,
-    fits: Vec<Fit>,
+    fits: Vec<Option<Fit>>,
 }
 
-fn done(backend: &mut dyn Backend, case: &Case, work: &dyn Fn(&mut dyn Backend)) -> Result<Ends> {
+fn done(backend: &mut dyn Backend, case: &Case, work: &dyn Fn(&mut dyn Backend)) -> Result<BatchState> {
     backend.start(&case.starts);
     work(backend);
-    backend.measure();
-    let fits = backend.measured()?;
+    backend.request_fit();
+    let fits = backend.collect_fits()?;
     let all = (0..case.starts.len()).map(|run| backend.finish(run)).collect::<Result<_>>()?;
-    Ok(Ends { all, fits })
+    Ok(BatchState { all, fits })
 }
 
 /// Compares every primitive and whole recipes on all [`SHAPES`]; `name` says how the device
@@ -191,10 +196,12 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         };
         compare("nothing", 1e-6, &|_| {})?;
         for algorithm in Algorithm::ALL {
-            for (positivity, gaps) in [(false, Gaps::default()), (true, Gaps { released: true, leak: 0.99 })] {
+            for (positivity, gaps) in
+                [(false, GapConstraint::default()), (true, GapConstraint { released: true, leak: 0.99 })]
+            {
                 let what = format!("{algorithm}{}", if positivity { " positive, gaps free" } else { "" });
                 compare(&what, CLOSE, &|backend| {
-                    backend.set_gaps(gaps);
+                    backend.set_gap_constraint(gaps);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
                     backend.cycles(algorithm.cycle(0.75, positivity), 3);
                     backend.cycles(algorithm.cycle(0.75, positivity), 1);
@@ -208,16 +215,14 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         compare("supports halved and whole", CLOSE, &|backend| {
             backend.halve_supports();
             backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
-            backend.whole_supports();
+            backend.restore_supports();
             backend.cycles(Algorithm::Cf.cycle(0.9, false), 1);
         })?;
         compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
         for (what, rule) in support_rules() {
             compare(&format!("support update, {what}"), CLOSE, &|backend| {
-                let rules: Vec<SupportRule> = (0..RUNS)
-                    .map(|run| SupportRule { threshold: rule.threshold * (1.0 + 0.1 * run as f32), ..rule.clone() })
-                    .collect();
-                backend.update_supports(&rules);
+                let thresholds: Vec<f32> = (0..RUNS).map(|run| rule.threshold * (1.0 + 0.1 * run as f32)).collect();
+                backend.update_supports(&rule, &thresholds);
                 backend.cycles(Algorithm::Er.cycle(0.9, false), 1);
             })?;
         }
@@ -264,14 +269,17 @@ fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
         support: SupportRule { fraction: [0.001, 0.5], ..SupportRule::default() },
         smooth: [2.0, 0.5],
         threshold_end: None,
-        gaps: Gaps::default(),
-        sample: 25,
+        gap_constraint: GapConstraint::default(),
+        curve_interval: 25,
     };
     let draws = |runs: std::ops::Range<usize>| -> Vec<Draw> {
         runs.map(|run| Draw { seed: run as u64, threshold: 0.2 + 0.02 * run as f32, start: case.starts[run].clone() })
             .collect()
     };
-    let walk = |backend: &mut dyn Backend, runs| run::run(backend, &settings, draws(runs), &mut |_, _| true);
+    let walk = |backend: &mut dyn Backend, runs| -> Result<Vec<Run>> {
+        let outcomes = run::run(backend, &settings, draws(runs), &mut |_, _| true)?;
+        outcomes.into_iter().map(|outcome| outcome.completed().ok_or(Error::NoObject { runs: 1 })).collect()
+    };
     let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
     let all = walk(&mut *device, 0..RUNS)?;
     let again = walk(&mut *device, 0..RUNS)?;

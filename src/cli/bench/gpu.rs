@@ -154,8 +154,10 @@ impl Gpu {
             let [hio, er, raar] =
                 [Algorithm::Hio, Algorithm::Er, Algorithm::Raar].map(|algorithm| self.cycle(&mut cuda, algorithm));
             let (hio, er, raar) = (hio?, er?, raar?);
-            let rule = [SupportRule::default()];
-            let update = self.timed(&mut cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.update_supports(&rule)))?;
+            let rule = SupportRule::default();
+            let update = self.timed(&mut cuda, &mut |cuda, n| {
+                (0..n).for_each(|_| cuda.update_supports(&rule, &[rule.threshold]));
+            })?;
             let moved = bytes_of_cycle(Algorithm::Hio, fused, shape[0] > 1) * n;
             let fraction = moved as f64 / hio / bandwidth;
             let ratio = bare.map(|bare| hio / bare);

@@ -117,5 +117,5 @@ fn patches(size: usize, dimensions: usize, count: usize) -> Vec<NormalisedPatch>
 }
 
 fn sample(patch: &NormalisedPatch) -> Sample {
-    Sample { patch: patch.clone(), target: vec![0.5; patch.len()], asked: vec![1.0; patch.len()] }
+    Sample { patch: patch.clone(), target: vec![0.5; patch.len()], target_mask: vec![1.0; patch.len()] }
 }

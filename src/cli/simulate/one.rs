@@ -9,7 +9,7 @@ use lacuna::pixels::Pattern;
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::volume::Centered;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Writes the first pattern of the recipe.
@@ -21,8 +21,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result
     let bar = voice.bar(1, "simulate");
     let simulated = pattern(recipe, 0);
     bar.finish_and_clear();
-    let parameters = Value::Object(simulated.parameters.clone());
-    let process = Process::new(command_line(), recipe, &parameters)?;
+    let process = Process::new(command_line(), recipe, &simulated.parameters)?;
     let counted = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
     let whole = Pattern {
         mask: Centered::filled(counted.shape(), 0),
@@ -44,7 +43,10 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result
     io::write_result(&truth_path, force, &truth)?;
     io::write_pattern(path, force, &counted, None, &process)?;
     voice.note(format!("wrote {} and its truth, {}", path.display(), truth_path.display()));
-    voice.event("summary", json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": parameters}))
+    voice.event(
+        "summary",
+        json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": simulated.parameters}),
+    )
 }
 
 /// `one.cxi` to `one-truth.cxi`.

@@ -7,21 +7,21 @@ use super::raw::write_chunk;
 use super::{ARRAYS, FORMAT, SetHeader, Split};
 use crate::error::{Error, Result};
 use crate::io::cxi_write::attribute;
-use crate::io::tree::reason;
+use crate::io::hdf5_error::reason;
+use crate::parameters::Parameters;
 use crate::pixels::trimmed;
 use hdf5::{Dataset, File, Group, H5Type};
 use num_complex::Complex32;
-use serde_json::{Map, Value};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What is known of each pattern beside its arrays.
+/// Splits, particles and parameters of the patterns.
 #[derive(Default)]
 struct Table {
     splits: Vec<Split>,
     particles: Vec<u64>,
-    parameters: Vec<Map<String, Value>>,
+    parameters: Vec<Parameters>,
 }
 
 /// Writes the whole set to `path`, asking for its parts in order.
@@ -40,8 +40,7 @@ pub(super) fn write(path: &Path, header: &SetHeader, mut part: impl FnMut(usize)
             for (array, chunk) in arrays.iter().zip(&part.chunks) {
                 write_chunk(array, index, chunk).map_err(fail)?;
             }
-            texts +=
-                part.head.parameters.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>();
+            texts += serde_json::to_string(&part.head.parameters).map_or(0, |text| text.len());
             table.splits.push(part.head.split);
             table.particles.push(part.head.particle);
             table.parameters.push(part.head.parameters);
@@ -57,8 +56,8 @@ pub(super) fn write(path: &Path, header: &SetHeader, mut part: impl FnMut(usize)
     written.and(closed)
 }
 
-/// Space on the disk for what HDF5 keeps in memory until it flushes, the indices of the chunks above all: it crashes (H5Fflush, release
-/// 2.0) where a disk is full only then.
+/// Space on the disk for what HDF5 keeps in memory until it flushes, the indices of the chunks
+/// above all: it crashes (H5Fflush, release 2.0) where a disk is full only then.
 struct Reserve {
     path: PathBuf,
 }

@@ -3,44 +3,44 @@
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, Group};
 use ndarray::Array2;
-use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 use crate::io::cxi_write::unicode;
+use crate::parameters::{Parameter, Parameters};
 
-/// A parameter of all patterns.
+/// The values of one parameter for all patterns.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Column {
     /// Numbers, NaN where there is none.
     Numbers(Vec<f64>),
     /// Lists of numbers, `(patterns, longest)`, NaN where there is none.
     Lists(Array2<f64>),
-    /// 0 or 1.
+    /// Flags, 0 or 1.
     Flags(Vec<u8>),
     /// Texts, empty where there is none.
     Texts(Vec<String>),
 }
 
-/// The columns of all parameters, in the order of their names. What differs in kind from pattern to pattern, and what is neither number,
-/// list of numbers, boolean nor text, becomes text.
-pub(super) fn columns(parameters: &[Map<String, Value>]) -> Vec<(String, Column)> {
-    let names: BTreeSet<&String> = parameters.iter().flat_map(Map::keys).collect();
-    names.into_iter().map(|name| (name.clone(), Column::new(parameters, name))).collect()
+/// The columns of all parameters, in the order of their names. What differs in kind from pattern to
+/// pattern becomes text.
+pub(super) fn columns(parameters: &[Parameters]) -> Vec<(String, Column)> {
+    let names: BTreeSet<&str> = parameters.iter().flat_map(|values| values.iter().map(|(name, _)| name)).collect();
+    names.into_iter().map(|name| (name.to_string(), Column::new(parameters, name))).collect()
 }
 
 impl Column {
-    fn new(parameters: &[Map<String, Value>], name: &str) -> Self {
-        let values: Vec<&Value> = parameters.iter().map(|values| values.get(name).unwrap_or(&Value::Null)).collect();
-        let all = |is: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is(value));
-        if all(Value::is_number) {
-            Column::Numbers(values.iter().map(|value| number(value)).collect())
-        } else if values.iter().all(|value| value.is_boolean()) {
-            Column::Flags(values.iter().map(|value| u8::from(**value == Value::Bool(true))).collect())
-        } else if all(is_list) {
-            let lists: Vec<&[Value]> =
-                values.iter().map(|value| value.as_array().map_or(&[][..], |list| list)).collect();
+    fn new(parameters: &[Parameters], name: &str) -> Self {
+        let values: Vec<&Parameter> =
+            parameters.iter().map(|values| values.get(name).unwrap_or(&Parameter::Missing)).collect();
+        let all = |is: fn(&Parameter) -> bool| values.iter().all(|value| **value == Parameter::Missing || is(value));
+        if all(|value| value.number().is_some()) {
+            Column::Numbers(values.iter().map(|value| value.number().unwrap_or(f64::NAN)).collect())
+        } else if values.iter().all(|value| matches!(value, Parameter::Flag(_))) {
+            Column::Flags(values.iter().map(|value| u8::from(**value == Parameter::Flag(true))).collect())
+        } else if all(|value| value.numbers().is_some()) {
+            let lists: Vec<&[f64]> = values.iter().map(|value| value.numbers().unwrap_or_default()).collect();
             let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
-            let cell = |(row, place): (usize, usize)| lists[row].get(place).map_or(f64::NAN, number);
+            let cell = |(row, place): (usize, usize)| lists[row].get(place).copied().unwrap_or(f64::NAN);
             Column::Lists(Array2::from_shape_fn((lists.len(), longest), cell))
         } else {
             Column::Texts(values.iter().map(|value| text(value)).collect())
@@ -87,16 +87,16 @@ impl Column {
     }
 
     /// The value of pattern `index`.
-    pub fn value(&self, index: usize) -> Value {
+    pub fn value(&self, index: usize) -> Parameter {
         match self {
             Column::Numbers(values) => values[index].into(),
             Column::Lists(values) => {
                 let row = values.row(index);
                 let length = row.iter().rposition(|value| !value.is_nan()).map_or(0, |last| last + 1);
-                row.iter().take(length).copied().collect()
+                Parameter::Numbers(row.iter().take(length).copied().collect())
             }
-            Column::Flags(values) => (values[index] != 0).into(),
-            Column::Texts(values) => values[index].clone().into(),
+            Column::Flags(values) => Parameter::Flag(values[index] != 0),
+            Column::Texts(values) => Parameter::Text(values[index].clone()),
         }
     }
 
@@ -110,19 +110,12 @@ impl Column {
     }
 }
 
-fn is_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| list.iter().all(|value| value.is_number() || value.is_null()))
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or(f64::NAN)
-}
-
-fn text(value: &Value) -> String {
+/// Texts stand for themselves, other values in a column of texts as in JSON.
+fn text(value: &Parameter) -> String {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Parameter::Missing => String::new(),
+        Parameter::Text(text) => text.clone(),
+        other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
 
@@ -137,13 +130,14 @@ mod tests {
             json!({"photons": 3, "cell": [1, 2.5, 4], "flag": true, "kind": "rod", "mixed": 1, "rare": null}),
             json!({"photons": null, "cell": [7], "flag": false, "kind": null, "mixed": "two", "none": []}),
         ];
-        let rows: Vec<Map<String, Value>> = rows.iter().map(|row| row.as_object().unwrap().clone()).collect();
+        let rows = rows.map(|row| serde_json::from_value::<Parameters>(row).unwrap());
         let columns = columns(&rows);
         let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["cell", "flag", "kind", "mixed", "none", "photons", "rare"]);
-        let back: Vec<Value> = (0..2)
-            .map(|index| columns.iter().map(|(name, column)| (name.clone(), column.value(index))).collect())
-            .collect();
+        let back = [0, 1].map(|index| -> serde_json::Value {
+            let values: Parameters = columns.iter().map(|(name, column)| (name.clone(), column.value(index))).collect();
+            serde_json::to_value(values).unwrap()
+        });
         let none: [f64; 0] = [];
         assert_eq!(
             back[0],

@@ -1,9 +1,12 @@
-//! Data sets of simulated patterns with their truth, one HDF5 file each: made by a resumable writer, read by many threads at once.
+//! Data sets of simulated patterns with their truth, one HDF5 file each: made by a resumable
+//! writer, read by many threads at once.
 //!
-//! `/intensity` (float32), `/counts` (uint32), `/mask` (uint16), `/object` (complex64) and `/support` (uint8) hold `N` patterns each,
-//! `(N, y, x)` in 2D and `(N, z, y, x)` in 3D, one pattern a chunk. `/split` and `/particle` have one number a pattern,
-//! `/splits/train`, `/splits/validation` and `/splits/test` list the patterns of each, `/parameters` has a column for each parameter.
-//! Attributes of the root say how the set was made. The file holds no time, and the same entries give the same bytes.
+//! `/intensity` (float32), `/counts` (uint32), `/mask` (uint16), `/object` (complex64) and
+//! `/support` (uint8) hold `N` patterns each, `(N, y, x)` in 2D and `(N, z, y, x)` in 3D, one
+//! pattern a chunk. `/split` and `/particle` have one number a pattern, `/splits/train`,
+//! `/splits/validation` and `/splits/test` list the patterns of each, `/parameters` has a column
+//! for each parameter. Attributes of the root say how the set was made. The file holds no time, and
+//! the same entries give the same bytes.
 
 mod assemble;
 mod columns;
@@ -16,26 +19,26 @@ mod writer;
 pub use reader::Set;
 pub use writer::SetWriter;
 
+use crate::parameters::Parameters;
 use crate::volume::{Centered, Shape};
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-/// What the root's attributes `format` and `format_version` hold.
+/// Values of the root's attributes `format` and `format_version`.
 const FORMAT: (&str, u32) = ("lacuna-set", 1);
 
 /// The data sets with one chunk a pattern, in the order in which parts store them.
 const ARRAYS: [&str; 5] = ["intensity", "counts", "mask", "object", "support"];
 
-/// What a pattern is for. All patterns of a particle belong to the same split.
+/// Purpose of a pattern. All patterns of a particle belong to the same split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Seen by the network while it learns.
+    /// Patterns that the network learns from.
     Train,
-    /// Tells when to stop learning.
+    /// Patterns that tell when to stop learning.
     Validation,
-    /// Scores the finished network.
+    /// Patterns that score the finished network.
     Test,
 }
 
@@ -43,7 +46,7 @@ impl Split {
     /// All splits, each at the index of its number in the file.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
-    /// `train`, `validation` or `test`.
+    /// Name of the split: `train`, `validation` or `test`.
     pub fn name(self) -> &'static str {
         ["train", "validation", "test"][self as usize]
     }
@@ -52,47 +55,48 @@ impl Split {
 /// One pattern with its truth. The arrays have the set's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Expected photons, without noise. Stored with 14 bits of mantissa: a relative error of up to 3e-5.
+    /// Expected photons, without noise. Stored with 14 bits of mantissa: a relative error of up to
+    /// 3e-5.
     pub intensity: Centered<f32>,
-    /// What the detector read.
+    /// Photons counted by the detector.
     pub counts: Centered<u32>,
     /// CXI bits ([`crate::pixels::bit`]) up to 0xffff, 0 = good.
     pub mask: Centered<u32>,
     /// The object, square roots of photons (unitary transforms). Stored with 14 bits of mantissa.
     pub object: Centered<Complex32>,
-    /// Where the object is.
+    /// Voxels that the object fills.
     pub support: Centered<bool>,
-    /// What was drawn: numbers, short lists of numbers, texts and booleans. Numbers come back from a file as 64-bit floats.
-    pub parameters: Map<String, Value>,
-    /// What the pattern is for.
+    /// Everything that was drawn. Counts come back from a file as numbers.
+    pub parameters: Parameters,
+    /// Split that the pattern belongs to.
     pub split: Split,
-    /// The particle that it shows.
+    /// Number of the particle shown.
     pub particle: u64,
 }
 
-/// The arrays of an [`Entry`] that training needs.
+/// A simulated measurement: the arrays of an [`Entry`] without its object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
     /// Expected photons, without noise.
     pub intensity: Centered<f32>,
-    /// What the detector read.
+    /// Photons counted by the detector.
     pub counts: Centered<u32>,
     /// CXI bits, 0 = good.
     pub mask: Centered<u32>,
 }
 
-/// How a set is made.
+/// Origin and size of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetHeader {
     /// Shape of each pattern, `z = 1` in 2D.
     pub shape: Shape,
     /// Number of patterns.
     pub count: usize,
-    /// Seed of everything that was drawn.
+    /// Seed of everything drawn.
     pub seed: u64,
     /// Name of the recipe.
     pub recipe_name: String,
-    /// The whole recipe, TOML.
+    /// Text of the recipe, TOML.
     pub recipe_text: String,
 }
 

@@ -1,4 +1,5 @@
-//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the thread that calls: those of HDF5 run one at a time.
+//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the thread that calls: those of
+//! HDF5 run one at a time.
 
 use bytemuck::{Pod, Zeroable};
 use flate2::write::ZlibEncoder;
@@ -6,18 +7,20 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use num_complex::Complex32;
 use std::io::{self, Write};
 
-/// Effort of zlib: beyond it, speckles shrink by less than 1 % more, for up to twice the time at the next steps.
+/// Effort of zlib: beyond it, speckles shrink by less than 1 % more, for up to twice the time at
+/// the next steps.
 pub(super) const LEVEL: u8 = 4;
 
 /// Bits of the mantissa that [`rounded`] keeps, the leading one not counted.
 pub(super) const MANTISSA: u32 = 14;
 
-/// To the nearest number with 14 bits of mantissa: relative error up to 2^-15, far below the shot noise that a set is about, and
-/// nine bits a number that compress to nothing.
+/// To the nearest number with 14 bits of mantissa: relative error up to 2^-15, far below the shot
+/// noise that a set is about, and nine bits a number that compress to nothing.
 pub(super) fn rounded(value: f32) -> f32 {
     let dropped = f32::MANTISSA_DIGITS - 1 - MANTISSA;
     let bits = value.to_bits();
-    // A carry out of the mantissa raises the exponent, which is right for all but the largest number.
+    // A carry out of the mantissa raises the exponent, which is right for all but the largest
+    // number.
     let near = f32::from_bits(bits.wrapping_add(1 << (dropped - 1)) & !((1 << dropped) - 1));
     if value.is_finite() && near.is_finite() { near } else { value }
 }

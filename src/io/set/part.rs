@@ -1,15 +1,16 @@
-//! Finished patterns on their way into a set: one file each, so that work is lost by neither a kill nor a crash.
+//! Finished patterns on their way into a set: one file each, so that work is lost by neither a kill
+//! nor a crash.
 //!
-//! A part is `lacunap1`, the length of its head (u32), the head (JSON), the compressed chunks, and the CRC-32 of all before. Numbers
-//! are little-endian.
+//! A part is `lacunap1`, the length of its head (u32), the head (JSON), the compressed chunks, and
+//! the CRC-32 of all before. Numbers are little-endian.
 
 use super::pack::{pack, rounded, rounded_complex};
 use super::{Entry, Split};
 use crate::error::{Error, Result};
+use crate::parameters::Parameters;
 use crate::volume::{Centered, Shape};
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub(super) struct Head {
     index: usize,
     pub split: Split,
     pub particle: u64,
-    pub parameters: Map<String, Value>,
+    pub parameters: Parameters,
     sizes: [usize; 5],
 }
 
@@ -47,7 +48,9 @@ impl Part {
         if let Some((other, name)) = shapes.iter().zip(super::ARRAYS).find(|(other, _)| **other != shape) {
             return Err(wrong(format!("its {name} is {other:?}, the set's patterns are {shape:?}")));
         }
-        if let Some(name) = entry.parameters.keys().find(|name| name.is_empty() || name.contains(['/', '\0'])) {
+        if let Some(name) =
+            entry.parameters.iter().map(|(name, _)| name).find(|name| name.is_empty() || name.contains(['/', '\0']))
+        {
             return Err(wrong(format!("parameter '{name}': names are not empty and have no '/'")));
         }
         let mask: Option<Vec<u16>> = entry.mask.as_slice().iter().map(|&bits| bits.try_into().ok()).collect();
@@ -65,7 +68,8 @@ impl Part {
         Ok(Part { head: Head { index, split: entry.split, particle: entry.particle, parameters, sizes }, chunks })
     }
 
-    /// Writes the part under its name, whole or not at all. Not synced: a part that a power failure cut short is made again.
+    /// Writes the part under its name, whole or not at all. Not synced: a part that a power failure
+    /// cut short is made again.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = path(folder, self.head.index);
         let new = path.with_extension("new");

@@ -1,10 +1,12 @@
-//! Reading sets. HDF5 says where the chunks are; they are read and decoded without it, as many at a time as there are threads.
+//! Reading sets. HDF5 says where the chunks are; they are read and decoded without it, as many at a
+//! time as there are threads.
 
 use super::columns::Column;
 use super::pack::unpack;
 use super::{ARRAYS, Entry, FORMAT, Measurement, SetHeader, Split};
 use crate::error::{Error, Result, shape_text};
-use crate::io::tree::{Tree, reason};
+use crate::io::hdf5_error::reason;
+use crate::io::tree::Tree;
 use crate::pixels::trimmed;
 use crate::volume::{Centered, Shape};
 use bytemuck::Pod;
@@ -23,7 +25,7 @@ pub struct Set {
     path: PathBuf,
     file: File,
     header: SetHeader,
-    /// Of each array, where in the file the chunk of each pattern is, and its length.
+    /// Place of the chunk of each pattern in the file and its length, for each array.
     chunks: [Vec<(u64, usize)>; 5],
     splits: Vec<Split>,
     particles: Vec<u64>,
@@ -34,7 +36,8 @@ impl Set {
     /// Opens a set.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that cannot be read, is cut short, or is no set as lacuna writes them.
+    /// [`Error::File`] for a file that is cut short or no set as lacuna writes them,
+    /// [`Error::Missing`] or [`Error::Read`] for one that cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::read(path, error))?;
         let tree = Tree::open(path)?;
@@ -77,7 +80,7 @@ impl Set {
         self.header.count
     }
 
-    /// Whether there are none.
+    /// Whether the set has no patterns.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -87,17 +90,17 @@ impl Set {
         self.header.shape
     }
 
-    /// How the set was made.
+    /// Origin and size of the set.
     pub fn header(&self) -> &SetHeader {
         &self.header
     }
 
-    /// The recipe, TOML.
+    /// Text of the recipe, TOML.
     pub fn recipe(&self) -> &str {
         &self.header.recipe_text
     }
 
-    /// The patterns of a split, in order.
+    /// Indices of the patterns of a split, in order.
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.len()).filter(|&index| self.splits[index] == split).collect()
     }
@@ -107,7 +110,7 @@ impl Set {
         self.parameters.keys().map(String::as_str)
     }
 
-    /// A parameter of all patterns, NaN where a pattern has none; booleans are 0 or 1.
+    /// Values of a parameter for all patterns, NaN where a pattern has none; flags are 0 or 1.
     ///
     /// # Errors
     /// [`Error::File`] if there is none of this name, or it is text or lists.
@@ -119,7 +122,7 @@ impl Set {
         column.numbers().ok_or_else(|| Error::file(&self.path, format!("parameter {name} is not one number a pattern")))
     }
 
-    /// Pattern `index` with its truth.
+    /// Reads pattern `index` with its truth.
     ///
     /// # Errors
     /// [`Error::File`] if the file is damaged there or ends too soon.
@@ -141,7 +144,14 @@ impl Set {
         })
     }
 
-    /// What training needs of pattern `index`, for less than half the price of [`Set::entry`]. Errors and panics as there.
+    /// Reads the measurement of pattern `index` without its object, in less than half the time of
+    /// [`Set::entry`].
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file is damaged there or ends too soon.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Set::len`].
     pub fn measurement(&self, index: usize) -> Result<Measurement> {
         Ok(Measurement {
             intensity: self.array(0, index)?,

@@ -3,6 +3,7 @@
 use super::pack::{rounded, rounded_complex};
 use super::{Entry, Set, SetHeader, SetWriter, Split};
 use crate::error::Error;
+use crate::parameters::Parameter;
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use num_complex::Complex32;
@@ -33,7 +34,7 @@ fn entry(index: usize, shape: Shape) -> Entry {
         object: intensity.map(|&value| Complex32::new(value, -value / 3.0)),
         support: intensity.map(|&value| value > 500.0),
         intensity,
-        parameters: parameters.as_object().unwrap().clone(),
+        parameters: serde_json::from_value(parameters).unwrap(),
         split: Split::ALL[index % 3],
         particle: u64::MAX - index as u64,
     }
@@ -44,7 +45,7 @@ fn stored(index: usize, shape: Shape) -> Entry {
     let mut entry = entry(index, shape);
     entry.intensity = entry.intensity.map(|&value| rounded(value));
     entry.object = entry.object.map(|&value| rounded_complex(value));
-    entry.parameters.insert("cell".into(), json!([0.5, index as f64]));
+    entry.parameters.insert("cell", Parameter::Numbers(vec![0.5, index as f64]));
     entry
 }
 
@@ -111,7 +112,8 @@ fn interrupted_work_goes_on_and_damaged_parts_are_made_again() {
         writer.put(index, &entry(index, shape)).unwrap();
     }
     let part = |index: usize| parts(&path).join(format!("{index:06}.part"));
-    // What a kill may leave: half a part under its temporary name, half a set. And what a bad disk may: a bit, an end, another part.
+    // What a kill may leave: half a part under its temporary name, half a set. And what a bad disk
+    // may: a bit, an end, another part.
     fs::write(part(4).with_extension("new"), "half").unwrap();
     fs::write(parts(&path).join("set.h5"), "half").unwrap();
     let mut bytes = fs::read(part(2)).unwrap();
@@ -172,12 +174,13 @@ fn entries_that_do_not_fit_and_folders_that_cannot_be_written_are_errors() {
     let path = folder.path().join("set.h5");
     let writer = SetWriter::open(&path, header(shape), false).unwrap();
     let refused = |index, entry: Entry| writer.put(index, &entry).unwrap_err().to_string();
-    assert_eq!(refused(7, entry(0, shape)), "pattern 7 in a set of 7");
+    assert_eq!(refused(7, entry(0, shape)), "pattern 7 of the set: there are 7 patterns");
     let mask = Centered::filled([1, 12, 14], 0);
-    assert_eq!(refused(1, Entry { mask, ..entry(1, shape) }), "pattern 1: mask is [1, 12, 14] in a set of [1, 12, 15]");
+    let problem = "pattern 1 of the set: its mask is [1, 12, 14], the set's patterns are [1, 12, 15]";
+    assert_eq!(refused(1, Entry { mask, ..entry(1, shape) }), problem);
     let mask = Centered::filled(shape, 0x10000);
-    assert_eq!(refused(1, Entry { mask, ..entry(1, shape) }), "pattern 1: the mask has bits above 0xffff");
-    let parameters = json!({"a/b": 1}).as_object().unwrap().clone();
+    assert_eq!(refused(1, Entry { mask, ..entry(1, shape) }), "pattern 1 of the set: the mask has bits above 0xffff");
+    let parameters = serde_json::from_value(json!({"a/b": 1})).unwrap();
     assert!(refused(1, Entry { parameters, ..entry(1, shape) }).contains("'a/b'"));
     assert_eq!(writer.missing().len(), COUNT);
     // A folder in the place of the part: whoever runs the tests may write anywhere else.

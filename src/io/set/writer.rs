@@ -1,4 +1,5 @@
-//! Writing a set: patterns arrive in any order from many threads, over as many calls as it takes, and become one file at the end.
+//! Writing a set: patterns arrive in any order from many threads, over as many calls as it takes,
+//! and become one file at the end.
 
 use super::part::{self, Part};
 use super::{Entry, SetHeader, assemble};
@@ -15,8 +16,9 @@ const RECIPE: &str = "recipe";
 const LOCK: &str = "lock";
 const ASSEMBLED: &str = "set.h5";
 
-/// A set in the making. Finished patterns are in the folder `<SET>.parts` until [`SetWriter::finish`] joins them; whatever interrupts the
-/// work, the next writer with the same header goes on from there.
+/// A set in the making. Finished patterns are in the folder `<SET>.parts` until
+/// [`SetWriter::finish`] joins them; whatever interrupts the work, the next writer with the same
+/// header goes on from there.
 #[derive(Debug)]
 pub struct SetWriter {
     path: PathBuf,
@@ -28,12 +30,14 @@ pub struct SetWriter {
 }
 
 impl SetWriter {
-    /// Begins the set at `path`, or goes on with it where `<SET>.parts` was begun with the same header and version of lacuna. `force`
-    /// allows to replace a finished set, and to throw away parts of another header.
+    /// Begins the set at `path`, or goes on with it where `<SET>.parts` was begun with the same
+    /// header and version of lacuna. `force` allows to replace a finished set, and to throw away
+    /// parts of another header.
     ///
     /// # Errors
-    /// [`Error::Exists`] for a finished set, [`Error::File`] for parts of another header or those that another process is making, both
-    /// without `force`; [`Error::Write`] where files cannot be made.
+    /// [`Error::Exists`] for a finished set, [`Error::File`] for parts of another header or those
+    /// that another process is making, both without `force`; [`Error::Write`] where files cannot be
+    /// made.
     pub fn open(path: &Path, header: SetHeader, force: bool) -> Result<Self> {
         check_output(path, force)?;
         let mut folder = path.as_os_str().to_owned();
@@ -63,7 +67,8 @@ impl SetWriter {
         Ok(SetWriter { path: path.to_path_buf(), folder, header, force, _lock })
     }
 
-    /// Patterns that are still to be made, in order. Reads all parts: damaged ones are to be made again.
+    /// Indices of the patterns that are still to be made, in order. Reads all parts: damaged ones
+    /// are to be made again.
     pub fn missing(&self) -> Vec<usize> {
         (0..self.header.count).into_par_iter().filter(|&index| Part::read(&self.folder, index).is_none()).collect()
     }
@@ -79,10 +84,12 @@ impl SetWriter {
         Part::new(index, entry, self.header.shape)?.write(&self.folder)
     }
 
-    /// Joins the parts in the order of their indices, and removes them. `progress` gets the number of patterns joined.
+    /// Joins the parts in the order of their indices, and removes them. `progress` gets the number
+    /// of patterns joined.
     ///
     /// # Errors
-    /// [`Error::File`] for a part that is not there or damaged, [`Error::Write`] for a full disk; the parts stay then.
+    /// [`Error::File`] for a part that is not there or damaged, [`Error::Write`] for a full disk;
+    /// the parts stay then.
     pub fn finish(self, mut progress: impl FnMut(usize)) -> Result<()> {
         let assembled = self.folder.join(ASSEMBLED);
         let remove = |path: &Path| match fs::remove_file(path) {
@@ -106,7 +113,8 @@ impl SetWriter {
         progress(self.header.count);
         let assembled = TempPath::try_from_path(assembled).map_err(|error| Error::write(&self.path, error))?;
         persist(assembled, &self.path, self.force)?;
-        // The set is there: what cannot be removed now is no error. A folder with files of others stays.
+        // The set is there: what cannot be removed now is no error. A folder with files of others
+        // stays.
         let _ = clear(&self.folder);
         let _ = fs::remove_file(self.folder.join(LOCK));
         let _ = fs::remove_dir(&self.folder);

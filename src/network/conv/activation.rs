@@ -1,9 +1,10 @@
-//! Activations and their derivatives, free of branches and calls so that the compiler turns them into vectors.
+//! Activations and their derivatives, free of branches and calls so that the compiler turns them
+//! into vectors.
 
-/// What follows a normalisation.
+/// Activation function after a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Activation {
-    /// Nothing.
+    /// No activation.
     #[default]
     Identity,
     /// `max(z, 0)`.
@@ -24,7 +25,8 @@ pub(super) trait Function: Copy {
 pub(super) struct Identity;
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
-/// The next two fuse multiplications and additions, or not: where the processor cannot, fused ones are function calls.
+/// The next two fuse multiplications and additions, or not: where the processor cannot, fused ones
+/// are function calls.
 #[derive(Clone, Copy)]
 pub(super) struct Silu<const FUSED: bool>;
 #[derive(Clone, Copy)]
@@ -95,7 +97,8 @@ fn exp<const FUSED: bool>(x: f32) -> f32 {
     p * f32::from_bits(rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23)
 }
 
-/// Cumulative distribution and density of the normal distribution, to 1e-7 (Abramowitz and Stegun 7.1.26).
+/// Cumulative distribution and density of the normal distribution, to 1e-7 (Abramowitz and Stegun
+/// 7.1.26).
 #[inline(always)]
 fn normal<const FUSED: bool>(z: f32) -> (f32, f32) {
     const INV_SQRT_TAU: f32 = 0.398_942_3;

@@ -10,7 +10,7 @@ const PART: usize = 1 << 15;
 /// Channels are repeated to at least this many sums: fewer would wait for each other.
 const PERIOD: usize = 128;
 
-/// The gradient with respect to the bias: the sum over all points of channels-last images.
+/// Gradient with respect to the bias: the sum over all points of channels-last images.
 pub fn bias_gradient(isa: Isa, gradient: &[f32], channels: usize) -> Vec<f32> {
     let period = channels * PERIOD.div_ceil(channels.max(1));
     let part = PART.div_ceil(period.max(1)) * period;

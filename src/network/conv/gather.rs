@@ -1,9 +1,11 @@
-//! The kernel behind convolution, its gradient with respect to the input, and transposed convolution: every target
-//! point gathers the source points under its taps and sums their channels with the weights. Images are channels-last.
+//! The kernel behind convolution, its gradient with respect to the input, and transposed
+//! convolution: every target point gathers the source points under its taps and sums their channels
+//! with the weights. Images are channels-last.
 //!
-//! A slab of the source is first copied with the zeros around it, so that no tap needs a test. A block of target
-//! points times a block of target channels is then accumulated in registers, one run of source values after another.
-//! Where the weights outgrow the nearest cache, all points pass a part of them before the next part is taken up.
+//! A slab of the source is first copied with the zeros around it, so that no tap needs a test. A
+//! block of target points times a block of target channels is then accumulated in registers, one
+//! run of source values after another. Where the weights outgrow the nearest cache, all points pass
+//! a part of them before the next part is taken up.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -16,10 +18,12 @@ use super::weights::PackedWeights;
 
 /// Source values of a slab, so that it stays in a core's own cache.
 pub(super) const SLAB: usize = 48 << 10;
-/// Weights that are worked through at once, so that they stay in the nearest cache while the points pass.
+/// Weights that are worked through at once, so that they stay in the nearest cache while the points
+/// pass.
 const WEIGHTS: usize = 8 << 10;
 
-/// Writes `target[image][point][channel] = bias + sum over taps and source channels`; all images channels-last.
+/// Writes `target[image][point][channel] = bias + sum over taps and source channels`; all images
+/// channels-last.
 ///
 /// # Panics
 /// If lengths disagree, or the weights were packed for the other direction.
@@ -326,7 +330,8 @@ impl Line<'_> {
     }
 }
 
-/// `K` taps of `R` points side by side. Neighbours share taps: each source value is loaded once for all of them.
+/// `K` taps of `R` points side by side. Neighbours share taps: each source value is loaded once for
+/// all of them.
 #[inline(always)]
 fn taps<S: Simd, const K: usize, const R: usize, const V: usize, const G: usize, const C: usize>(
     simd: S,

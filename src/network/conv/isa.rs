@@ -1,28 +1,30 @@
-//! Instruction sets: which one a kernel runs with is chosen at run time, so one binary serves every machine.
+//! Instruction sets: which one a kernel runs with is chosen at run time, so one binary serves every
+//! machine.
 
 use std::sync::OnceLock;
 
 use pulp::{Scalar256b, Simd, WithSimd};
 
-/// The vector instructions that a kernel uses.
+/// Vector instruction set of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// Sixteen lanes and 32 registers (x86-64-v4).
     Avx512,
     /// Eight lanes, fused multiply-add and 16 registers (x86-64-v3).
     Avx2,
-    /// Eight lanes in plain Rust, which the compiler maps to what every processor of the target has.
+    /// Eight lanes in plain Rust, which the compiler maps to what every processor of the target
+    /// has.
     Portable,
 }
 
 impl Isa {
-    /// The best one that this processor has.
+    /// Fastest instruction set of this processor.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
     }
 
-    /// All that this processor has, the fastest first.
+    /// Instruction sets of this processor, the fastest first.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let wide = [pulp::x86::V4::try_new().map(|_| Self::Avx512), pulp::x86::V3::try_new().map(|_| Self::Avx2)];
@@ -31,7 +33,7 @@ impl Isa {
         wide.into_iter().flatten().chain([Self::Portable]).collect()
     }
 
-    /// Number of f32 in one register.
+    /// Number of f32 values in one register.
     pub fn lanes(self) -> usize {
         match self {
             Self::Avx512 => 16,

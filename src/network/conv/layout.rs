@@ -5,12 +5,12 @@ use rayon::prelude::*;
 /// Points that are transposed together.
 const TILE: usize = 16;
 
-/// `[image][channel][point]` to `[image][point][channel]`.
+/// Transposes `[image][channel][point]` to `[image][point][channel]`.
 pub fn to_channels_last(values: &[f32], channels: usize, points: usize) -> Vec<f32> {
     transpose(values, channels, points)
 }
 
-/// `[image][point][channel]` to `[image][channel][point]`.
+/// Transposes `[image][point][channel]` to `[image][channel][point]`.
 pub fn to_channels_first(values: &[f32], channels: usize, points: usize) -> Vec<f32> {
     transpose(values, points, channels)
 }
@@ -34,7 +34,7 @@ fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 /// Points per task at least.
 const POINTS: usize = 1024;
 
-/// The channels of two sets of channels-last images side by side.
+/// Joins the channels of two sets of channels-last images.
 pub fn join_channels(a: &[f32], b: &[f32], channels: [usize; 2]) -> Vec<f32> {
     match channels {
         [8, 8] => join_halves::<8>(a, b),
@@ -45,7 +45,7 @@ pub fn join_channels(a: &[f32], b: &[f32], channels: [usize; 2]) -> Vec<f32> {
     }
 }
 
-/// Takes apart what [`join_channels`] puts together.
+/// Splits what [`join_channels`] joins.
 pub fn split_channels(values: &[f32], channels: [usize; 2]) -> [Vec<f32>; 2] {
     match channels {
         [8, 8] => split_halves::<8>(values),

@@ -1,5 +1,5 @@
-//! Layers of convolutional networks on the processor's cores: channels-last images, packed weights, vector
-//! instructions chosen at run time, and results that do not depend on the number of threads.
+//! Layers of convolutional networks on the processor's cores: channels-last images, packed weights,
+//! vector instructions chosen at run time, and results that do not depend on the number of threads.
 
 mod activation;
 mod bias_gradient;

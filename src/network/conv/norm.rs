@@ -1,4 +1,5 @@
-//! Group normalisation and the activation after it, in two passes over channels-last images, forward and backward.
+//! Group normalisation and the activation after it, in two passes over channels-last images,
+//! forward and backward.
 //!
 //! Images are cut into parts of a fixed number of points; their sums are added in order, in f64.
 
@@ -15,20 +16,20 @@ const PERIOD: usize = 256;
 /// Sums that fit in registers, beside as many sums of squares.
 const FEW: usize = 32;
 
-/// What to normalise by: images of `points` times `channels` values, channels in `groups`, and an activation.
+/// Group normalisation with an activation, for images of `points` times `channels` values.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupNorm {
-    /// Vector instructions.
+    /// Vector instructions to run with.
     pub isa: Isa,
-    /// Points of an image.
+    /// Number of points of an image.
     pub points: usize,
-    /// Channels of a point.
+    /// Number of channels of a point.
     pub channels: usize,
-    /// Groups of channels that share mean and variance.
+    /// Number of groups of channels that share mean and variance.
     pub groups: usize,
     /// Added to the variance.
     pub epsilon: f32,
-    /// What follows.
+    /// Activation after the normalisation.
     pub activation: Activation,
 }
 
@@ -37,7 +38,8 @@ pub struct GroupNorm {
 pub struct Moments(Vec<[f32; 2]>);
 
 impl GroupNorm {
-    /// `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments for the way back.
+    /// Computes `activation(scale (x - mean) / sqrt(variance + epsilon) + shift)`, and the moments
+    /// for the backward pass.
     ///
     /// # Panics
     /// If lengths disagree.
@@ -60,7 +62,7 @@ impl GroupNorm {
         (y, Moments(moments.concat()))
     }
 
-    /// The same, in the place of `x`, where there is no way back.
+    /// Computes the same in place of `x`, where there is no backward pass.
     ///
     /// # Panics
     /// If lengths disagree.
@@ -97,6 +99,9 @@ impl GroupNorm {
     }
 
     /// Gradients with respect to `x`, `scale` and `shift`.
+    ///
+    /// # Panics
+    /// If lengths disagree.
     pub fn backward(
         &self,
         x: &[f32],

@@ -6,7 +6,8 @@ use pulp::{Simd, WithSimd};
 
 use super::isa::Isa;
 
-/// Independent sums: latency times the number of units of any processor there is, and few enough for 16 registers.
+/// Independent sums: latency times the number of units of any processor there is, and few enough
+/// for 16 registers.
 const SUMS: usize = 12;
 /// Repetitions between two looks at the clock.
 const REPEATS: usize = 20_000;
@@ -30,7 +31,8 @@ impl WithSimd for Burst {
     }
 }
 
-/// Fused multiply-adds per second of this thread, in floating-point operations (two each), the best of several bursts.
+/// Peak rate of this thread in fused multiply-adds, floating-point operations per second (two for
+/// each), the best of several bursts.
 pub fn peak_flops(isa: Isa) -> f64 {
     let flops = (2 * SUMS * REPEATS * isa.lanes()) as f64;
     let burst = || {

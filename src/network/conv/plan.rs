@@ -1,8 +1,8 @@
 //! What a convolution, or its gradient with respect to the input, reads for each target point.
 //!
-//! Both are sums over taps that lie at fixed shifts from a point. In the gradient of a strided convolution the taps
-//! that meet a point depend on its coordinates modulo the stride: such points form a phase, and each phase is a
-//! convolution of its own with some of the taps.
+//! Both are sums over taps that lie at fixed shifts from a point. In the gradient of a strided
+//! convolution the taps that meet a point depend on its coordinates modulo the stride: such points
+//! form a phase, and each phase is a convolution of its own with some of the taps.
 
 use super::window::{Extent, Window};
 
@@ -32,7 +32,8 @@ pub(super) struct Phase {
     pub(super) runs: Vec<TapRun>,
 }
 
-/// Reads of all target points.
+/// Source values that a convolution, or its gradient with respect to the input, reads for each
+/// target point.
 #[derive(Debug, Clone)]
 pub struct GatherPlan {
     pub(super) source: Extent,
@@ -52,7 +53,7 @@ pub struct GatherPlan {
 }
 
 impl GatherPlan {
-    /// The output of a convolution, from an input with this many channels.
+    /// Plan of a convolution's output, from an input with this many channels.
     pub fn forward(window: &Window, channels: usize) -> Self {
         let axes = std::array::from_fn(|a| {
             let shift = |k| (k * window.dilation[a]) as isize - window.padding[a] as isize;
@@ -61,8 +62,8 @@ impl GatherPlan {
         Self::new(window.input, window.output(), window.stride, [1; 3], axes, window.kernel, channels, false)
     }
 
-    /// The gradient with respect to the input, from an output gradient with this many channels. This is also the
-    /// transposed convolution.
+    /// Plan of the gradient with respect to the input, from an output gradient with this many
+    /// channels. This is also the transposed convolution.
     pub fn backward(window: &Window, channels: usize) -> Self {
         let axes = std::array::from_fn(|a| {
             let stride = window.stride[a] as isize;

@@ -45,7 +45,8 @@ fn cases() -> Vec<(Window, usize, [usize; 2])> {
         // More weights than are worked through at once, and blocks that are not full.
         (window([6, 1, 8], [3, 1, 3], 1, 1, 1), 2, [50, 60]),
         (window([4, 4, 4], [3, 3, 3], 1, 1, 1), 1, [32, 27]),
-        // One target channel; taps of several lines side by side; more than three taps side by side.
+        // One target channel; taps of several lines side by side; more than three taps side by
+        // side.
         (window([8, 1, 9], [3, 1, 3], 1, 1, 1), 2, [16, 1]),
         (window([8, 1, 9], [3, 1, 3], 1, 1, 1), 1, [1, 1]),
         (window([3, 3, 3], [3, 3, 3], 1, 1, 0), 5, [3, 5]),
@@ -81,7 +82,8 @@ fn products(w: &Window, images: usize, [from, to]: [usize; 2], mut each: impl Fn
     }
 }
 
-/// Sums of products of values below 1 in another order: a few times the rounding of f32, relative to the largest.
+/// Sums of products of values below 1 in another order: a few times the rounding of f32, relative
+/// to the largest.
 fn close(ours: &[f32], exact: &[f64], what: &str) {
     assert_eq!(ours.len(), exact.len(), "{what}");
     let scale = exact.iter().fold(1.0, |m: f64, v| m.max(v.abs()));

@@ -1,11 +1,13 @@
 //! The gradient of a convolution with respect to its weights and bias.
 //!
-//! Every row of the weights, a tap and a source channel, is the sum over all output points of a source value at a fixed
-//! shift times the gradient's channels. As in [`super::gather()`], slabs of the source are copied with the zeros around
-//! them, so that no tap needs a test and the rows of neighbouring taps read values that lie side by side. A tile of
-//! some rows times a block of gradient channels is summed in registers over the points of a few output rows.
+//! Every row of the weights, a tap and a source channel, is the sum over all output points of a
+//! source value at a fixed shift times the gradient's channels. As in [`super::gather()`], slabs of
+//! the source are copied with the zeros around them, so that no tap needs a test and the rows of
+//! neighbouring taps read values that lie side by side. A tile of some rows times a block of
+//! gradient channels is summed in registers over the points of a few output rows.
 //!
-//! The slabs are cut into parts, which are added in order, so that the sum does not depend on the threads.
+//! The slabs are cut into parts, which are added in order, so that the sum does not depend on the
+//! threads.
 
 use std::ops::Range;
 
@@ -25,10 +27,10 @@ const MAX_PARTS: usize = 16;
 /// Fewer tasks than this are split further, at the price of copying the source more than once.
 const MIN_TASKS: usize = 4;
 
-/// The gradient with respect to weights `[gradient channel, source channel, taps]`.
+/// Gradient with respect to weights `[gradient channel, source channel, taps]`.
 ///
-/// `source` are the images that the window slides over, with `channels[0]` channels; `gradient` is of its output, with
-/// `channels[1]`; both channels-last.
+/// `source` are the images that the window slides over, with `channels[0]` channels; `gradient` is
+/// that of its output, with `channels[1]`; both channels-last.
 ///
 /// # Panics
 /// If lengths disagree.
@@ -56,7 +58,8 @@ pub fn weight_gradient(isa: Isa, window: &Window, source: &[f32], gradient: &[f3
     let parts = ((source.len() + gradient.len()) / (blocks.count * rows * width)).clamp(1, MAX_PARTS.min(slabs));
     let part_slabs = slabs.div_ceil(parts);
     let parts = slabs.div_ceil(part_slabs);
-    // A task is a part, or within it one block of gradient channels and all taps or those at one depth.
+    // A task is a part, or within it one block of gradient channels and all taps or those at one
+    // depth.
     let split_blocks = if parts >= MIN_TASKS { 1 } else { blocks.count };
     let split_taps = if parts * split_blocks >= MIN_TASKS { 1 } else { window.kernel[0] };
     let splits = split_blocks * split_taps;
@@ -118,7 +121,7 @@ struct Task<'a> {
     plan: &'a GatherPlan,
     source: &'a [f32],
     gradient: &'a [f32],
-    /// Of source and gradient.
+    /// Number of channels of source and gradient.
     channels: [usize; 2],
     /// Block of gradient channels that the sums begin with.
     first_block: usize,
@@ -160,7 +163,8 @@ impl WithSimd for Blocked<'_> {
     }
 }
 
-/// Where the source values of a row of the weights lie, counted from a point's own, and those of the rows after it.
+/// Where the source values of a row of the weights lie, counted from a point's own, and those of
+/// the rows after it.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     offset: usize,

@@ -27,24 +27,25 @@ impl Blocks {
     }
 }
 
-/// Source channels that share a register where the target channels alone would leave half of it idle. Registers are
-/// filled with two or four values again and again, or with one value per lane.
+/// Source channels that share a register where the target channels alone would leave half of it
+/// idle. Registers are filled with two or four values again and again, or with one value per lane.
 pub(super) fn group_of(source: usize, target: usize, isa: Isa) -> usize {
     [isa.lanes(), 4, 2].into_iter().find(|g| target * g <= isa.lanes() && source.is_multiple_of(*g)).unwrap_or(1)
 }
 
-/// Which of the two channel axes of a weight is summed over.
+/// The channel axis of a weight that is summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummedAxis {
     /// The second one: weights are `[target, source, taps]`, as in a convolution.
     Second,
-    /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in the gradient of a
-    /// convolution with respect to its input.
+    /// The first one: weights are `[source, target, taps]`, as in a transposed convolution, or in
+    /// the gradient of a convolution with respect to its input.
     First,
 }
 
-/// Weights packed as `[block][tap][group of source channels][target channel of the block][channel of the group]`, zero
-/// in the padding.
+/// Weights packed as
+/// `[block][tap][group of source channels][target channel of the block][channel of the group]`,
+/// zero in the padding.
 #[derive(Debug, Clone)]
 pub struct PackedWeights {
     pub(super) isa: Isa,
@@ -59,6 +60,9 @@ pub struct PackedWeights {
 
 impl PackedWeights {
     /// Packs contiguous weights `[first, second, taps]`, on request from the last tap to the first.
+    ///
+    /// # Panics
+    /// If the number of weights is not that of their shape.
     pub fn new(isa: Isa, weights: &[f32], [first, second, taps]: [usize; 3], sum: SummedAxis, reversed: bool) -> Self {
         assert_eq!(weights.len(), first * second * taps, "weights and their shape disagree");
         let (source, target, source_step, target_step) = match sum {
@@ -70,7 +74,8 @@ impl PackedWeights {
         let width = blocks.width(isa);
         let (groups, targets) = (source / group, width / group);
         let mut values = vec![0.0; blocks.count * taps * groups * width];
-        // The taps of a pair of channels lie side by side: each is read once, in the order of the weights.
+        // The taps of a pair of channels lie side by side: each is read once, in the order of the
+        // weights.
         let tap_step = groups * width;
         let of_block = |(block, out): (usize, &mut [f32])| {
             for (lane, t) in (block * targets..target.min((block + 1) * targets)).enumerate() {

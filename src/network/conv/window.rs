@@ -1,6 +1,7 @@
 //! The geometry of a convolution in two or three dimensions.
 
-/// Extent along planes, rows and columns; of two-dimensional data the rows are planes of one row each.
+/// Extent along planes, rows and columns; of two-dimensional data the rows are planes of one row
+/// each.
 pub type Extent = [usize; 3];
 
 /// A convolution's window over its input.
@@ -19,7 +20,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Extent of the output.
+    /// Extent of the output; 0 along axes on which the window does not fit.
     pub fn output(&self) -> Extent {
         std::array::from_fn(|a| {
             let reach = self.dilation[a] * (self.kernel[a] - 1) + 1;

@@ -1,4 +1,5 @@
-//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on top of it.
+//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on
+//! top of it.
 
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 
 use super::memory::{Images, channels_last, channels_last_mut, contiguous, tensor_of};
 use super::packed::Order;
-use super::{NormSettings, Spacing};
+use super::settings::{NormSettings, Spacing};
 use crate::network::conv::{
     GatherPlan, GroupNorm, Isa, Moments, PackedWeights, SummedAxis, Window, bias_gradient, gather, join_channels,
     split_channels, weight_gradient,
 };
 
-/// The operations; images are `[image, channel, (depth,) row, column]`.
+/// Backend operations of the layers; images are `[image, channel, (depth,) row, column]`.
 #[backend_extension(Flex, Autodiff)]
 pub trait LayerOps: Backend {
     /// Convolution with weights `[out, in, taps..]`.
@@ -49,14 +50,15 @@ pub trait LayerOps: Backend {
     fn layer_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Convolution or transposed convolution.
+/// Kind of convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConvKind {
     Ordinary,
     Transposed,
 }
 
-/// Whether packed weights are cached for the next call, or packed once because an optimiser changes them.
+/// Treatment of packed weights: cached for the next call, or packed once because an optimiser
+/// changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Cached,

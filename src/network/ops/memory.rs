@@ -1,7 +1,8 @@
 //! Between burn's tensors and channels-last memory.
 //!
-//! A tensor keeps burn's meaning, `[image, channel, (depth,) row, column]`. Only its strides tell that the channels of a
-//! point lie side by side, so a chain of our operations never moves them, and burn's own operations still work.
+//! A tensor keeps burn's meaning, `[image, channel, (depth,) row, column]`. Only its strides tell
+//! that the channels of a point lie side by side, so a chain of our operations never moves them,
+//! and burn's own operations still work.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -21,7 +22,7 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Of a tensor of rank 4 or 5.
+    /// Images of a tensor of rank 4 or 5.
     pub(super) fn of(tensor: &FlexTensor) -> Self {
         let dims = tensor.layout().shape();
         let rank = dims.num_dims();
@@ -82,7 +83,8 @@ pub(super) fn channels_last(tensor: &FlexTensor) -> Cow<'_, [f32]> {
     Cow::Owned(to_channels_last(&contiguous(tensor), images.channels, images.points()))
 }
 
-/// The channels-last values of a tensor to write to, if they lie so in memory that no other tensor shares.
+/// The channels-last values of a tensor to write to, if they lie so in memory that no other tensor
+/// shares.
 pub(super) fn channels_last_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
     let range = range(tensor)?;
     tensor.try_storage_mut::<f32>()?.get_mut(range)

@@ -1,9 +1,11 @@
-//! Layers of convolutional networks that are fast on the processor, with burn's meaning of shapes and weights: the
-//! crate's own kernels on the `flex` backend, burn's operations on every other device.
+//! Layers of convolutional networks that are fast on the processor, with burn's meaning of shapes
+//! and weights: the crate's own kernels on the `flex` backend, burn's operations on every other
+//! device.
 
 mod layers;
 mod memory;
 mod packed;
+mod settings;
 
 use burn::backend::{Dispatch, DispatchTensorKind};
 use burn::tensor::activation::{gelu, relu, silu};
@@ -13,35 +15,7 @@ use burn::tensor::{DType, Tensor};
 
 pub use crate::network::conv::Activation;
 pub use layers::LayerOps;
-
-/// Steps of a convolution, the same along all axes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spacing {
-    /// Step between output points (of a transposed convolution, input points).
-    pub stride: usize,
-    /// Zeros on both sides.
-    pub padding: usize,
-    /// Step between taps.
-    pub dilation: usize,
-}
-
-impl Spacing {
-    /// Output as large as the input, for a kernel of this many taps along each axis, an odd number.
-    pub fn same(taps: usize, dilation: usize) -> Self {
-        Self { stride: 1, padding: dilation * (taps - 1) / 2, dilation }
-    }
-}
-
-/// Group normalisation with what follows it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct NormSettings {
-    /// Groups of channels that share mean and variance.
-    pub groups: usize,
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// What follows.
-    pub activation: Activation,
-}
+pub use settings::{NormSettings, Spacing};
 
 /// Whether the crate's kernels can work on a tensor: 32-bit floats on the processor.
 fn ours<const D: usize>(x: &Tensor<D>) -> bool {
@@ -97,7 +71,8 @@ pub fn conv_transpose<const D: usize>(x: Tensor<D>, weight: Tensor<D>, bias: Ten
     }
 }
 
-/// Group normalisation over all points of an image, scaled and shifted for each channel, and an activation.
+/// Group normalisation over all points of an image, scaled and shifted for each channel, and an
+/// activation.
 ///
 /// # Shapes
 /// `x` `[image, channel, ..]`, `scale` and `shift` `[channel]`.
@@ -129,7 +104,7 @@ pub fn group_norm<const D: usize>(
     }
 }
 
-/// The channels of two images side by side.
+/// Joins the channels of two sets of images.
 ///
 /// # Panics
 /// If they differ in more than channels.

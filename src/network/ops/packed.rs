@@ -1,5 +1,5 @@
-//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a pattern runs over the same
-//! weights hundreds of times.
+//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a
+//! pattern runs over the same weights hundreds of times.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -24,7 +24,7 @@ impl Order {
         PackedWeights::new(self.isa, &contiguous(weight), self.shape, self.sum, self.reversed)
     }
 
-    /// The same, packed only once for weights that nobody changes.
+    /// Packs weights only once as long as nobody changes them.
     pub(super) fn pack_once(self, weight: &FlexTensor) -> Arc<PackedWeights> {
         let storage = weight.data_arc();
         let whole = weight.is_contiguous() && weight.layout().start_offset() == 0;
@@ -49,14 +49,16 @@ impl Order {
     }
 }
 
+/// Packed weights in the cache.
 struct Kept {
-    /// As long as this exists, no other tensor gets the same address, and no one may write to it: who wants to, copies.
+    /// As long as this exists, no other tensor gets the same address, and no one may write to it:
+    /// who wants to, copies.
     weight: Weak<Bytes>,
     order: Order,
     packed: Arc<PackedWeights>,
 }
 
-/// More than the layers of any network here.
+/// Largest number of cached weights, more than the layers of any network here.
 const MOST: usize = 256;
 
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());

@@ -1,9 +1,9 @@
-//! Runs side by side on the CPU: small arrays one a thread, where they stay in a core's cache; large ones one after another, each on
-//! all threads.
+//! Runs side by side on the CPU: small arrays one on each thread, where they stay in a core's cache;
+//! large ones one after another, each on all threads.
 
 use super::Cpu;
 use crate::error::Result;
-use crate::phasing::backend::{Backend, Finished, Fit, Gaps, Start};
+use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use crate::phasing::problem::Problem;
 use crate::phasing::rules::Cycle;
 use crate::phasing::start::half;
@@ -13,39 +13,43 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Pixels up to which a run has a thread for itself: beyond, runs that share a cache gain nothing.
+/// Most pixels of which each run has a thread of its own: beyond, runs that share a cache gain
+/// nothing.
 const SMALL: usize = 1 << 18;
 
-/// Any number of runs on the CPU. What comes out does not depend on how many there are.
+/// A batch of runs on the CPU. The result of a run does not depend on their number.
 pub struct Batch {
     problem: Arc<Problem>,
-    lanes: usize,
-    runs: Vec<Lane>,
-    /// Runs of the batch that is under way; the others' arrays wait for the next one.
+    batch_size: usize,
+    slots: Vec<Slot>,
+    /// Runs of the current batch; the arrays of the other slots wait for a larger one.
     active: usize,
-    answers: VecDeque<Vec<Fit>>,
+    fits: VecDeque<Vec<Option<Fit>>>,
 }
 
-struct Lane {
+/// The arrays of one run of a batch.
+struct Slot {
     cpu: Cpu,
+    /// The support before it was halved.
     whole: Option<Cornered<bool>>,
+    /// Whether its object was finite and not zero at every support update.
     alive: bool,
 }
 
 impl Batch {
-    /// As many runs at a time as threads can do side by side, but not more than `count`.
+    /// A backend for `count` runs in all, of which as many advance together as there are threads for.
     pub fn new(problem: Arc<Problem>, count: usize) -> Self {
-        let lanes = Self::size_for(problem.len(), count);
-        Batch { problem, lanes, runs: Vec::new(), active: 0, answers: VecDeque::new() }
+        let batch_size = Self::size_for(problem.len(), count);
+        Batch { problem, batch_size, slots: Vec::new(), active: 0, fits: VecDeque::new() }
     }
 
-    /// Runs side by side of problems of so many pixels, if there are `count` runs in all.
+    /// Batch size for problems of `pixels` pixels, if there are `count` runs in all.
     pub fn size_for(pixels: usize, count: usize) -> usize {
         if pixels <= SMALL { rayon::current_num_threads().min(count).max(1) } else { 1 }
     }
 
-    fn each(&mut self, work: impl Fn(&mut Lane) + Sync + Send) {
-        match &mut self.runs[..self.active] {
+    fn each(&mut self, work: impl Fn(&mut Slot) + Sync + Send) {
+        match &mut self.slots[..self.active] {
             [one] => work(one),
             many => many.par_iter_mut().with_max_len(1).for_each(work),
         }
@@ -54,66 +58,69 @@ impl Batch {
 
 impl Backend for Batch {
     fn batch_size(&self) -> usize {
-        self.lanes
+        self.batch_size
     }
 
     fn start(&mut self, starts: &[Start]) {
-        while self.runs.len() < starts.len() {
-            self.runs.push(Lane { cpu: Cpu::new(Arc::clone(&self.problem)), whole: None, alive: true });
+        while self.slots.len() < starts.len() {
+            self.slots.push(Slot { cpu: Cpu::new(Arc::clone(&self.problem)), whole: None, alive: true });
         }
         self.active = starts.len();
-        self.answers.clear();
-        for (lane, start) in self.runs.iter_mut().zip(starts) {
-            lane.cpu.start(&start.object, &start.support);
-            (lane.whole, lane.alive) = (None, true);
+        self.fits.clear();
+        for (slot, start) in self.slots.iter_mut().zip(starts) {
+            slot.cpu.start(&start.object, &start.support);
+            (slot.whole, slot.alive) = (None, true);
         }
     }
 
     fn cycles(&mut self, cycle: Cycle, n: usize) {
-        self.each(|lane| lane.cpu.cycles(cycle, n));
+        self.each(|slot| slot.cpu.cycles(cycle, n));
     }
 
     fn conjugate_gradients(&mut self, n: usize) {
-        self.each(|lane| lane.cpu.conjugate_gradients(n));
+        self.each(|slot| slot.cpu.conjugate_gradients(n));
     }
 
-    fn update_supports(&mut self, rules: &[SupportRule]) {
-        let lanes = self.runs[..self.active].par_iter_mut().with_max_len(1);
-        lanes.zip(rules).for_each(|(lane, rule)| lane.alive &= lane.cpu.update_support(rule).alive);
-    }
-
-    fn halve_supports(&mut self) {
-        self.each(|lane| {
-            let whole = lane.cpu.support();
-            lane.cpu.set_support(&half(&whole));
-            lane.whole = Some(whole);
+    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
+        assert_eq!(thresholds.len(), self.active, "one threshold for each run");
+        let slots = self.slots[..self.active].par_iter_mut().with_max_len(1);
+        slots.zip(thresholds).for_each(|(slot, &threshold)| {
+            let rule = SupportRule { threshold, ..rule.clone() };
+            slot.alive &= slot.cpu.update_support(&rule).alive;
         });
     }
 
-    fn whole_supports(&mut self) {
-        self.each(|lane| {
-            if let Some(whole) = lane.whole.take() {
-                lane.cpu.set_support(&whole);
+    fn halve_supports(&mut self) {
+        self.each(|slot| {
+            let whole = slot.cpu.support();
+            slot.cpu.set_support(&half(&whole));
+            slot.whole = Some(whole);
+        });
+    }
+
+    fn restore_supports(&mut self) {
+        self.each(|slot| {
+            if let Some(whole) = slot.whole.take() {
+                slot.cpu.set_support(&whole);
             }
         });
     }
 
-    fn set_gaps(&mut self, gaps: Gaps) {
-        self.each(|lane| lane.cpu.set_gaps(gaps));
+    fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+        self.each(|slot| slot.cpu.set_gap_constraint(gaps));
     }
 
-    fn measure(&mut self) {
-        let lanes = self.runs[..self.active].par_iter_mut().with_max_len(1);
-        let fits = lanes.map(|lane| if lane.alive { lane.cpu.fit() } else { Fit::NONE }).collect();
-        self.answers.push_back(fits);
+    fn request_fit(&mut self) {
+        let slots = self.slots[..self.active].par_iter_mut().with_max_len(1);
+        self.fits.push_back(slots.map(|slot| if slot.alive { slot.cpu.fit() } else { None }).collect());
     }
 
-    fn measured(&mut self) -> Result<Vec<Fit>> {
-        Ok(self.answers.pop_front().unwrap_or_default())
+    fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>> {
+        Ok(self.fits.pop_front().unwrap_or_default())
     }
 
     fn finish(&mut self, run: usize) -> Result<Finished> {
-        let cpu = &mut self.runs[run].cpu;
+        let cpu = &mut self.slots[run].cpu;
         Ok(Finished { density: cpu.density(false), object: cpu.object(), support: cpu.support() })
     }
 

@@ -2,7 +2,7 @@
 //! processor has.
 
 use crate::fft::{COLUMNS, Columns, Row};
-use crate::phasing::backend::Gaps;
+use crate::phasing::backend::GapConstraint;
 use crate::phasing::bound::{Bound, Bounds};
 use crate::phasing::rules::Rule;
 use num_complex::Complex32;
@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 #[derive(Clone, Copy)]
 pub struct Projection<'a> {
     pub bounds: &'a Bounds,
-    pub gaps: Gaps,
+    pub gaps: GapConstraint,
     /// What each transform left out: multiplied by it, values are square roots of photons. 1 for unitary transforms.
     pub scale: f32,
 }

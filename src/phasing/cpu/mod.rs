@@ -4,12 +4,12 @@
 mod batch;
 mod kernels;
 
-use super::backend::{Fit, Gaps, best_scale};
+use super::backend::{Fit, GapConstraint, best_scale};
 use super::bound::Bound;
 use super::problem::Problem;
 use super::rules::{Cycle, Rule};
 use super::support::{self, SupportRule, SupportState};
-use crate::fft::{COLUMNS, Columns, Ends, Fft};
+use crate::fft::{COLUMNS, Columns, Fft, Transforms};
 use crate::volume::Cornered;
 use kernels::{ApplyFresh, ApplyRule, Projection};
 use ndarray::Array3;
@@ -35,7 +35,7 @@ pub struct Cpu {
     work: Vec<Complex32>,
     support: Vec<bool>,
     count: usize,
-    gaps: Gaps,
+    gaps: GapConstraint,
 }
 
 impl Cpu {
@@ -48,7 +48,7 @@ impl Cpu {
             work: vec![Complex32::ZERO; n],
             support: vec![true; n],
             count: n,
-            gaps: Gaps::default(),
+            gaps: GapConstraint::default(),
             problem,
         }
     }
@@ -60,11 +60,13 @@ impl Cpu {
         let projection = projection(problem, *gaps, fft);
         let rms = (problem.photons / (*count).max(1) as f64).sqrt() as f32;
         let fresh = rule.needs_no_object();
-        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
+        fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
         for cycle in 1..=n {
-            fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
+            fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| {
+                projection.columns(columns)
+            });
             let last = cycle == n;
-            fft.near(work, object, if last { Ends::ARRIVE } else { Ends::BOTH }, |start, p, o| {
+            fft.rows_pass(work, object, if last { Transforms::BEFORE } else { Transforms::BOTH }, |start, p, o| {
                 let support = &support[start..start + p.len()];
                 if fresh {
                     Arch::new().dispatch(ApplyFresh { rule, rms, real: problem.real, projected: p, support });
@@ -92,12 +94,14 @@ impl Cpu {
                 values.iter_mut().for_each(|value| value.im = 0.0);
             }
         };
-        fft.near(&mut second, &mut vec![(); object.len()], Ends::LEAVE, |_, _, _| {});
-        fft.far(&mut second, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
-        fft.near(&mut second, &mut vec![(); object.len()], Ends::ARRIVE, |_, values, _| part(values));
-        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
-        fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
-        fft.near(work, object, Ends::ARRIVE, |start, p, o| {
+        fft.rows_pass(&mut second, &mut vec![(); object.len()], Transforms::AFTER, |_, _, _| {});
+        fft.columns_pass(&mut second, problem.bounds.in_columns(), Transforms::BOTH, |columns| {
+            projection.columns(columns)
+        });
+        fft.rows_pass(&mut second, &mut vec![(); object.len()], Transforms::BEFORE, |_, values, _| part(values));
+        fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
+        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| projection.columns(columns));
+        fft.rows_pass(work, object, Transforms::BEFORE, |start, p, o| {
             part(p);
             for (i, (o, &p)) in o.iter_mut().zip(&*p).enumerate() {
                 let (q, s) = (second[start + i], support[start + i]);
@@ -111,10 +115,10 @@ impl Cpu {
     fn projected_density(&mut self, positivity: bool, density: &mut [f32]) {
         let Cpu { problem, fft, object, work, gaps, .. } = self;
         let projection = projection(problem, *gaps, fft);
-        fft.near(work, object, Ends::LEAVE, |_, w, o| w.copy_from_slice(o));
-        fft.far(work, problem.bounds.in_columns(), Ends::BOTH, |columns| projection.columns(columns));
+        fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
+        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| projection.columns(columns));
         let real = problem.real;
-        fft.near(work, density, Ends::ARRIVE, |_, p, density| {
+        fft.rows_pass(work, density, Transforms::BEFORE, |_, p, density| {
             for (density, value) in density.iter_mut().zip(p) {
                 *density = match (positivity, real) {
                     (true, _) => value.re.max(0.0),
@@ -131,13 +135,13 @@ impl Cpu {
 }
 
 /// The modulus projection of values between the passes of `fft`.
-fn projection<'a>(problem: &'a Problem, gaps: Gaps, fft: &Fft) -> Projection<'a> {
+fn projection<'a>(problem: &'a Problem, gaps: GapConstraint, fft: &Fft) -> Projection<'a> {
     Projection { bounds: &problem.bounds, gaps, scale: fft.scale() }
 }
 
 /// `F clamp(|F|, lo, hi) / |F|` for every pixel: the nearest values that the bounds allow. The plain form of what a cycle does while it
 /// passes over memory, for those who have a whole array.
-pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: Gaps) {
+pub fn project_modulus(field: &mut [Complex32], problem: &Problem, gaps: GapConstraint) {
     let projection = Projection { bounds: &problem.bounds, gaps, scale: 1.0 };
     field.par_iter_mut().enumerate().for_each(|(i, value)| *value = projection.point(*value, problem.bounds.at(i)));
 }
@@ -171,7 +175,7 @@ fn poisson(calculated: f32, observed: f32) -> f64 {
     if o > 0.0 { c - o + o * (o / c).ln() } else { c }
 }
 
-/// Sums over measured pixels: see [`Fit::from_sums`].
+/// Sums over measured pixels: see [`Fit::new`].
 const FIT_SUMS: usize = 5;
 
 fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
@@ -193,7 +197,7 @@ impl Cpu {
     /// Begins with this object and this support, gaps bounded as the problem says.
     pub fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
         self.object.copy_from_slice(object.as_slice());
-        self.gaps = Gaps::default();
+        self.gaps = GapConstraint::default();
         self.set_support(support);
     }
 
@@ -316,7 +320,7 @@ impl Cpu {
     }
 
     /// How pixels without measurement are treated from here on.
-    pub fn set_gaps(&mut self, gaps: Gaps) {
+    pub fn set_gap_constraint(&mut self, gaps: GapConstraint) {
         self.gaps = gaps;
     }
 
@@ -329,20 +333,20 @@ impl Cpu {
         density
     }
 
-    /// How well the object, cut to its support, explains the measurement.
+    /// Fit of the object, cut to its support; `None` if the object overflowed.
     ///
     /// All sums ride on the last pass of the transform.
-    pub fn fit(&mut self) -> Fit {
+    pub fn fit(&mut self) -> Option<Fit> {
         let Cpu { problem, fft, object, work, support, count, .. } = self;
         let unit = fft.scale();
-        fft.near(work, object, Ends::LEAVE, |start, w, o| {
+        fft.rows_pass(work, object, Transforms::AFTER, |start, w, o| {
             let inside = &support[start..];
             for ((w, &o), &inside) in w.iter_mut().zip(&*o).zip(inside) {
                 *w = if inside { o * unit } else { Complex32::ZERO };
             }
         });
         let blocks = Mutex::new(Vec::new());
-        fft.far(work, problem.bounds.in_columns(), Ends::ARRIVE, |columns| {
+        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BEFORE, |columns| {
             let (first, sums) = (columns.first(), fit_sums(columns));
             blocks.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
         });
@@ -358,7 +362,7 @@ impl Cpu {
             [poisson(work[index].norm_sqr() * squared, observed)]
         });
         let free = (!held_out.is_empty()).then(|| free / held_out.len() as f64);
-        Fit::from_sums(total, free, *count as f64 / problem.len() as f64)
+        Fit::new(total, free, *count as f64 / problem.len() as f64)
     }
 
     /// The object, not cut to its support.
@@ -393,7 +397,7 @@ mod tests {
             let mut bounds = Bounds::free([1, 1, 3]);
             bounds.set_estimated(0, Interval { lo, hi });
             bounds.set_measured(2, lo);
-            let projection = Projection { bounds: &bounds, gaps: Gaps::default(), scale: 1.0 };
+            let projection = Projection { bounds: &bounds, gaps: GapConstraint::default(), scale: 1.0 };
             let nearest = |value: Complex32, bound: Bound| projection.point(value, bound);
             let [estimated, free, measured] = [0, 1, 2].map(|i| bounds.at(i));
             let once = nearest(Complex32::new(re, im), estimated);

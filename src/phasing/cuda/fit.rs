@@ -93,7 +93,7 @@ impl Cuda {
         Ok(Question { fits, free, states, there, runs: 0 })
     }
 
-    pub(super) fn answer(&self, question: &Question) -> Result<Vec<Fit>, DriverError> {
+    pub(super) fn answer(&self, question: &Question) -> Result<Vec<Option<Fit>>, DriverError> {
         question.there.synchronize()?;
         let (fits, free, states) = (question.fits.as_slice()?, question.free.as_slice()?, question.states.as_slice()?);
         let held_out = self.problem.held_out.len();
@@ -101,10 +101,10 @@ impl Cuda {
             .map(|run| {
                 let sums: [f64; FIT_SUMS] = std::array::from_fn(|k| fits[run * FIT_SUMS + k]);
                 if states[run].alive == 0 {
-                    return Fit::NONE;
+                    return None;
                 }
                 let part = f64::from(states[run].count) / self.len() as f64;
-                Fit::from_sums(sums, (held_out > 0).then(|| free[run] / held_out as f64), part)
+                Fit::new(sums, (held_out > 0).then(|| free[run] / held_out as f64), part)
             })
             .collect())
     }

@@ -10,7 +10,7 @@ mod room;
 mod support;
 mod transform;
 
-use super::backend::{Backend, Finished, Fit, Gaps, Start};
+use super::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use super::bound::Bound;
 use super::problem::Problem;
 use super::recipe::Recipe;
@@ -42,7 +42,7 @@ pub struct Cuda {
     transform: Transform,
     lanes: usize,
     active: usize,
-    gaps: Gaps,
+    gaps: GapConstraint,
     object: CudaSlice<Complex>,
     /// The object's transform, the modulus projection, or whatever a step needs room for.
     values: CudaSlice<Complex>,
@@ -164,7 +164,7 @@ impl Cuda {
         Ok(Cuda {
             lanes,
             active: 0,
-            gaps: Gaps::default(),
+            gaps: GapConstraint::default(),
             object: zeros(n)?,
             values: zeros(n)?,
             support: stream.alloc_zeros(n * lanes)?,
@@ -264,7 +264,7 @@ impl Cuda {
 
     fn projection(&self) -> Option<(Bounds, Projection)> {
         let bounds = Bounds { entries: self.at(&self.entries), table: self.at(&self.table) };
-        let Gaps { released, leak } = self.gaps;
+        let GapConstraint { released, leak } = self.gaps;
         Some((bounds, Projection { scale: self.scale(), leak, released: released.into() }))
     }
 
@@ -395,7 +395,7 @@ impl Backend for Cuda {
 
     fn start(&mut self, starts: &[Start]) {
         self.active = starts.len();
-        self.gaps = Gaps::default();
+        self.gaps = GapConstraint::default();
         self.spare.extend(self.questions.drain(..));
         self.dense = false;
         self.queue(|this| this.begin(starts));
@@ -406,7 +406,7 @@ impl Backend for Cuda {
             return;
         }
         self.dense = false;
-        let Gaps { released, leak } = self.gaps;
+        let GapConstraint { released, leak } = self.gaps;
         let mut numbers = vec![leak.to_bits(), released.into()];
         match cycle {
             Cycle::Rule(rule) => {
@@ -430,29 +430,30 @@ impl Backend for Cuda {
         self.queue(|this| this.descend(n));
     }
 
-    fn update_supports(&mut self, rules: &[SupportRule]) {
+    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
+        assert_eq!(thresholds.len(), self.active, "one threshold for each run");
         self.dense = false;
-        self.queue(|this| this.update(rules));
+        self.queue(|this| this.update(rule, thresholds));
     }
 
     fn halve_supports(&mut self) {
         self.queue(|this| this.halve());
     }
 
-    fn whole_supports(&mut self) {
+    fn restore_supports(&mut self) {
         self.queue(|this| this.unhalve());
     }
 
-    fn set_gaps(&mut self, gaps: Gaps) {
+    fn set_gap_constraint(&mut self, gaps: GapConstraint) {
         self.dense = false;
         self.gaps = gaps;
     }
 
-    fn measure(&mut self) {
+    fn request_fit(&mut self) {
         self.queue(Self::ask);
     }
 
-    fn measured(&mut self) -> Result<Vec<Fit>> {
+    fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>> {
         self.check()?;
         let Some(question) = self.questions.pop_front() else { return Ok(Vec::new()) };
         let fits = self.answer(&question).map_err(|error| failed(&error))?;

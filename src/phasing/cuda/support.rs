@@ -10,10 +10,8 @@ use cudarc::driver::DriverError;
 pub const HALF_SUMS: usize = 7;
 
 impl Cuda {
-    pub(super) fn update(&mut self, rules: &[SupportRule]) -> Result<(), DriverError> {
-        let Some(rule) = rules.first() else { return Ok(()) };
-        // Runs of a batch differ in their thresholds only.
-        let mut thresholds: Vec<f32> = rules.iter().map(|rule| rule.threshold).collect();
+    pub(super) fn update(&mut self, rule: &SupportRule, thresholds: &[f32]) -> Result<(), DriverError> {
+        let mut thresholds = thresholds.to_vec();
         thresholds.resize(self.lanes, 0.0);
         let stream = self.card.stream.clone();
         stream.memcpy_htod(&thresholds, &mut self.thresholds)?;

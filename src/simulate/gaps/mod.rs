@@ -1,7 +1,8 @@
-//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve that were lost.
+//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve
+//! that were lost.
 //!
-//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real layouts; holes are dead
-//! regions of one module. A gap is the same in every frame.
+//! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real
+//! layouts; holes are dead regions of one module. A gap is the same in every frame.
 
 use crate::pixels::bit;
 use crate::simulate::detector::{LAYOUTS, Layout};
@@ -12,52 +13,54 @@ use crate::volume::{Centered, Shape};
 use ndarray::{Array2, Array3, s};
 use serde::{Deserialize, Serialize};
 
-/// Section `[gaps]`: pixels, unless it says otherwise.
+/// Recipe of the gaps, section `[gaps]`; lengths are in pixels unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GapRecipe {
-    /// How often there is which kind.
+    /// Weights of the kinds.
     pub kinds: GapKinds,
     /// Width of slabs and crosses.
     pub width: ParameterRange,
-    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a fraction of half the
-    /// frame. 0 goes through the centre.
+    /// Distance of the middle of a slab, or of each bar of a cross, from the pattern's centre, as a
+    /// fraction of half the frame. 0 goes through the centre.
     pub offset: ParameterRange,
     /// Number of parallel slabs.
     pub number: ParameterRange,
-    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the frame are left out.
+    /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the
+    /// frame are left out.
     pub spacing: ParameterRange,
     /// Number of holes.
     pub holes: ParameterRange,
     /// Radius of holes: half the mean edge of rectangles, half the length of lines.
     pub hole_radius: ParameterRange,
-    /// Names of the detectors that may be drawn; all where empty.
+    /// Names of the detectors that may be drawn; all if empty.
     pub detectors: Vec<String>,
-    /// How often a detector is turned by 90 degrees.
+    /// Probability that a detector is turned by 90 degrees.
     pub rotated: f64,
-    /// How often nobody cared whether a gap of the detector hides the pattern's centre.
+    /// Probability that the window is placed without regard to the centre of the pattern, which a gap
+    /// may then hide.
     pub careless: f64,
-    /// How often a detector's larger pixels, along gaps and between chips, are masked too.
+    /// Probability that a detector's larger pixels, along gaps and between chips, are masked too.
     pub chip_lines: f64,
-    /// How often frames of a rocking curve are missing.
+    /// Probability that frames of a rocking curve are missing.
     pub frames: f64,
     /// Number of neighbouring frames that are missing.
     pub frame_width: ParameterRange,
 }
 
-/// Table `[gaps.kinds]`: weights.
+/// Weights of the kinds of gaps, table `[gaps.kinds]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GapKinds {
-    /// No gap.
+    /// Weight of no gap at all.
     pub none: f64,
-    /// Parallel slabs: rows or columns.
+    /// Weight of parallel slabs: rows or columns.
     pub slab: f64,
-    /// Rows and columns that cross.
+    /// Weight of rows and columns that cross.
     pub cross: f64,
-    /// Dead regions.
+    /// Weight of dead regions.
     pub hole: f64,
-    /// A window of a detector.
+    /// Weight of a window of a detector.
     pub detector: f64,
 }
 
@@ -95,46 +98,47 @@ impl Default for GapRecipe {
     }
 }
 
-/// Gaps as drawn.
+/// Gaps of one simulated detector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectorGaps {
-    /// The mask of every frame.
+    /// Mask of every frame, CXI bits.
     pub frame: Array2<u32>,
-    /// The frames that are missing.
+    /// Frames that are missing.
     pub missing: std::ops::Range<usize>,
-    /// What was drawn.
+    /// Description of the gaps.
     pub description: GapDescription,
 }
 
 /// Gaps in numbers: flat, a row of a table. NaN, 0 or `none` where something does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GapDescription {
-    /// `none`, `slab`, `cross`, `hole` or `detector`.
+    /// Kind of gaps: `none`, `slab`, `cross`, `hole` or `detector`.
     pub kind: &'static str,
-    /// Width of a slab or cross, pixels; of the detector's gap that is nearest to the centre.
+    /// Width of a slab or cross, pixels; for a detector, of its gap nearest to the centre.
     pub width: f64,
-    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is blind.
+    /// Distance from the centre of the frame to the nearest blind pixel; 0 where the centre is
+    /// blind.
     pub distance: f64,
     /// Number of slabs or holes.
     pub number: usize,
-    /// Name of the detector.
+    /// Name of the detector, or `none`.
     pub detector: &'static str,
-    /// Whether it is turned by 90 degrees.
+    /// Whether the detector is turned by 90 degrees.
     pub rotated: bool,
     /// First row of the window, in the detector's own frame.
     pub first_row: f64,
     /// First column of the window, in the detector's own frame.
     pub first_column: f64,
-    /// Whether its larger pixels are masked.
+    /// Whether the detector's larger pixels are masked.
     pub chip_lines: bool,
     /// Number of missing frames.
     pub missing_frames: usize,
-    /// Share of blind pixels in a frame that is not missing.
+    /// Fraction of blind pixels in a frame that is not missing.
     pub masked_fraction: f64,
 }
 
 impl DetectorGaps {
-    /// The mask of all frames of a pattern of that many frames.
+    /// Mask of all frames of a pattern with this number of frames.
     pub fn mask(&self, frames: usize) -> Centered<u32> {
         let (rows, columns) = self.frame.dim();
         let mut mask = Array3::zeros([frames, rows, columns]);
@@ -145,7 +149,7 @@ impl DetectorGaps {
 }
 
 impl GapRecipe {
-    /// A cross of this width, off the centre as experiments have it, and nothing else.
+    /// Recipe of a cross of this width, off the centre as in experiments, and nothing else.
     pub fn cross(width: usize) -> Self {
         GapRecipe {
             kinds: GapKinds { none: 0.0, slab: 0.0, cross: 1.0, hole: 0.0, detector: 0.0 },
@@ -155,7 +159,10 @@ impl GapRecipe {
         }
     }
 
-    /// Refuses what cannot be drawn for patterns of this shape.
+    /// Checks that gaps can be drawn for patterns of this shape.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self, shape: Shape) -> Result<(), Fault> {
         check_weights("gaps.kinds", &self.kinds.weights())?;
         self.width.check("gaps.width", 1.0..=1e4)?;
@@ -194,7 +201,7 @@ impl GapRecipe {
         Ok(())
     }
 
-    /// Gaps for a pattern of this shape. The recipe must have passed [`GapRecipe::check`].
+    /// Draws gaps for a pattern of this shape. The recipe must have passed [`GapRecipe::check`].
     pub fn draw(&self, shape: Shape, rng: &mut Rng) -> DetectorGaps {
         let mut gaps = DetectorGaps {
             frame: Array2::zeros([shape[1], shape[2]]),
@@ -257,7 +264,8 @@ impl GapRecipe {
         gaps.description.width = width as f64;
     }
 
-    /// First row or column of a gap whose middle is at the drawn distance on either side of the centre.
+    /// First row or column of a gap whose middle is at the drawn distance on either side of the
+    /// centre.
     fn first(&self, extent: usize, width: usize, rng: &mut Rng) -> usize {
         let offset = self.offset.uniform(rng) * (extent / 2) as f64;
         let side = if happens(0.5, rng) { 1.0 } else { -1.0 };
@@ -274,7 +282,8 @@ impl GapRecipe {
             let radius = self.hole_radius.uniform(rng);
             let corner = |half: [f64; 2]| [0, 1].map(|axis| (middle[axis] - half[axis]).round() as isize);
             let edges = |half: [f64; 2]| half.map(|half| (2.0 * half).round().max(1.0) as usize);
-            // A hole is never smaller than one pixel: the radius of a disc reaches from any point to the next pixel.
+            // A hole is never smaller than one pixel: the radius of a disc reaches from any point
+            // to the next pixel.
             match choose(&[2.0, 2.0, 1.0], rng) {
                 0 => shapes::disc(frame, middle, radius.max(std::f64::consts::FRAC_1_SQRT_2), bit::DEAD),
                 1 => {
@@ -345,8 +354,8 @@ fn oriented([rows, columns]: [usize; 2], rotated: bool) -> [usize; 2] {
     if rotated { [columns, rows] } else { [rows, columns] }
 }
 
-/// First row and column of a window that a gap crosses, given the bits of the frame's rows and columns. The gap may be
-/// anywhere in the window.
+/// First row and column of a window that a gap crosses, given the bits of the frame's rows and
+/// columns. The gap may be anywhere in the window.
 fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
     let lines = |axis: usize, wanted: u32| -> Vec<usize> {
         (0..bits[axis].len()).filter(|&i| bits[axis][i] & wanted != 0).collect()
@@ -366,7 +375,8 @@ fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
     first
 }
 
-/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind pixels.
+/// Distance from the centre to the nearest blind pixel (NaN if none is), and the share of blind
+/// pixels.
 fn blind(frame: &Array2<u32>) -> (f64, f64) {
     let (rows, columns) = frame.dim();
     let squared = frame.indexed_iter().filter(|(_, bits)| **bits != 0).map(|((y, x), _)| {

@@ -38,7 +38,8 @@ fn crosses_are_off_the_centre() {
     for _ in 0..100 {
         let gaps = GapRecipe::cross(6).draw([1, 256, 256], &mut rng);
         assert_eq!(gaps.frame.iter().filter(|bits| **bits == bit::MISSING).count(), 2 * 6 * 256 - 36);
-        // Middles are 0.1 to 0.35 of 128 pixels away, half a width and rounding less for the nearest edge.
+        // Middles are 0.1 to 0.35 of 128 pixels away, half a width and rounding less for the
+        // nearest edge.
         assert!((12.8 - 3.5..=44.8 - 2.0).contains(&gaps.description.distance), "{:?}", gaps.description);
     }
 }

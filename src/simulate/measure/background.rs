@@ -1,4 +1,5 @@
-//! Photons that the sample did not diffract: air scatter, powder rings, diffuse scattering around the peak.
+//! Photons that the sample did not diffract: air scatter, powder rings, diffuse scattering around
+//! the peak.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use crate::simulate::weights::{check_weights, choose};
@@ -6,37 +7,39 @@ use crate::volume::Shape;
 use ndarray::{Array2, Array3};
 use serde::{Deserialize, Serialize};
 
-/// Section `[measurement.background]`.
+/// Recipe of the background, section `[measurement.background]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackgroundRecipe {
-    /// How often there is one.
+    /// Probability that there is one.
     pub probability: f64,
-    /// How often there is which kind.
+    /// Weights of the kinds.
     pub kinds: BackgroundKinds,
-    /// Photons per pixel and frame, drawn by its logarithm: the mean of flat and sloping ones, the crest of a ring.
+    /// Photons per pixel and frame, log-uniform: the mean of flat and sloping backgrounds, the
+    /// crest of a ring.
     pub level: ParameterRange,
-    /// The level is lowered until the background holds at most this fraction of the pattern's photons.
+    /// The level is lowered until the background holds at most this fraction of the pattern's
+    /// photons.
     pub limit: f64,
     /// Width (standard deviation) of a ring, pixels.
     pub ring_width: ParameterRange,
-    /// Photons of diffuse scattering as a fraction of the pattern's, drawn by its logarithm.
+    /// Photons of diffuse scattering as a fraction of the pattern's, log-uniform.
     pub diffuse_fraction: ParameterRange,
     /// Half width at half maximum of diffuse scattering, as a fraction of half the pattern.
     pub diffuse_width: ParameterRange,
 }
 
-/// Table `[measurement.background.kinds]`: weights.
+/// Weights of the kinds of background, table `[measurement.background.kinds]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackgroundKinds {
-    /// The same everywhere.
+    /// Weight of a constant background.
     pub flat: f64,
-    /// Rising along one direction of the frame.
+    /// Weight of a background that rises along one direction of the frame.
     pub slope: f64,
-    /// A piece of a powder ring.
+    /// Weight of a piece of a powder ring.
     pub ring: f64,
-    /// A broad peak around the diffraction: a Gaussian or a Lorentzian.
+    /// Weight of a broad peak around the diffraction: a Gaussian or a Lorentzian.
     pub diffuse: f64,
 }
 
@@ -60,17 +63,17 @@ impl Default for BackgroundRecipe {
     }
 }
 
-/// A background as drawn. Positions are pixels from the centre of the frame, (row, column).
+/// Background of one pattern. Positions are pixels from the centre of the frame, (row, column).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Background {
-    /// None.
+    /// No background.
     None,
-    /// The same everywhere.
+    /// Constant background.
     Flat {
         /// Photons per pixel.
         level: f64,
     },
-    /// Rising along one direction.
+    /// Background that rises along one direction.
     Slope {
         /// Mean photons per pixel.
         level: f64,
@@ -114,7 +117,8 @@ impl BackgroundRecipe {
         self.diffuse_width.check(&key("diffuse_width"), 0.01..=10.0)
     }
 
-    /// A background for a pattern of this shape with this number of photons, whose peak is `peak` away from the centre.
+    /// A background for a pattern of this shape with this number of photons, whose peak is `peak`
+    /// away from the centre.
     pub(super) fn draw(&self, shape: Shape, photons: f64, peak: [f64; 3], rng: &mut Rng) -> Background {
         if !happens(self.probability, rng) {
             return Background::None;
@@ -149,7 +153,7 @@ impl BackgroundRecipe {
 }
 
 impl Background {
-    /// The kind, as in recipes, or `none`.
+    /// Kind of the background, as in recipes, or `none`.
     pub fn kind(&self) -> &'static str {
         match self {
             Background::None => "none",
@@ -160,7 +164,8 @@ impl Background {
         }
     }
 
-    /// Photons per pixel (0 without a background), for diffuse scattering photons as a fraction of the pattern's.
+    /// Photons per pixel (0 without a background), for diffuse scattering photons as a fraction of
+    /// the pattern's.
     pub fn level(&self) -> f64 {
         match *self {
             Background::None => 0.0,

@@ -1,7 +1,8 @@
 //! Blur of the intensity: partial coherence of the beam and the detector's point spread.
 //!
-//! Both are convolutions of the noise-free intensity with a peak that separates into one kernel per axis. They are summed
-//! directly: the rounding of a Fourier transform, relative to the brightest pixel, would drown the weak ones.
+//! Both are convolutions of the noise-free intensity with a peak that separates into one kernel per
+//! axis. They are summed directly: the rounding of a Fourier transform, relative to the brightest
+//! pixel, would drown the weak ones.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens};
 use ndarray::{Array3, Axis};
@@ -9,36 +10,39 @@ use serde::{Deserialize, Serialize};
 
 /// Furthest pixel that a kernel reaches.
 const REACH: usize = 12;
-/// Kernels end where less than this share is left: under a photon in the brightest pixel of any experiment.
+/// Weight, relative to the whole, below which kernels end: under a photon in the brightest pixel of
+/// any experiment.
 const NEGLIGIBLE: f64 = 1e-13;
-/// Intervals of Simpson's rule over one pixel. Even for a Gaussian of 0.2 pixels FWHM the error is below 1e-6.
+/// Intervals of Simpson's rule over one pixel. Even for a Gaussian of 0.2 pixels FWHM the error is
+/// below 1e-6.
 const INTERVALS: usize = 64;
 
-/// Section `[measurement.coherence]`: the limited coherence of the beam.
+/// Recipe of the beam's limited coherence, section `[measurement.coherence]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoherenceRecipe {
-    /// How often the beam is not fully coherent.
+    /// Probability that the beam is not fully coherent.
     pub probability: f64,
     /// Full width at half maximum, pixels; drawn for each axis on its own.
     pub width: ParameterRange,
-    /// How often the peak is a pseudo-Voigt instead of a Gaussian.
+    /// Probability that the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
-    /// Share of the Lorentzian in a pseudo-Voigt.
+    /// Fraction of the Lorentzian in a pseudo-Voigt.
     pub eta: ParameterRange,
 }
 
-/// Section `[measurement.psf]`: the point spread of the detector, the same along rows and columns.
+/// Recipe of the detector's point spread, section `[measurement.psf]`; the same along rows and
+/// columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PsfRecipe {
-    /// How often the detector blurs.
+    /// Probability that the detector blurs.
     pub probability: f64,
     /// Full width at half maximum, pixels.
     pub width: ParameterRange,
-    /// How often the peak is a pseudo-Voigt instead of a Gaussian.
+    /// Probability that the peak is a pseudo-Voigt instead of a Gaussian.
     pub pseudo_voigt: f64,
-    /// Share of the Lorentzian in a pseudo-Voigt.
+    /// Fraction of the Lorentzian in a pseudo-Voigt.
     pub eta: ParameterRange,
 }
 
@@ -99,12 +103,12 @@ fn check(
 pub struct Peak {
     /// Full width at half maximum, pixels.
     pub width: f64,
-    /// Share of the Lorentzian.
+    /// Fraction of the Lorentzian.
     pub eta: f64,
 }
 
 impl Peak {
-    /// The peak integrated over each pixel.
+    /// Integrates the peak over each pixel.
     pub fn kernel(self) -> Kernel {
         let at = |i: usize| {
             let sample = |s: usize| self.value(i as f64 - 0.5 + s as f64 / INTERVALS as f64);
@@ -128,7 +132,7 @@ impl Peak {
 pub struct Kernel(Vec<f64>);
 
 impl Kernel {
-    /// A kernel that changes nothing.
+    /// Kernel that changes nothing.
     pub fn identity() -> Self {
         Kernel(vec![1.0])
     }
@@ -145,7 +149,7 @@ impl Kernel {
         Kernel(half.iter().map(|weight| weight / total).collect())
     }
 
-    /// This kernel followed by another one.
+    /// Convolves this kernel with another one.
     pub fn then(&self, other: &Kernel) -> Kernel {
         let at = |half: &[f64], i: isize| half.get(i.unsigned_abs()).copied().unwrap_or(0.0);
         let reach = other.0.len() as isize - 1;
@@ -154,8 +158,9 @@ impl Kernel {
     }
 }
 
-/// Convolves along each axis, mirrored at the borders: as much leaves the frame as comes in from outside, so no photon is lost. All terms are positive, so even the weakest pixel has the
-/// relative accuracy of f32.
+/// Convolves the intensity along each axis, mirrored at the borders: as much leaves the frame as
+/// comes in from outside, so no photon is lost. All terms are positive, so even the weakest pixel
+/// has the relative accuracy of f32.
 pub fn blur(intensity: &mut Array3<f32>, kernels: &[Kernel; 3]) {
     for (axis, kernel) in kernels.iter().enumerate() {
         let length = intensity.len_of(Axis(axis));
@@ -165,7 +170,8 @@ pub fn blur(intensity: &mut Array3<f32>, kernels: &[Kernel; 3]) {
     }
 }
 
-/// The index inside of an axis that mirrors an index outside of it: -1 is 0, `length` is `length - 1`.
+/// The index inside of an axis that mirrors an index outside of it: -1 is 0, `length` is
+/// `length - 1`.
 fn mirrored(index: isize, length: usize) -> usize {
     let place = index.rem_euclid(2 * length as isize) as usize;
     place.min(2 * length - 1 - place)
@@ -240,8 +246,9 @@ mod tests {
         for width in [1.5, 2.0, 3.0] {
             let kernel = Peak { width, eta: 0.0 }.kernel();
             let variance: f64 = kernel.0.iter().enumerate().map(|(i, w)| 2.0 * (i * i) as f64 * w).sum();
-            // FWHM = sigma * sqrt(8 ln 2); integration over pixels adds the variance of a box, 1/12 (Sheppard). Sampling at
-            // whole pixels changes it by (4 sigma^2 + 1/pi^2) exp(-2 pi^2 sigma^2): 0.12 % for the narrowest one.
+            // FWHM = sigma * sqrt(8 ln 2); integration over pixels adds the variance of a box, 1/12
+            // (Sheppard). Sampling at whole pixels changes it by (4 sigma^2 + 1/pi^2) exp(-2 pi^2
+            // sigma^2): 0.12 % for the narrowest one.
             let expected = width * width / (8.0 * std::f64::consts::LN_2) + 1.0 / 12.0;
             assert!((variance / expected - 1.0).abs() < 2e-3, "{width}: {variance} {expected}");
         }
@@ -249,7 +256,8 @@ mod tests {
 
     #[test]
     fn pixels_integrate_the_peak() {
-        // A Lorentzian integrates to arctangents. The sum over all pixels up to the reach is what the kernel divides by.
+        // A Lorentzian integrates to arctangents. The sum over all pixels up to the reach is what
+        // the kernel divides by.
         let (half, kernel) = (0.4, Peak { width: 0.8, eta: 1.0 }.kernel());
         let integral = |lo: f64, hi: f64| (hi / half).atan() - (lo / half).atan();
         let whole = integral(-(REACH as f64) - 0.5, REACH as f64 + 0.5);
@@ -258,7 +266,8 @@ mod tests {
             // Simpson's rule with 64 intervals.
             assert!((weight / expected - 1.0).abs() < 1e-6, "{i}: {weight} {expected}");
         }
-        // A Gaussian of FWHM 1 leaves erfc(sqrt(ln 2)) = 0.2390 of its area outside of the middle pixel.
+        // A Gaussian of FWHM 1 leaves erfc(sqrt(ln 2)) = 0.2390 of its area outside of the middle
+        // pixel.
         let gaussian = Peak { width: 1.0, eta: 0.0 }.kernel();
         assert!((1.0 - gaussian.0[0] - 0.2390).abs() < 1e-4, "{}", gaussian.0[0]);
         assert!(

@@ -5,17 +5,17 @@ use crate::simulate::draw::{Rng, normal};
 use rand::Rng as _;
 use rand_distr::{Distribution, Poisson};
 
-/// Bits of pixels that count nothing.
+/// Mask bits of pixels that count nothing.
 pub(super) const UNREAD: u32 = bit::MISSING | bit::SHADOWED | bit::DEAD;
 /// Below this mean, inversion is faster than rejection.
 const FEW: f64 = 10.0;
-/// From here on a Poisson distribution is a normal one: the probability of any range of counts is off by 0.13 /
-/// sqrt(mean) at most (first term of the Edgeworth expansion), here 0.0004.
+/// From here on a Poisson distribution is a normal one: the probability of any range of counts is
+/// off by 0.13 / sqrt(mean) at most (first term of the Edgeworth expansion), here 0.0004.
 const MANY: f64 = 1e5;
 /// Counts end here: detectors use the largest number for pixels without a reading.
 pub(super) const MOST: u32 = u32::MAX - 1;
 
-/// A number drawn from the Poisson distribution of this mean. 0 where the mean is not above 0.
+/// Draws a number from the Poisson distribution of this mean; 0 where the mean is not above 0.
 pub fn poisson(mean: f64, rng: &mut Rng) -> u32 {
     if mean < FEW {
         return invert(mean, rng);
@@ -38,7 +38,8 @@ fn invert(mean: f64, rng: &mut Rng) -> u32 {
     let mut left = 1.0 - above;
     let mut probability = (-mean).exp();
     let mut count = 0;
-    // The sum of the probabilities may stay below 1 by rounding; 100 photons at a mean of 10 never come.
+    // The sum of the probabilities may stay below 1 by rounding; 100 photons at a mean of 10 never
+    // come.
     while left > probability && count < 100 {
         left -= probability;
         count += 1;
@@ -60,8 +61,8 @@ mod tests {
             let counts: Vec<f64> = (0..n).map(|_| f64::from(poisson(mean, &mut rng))).collect();
             let average = counts.iter().sum::<f64>() / f64::from(n);
             let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / f64::from(n);
-            // Standard deviations of the average, sqrt(mean / n), and of the variance, whose fourth moment is
-            // 3 mean^2 + mean. Five of them.
+            // Standard deviations of the average, sqrt(mean / n), and of the variance, whose fourth
+            // moment is 3 mean^2 + mean. Five of them.
             let [of_average, of_variance] =
                 [mean / f64::from(n), (2.0 * mean * mean + mean) / f64::from(n)].map(f64::sqrt);
             assert!((average - mean).abs() < 5.0 * of_average, "{mean}: {average}");

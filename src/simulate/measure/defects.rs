@@ -8,23 +8,24 @@ use ndarray::{Array3, Zip, s};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// Section `[measurement.defects]`. The ranges that span decades are drawn by their logarithm.
+/// Recipe of the detector's defects, section `[measurement.defects]`. The ranges that span decades
+/// are log-uniform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DefectRecipe {
-    /// How often there are hot pixels.
+    /// Probability of hot pixels.
     pub hot: f64,
-    /// Share of hot pixels in a frame.
+    /// Fraction of hot pixels in a frame.
     pub hot_fraction: ParameterRange,
     /// Photons that a hot pixel reads on average.
     pub hot_photons: ParameterRange,
-    /// How often there are dead pixels.
+    /// Probability of dead pixels.
     pub dead: f64,
-    /// Share of dead pixels in a frame.
+    /// Fraction of dead pixels in a frame.
     pub dead_fraction: ParameterRange,
-    /// How often the detector saturates within its counts.
+    /// Probability that the detector saturates within its counts.
     pub saturation: f64,
-    /// Photons at which it saturates.
+    /// Photons at which the detector saturates.
     pub saturation_photons: ParameterRange,
 }
 
@@ -42,14 +43,14 @@ impl Default for DefectRecipe {
     }
 }
 
-/// Defects as drawn: the same pixels, (row, column), in every frame.
+/// Defects of one detector: the same pixels, (row, column), in every frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defects {
     /// Hot pixels and the photons that they read on average.
     pub hot: Vec<([usize; 2], f64)>,
     /// Dead pixels.
     pub dead: Vec<[usize; 2]>,
-    /// Photons at which the detector saturates.
+    /// Photons at which the detector saturates, if it does.
     pub saturation: Option<f64>,
 }
 
@@ -74,7 +75,7 @@ impl DefectRecipe {
     }
 }
 
-/// A share of the pixels of a frame; now and then one where the share is less than a pixel.
+/// Draws a fraction of the pixels of a frame; now and then one where it is less than a pixel.
 fn places(fraction: ParameterRange, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
     let wanted = fraction.log_uniform(rng) * (shape[1] * shape[2]) as f64;
     let number = (wanted + rng.random::<f64>()).floor() as usize;

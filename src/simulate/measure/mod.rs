@@ -1,7 +1,8 @@
 //! The measurement: from noise-free diffraction to counts.
 //!
-//! [`MeasurementRecipe::draw`] decides everything about an experiment but the photons themselves; the [`Conditions`] then
-//! turn a diffraction pattern into what the detector would show on average, and into counts.
+//! [`MeasurementRecipe::draw`] decides everything about an experiment but the photons themselves;
+//! the [`Conditions`] then turn a diffraction pattern into what the detector would show on average,
+//! and into counts.
 
 pub mod background;
 pub mod blur;
@@ -22,11 +23,11 @@ use rocking::RockingRecipe;
 use serde::{Deserialize, Serialize};
 use strays::{Stray, StrayRecipe};
 
-/// Section `[measurement]`.
+/// Recipe of the measurement, section `[measurement]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MeasurementRecipe {
-    /// Photons in the whole pattern, drawn by its logarithm.
+    /// Photons in the whole pattern, log-uniform.
     pub photons: ParameterRange,
     /// Distance of the peak from the centre along each axis, pixels.
     pub peak_offset: ParameterRange,
@@ -59,14 +60,16 @@ impl Default for MeasurementRecipe {
     }
 }
 
-/// One experiment as drawn: all but its photons.
+/// Conditions of one experiment: everything but its photons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conditions {
-    /// Photons in the whole pattern. The caller scales the diffraction to it.
+    /// Photons in the whole pattern, to which the caller scales the diffraction.
     pub photons: f64,
-    /// Distance of the peak from the centre, (z, y, x) pixels; no z in 2D. The caller shifts the diffraction.
+    /// Distance of the peak from the centre, (z, y, x) pixels; no z in 2D. The caller shifts the
+    /// diffraction.
     pub peak_offset: [f64; 3],
-    /// Distance of each frame from its nominal place, in steps of the rocking curve. The caller resamples the diffraction.
+    /// Distance of each frame from its nominal place, in steps of the rocking curve. The caller
+    /// resamples the diffraction.
     pub frame_offsets: Vec<f64>,
     /// Incident flux during each frame, relative to the mean.
     pub flux: Vec<f64>,
@@ -82,7 +85,8 @@ pub struct Conditions {
     pub defects: Defects,
 }
 
-/// Conditions in numbers: flat, a row of a table. NaN, 0 or `none` where something does not apply.
+/// Conditions in numbers: flat, one row of a table. NaN, 0 or `none` where something does not
+/// apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MeasurementDescription {
     /// Photons in the whole pattern.
@@ -93,19 +97,20 @@ pub struct MeasurementDescription {
     pub peak_offset_y: f64,
     /// Distance of the peak from the centre, columns.
     pub peak_offset_x: f64,
-    /// Full width at half maximum of the coherence's blur along the rocking curve; 0 if fully coherent.
+    /// Full width at half maximum of the coherence's blur along the rocking curve; 0 if fully
+    /// coherent.
     pub coherence_z: f64,
     /// Full width at half maximum of the coherence's blur along a column; 0 if fully coherent.
     pub coherence_y: f64,
     /// Full width at half maximum of the coherence's blur along a row; 0 if fully coherent.
     pub coherence_x: f64,
-    /// Share of the Lorentzian in the coherence's blur.
+    /// Fraction of the Lorentzian in the coherence's blur.
     pub coherence_eta: f64,
     /// Full width at half maximum of the detector's point spread, pixels; 0 without one.
     pub psf: f64,
-    /// Share of the Lorentzian in the detector's point spread.
+    /// Fraction of the Lorentzian in the detector's point spread.
     pub psf_eta: f64,
-    /// `none`, `flat`, `slope`, `ring` or `diffuse`.
+    /// Kind of background: `none`, `flat`, `slope`, `ring` or `diffuse`.
     pub background: &'static str,
     /// Photons per pixel; for diffuse scattering, photons as a fraction of the pattern's.
     pub background_level: f64,
@@ -124,7 +129,10 @@ pub struct MeasurementDescription {
 }
 
 impl MeasurementRecipe {
-    /// Refuses what cannot be drawn.
+    /// Checks that conditions can be drawn.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
         self.photons.check("measurement.photons", 1.0..=1e13)?;
         self.peak_offset.check("measurement.peak_offset", -1e3..=1e3)?;
@@ -136,7 +144,8 @@ impl MeasurementRecipe {
         self.defects.check()
     }
 
-    /// Conditions for a pattern of this shape. The recipe must have passed [`MeasurementRecipe::check`].
+    /// Draws conditions for a pattern of this shape. The recipe must have passed
+    /// [`MeasurementRecipe::check`].
     pub fn draw(&self, shape: Shape, rng: &mut Rng) -> Conditions {
         let photons = self.photons.log_uniform(rng);
         let mut peak_offset = [(); 3].map(|()| self.peak_offset.uniform(rng));
@@ -159,8 +168,9 @@ impl MeasurementRecipe {
 }
 
 impl Conditions {
-    /// Photons per pixel that this measurement would average to: the noise-free diffraction (of the shape that was drawn
-    /// for) blurred, on its background, in the drifting beam. Without stray spots and defects.
+    /// Expected photons per pixel of this measurement: the noise-free diffraction (of the shape
+    /// that was drawn for) blurred, on its background, in the drifting beam. Without stray spots
+    /// and defects.
     pub fn expected(&self, diffraction: Centered<f32>) -> Centered<f32> {
         let mut intensity = diffraction.0;
         let photons = intensity.iter().map(|value| f64::from(*value)).sum();
@@ -184,9 +194,9 @@ impl Conditions {
         kernels
     }
 
-    /// Counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT, DEAD and SATURATED in `mask`.
-    /// Pixels that are MISSING, SHADOWED or DEAD count 0; all other pixels, good or bad, keep their reading. `expected` and
-    /// `mask` have the shape that was drawn for.
+    /// Draws the counts of one exposure: photons around `expected`, stray spots, defects. Sets HOT,
+    /// DEAD and SATURATED in `mask`. Pixels that are MISSING, SHADOWED or DEAD count 0; all others,
+    /// good or bad, keep their reading. `expected` and `mask` have the shape that was drawn for.
     pub fn count(&self, expected: &Centered<f32>, mask: &mut Centered<u32>, rng: &mut Rng) -> Centered<u32> {
         self.defects.mark(mask);
         let pixels = expected.as_slice().iter().zip(mask.as_slice());
@@ -209,7 +219,7 @@ impl Conditions {
         Centered(counts)
     }
 
-    /// What was drawn, in numbers.
+    /// Describes the conditions in numbers.
     pub fn description(&self) -> MeasurementDescription {
         let [peak_offset_z, peak_offset_y, peak_offset_x] = self.peak_offset;
         let [coherence_z, coherence_y, coherence_x] =

@@ -1,17 +1,19 @@
-//! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is not steady.
+//! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is
+//! not steady.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens, normal};
 use serde::{Deserialize, Serialize};
 
-/// Section `[measurement.rocking]`. Nothing of it applies to 2D patterns.
+/// Recipe of a rocking curve's imperfections, section `[measurement.rocking]`; without effect in
+/// 2D.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RockingRecipe {
-    /// How often the steps are uneven.
+    /// Probability that the steps are uneven.
     pub uneven: f64,
     /// Standard deviation of a frame's place, in steps.
     pub jitter: ParameterRange,
-    /// How often the incident flux drifts.
+    /// Probability that the incident flux drifts.
     pub drifting: f64,
     /// Largest deviation of the flux from its mean, relative.
     pub drift: ParameterRange,
@@ -37,7 +39,8 @@ impl RockingRecipe {
         self.drift.check(&key("drift"), 0.0..=0.9)
     }
 
-    /// For each frame its distance from its nominal place, in steps, and the flux, relative to the mean.
+    /// Draws for each frame its distance from its nominal place, in steps, and the flux, relative
+    /// to the mean.
     pub(super) fn draw(&self, frames: usize, rng: &mut Rng) -> (Vec<f64>, Vec<f64>) {
         let (mut offsets, mut flux) = (vec![0.0; frames], vec![1.0; frames]);
         if frames > 1 && happens(self.uneven, rng) {

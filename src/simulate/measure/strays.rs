@@ -1,4 +1,5 @@
-//! Stray spots ("aliens"): peaks of other grains, of slits or of the beamline, somewhere off the centre.
+//! Stray spots ("aliens"): peaks of other grains, of slits or of the beamline, somewhere off the
+//! centre.
 
 use super::counting::{UNREAD, poisson};
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
@@ -7,14 +8,15 @@ use ndarray::Array3;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// Spots end where they are this many standard deviations from their middle: exp(-8), a few photons at most.
+/// Spots end where they are this many standard deviations from their middle: exp(-8), a few photons
+/// at most.
 const REACH: f64 = 4.0;
 
-/// Section `[measurement.strays]`.
+/// Recipe of stray spots, section `[measurement.strays]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StrayRecipe {
-    /// How often there are any.
+    /// Probability that there are any.
     pub probability: f64,
     /// Number of spots.
     pub number: ParameterRange,
@@ -26,8 +28,8 @@ pub struct StrayRecipe {
     pub distance: f64,
     /// Photons in the brightest pixel of the faintest spot.
     pub faintest: f64,
-    /// Photons in the brightest pixel of the brightest spot, as a fraction of the pattern's largest value. Between the
-    /// two, all factors are equally likely.
+    /// Photons in the brightest pixel of the brightest spot, as a fraction of the pattern's largest
+    /// value. Between the two, all factors are equally likely.
     pub brightest: f64,
 }
 
@@ -48,11 +50,11 @@ impl Default for StrayRecipe {
 /// A spot as drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stray {
-    /// Middle, pixels from the first one, (z, y, x).
+    /// Position of its middle, pixels from the first one, (z, y, x).
     pub middle: [f64; 3],
     /// Standard deviations along (z, y, x), pixels.
     pub width: [f64; 3],
-    /// Where its brightness is between the faintest (0) and the brightest (1) that there can be.
+    /// Brightness between the faintest (0) and the brightest (1) possible, on a logarithmic scale.
     pub brightness: f64,
     faintest: f64,
     brightest: f64,
@@ -106,8 +108,8 @@ impl StrayRecipe {
 }
 
 impl Stray {
-    /// Counts the spot's photons, on top of those that were counted in the same pixels. `largest` is the largest expected
-    /// value of the pattern.
+    /// Counts the spot's photons, on top of those that were counted in the same pixels. `largest`
+    /// is the largest expected value of the pattern.
     pub(super) fn count(&self, counts: &mut Array3<u32>, mask: &Centered<u32>, largest: f64, rng: &mut Rng) {
         let shape = mask.shape();
         let height = self.height(largest);
@@ -167,7 +169,8 @@ mod tests {
                     stray.count(&mut counts, &mask, 1e6, &mut rng);
                     let photons = counts.iter().map(|count| f64::from(*count)).sum::<f64>();
                     let expected = height * stray.width.iter().product::<f64>() * std::f64::consts::TAU.powf(1.5);
-                    // Four standard deviations lose 2e-4 of the photons; the rest is counting, five of its deviations.
+                    // Four standard deviations lose 2e-4 of the photons; the rest is counting, five
+                    // of its deviations.
                     assert!(
                         (photons - expected).abs() < 1e-3 * expected + 5.0 * expected.sqrt(),
                         "{photons} {expected}"

@@ -3,8 +3,9 @@
 use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};
 use super::outline::Outline;
-use super::recipe::{DensityKind, DensityRecipe, pick};
+use super::recipe::{DensityKind, DensityRecipe};
 use crate::simulate::draw::{ParameterRange, Rng};
+use crate::simulate::weights::pick;
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -35,11 +36,11 @@ pub enum Modulation {
 /// A ball of another density.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ball {
-    /// Its centre.
+    /// Centre of the ball.
     pub centre: Vector,
-    /// Its radius.
+    /// Radius of the ball.
     pub radius: f64,
-    /// Its density over that around it.
+    /// Density relative to that around the ball.
     pub factor: f64,
 }
 
@@ -95,7 +96,7 @@ impl Ball {
     }
 }
 
-/// What a density is made of, in a particle of which some points inside are known.
+/// Points inside a particle, on which its density and phase are normalised.
 pub struct InteriorPoints<'a> {
     /// Points inside, evenly distributed; at least one.
     pub points: &'a [Vector],
@@ -110,7 +111,7 @@ impl InteriorPoints<'_> {
         self.points[ParameterRange::new(0.0, self.points.len() as f64 - 1.0).integer(rng)]
     }
 
-    /// The value that a field is below at this share of the points.
+    /// The value that a field is below at this fraction of the points.
     fn quantile(&self, field: &Field, share: f64) -> f64 {
         let mut values: Vec<f64> = self.points.iter().map(|&point| field.at(point)).collect();
         values.sort_by(f64::total_cmp);
@@ -118,8 +119,9 @@ impl InteriorPoints<'_> {
     }
 }
 
-/// The modulations that a recipe asks for, with the name of their kind and how strong they are: the shell's density,
-/// the porosity, the texture's standard deviation, the gradient; NaN for a uniform density.
+/// Draws the modulations that a recipe describes, with the name of their kind and their strength:
+/// the shell's density, the porosity, the texture's standard deviation, the gradient; NaN for a
+/// uniform density.
 pub fn draw(
     recipe: &DensityRecipe,
     inside: &InteriorPoints,
@@ -154,7 +156,8 @@ pub fn draw(
         }
         DensityKind::Graded => {
             let slope = recipe.gradient.uniform(rng);
-            // Half extents along the beam may exceed 1 in two dimensions: the density must stay positive.
+            // Half extents along the beam may exceed 1 in two dimensions: the density must stay
+            // positive.
             let farthest = inside.points.iter().map(|&point| norm(point)).fold(1.0, f64::max);
             let gradient = scaled(direction(inside.flat, rng), slope / farthest);
             (vec![Modulation::Gradient(gradient)], "graded", slope)
@@ -174,7 +177,8 @@ fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &m
     balls
 }
 
-/// A cell: thick in the middle, a nucleus, organelles, cytoplasm that is not even, sometimes a bright membrane.
+/// Draws a cell: thick in the middle, a nucleus, organelles, uneven cytoplasm, sometimes a bright
+/// membrane.
 pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
     let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
@@ -187,7 +191,8 @@ pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
     let field = Field::random(drawn(0.06, 0.2, rng), inside.flat, rng);
     let mut modulations =
         vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: drawn(0.05, 0.25, rng) }];
-    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that from its shape.
+    // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that
+    // from its shape.
     if inside.flat {
         modulations.push(Modulation::Taper { width: drawn(0.2, 0.7, rng), floor: drawn(0.0, 0.2, rng) });
     } else {

@@ -1,5 +1,5 @@
-//! Smooth random fields: sums of plane waves with random directions and phases (the spectral method:
-//! M. Shinozuka and C.-M. Jan, J. Sound Vib. 25, 111 (1972)).
+//! Smooth random fields: sums of plane waves with random directions and phases (the spectral
+//! method: M. Shinozuka and C.-M. Jan, J. Sound Vib. 25, 111 (1972)).
 
 use super::frame::Vector;
 use crate::simulate::draw::{ParameterRange, Rng, normal};
@@ -8,7 +8,8 @@ use std::f64::consts::TAU;
 /// Waves in a field: enough to look Gaussian, few enough to be evaluated in tens of nanoseconds.
 const WAVES: usize = 24;
 
-/// A random field of mean 0 and variance 1 whose correlation over a distance d is exp(-d^2 / (2 length^2)).
+/// A random field of mean 0 and variance 1 whose correlation over a distance d is exp(-d^2 / (2
+/// length^2)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// Wave vectors along z, y and x, cycles a unit of length.
@@ -36,7 +37,8 @@ impl Field {
     /// The field at a point.
     pub fn at(&self, r: Vector) -> f64 {
         let [wz, wy, wx] = &self.waves;
-        // An array of its own, because the compiler does not reorder sums: this loop becomes vector instructions.
+        // An array of its own, because the compiler does not reorder sums: this loop becomes vector
+        // instructions.
         let mut cosines = [0.0; WAVES];
         for (i, value) in cosines.iter_mut().enumerate() {
             *value = cosine(wz[i] * r[0] + wy[i] * r[1] + wx[i] * r[2] + self.phases[i]);
@@ -45,8 +47,8 @@ impl Field {
     }
 }
 
-/// cos(2 pi t) to 1e-7, for |t| < 1e9: reduced to a sine within a quarter turn, of which the Taylor series is summed.
-/// Without a call or a branch, so that loops over it are vectorised.
+/// cos(2 pi t) to 1e-7, for |t| < 1e9: reduced to a sine within a quarter turn, of which the Taylor
+/// series is summed. Without a call or a branch, so that loops over it are vectorised.
 fn cosine(t: f64) -> f64 {
     /// 1.5 * 2^52: adding and taking away rounds to a whole number.
     const ROUND: f64 = 6_755_399_441_055_744.0;
@@ -84,7 +86,8 @@ mod tests {
             near += here * field.at([0.3, -0.2 + length, 0.1]) / f64::from(fields);
             far += here * field.at([0.3, -0.2, 0.1 + 3.0 * length]) / f64::from(fields);
         }
-        // Means of 4000 products of unit variance: standard errors below sqrt(2 / 4000) = 0.022; four of them.
+        // Means of 4000 products of unit variance: standard errors below sqrt(2 / 4000) = 0.022;
+        // four of them.
         assert!((variance - 1.0).abs() < 0.09, "{variance}");
         assert!((near - (-0.5f64).exp()).abs() < 0.09, "{near}");
         assert!((far - (-4.5f64).exp()).abs() < 0.09, "{far}");

@@ -1,4 +1,5 @@
-//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one unit of the origin.
+//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one
+//! unit of the origin.
 
 use super::frame::angle;
 use super::outline::{Outline, PlanarShape, Point};
@@ -13,7 +14,7 @@ fn count(lo: usize, hi: usize, rng: &mut Rng) -> usize {
     ParameterRange::new(lo as f64, hi as f64).integer(rng)
 }
 
-/// A blob whose outline wanders by about `waviness` of its radius, most of it slowly.
+/// Draws a blob whose outline varies by about `waviness` of its radius, most of it slowly.
 pub fn blob(centre: Point, radius: f64, waviness: f64, rng: &mut Rng) -> Outline {
     let mut harmonics = vec![[0.0; 2]];
     harmonics.extend((2..=9).map(|k| [normal(rng), normal(rng)].map(|a| waviness * a / f64::from(k).powf(1.2))));
@@ -53,7 +54,8 @@ fn point(radius: f64, rng: &mut Rng) -> Point {
     [rho * sin, rho * cos]
 }
 
-/// A flake: a polygon, a blob, or pieces grown together, stretched by chance; up to four holes and notches.
+/// Draws a flake: a polygon, a blob, or pieces grown together, sometimes stretched; up to four
+/// holes and notches.
 pub fn flake(rng: &mut Rng) -> PlanarShape {
     let polygonal = happens(0.5, rng);
     let waviness = drawn(0.05, 0.3, rng);
@@ -82,7 +84,7 @@ pub fn flake(rng: &mut Rng) -> PlanarShape {
     PlanarShape { filled, holes }
 }
 
-/// The outline of a cell: round, long, or two that divide.
+/// Draws the outline of a cell: round, long, or dividing.
 pub fn cell(rng: &mut Rng) -> PlanarShape {
     let waviness = drawn(0.02, 0.12, rng);
     let filled = match count(0, 3, rng) {
@@ -99,7 +101,7 @@ pub fn cell(rng: &mut Rng) -> PlanarShape {
     PlanarShape { filled, holes: Vec::new() }
 }
 
-/// A lithographic pattern and its name: a grating, a logo of bars and rings, or strokes.
+/// Draws a lithographic pattern and its name: a grating, a logo of bars and rings, or strokes.
 pub fn pattern(rng: &mut Rng) -> (&'static str, PlanarShape) {
     match count(0, 3, rng) {
         0 => ("grating", grating(rng)),
@@ -173,7 +175,7 @@ fn strokes(rng: &mut Rng) -> PlanarShape {
     PlanarShape { filled, holes: Vec::new() }
 }
 
-/// A Siemens star, the test pattern of microscopy; by chance with circular gaps and a rim.
+/// Draws a Siemens star, the test pattern of microscopy; sometimes with circular gaps and a rim.
 pub fn star(rng: &mut Rng) -> PlanarShape {
     let mut filled = vec![star_at([0.0; 2], 0.9, rng)];
     if happens(0.3, rng) {

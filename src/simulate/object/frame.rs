@@ -35,12 +35,12 @@ pub fn unit(a: Vector) -> Vector {
     scaled(a, 1.0 / norm(a))
 }
 
-/// An angle, all equally likely.
+/// Draws an angle, all equally likely.
 pub fn angle(rng: &mut Rng) -> f64 {
     ParameterRange::new(0.0, TAU).uniform(rng)
 }
 
-/// A direction, all equally likely; within the plane z = 0 for `flat` objects.
+/// Draws a direction, all equally likely; within the plane z = 0 for `flat` objects.
 pub fn direction(flat: bool, rng: &mut Rng) -> Vector {
     if flat {
         let (sin, cos) = angle(rng).sin_cos();
@@ -49,7 +49,7 @@ pub fn direction(flat: bool, rng: &mut Rng) -> Vector {
     unit([normal(rng), normal(rng), normal(rng)])
 }
 
-/// 0 below 0, 1 above 1, and smooth between: a soft edge of width 1.
+/// Smooth step of width 1: 0 below 0, 1 above 1.
 pub fn smooth_step(t: f64) -> f64 {
     let t = t.clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -62,7 +62,8 @@ pub struct Rotation([Vector; 3]);
 impl Rotation {
     pub const NONE: Rotation = Rotation([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
 
-    /// All orientations equally likely: a quaternion that is uniform on its sphere.
+    /// Draws a rotation, all orientations equally likely: a quaternion that is uniform on its
+    /// sphere.
     pub fn random(rng: &mut Rng) -> Rotation {
         let q: [f64; 4] = std::array::from_fn(|_| normal(rng));
         let length = q.iter().map(|value| value * value).sum::<f64>().sqrt();
@@ -74,7 +75,7 @@ impl Rotation {
         ])
     }
 
-    /// About the z axis, all angles equally likely.
+    /// Draws a rotation about the z axis, all angles equally likely.
     pub fn in_plane(rng: &mut Rng) -> Rotation {
         let (sin, cos) = angle(rng).sin_cos();
         Rotation([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
@@ -85,24 +86,24 @@ impl Rotation {
     }
 }
 
-/// Where a solid is put: turned, scaled and shifted.
+/// Placement of a solid: rotation, scale and shift.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Frame {
-    /// From outside to the solid's own axes.
+    /// Rotation from outside to the solid's own axes.
     pub rotation: Rotation,
-    /// Where the solid's origin goes.
+    /// Position of the solid's origin.
     pub centre: Vector,
-    /// How much larger the solid becomes.
+    /// Factor by which the solid becomes larger.
     pub scale: f64,
 }
 
 impl Frame {
-    /// At the origin, in its own size.
+    /// Frame at the origin, without a change of size.
     pub fn turned(rotation: Rotation) -> Frame {
         Frame { rotation, centre: [0.0; 3], scale: 1.0 }
     }
 
-    /// A point in the solid's own coordinates.
+    /// Coordinates of a point in the solid's own axes.
     pub fn local(&self, r: Vector) -> Vector {
         scaled(self.rotation.apply(sub(r, self.centre)), 1.0 / self.scale)
     }

@@ -1,6 +1,7 @@
-//! Samples that are larger than the beam, as one frame of a ptychographic scan sees them: the exit wave is the beam times the
-//! transmission of the sample. The beam of a zone plate out of focus is a ring (the shadow of the central stop) with a
-//! spherical wavefront; its far field is the bright-field annulus.
+//! Samples that are larger than the beam, as one frame of a ptychographic scan sees them: the exit
+//! wave is the beam times the transmission of the sample. The beam of a zone plate out of focus is
+//! a ring (the shadow of the central stop) with a spherical wavefront; its far field is the
+//! bright-field annulus.
 
 use super::density::{Modulation, Sample};
 use super::field::Field;
@@ -19,19 +20,20 @@ pub struct Beam {
     pub quadratic: f64,
     /// Shape of the aperture.
     pub aperture: &'static str,
-    /// What the sample is.
+    /// Kind of sample.
     pub sample: &'static str,
-    /// Local frequency at the edge, cycles a radius.
+    /// Local frequency of the wavefront at the edge, cycles per radius.
     pub divergence: f64,
     /// Width of the soft edges.
     pub edge: f64,
-    /// Largest phase shift by the sample (for smooth samples: about three standard deviations), radians.
+    /// Largest phase shift by the sample (for smooth samples: about three standard deviations),
+    /// radians.
     pub phase: f64,
     /// Largest absorption by the sample.
     pub absorption: f64,
 }
 
-/// An aperture of radius 1, and what passes through it.
+/// Draws an aperture of radius 1 and what passes through it.
 pub fn beam(recipe: &IlluminationRecipe, rng: &mut Rng) -> (PlanarShape, Beam) {
     let (aperture, outline) = aperture(recipe, rng);
     let edge = recipe.edge.uniform(rng);

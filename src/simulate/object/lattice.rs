@@ -1,8 +1,9 @@
-//! Facetted crystals: Wulff shapes of the common lattices, cut, perturbed and stretched as real crystals are.
+//! Facetted crystals: Wulff shapes of the common lattices, cut, perturbed and stretched as real
+//! crystals are.
 //!
-//! A Wulff shape is the intersection of the half spaces `n . r <= energy(n)` over the facets n of a lattice
-//! (C. Herring, Phys. Rev. 82, 87 (1951)); on a substrate one more plane cuts it (W. L. Winterbottom, Acta Metall. 15, 303
-//! (1967)).
+//! A Wulff shape is the intersection of the half spaces `n . r <= energy(n)` over the facets n of a
+//! lattice (C. Herring, Phys. Rev. 82, 87 (1951)); on a substrate one more plane cuts it (W. L.
+//! Winterbottom, Acta Metall. 15, 303 (1967)).
 
 use super::frame::{Vector, direction, unit};
 use super::polyhedron::{Plane, Polyhedron};
@@ -45,7 +46,8 @@ fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
     ParameterRange::new(lo, hi).uniform(rng)
 }
 
-/// Face-centred cubic: {111} is the cheapest, {100} and {110} cost up to a third more, {311} shows now and then.
+/// Face-centred cubic: {111} is the cheapest, {100} and {110} cost up to a third more, {311} shows
+/// now and then.
 pub fn fcc(rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(cubic([1, 1, 1]), 1.0).collect();
     planes.extend(family(cubic([1, 0, 0]), drawn(0.9, 1.4, rng)));
@@ -66,7 +68,8 @@ pub fn bcc(rng: &mut Rng) -> Vec<Plane> {
 
 /// Hexagonal close-packed: basal {0001}, prismatic {10-10} and pyramidal {10-11} facets.
 pub fn hcp(rng: &mut Rng) -> Vec<Plane> {
-    // Reciprocal lattice: the in-plane component of (10-11) is 2/sqrt(3)/a long, the one along z 1/c.
+    // Reciprocal lattice: the in-plane component of (10-11) is 2/sqrt(3)/a long, the one along z
+    // 1/c.
     let rise = (1.0 / HCP_RATIO) / (2.0 / 3f64.sqrt());
     let mut planes: Vec<Plane> = family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], drawn(0.6, 1.2, rng)).collect();
     planes.extend(family(around(6, 0.0), 1.0));
@@ -84,7 +87,8 @@ pub fn octahedron() -> Vec<Plane> {
     family(cubic([1, 1, 1]), 1.0).collect()
 }
 
-/// A prism of 4, 5, 6 or 8 sides whose half height is `height` times its inner radius, its ends flat or pointed.
+/// A prism of 4, 5, 6 or 8 sides whose half height is `height` times its inner radius, its ends
+/// flat or pointed.
 pub fn rod(height: f64, rng: &mut Rng) -> Vec<Plane> {
     let sides = [4, 5, 6, 6, 8][ParameterRange::new(0.0, 4.0).integer(rng)];
     let mut planes: Vec<Plane> = family(around(sides, 0.0), 1.0).collect();
@@ -98,7 +102,8 @@ pub fn rod(height: f64, rng: &mut Rng) -> Vec<Plane> {
     planes
 }
 
-/// A thin plate, hexagonal or triangular with cut corners; `thickness` is that over its inner diameter.
+/// A thin plate, hexagonal or triangular with cut corners; `thickness` is that over its inner
+/// diameter.
 pub fn plate(thickness: f64, rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], thickness).collect();
     let long = if happens(0.5, rng) { 1.0 } else { drawn(1.1, 1.8, rng) };
@@ -108,8 +113,8 @@ pub fn plate(thickness: f64, rng: &mut Rng) -> Vec<Plane> {
     planes
 }
 
-/// Makes a crystal of an ideal shape: every facet moves by its own share, further planes cut corners off, and a substrate
-/// may cut through. None if nothing is left.
+/// Makes a crystal of an ideal shape: every facet moves by its own amount, further planes cut
+/// corners off, and a substrate may cut through. `None` if nothing is left.
 pub fn grown(mut planes: Vec<Plane>, recipe: &ShapeRecipe, rounding: f64, rng: &mut Rng) -> Option<Polyhedron> {
     let spread = recipe.perturbation.uniform(rng);
     for plane in &mut planes {
@@ -153,7 +158,8 @@ mod tests {
             ("cube", wulff(&[([1, 0, 0], 1.0)]), 6, 8, 8.0),
             // Inner radius 1: corners at sqrt(3), volume 4/3 * sqrt(3)^3.
             ("octahedron", wulff(&[([1, 1, 1], 1.0)]), 8, 6, 4.0 / 3.0 * root.powi(3)),
-            // Corners of the same octahedron cut where its edges are divided into thirds: 1/27 of the volume a pair goes.
+            // Corners of the same octahedron cut where its edges are divided into thirds: 1/27 of
+            // the volume a pair goes.
             ("truncated", wulff(&[([1, 1, 1], 1.0), ([1, 0, 0], root * 2.0 / 3.0)]), 14, 24, 8.0 / 9.0 * 4.0 * root),
             ("dodecahedron", wulff(&[([1, 1, 0], 1.0), ([1, 0, 0], 9.0)]), 12, 14, 4.0 * 2f64.sqrt()),
         ];

@@ -1,10 +1,13 @@
-//! Random objects for coherent diffraction: crystals and other solids, flat samples, beams on samples.
+//! Random objects for coherent diffraction: crystals and other solids, flat samples, beams on
+//! samples.
 //!
-//! A [`Particle`] is an implicit function: a signed distance that says where its surface is, and a complex density inside. It
-//! knows no pixels; whoever renders it samples it as finely as needed. [`ObjectRecipe`] says what may be drawn, and every
-//! draw comes with a [`ObjectDescription`] of what it turned out to be.
+//! A [`Particle`] is an implicit function: a signed distance that says where its surface is, and a
+//! complex density inside. It knows no pixels; whoever renders it samples it as finely as needed.
+//! [`ObjectRecipe`] says what may be drawn, and every draw comes with a [`ObjectDescription`] of
+//! what it turned out to be.
 
 mod density;
+mod draft;
 mod family;
 mod field;
 mod flake;
@@ -26,8 +29,10 @@ pub use recipe::{
 };
 
 use crate::simulate::draw::{Rng, happens};
+use crate::simulate::weights::pick;
 use density::InteriorPoints;
-use family::{Draft, Filling};
+use draft::{Draft, Filling};
+
 use field::Field;
 use frame::{Frame, Rotation, add, norm, scaled, sub};
 use particle::{Body, Relief, Scan, Survey};
@@ -36,10 +41,11 @@ use polyhedron::Polyhedron;
 use serde::Serialize;
 use solid::Solid;
 
-/// What a particle turned out to be; lengths in units of its largest half extent, NaN or "none" for what it does not have.
+/// A particle in numbers: flat, one row of a table. Lengths are in units of its largest half
+/// extent; NaN or `none` where something does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ObjectDescription {
-    /// What it is, finer than [`Family`]: `wulff-fcc`, `superellipsoid`, `logo`.
+    /// Kind of object, finer than [`Family`]: `wulff-fcc`, `superellipsoid`, `logo`.
     pub family: &'static str,
     /// Facets of all its parts, 0 if it is round.
     pub facets: usize,
@@ -53,15 +59,16 @@ pub struct ObjectDescription {
     pub extent_x: f64,
     /// Volume over that of the bounding box (areas if flat).
     pub filled: f64,
-    /// How far edges are worn; 0 is sharp.
+    /// Wear of the edges; 0 is sharp.
     pub rounding: f64,
     /// Standard deviation of the surface; 0 is smooth.
     pub roughness: f64,
     /// Correlation length of the roughness.
     pub roughness_length: f64,
-    /// What the density does: `uniform`, `shell`, `pores`, `sponge`, `texture`, `graded`, `cell`, `beam`.
+    /// Kind of density: `uniform`, `shell`, `pores`, `sponge`, `texture`, `graded`, `cell`, `beam`.
     pub density: &'static str,
-    /// Shell's density over the core's, porosity, standard deviation of a texture's logarithm, or gradient to the edge.
+    /// Shell's density over the core's, porosity, standard deviation of a texture's logarithm, or
+    /// gradient to the edge.
     pub density_strength: f64,
     /// Root mean square of the smooth random phase, radians; 0 without.
     pub strain_rms: f64,
@@ -71,9 +78,9 @@ pub struct ObjectDescription {
     pub linear_phase: f64,
     /// Quadratic phase from the centre to the edge, radians.
     pub quadratic_phase: f64,
-    /// `none`, `edge` or `screw`.
+    /// Kind of dislocation: `none`, `edge` or `screw`.
     pub dislocation: &'static str,
-    /// How many dislocations.
+    /// Number of dislocations.
     pub dislocations: usize,
     /// Phase jump across a plane, radians.
     pub step_phase: f64,
@@ -81,7 +88,7 @@ pub struct ObjectDescription {
     pub real: bool,
     /// Shape of the beam: `none`, `ring`, `disc`, `square`.
     pub aperture: &'static str,
-    /// What the beam falls on: `none`, `star`, `binary`, `smooth`, `blank`.
+    /// Sample in the beam: `none`, `star`, `binary`, `smooth`, `blank`.
     pub sample: &'static str,
     /// Width of the beam's soft edges over its radius.
     pub beam_edge: f64,
@@ -93,19 +100,20 @@ pub struct ObjectDescription {
     pub sample_absorption: f64,
 }
 
-/// Draws of which none could be used before an octahedron is taken.
+/// Number of unusable draws after which an octahedron is taken.
 const ATTEMPTS: usize = 20;
-/// Smallest share of its bounding box that a particle fills.
+/// Smallest fraction of its bounding box that a particle fills.
 const LEAST_FILLED: f64 = 0.03;
 /// Largest ratio of its extents.
 const LARGEST_RATIO: f64 = 8.0;
 
 impl ObjectRecipe {
-    /// A particle for a pattern of two or three dimensions. The recipe must have passed [`ObjectRecipe::check`].
+    /// Draws a particle for a pattern of two or three dimensions and describes it. The recipe must
+    /// have passed [`ObjectRecipe::check`].
     pub fn draw(&self, dimensions: usize, rng: &mut Rng) -> (Particle, ObjectDescription) {
         let usable = |family: Family| dimensions == 2 || family != Family::Illuminated || self.families.len() == 1;
         let families = self.families.iter().map(|(&family, &weight)| (family, weight)).filter(|(f, _)| usable(*f));
-        let family = recipe::pick(families, rng).unwrap_or(Family::Octahedron);
+        let family = pick(families, rng).unwrap_or(Family::Octahedron);
         for _ in 0..ATTEMPTS {
             let real = happens(self.real, rng);
             let drawn = family.draft(self, dimensions, real, rng);
@@ -127,7 +135,7 @@ impl ObjectRecipe {
         plain.finish(draft, dimensions, true, rng).expect("an octahedron fills a sixth of its box or more")
     }
 
-    /// Roughens, measures and fills a solid. None if it is too thin, too long or too empty.
+    /// Roughens, measures and fills a solid. `None` if it is too thin, too long or too empty.
     fn finish(
         &self,
         draft: Draft,
@@ -208,7 +216,7 @@ impl ObjectRecipe {
 }
 
 impl ObjectDescription {
-    /// Of a solid that is not yet measured or filled.
+    /// Description of a solid that is not yet measured or filled.
     fn plain(family: &'static str, solid: &Solid) -> ObjectDescription {
         ObjectDescription {
             family,
@@ -256,7 +264,7 @@ impl ObjectDescription {
     }
 }
 
-/// Half of the largest extent across the beam or, in three dimensions, of all.
+/// Half of the largest extent: across the beam in two dimensions, of all in three.
 fn size(survey: &Survey, dimensions: usize) -> f64 {
     let half = scaled(sub(survey.hi, survey.lo), 0.5);
     half[if dimensions == 2 { 1 } else { 0 }..].iter().fold(0.0, |a, &b| a.max(b))

@@ -1,27 +1,30 @@
-//! Outlines in the plane, for what is flat or extruded: polygons, blobs, bars, rings and Siemens stars.
+//! Outlines in the plane, for what is flat or extruded: polygons, blobs, bars, rings and Siemens
+//! stars.
 
 use std::f64::consts::TAU;
 
 /// A point of the plane, (y, x).
 pub type Point = [f64; 2];
 
-/// One outline.
+/// An outline in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outline {
     /// `radius * (1 + sum(a_k cos(k theta) + b_k sin(k theta)))` around a centre, k from 1.
     Blob { centre: Point, radius: f64, harmonics: Vec<[f64; 2]> },
     /// Corners in order around the inside.
     Polygon(Vec<Point>),
-    /// A rectangle: half its length along `along` (a unit vector), half its width across; corners rounded by `corner`.
+    /// A rectangle: half its length along `along` (a unit vector), half its width across; corners
+    /// rounded by `corner`.
     Bar { centre: Point, along: Point, half: [f64; 2], corner: f64 },
     /// All within `half_width` of a circle; a disc if the circle's radius is 0.
     Ring { centre: Point, radius: f64, half_width: f64 },
-    /// Spokes that are as wide as the space between them, between two radii, with circular gaps (from, to).
+    /// Spokes that are as wide as the space between them, between two radii, with circular gaps
+    /// (from, to).
     Star { centre: Point, spokes: usize, inner: f64, outer: f64, gaps: Vec<[f64; 2]> },
 }
 
 impl Outline {
-    /// A disc.
+    /// Outline of a disc.
     pub fn disc(centre: Point, radius: f64) -> Outline {
         Outline::Ring { centre, radius: 0.0, half_width: radius }
     }
@@ -72,7 +75,8 @@ fn away(r: Point, centre: Point) -> Point {
     [r[0] - centre[0], r[1] - centre[1]]
 }
 
-/// The radial distance over the slope of the outline. Harmonics by powers of exp(i theta): no angle is needed.
+/// The radial distance over the slope of the outline. Harmonics by powers of exp(i theta): no angle
+/// is needed.
 fn blob([y, x]: Point, radius: f64, harmonics: &[[f64; 2]]) -> f64 {
     let rho = (y * y + x * x).sqrt();
     let [cos, sin] = if rho > 0.0 { [x / rho, y / rho] } else { [1.0, 0.0] };
@@ -105,12 +109,12 @@ fn polygon([y, x]: Point, corners: &[Point]) -> f64 {
     if inside { -nearest.sqrt() } else { nearest.sqrt() }
 }
 
-/// Some outlines together, with others cut out of them.
+/// A union of outlines with others cut out of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanarShape {
-    /// What is there.
+    /// Outlines of what is filled.
     pub filled: Vec<Outline>,
-    /// What is cut out.
+    /// Outlines of what is cut out.
     pub holes: Vec<Outline>,
 }
 

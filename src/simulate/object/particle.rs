@@ -8,14 +8,14 @@ use super::solid::Solid;
 use num_complex::Complex64;
 use std::f64::consts::TAU;
 
-/// A solid, turned and roughened, in its own size.
+/// A solid, turned and roughened, in its own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
-    /// The solid.
+    /// Surface without roughness.
     pub solid: Solid,
-    /// Its orientation.
+    /// Orientation of the solid.
     pub frame: Frame,
-    /// Roughness.
+    /// Roughness of the surface.
     pub relief: Option<Relief>,
 }
 
@@ -49,11 +49,11 @@ impl Body {
     }
 }
 
-/// What a scan of a body finds, in the body's own units.
+/// Extents, volume and interior points of a body, in its own units.
 pub struct Survey {
-    /// Smallest coordinates.
+    /// Smallest coordinates of the body.
     pub lo: Vector,
-    /// Largest coordinates.
+    /// Largest coordinates of the body.
     pub hi: Vector,
     /// Volume, or area if the body is flat.
     pub volume: f64,
@@ -61,12 +61,12 @@ pub struct Survey {
     pub inside: Vec<Vector>,
 }
 
-/// How finely a body is scanned.
+/// Resolution of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scan {
-    /// For a size that is right to a few percent.
+    /// Resolution for a size that is right to a few percent.
     Coarse,
-    /// For everything.
+    /// Resolution for extents, volume and interior points.
     Fine,
 }
 
@@ -83,7 +83,8 @@ impl Scan {
 }
 
 impl Survey {
-    /// Scans a grid, then climbs from the outermost points to the farthest ones. None if nothing is inside.
+    /// Scans a grid, then climbs from the outermost points to the farthest ones. `None` if nothing
+    /// is inside.
     pub fn of(body: &Body, scan: Scan) -> Option<Survey> {
         let flat = body.solid.is_flat();
         let margin = body.relief.as_ref().map_or(0.0, |relief| 4.0 * relief.amplitude);
@@ -114,12 +115,12 @@ impl Survey {
     }
 }
 
-/// Directions that are tried before a stride is shortened.
+/// Number of directions that are tried before a stride is shortened.
 const TRIES: usize = 32;
 
-/// The largest `sign * r[axis]` inside, by climbing from several of the outermost points: to the best of some points around,
-/// which are never in the same directions again (along a sharp edge only few directions lead on), with shorter strides where
-/// none is better.
+/// The largest `sign * r[axis]` inside, by climbing from several of the outermost points: to the
+/// best of some points around, which are never in the same directions again (along a sharp edge
+/// only few directions lead on), with shorter strides where none is better.
 fn farthest(body: &Body, inside: &[Vector], step: f64, axis: usize, sign: f64) -> f64 {
     let outermost = inside.iter().map(|r| sign * r[axis]).fold(f64::NEG_INFINITY, f64::max);
     let candidates: Vec<Vector> = inside.iter().copied().filter(|r| sign * r[axis] > outermost - 1.5 * step).collect();
@@ -146,8 +147,8 @@ fn farthest(body: &Body, inside: &[Vector], step: f64, axis: usize, sign: f64) -
     best
 }
 
-/// The i-th of an endless sequence of directions that cover the sphere evenly: the R2 sequence of M. Roberts (2018), on the
-/// plastic number, mapped to the sphere with equal areas.
+/// The i-th of an endless sequence of directions that cover the sphere evenly: the R2 sequence of
+/// M. Roberts (2018), on the plastic number, mapped to the sphere with equal areas.
 fn even_direction(i: usize) -> Vector {
     const PLASTIC: f64 = 1.324_717_957_244_746;
     let z = 2.0 * (i as f64 / PLASTIC).fract() - 1.0;
@@ -156,8 +157,9 @@ fn even_direction(i: usize) -> Vector {
     [z, rho * sin, rho * cos]
 }
 
-/// One particle, centred on its bounding box. Its unit of length is the largest half extent of that box; in two dimensions
-/// the larger of those along y and x, while the extent along the beam may be anything.
+/// One particle, centred on its bounding box. Its unit of length is the largest half extent of that
+/// box; in two dimensions the larger of those along y and x, while the extent along the beam may be
+/// anything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Particle {
     pub(super) body: Body,
@@ -176,13 +178,14 @@ impl Particle {
         self.half_extents
     }
 
-    /// Signed distance of a point (z, y, x) from the surface, negative inside, roughness included; right near the surface, a
-    /// bound elsewhere.
+    /// Signed distance of a point (z, y, x) from the surface, negative inside, roughness included;
+    /// right near the surface, a bound elsewhere.
     pub fn distance(&self, r: [f64; 3]) -> f64 {
         self.body.distance(self.raw(r)) / self.size
     }
 
-    /// Density times `exp(i phase)` at a point inside; `depth` is the negative of [`Particle::distance`] there.
+    /// Density times `exp(i phase)` at a point inside; `depth` is the negative of
+    /// [`Particle::distance`] there.
     pub fn value(&self, r: [f64; 3], depth: f64) -> Complex64 {
         let r = if self.is_flat() { [0.0, r[1], r[2]] } else { r };
         let mut value = self.body.solid.factor(self.body.frame.local(self.raw(r)));
@@ -192,7 +195,8 @@ impl Particle {
         if self.phase.is_zero() { value } else { value * Complex64::cis(self.phase.at(r)) }
     }
 
-    /// Whether nothing varies along z: one sample along z is enough, and the half extent along z means nothing.
+    /// Whether nothing varies along z: one sample along z is enough, and the half extent along z
+    /// has no meaning.
     pub fn is_flat(&self) -> bool {
         self.body.solid.is_flat()
     }
@@ -219,7 +223,8 @@ mod tests {
             let planes = [lattice::octahedron(), lattice::cube(), lattice::rod(4.0, &mut rng), lattice::fcc(&mut rng)];
             let polyhedron = Polyhedron::new(&planes[i % 4], 0.0).unwrap();
             let frame = Frame::turned(rotation);
-            // Corners in the body's units: the three axes of the body, as seen by the solid, give its coordinates.
+            // Corners in the body's units: the three axes of the body, as seen by the solid, give
+            // its coordinates.
             let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|axis| frame.local(axis));
             let corners: Vec<Vector> =
                 polyhedron.vertices().iter().map(|&corner| axes.map(|axis| dot(axis, corner))).collect();

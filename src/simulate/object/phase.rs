@@ -1,5 +1,5 @@
-//! The phase of a particle. In Bragg geometry it is the scattering vector times the displacement of the lattice (I. Robinson
-//! and R. Harder, Nature Mater. 8, 291 (2009)).
+//! The phase of a particle. In Bragg geometry it is the scattering vector times the displacement of
+//! the lattice (I. Robinson and R. Harder, Nature Mater. 8, 291 (2009)).
 
 use super::density::InteriorPoints;
 use super::field::Field;
@@ -10,19 +10,20 @@ use crate::simulate::draw::{ParameterRange, Rng, happens};
 /// A sum of phases, radians.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Phase {
-    /// A smooth random field.
+    /// Smooth random phase.
     pub strain: Option<Strain>,
     /// Linear phase, radians a half extent.
     pub linear: Vector,
     /// Quadratic phase at distance 1 from the centre, radians.
     pub quadratic: f64,
-    /// Dislocations.
+    /// Straight dislocation lines.
     pub dislocations: Vec<Dislocation>,
-    /// A jump.
+    /// Jump across a plane.
     pub step: Option<Step>,
 }
 
-/// `scale * (field - mean)`, so that the mean over the particle is 0 and the root mean square is known.
+/// `scale * (field - mean)`, so that the mean over the particle is 0 and the root mean square is
+/// known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strain {
     field: Field,
@@ -34,22 +35,25 @@ pub struct Strain {
     pub length: f64,
 }
 
-/// A straight dislocation line whose Burgers vector b and the scattering vector Q satisfy `Q . b = +-2 pi`.
+/// A straight dislocation line whose Burgers vector b and the scattering vector Q satisfy
+/// `Q . b = +-2 pi`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dislocation {
     /// A point of the line.
     pub point: Vector,
-    /// Two unit vectors across the line; for edge dislocations the first is along the Burgers vector.
+    /// Two unit vectors across the line; for edge dislocations the first is along the Burgers
+    /// vector.
     pub across: [Vector; 2],
-    /// +1 or -1.
+    /// Sign of the winding, +1 or -1.
     pub sign: f64,
     /// Poisson's ratio for an edge dislocation; none for a screw.
     pub poisson: Option<f64>,
 }
 
 impl Dislocation {
-    /// Screw: `theta`, with Q along the line. Edge: `theta + sin(2 theta) / (4 (1 - nu))`, the displacement along b in an
-    /// isotropic solid (J. P. Hirth and J. Lothe, Theory of Dislocations, 2nd ed. (1982), eq. 3-45). Both wind once.
+    /// Screw: `theta`, with Q along the line. Edge: `theta + sin(2 theta) / (4 (1 - nu))`, the
+    /// displacement along b in an isotropic solid (J. P. Hirth and J. Lothe, Theory of
+    /// Dislocations, 2nd ed. (1982), eq. 3-45). Both wind once.
     fn at(&self, r: Vector) -> f64 {
         let offset = sub(r, self.point);
         let [x, y] = self.across.map(|axis| dot(axis, offset));
@@ -63,9 +67,9 @@ impl Dislocation {
 pub struct Step {
     /// A point of the plane.
     pub point: Vector,
-    /// Its normal.
+    /// Normal of the plane.
     pub normal: Vector,
-    /// By what the phase is larger on the normal's side, radians.
+    /// Phase difference of the normal's side, radians.
     pub phase: f64,
 }
 
@@ -83,12 +87,13 @@ impl Phase {
         }
     }
 
-    /// Whether it is zero everywhere.
+    /// Whether the phase is zero everywhere.
     pub fn is_zero(&self) -> bool {
         *self == Phase::default()
     }
 
-    /// The phases that a recipe asks for. In two dimensions dislocation lines are along the beam: others would smear out.
+    /// Draws the phases that a recipe describes. In two dimensions dislocation lines are along the
+    /// beam: others would smear out.
     pub fn draw(recipe: &ObjectRecipe, dimensions: usize, inside: &InteriorPoints, rng: &mut Rng) -> Phase {
         let somewhere =
             |rng: &mut Rng| inside.points[ParameterRange::new(0.0, inside.points.len() as f64 - 1.0).integer(rng)];
@@ -125,16 +130,17 @@ fn strain(recipe: &ObjectRecipe, inside: &InteriorPoints, rng: &mut Rng) -> Stra
     let count = inside.points.len() as f64;
     let mean = inside.points.iter().map(|&r| field.at(r)).sum::<f64>() / count;
     let variance = inside.points.iter().map(|&r| (field.at(r) - mean).powi(2)).sum::<f64>() / count;
-    // Fields that are much longer than the particle hardly vary in it: they are not blown up without limit.
+    // Fields that are much longer than the particle hardly vary in it: they are not blown up
+    // without limit.
     Strain { field, mean, scale: rms / variance.sqrt().max(1e-3), rms, length }
 }
 
-/// +1 or -1.
+/// Draws +1 or -1.
 fn sign(rng: &mut Rng) -> f64 {
     if happens(0.5, rng) { 1.0 } else { -1.0 }
 }
 
-/// Two unit vectors, at random around a line.
+/// Draws two unit vectors across a line.
 fn across(line: Vector, rng: &mut Rng) -> [Vector; 2] {
     let mut other = direction(false, rng);
     while dot(other, line).abs() > 0.99 {

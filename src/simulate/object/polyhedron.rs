@@ -5,7 +5,7 @@ use super::frame::{Vector, add, cross, dot, norm, scaled, sub};
 /// The half space `normal . r <= offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plane {
-    /// Unit vector, outwards.
+    /// Unit vector, pointing outwards.
     pub normal: Vector,
     /// Distance from the origin; negative if the origin is outside.
     pub offset: f64,
@@ -14,17 +14,17 @@ pub struct Plane {
 /// A convex polyhedron, its edges sharp or rounded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Polyhedron {
-    /// One for each facet.
+    /// Half space of each facet.
     planes: Vec<Plane>,
     /// Corners of the sharp polyhedron.
     vertices: Vec<Vector>,
-    /// How far edges are worn off; 0 is sharp.
+    /// Wear of the edges; 0 is sharp.
     rounding: f64,
 }
 
 impl Polyhedron {
-    /// The intersection of half spaces, without those that cut nothing off. The normals must point to all sides, or the
-    /// intersection has no end; none if it is empty.
+    /// Intersects half spaces, without those that cut nothing off. The normals must point to all
+    /// sides, or the intersection is unbounded; `None` if it is empty.
     pub fn new(planes: &[Plane], rounding: f64) -> Option<Polyhedron> {
         let vertices = vertices(planes);
         let is_facet = |plane: &&Plane| {
@@ -50,7 +50,8 @@ impl Polyhedron {
         self.vertices.iter().map(|&vertex| norm(vertex)).fold(0.0, f64::max)
     }
 
-    /// The largest of the distances to the planes, or the smooth maximum `k ln(sum(exp(d / k)))` if edges are rounded.
+    /// The largest of the distances to the planes, or the smooth maximum `k ln(sum(exp(d / k)))` if
+    /// edges are rounded.
     pub fn distance(&self, r: Vector) -> f64 {
         let planes = self.planes.iter().map(|plane| dot(plane.normal, r) - plane.offset);
         // Not `f64::max`, which takes care of NaN and is slower for it.
@@ -67,7 +68,7 @@ impl Polyhedron {
 /// Closer than this is the same point, or on the plane.
 const TOUCHING: f64 = 1e-7;
 
-/// Where three planes meet and no other plane cuts.
+/// Intersections of three planes that no other plane cuts off.
 fn vertices(planes: &[Plane]) -> Vec<Vector> {
     let mut found: Vec<Vector> = Vec::new();
     for (i, a) in planes.iter().enumerate() {

@@ -1,32 +1,34 @@
 //! What a recipe says about the objects: the keys of `[object]` and its sections.
 
 use super::family::Family;
-use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, fault};
+use crate::simulate::draw::{Fault, ParameterRange, check_probability, fault};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
 use std::ops::RangeInclusive;
 
-/// Which objects are drawn, and what they may look like. Lengths are in units of the particle's largest half extent.
+/// Recipe of the objects, section `[object]`. Lengths are in units of the particle's largest half
+/// extent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectRecipe {
-    /// How often each family is drawn, relative to the others. Those that are not named are not drawn.
+    /// Weights of the families. Those that are not named are not drawn.
     pub families: Families,
-    /// Probability that a particle is real and positive, as in forward scattering far from resonance: no strain, no ramp, no
-    /// dislocation, no step. Illuminated samples are always complex.
+    /// Probability that a particle is real and positive, as in forward scattering far from
+    /// resonance: no strain, no ramp, no dislocation, no step. Illuminated samples are always
+    /// complex.
     pub real: f64,
-    /// Facets, proportions, parts.
+    /// Facets, proportions and components.
     pub shape: ShapeRecipe,
     /// Roughness and worn edges.
     pub surface: SurfaceRecipe,
-    /// What the density does inside.
+    /// Density inside.
     pub density: DensityRecipe,
-    /// Smooth random phase.
+    /// Smooth random phase (strain).
     pub strain: StrainRecipe,
     /// Linear and quadratic phase.
     pub ramp: RampRecipe,
-    /// Phase vortices.
+    /// Phase vortices (dislocations).
     pub dislocation: DislocationRecipe,
     /// Phase jumps across a plane.
     pub step: StepRecipe,
@@ -37,11 +39,12 @@ pub struct ObjectRecipe {
 /// Weights of the families.
 pub type Families = BTreeMap<Family, f64>;
 
-/// `[object.shape]`
+/// Recipe of facets, proportions and components, section `[object.shape]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShapeRecipe {
-    /// By what share each facet of a crystal is off its ideal distance, at most; one value a crystal.
+    /// Largest fraction by which each facet of a crystal is off its ideal distance; one value per
+    /// crystal.
     pub perturbation: ParameterRange,
     /// Number of random planes that cut corners off a crystal.
     pub truncations: ParameterRange,
@@ -51,11 +54,11 @@ pub struct ShapeRecipe {
     pub elongation: ParameterRange,
     /// Thickness over diameter of plates, and of flakes and patterns in three dimensions.
     pub thickness: ParameterRange,
-    /// Number of parts of aggregates and clusters.
+    /// Number of components of aggregates and clusters.
     pub parts: ParameterRange,
 }
 
-/// `[object.surface]`
+/// Recipe of the surface, section `[object.surface]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SurfaceRecipe {
@@ -67,19 +70,19 @@ pub struct SurfaceRecipe {
     pub length: ParameterRange,
     /// Probability that a crystal has worn edges.
     pub worn: f64,
-    /// How far edges are worn, for these crystals and the `rounded` family.
+    /// Wear of the edges, for these crystals and the `rounded` family.
     pub rounding: ParameterRange,
 }
 
-/// Which of the ways a density may vary.
+/// Kind of variation of the density.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DensityKind {
-    /// The same everywhere.
+    /// Constant density.
     Uniform,
-    /// A core and a shell.
+    /// Core and shell of different densities.
     Shell,
-    /// Round pores.
+    /// Round pores in a constant density.
     Pores,
     /// Connected pores: a random field above a threshold.
     Sponge,
@@ -89,11 +92,11 @@ pub enum DensityKind {
     Graded,
 }
 
-/// `[object.density]`
+/// Recipe of the density, section `[object.density]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DensityRecipe {
-    /// How often each kind is drawn, relative to the others.
+    /// Weights of the kinds.
     pub kinds: BTreeMap<DensityKind, f64>,
     /// Thickness of a shell.
     pub shell_thickness: ParameterRange,
@@ -101,7 +104,7 @@ pub struct DensityRecipe {
     pub shell_density: ParameterRange,
     /// Phase of the shell relative to the core, radians (particles that are not real).
     pub shell_phase: ParameterRange,
-    /// Share of the volume that pores take.
+    /// Fraction of the volume that pores take.
     pub porosity: ParameterRange,
     /// Radius of pores, and correlation length of a sponge.
     pub pore_size: ParameterRange,
@@ -113,19 +116,20 @@ pub struct DensityRecipe {
     pub gradient: ParameterRange,
 }
 
-/// `[object.strain]`
+/// Recipe of the smooth random phase, section `[object.strain]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StrainRecipe {
     /// Probability of a smooth random phase.
     pub probability: f64,
-    /// Its root mean square over the particle, radians, all factors equally likely; peak to valley is 3 to 5 times that.
+    /// Root mean square of the phase over the particle, radians, log-uniform; peak to valley is 3
+    /// to 5 times that.
     pub rms: ParameterRange,
-    /// Its correlation length.
+    /// Correlation length of the phase.
     pub length: ParameterRange,
 }
 
-/// `[object.ramp]`
+/// Recipe of linear and quadratic phases, section `[object.ramp]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RampRecipe {
@@ -139,29 +143,29 @@ pub struct RampRecipe {
     pub quadratic: ParameterRange,
 }
 
-/// `[object.dislocation]`
+/// Recipe of dislocations, section `[object.dislocation]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DislocationRecipe {
     /// Probability that a particle has dislocations.
     pub probability: f64,
-    /// How many.
+    /// Number of dislocations.
     pub number: ParameterRange,
     /// Probability that they are edge dislocations; they are screw dislocations otherwise.
     pub edge: f64,
 }
 
-/// `[object.step]`
+/// Recipe of phase jumps, section `[object.step]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StepRecipe {
     /// Probability of a phase jump across a plane: an inversion domain, a stacking fault, a twin.
     pub probability: f64,
-    /// The jump, radians.
+    /// Size of the jump, radians.
     pub phase: ParameterRange,
 }
 
-/// `[object.illumination]`
+/// Recipe of samples in a focused beam, section `[object.illumination]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IlluminationRecipe {
@@ -169,7 +173,8 @@ pub struct IlluminationRecipe {
     pub ring_width: ParameterRange,
     /// Width of the beam's soft edges over its radius.
     pub edge: ParameterRange,
-    /// Local frequency of the quadratic phase at the edge, cycles a radius: the half angle of the bright field.
+    /// Local frequency of the quadratic phase at the edge, cycles per radius: the half angle of the
+    /// bright field.
     pub divergence: ParameterRange,
     /// Phase shift by the sample, radians.
     pub phase: ParameterRange,
@@ -300,19 +305,22 @@ impl Default for IlluminationRecipe {
 }
 
 impl DensityRecipe {
-    /// Of one kind.
+    /// Default recipe with a single kind of density.
     pub fn only(kind: DensityKind) -> Self {
         Self { kinds: [(kind, 1.0)].into(), ..Self::default() }
     }
 }
 
 impl ObjectRecipe {
-    /// The usual recipe, but of one family only.
+    /// Default recipe with a single family.
     pub fn only(family: Family) -> Self {
         ObjectRecipe { families: [(family, 1.0)].into(), ..ObjectRecipe::default() }
     }
 
-    /// Refuses values that cannot be used, naming the key.
+    /// Checks that objects can be drawn.
+    ///
+    /// # Errors
+    /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
         check_weights("object.families", &self.families)?;
         check_weights("object.density.kinds", &self.density.kinds)?;
@@ -383,19 +391,4 @@ fn check_weights<K>(key: &str, weights: &BTreeMap<K, f64>) -> Result<(), Fault> 
         return fault(key, "at least one weight must be above 0");
     }
     Ok(())
-}
-
-/// One of the keys, as often as its weight says.
-pub fn pick<K: Copy>(weights: impl Iterator<Item = (K, f64)> + Clone, rng: &mut Rng) -> Option<K> {
-    let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
-    let mut left = ParameterRange::new(0.0, total).uniform(rng);
-    let mut picked = None;
-    for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
-        picked = Some(key);
-        left -= weight;
-        if left < 0.0 {
-            break;
-        }
-    }
-    picked
 }

@@ -10,27 +10,29 @@ use num_complex::Complex64;
 pub enum Solid {
     /// A facetted crystal.
     Polyhedron(Polyhedron),
-    /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an ellipsoid for 2, boxy
-    /// above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11 (1981)).
+    /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an
+    /// ellipsoid for 2, boxy above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11
+    /// (1981)).
     Superellipsoid { radii: Vector, powers: [f64; 2] },
     /// A cylinder along z, its edges rounded by `rounding`; a capsule if that is the radius.
     Cylinder { radius: f64, half_length: f64, rounding: f64 },
-    /// A shape, extruded along z; without end if there is no thickness.
+    /// A planar shape, extruded along z; unbounded if there is no thickness.
     Extruded { shape: PlanarShape, half_thickness: Option<f64> },
-    /// MultiDevice solids that may overlap; `neck` is how wide the joints between them are filled, 0 for not at all.
+    /// Several solids that may overlap; `neck` is how wide the joints between them are filled, 0
+    /// for not at all.
     Union { parts: Vec<Part>, neck: f64 },
 }
 
-/// A solid within a union.
+/// A component of a union.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// The solid.
+    /// Solid in its own units.
     pub solid: Solid,
-    /// Where it is.
+    /// Placement of the solid.
     pub frame: Frame,
     /// Radius of a sphere around it.
     pub reach: f64,
-    /// By what its density differs from that of the others.
+    /// Density relative to that of the other components.
     pub factor: Complex64,
 }
 
@@ -39,7 +41,7 @@ impl Part {
         self.frame.scale * self.solid.distance(self.frame.local(r))
     }
 
-    /// Whether the part is certainly further than this.
+    /// Whether the component is certainly farther than this.
     fn is_beyond(&self, r: Vector, distance: f64) -> bool {
         let offset = sub(r, self.frame.centre);
         let least = distance + self.reach;
@@ -90,7 +92,7 @@ impl Solid {
         matches!(self, Solid::Extruded { half_thickness: None, .. })
     }
 
-    /// Number of facets, of all parts; 0 for what is round.
+    /// Number of facets of all components; 0 for round solids.
     pub fn facets(&self) -> usize {
         match self {
             Solid::Polyhedron(polyhedron) => polyhedron.facets(),
@@ -99,12 +101,12 @@ impl Solid {
         }
     }
 
-    /// Number of parts.
+    /// Number of components.
     pub fn parts(&self) -> usize {
         if let Solid::Union { parts, .. } = self { parts.len() } else { 1 }
     }
 
-    /// By what the density at a point differs: that of the part in which the point lies deepest.
+    /// Relative density at a point: that of the component in which the point lies deepest.
     pub fn factor(&self, r: Vector) -> Complex64 {
         let Solid::Union { parts, .. } = self else { return Complex64::ONE };
         let mut deepest = (f64::INFINITY, Complex64::ONE);

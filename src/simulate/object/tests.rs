@@ -47,7 +47,8 @@ fn every_family_can_be_drawn() {
                 for r in grid(&particle, 16) {
                     let distance = particle.distance(r);
                     assert!(distance.is_finite(), "{what}");
-                    // The box is right to 2 % of its largest half extent; beyond, everything is outside.
+                    // The box is right to 2 % of its largest half extent; beyond, everything is
+                    // outside.
                     let beyond = (0..3).any(|axis| r[axis].abs() > half[axis] + 0.02 * largest.max(half[0]));
                     if distance < 0.0 {
                         assert!(!beyond, "{what}: {r:?}");
@@ -115,7 +116,8 @@ fn the_wavefront_of_a_beam_has_the_divergence_that_it_says() {
     let at = |x: f64| particle.value([0.0, 0.0, x], 0.2).arg();
     let h = 1e-4;
     let cycles = wrapped(at(0.9 + h) - at(0.9 - h)) / (2.0 * h) / TAU;
-    // exp(i pi c r^2) has the local frequency c r. The box is only known to 2 %, and so is its centre.
+    // exp(i pi c r^2) has the local frequency c r. The box is only known to 2 %, and so is its
+    // centre.
     assert!((cycles / (0.9 * description.divergence) - 1.0).abs() < 0.02, "{cycles} {}", description.divergence);
 }
 

@@ -1,22 +1,40 @@
-//! Outcomes put together: the table, the page.
+//! Outcomes of a comparison over a set put together: the table, the page.
 
-use super::set::LINES;
-use crate::cli::command_line;
-use lacuna::compare::{Arm, Judge, Outcome, RatioClass, ratio_classes};
-use lacuna::error::{Error, Result};
-use lacuna::metrics::median;
-use lacuna::report::{Figure, Plot, Report, Section, Series, Table};
-use serde_json::{Value, json};
+use super::set::{Head, LINES, SetIdentity};
+use super::{Contender, ContenderRow, Judge, Outcome, RatioClass, ratio_classes};
+use crate::error::{Error, Result};
+use crate::metrics::median;
+use crate::report::{Figure, Plot, Report, Section, Series, Table};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// All outcomes of a folder, and what they are of.
 pub struct Outcomes {
-    pub identity: Value,
-    pub list: Vec<Outcome>,
+    identity: SetIdentity,
+    list: Vec<Outcome>,
+}
+
+/// What a comparison over a set came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetSummary {
+    /// Classes of gaps by width over oversampling.
+    pub classes: Vec<RatioClass>,
+    /// Mean rank correlation of the hold-out test with true errors.
+    pub hold_out_rank_correlation: Option<f64>,
+    /// Mean rank correlation of the free log-likelihood with true errors.
+    pub free_llk_rank_correlation: Option<f64>,
+    /// Number of comparisons.
+    pub outcomes: usize,
+    /// The command that put them together.
+    pub command: String,
 }
 
 impl Outcomes {
     /// Reads all files of outcomes in a folder. They must be of one comparison.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a folder that is not there, [`Error::File`] for one without outcomes
+    /// and for files of other comparisons.
     pub fn read(folder: &Path) -> Result<Self> {
         let wrong = |path: &Path, problem: &str| Error::file(path, problem.to_string());
         let entries = std::fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
@@ -30,9 +48,8 @@ impl Outcomes {
         for path in &files {
             let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
             let mut lines = text.lines();
-            let first = lines.next().and_then(|line| serde_json::from_str::<Value>(line).ok());
-            let identity = first.and_then(|first| first.get("comparison").cloned());
-            let identity = identity.ok_or_else(|| wrong(path, "is not a file of lacuna compare"))?;
+            let first = lines.next().and_then(|line| serde_json::from_str::<Head>(line).ok());
+            let identity = first.ok_or_else(|| wrong(path, "is not a file of lacuna compare"))?.comparison;
             let all = found.get_or_insert_with(|| Self { identity: identity.clone(), list: Vec::new() });
             if all.identity != identity {
                 return Err(wrong(
@@ -54,6 +71,7 @@ impl Outcomes {
         Ok(found)
     }
 
+    /// Classes of gaps by width over oversampling.
     pub fn classes(&self) -> Vec<RatioClass> {
         ratio_classes(&self.list)
     }
@@ -65,14 +83,14 @@ impl Outcomes {
         (!all.is_empty()).then(|| (all.iter().sum::<f64>() / all.len() as f64, all.len()))
     }
 
-    /// What came out, in sentences.
+    /// The comparison in sentences.
     pub fn verdict(&self) -> String {
         let classes = self.classes();
         let mut parts: Vec<String> = classes
             .iter()
             .filter_map(|class| {
-                let arm = |name: &str| class.arms.iter().find(|arm| arm.arm == name);
-                let (network, auto) = (arm("network")?, arm("auto")?);
+                let row = |name: &str| class.contenders.iter().find(|row| row.contender == name);
+                let (network, auto) = (row("network")?, row("auto")?);
                 Some(format!(
                     "gaps of {} times the oversampling: the error of the object with the network's bounds is {:.2} of that with free pixels \
                      (median; 95 % interval {:.2} to {:.2}); the automatic choice is worse than free pixels by more than 5 % in {:.0} % of {}",
@@ -89,14 +107,14 @@ impl Outcomes {
             if let Some((rank, count)) = self.rank_correlation(judge) {
                 let judge = judge.text();
                 parts.push(format!(
-                    "{judge} ranks the arms as the truth does with a correlation of {rank:.2} (mean of {count})"
+                    "{judge} ranks the treatments as the truth does with a correlation of {rank:.2} (mean of {count})"
                 ));
             }
         }
         parts.join(". ") + "."
     }
 
-    /// For a terminal.
+    /// The tables as text, for a terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for class in self.classes() {
@@ -108,8 +126,8 @@ impl Outcomes {
                 "{:>16} {:>7} {:>21} {:>8} {:>26} {:>8}\n",
                 "", "error", "to free pixels", "worse", "to the best without net", "success"
             );
-            for arm in &class.arms {
-                let [a, b, c, d, e, f] = cells(arm);
+            for row in &class.contenders {
+                let [a, b, c, d, e, f] = cells(row);
                 text += &format!("{a:>16} {b:>7} {c:>21} {d:>8} {e:>26} {f:>8}\n");
             }
         }
@@ -121,14 +139,22 @@ impl Outcomes {
         text
     }
 
-    pub fn summary(&self) -> Value {
+    /// Numbers for machines. `command` is quoted in them.
+    pub fn summary(&self, command: &str) -> SetSummary {
         let [hold_out, free_llk] = Judge::ALL.map(|judge| self.rank_correlation(judge).map(|(rank, _)| rank));
-        json!({"classes": self.classes(), "hold_out_rank_correlation": hold_out, "free_llk_rank_correlation": free_llk,
-               "outcomes": self.list.len(), "command": command_line()})
+        SetSummary {
+            classes: self.classes(),
+            hold_out_rank_correlation: hold_out,
+            free_llk_rank_correlation: free_llk,
+            outcomes: self.list.len(),
+            command: command.into(),
+        }
     }
 
-    pub fn page(&self) -> Report {
+    /// The page of the comparison. `command` is quoted on it.
+    pub fn page(&self, command: &str) -> Report {
         let classes = self.classes();
+        let settings = &self.identity.settings;
         let header = [
             "",
             "median error",
@@ -143,26 +169,26 @@ impl Outcomes {
                 class.name, class.outcomes, class.particles, class.hopeless
             ),
             header: header.map(String::from).into(),
-            rows: class.arms.iter().map(|arm| cells(arm).into()).collect(),
+            rows: class.contenders.iter().map(|row| cells(row).into()).collect(),
         });
         Report {
             title: "Does filling the gap help?".into(),
             verdict: self.verdict(),
             facts: vec![
-                ("Set".into(), format!("{}, seed {}", self.identity["set"].as_str().unwrap_or("-"), self.identity["set_seed"])),
-                ("Network".into(), self.identity["model"].as_str().unwrap_or("-").into()),
-                ("Bounds".into(), format!("{} times the 90 % intervals", self.identity["settings"]["gap-interval"])),
-                ("Runs".into(), format!("{} for each arm", self.identity["settings"]["nb-run"])),
+                ("Set".into(), format!("{}, seed {}", self.identity.set, self.identity.set_seed)),
+                ("Network".into(), self.identity.model.clone()),
+                ("Bounds".into(), format!("{} times the 90 % intervals", number(settings.gap.gap_interval))),
+                ("Runs".into(), format!("{} for each treatment", number(settings.phasing.nb_run))),
             ],
             sections: vec![Section {
                 title: "Errors of the object".into(),
-                text: "Relative error of the complex object after registration; of each arm's runs the one of lowest free log-likelihood. \
+                text: "Relative error of the complex object after registration; of each treatment's runs the one of lowest free log-likelihood. \
                        Intervals are 95 %, from resampling whole particles."
                     .into(),
                 figures: vec![self.plot()],
                 tables: tables.collect(),
             }],
-            command: command_line(),
+            command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
         }
     }
@@ -170,16 +196,18 @@ impl Outcomes {
     /// Median error over that with free pixels against width over oversampling.
     fn plot(&self) -> Figure {
         const BIN: f64 = 0.5;
-        let arms = [Arm::Full, Arm::LinearSoft, Arm::Idw, Arm::NetworkHard, Arm::Network];
-        let present = arms.into_iter().filter(|arm| self.list.iter().all(|outcome| outcome.arms.contains_key(arm)));
-        let series = present.map(|arm| {
+        let mut present: Vec<Contender> = self.list[0].contenders.keys().copied().collect();
+        present.retain(|contender| {
+            *contender != Contender::FREE && self.list.iter().all(|outcome| outcome.contenders.contains_key(contender))
+        });
+        let series = present.into_iter().map(|contender| {
             let points = (0..20).filter_map(|bin| {
                 let inside =
                     self.list.iter().filter(|outcome| !outcome.hopeless() && (outcome.ratio / BIN) as usize == bin);
-                let ratios: Vec<f64> = inside.map(|o| o.error(Some(arm)) / o.error(Some(Arm::Free))).collect();
+                let ratios: Vec<f64> = inside.map(|o| o.error(Some(contender)) / o.error(Some(Contender::FREE))).collect();
                 (!ratios.is_empty()).then(|| ((bin as f64 + 0.5) * BIN, median(&ratios)))
             });
-            Series { name: arm.to_string(), points: points.collect(), emphasis: arm == Arm::Network }
+            Series { name: contender.to_string(), points: points.collect(), emphasis: contender == Contender::NETWORK }
         });
         Figure::Plot(Plot {
             title: "Error of the object over that with free pixels".into(),
@@ -193,14 +221,19 @@ impl Outcomes {
     }
 }
 
-fn cells(arm: &lacuna::compare::ArmRow) -> [String; 6] {
+fn cells(row: &ContenderRow) -> [String; 6] {
     let with = |value: f64, [low, high]: [f64; 2]| format!("{value:.2} ({low:.2} to {high:.2})");
     [
-        arm.arm.clone(),
-        format!("{:.3}", arm.error),
-        with(arm.to_free, arm.to_free_interval),
-        format!("{:.0} %", 100.0 * arm.worse),
-        with(arm.to_best, arm.to_best_interval),
-        arm.success.map_or("-".into(), |success| format!("{:.0} %", 100.0 * success)),
+        row.contender.clone(),
+        format!("{:.3}", row.error),
+        with(row.to_free, row.to_free_interval),
+        format!("{:.0} %", 100.0 * row.worse),
+        with(row.to_best, row.to_best_interval),
+        row.success.map_or("-".into(), |success| format!("{:.0} %", 100.0 * success)),
     ]
+}
+
+/// A number, or a dash where it is not known.
+fn number<T: ToString>(value: Option<T>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
 }

@@ -1,35 +1,19 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
-use super::command_line;
-use super::reconstruct::Reconstructed;
-use lacuna::compare::calculated;
-use lacuna::config::Settings;
-use lacuna::error::{Error, Result, shape_text};
-use lacuna::io;
-use lacuna::metrics::{Crossing, fsc_crossing, prtf_crossing};
-use lacuna::phasing::run::Point;
-use lacuna::pixels::{Class, Pattern, trimmed};
-use lacuna::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
-use lacuna::volume::{Centered, Shape};
-use ndarray::{Array2, Axis};
-use num_complex::Complex32;
+use super::Reconstruction;
+use super::views::{centre_of_mass, cropped, middle, planes, window};
+use crate::error::{counted, shape_text};
+use crate::metrics::{Crossing, calculated_intensity, fsc_crossing, prtf_crossing};
+use crate::phasing::run::{Point, Run};
+use crate::pixels::{Class, Pattern, trimmed};
+use crate::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
+use crate::settings::Settings;
+use crate::volume::Centered;
 use std::path::Path;
 
-/// Writes the report.
-pub fn write(
-    path: &Path,
-    force: bool,
-    file: &str,
-    steps: &[String],
-    result: &Reconstructed,
-    settings: &Settings,
-) -> Result<()> {
-    let html = report(file, steps, result, settings).to_html();
-    io::replace(path, force, |path| std::fs::write(path, &html).map_err(|e| Error::write(path, e)))
-}
-
-fn report(file: &str, steps: &[String], result: &Reconstructed, settings: &Settings) -> Report {
-    let best = &result.runs.kept[0];
+/// The report of a reconstruction of `file`.
+pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Settings) -> Report {
+    let best = &result.ensemble.kept[0];
     let pattern = &result.pattern;
     let (measured, photons) = pattern.totals();
     let pixels: usize = pattern.shape().iter().product();
@@ -58,83 +42,33 @@ fn report(file: &str, steps: &[String], result: &Reconstructed, settings: &Setti
         facts,
         sections: vec![
             object_section(result, pixel),
-            pattern_section(pattern, best, steps),
+            pattern_section(pattern, best, &result.steps),
             curves_section(result, pixel),
             runs_section(result, settings),
         ],
-        command: command_line(),
+        command: command.into(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
     }
 }
 
-fn runs_text(result: &Reconstructed) -> String {
+fn runs_text(result: &Reconstruction) -> String {
     let summary = &result.summary;
     format!(
         "{} done, {} kept, {} diverged{}",
-        summary["runs"],
-        summary["runs_kept"],
-        summary["runs_diverged"],
-        if result.runs.interrupted { ", interrupted" } else { "" }
+        summary.runs,
+        summary.runs_kept,
+        summary.runs_diverged,
+        if summary.interrupted { ", interrupted" } else { "" }
     )
 }
 
-fn verdict(result: &Reconstructed) -> String {
-    let fit = &result.runs.kept[0].fit;
+fn verdict(result: &Reconstruction) -> String {
+    let fit = &result.ensemble.kept[0].fit;
     let mut text = format!("The object explains the measured moduli with R = {:.4}", fit.r_factor);
-    if let (Some(weight), true) = (result.combined.modes.weights.first(), result.runs.kept.len() > 1) {
-        text += &format!("; {} kept runs agree to {:.1} % of their energy", result.runs.kept.len(), 100.0 * weight);
+    if let (Some(weight), true) = (result.combined.modes.weights.first(), result.ensemble.kept.len() > 1) {
+        text += &format!("; {} kept runs agree to {:.1} % of their energy", result.ensemble.kept.len(), 100.0 * weight);
     }
     text + "."
-}
-
-/// The middle planes of a volume, or the one plane of a 2D array, with their names and axes `(vertical, horizontal)`.
-pub(super) fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, [usize; 2], Array2<T>)> {
-    let plane = |axis: usize| volume.0.index_axis(Axis(axis), at[axis]).to_owned();
-    if volume.shape()[0] == 1 {
-        return vec![("", [1, 2], plane(0))];
-    }
-    vec![("frame (y, x)", [1, 2], plane(0)), ("plane (z, x)", [0, 2], plane(1)), ("plane (z, y)", [0, 1], plane(2))]
-}
-
-/// The window, with a margin, that holds the object but for a thousandth of its energy at either side of each axis: objects are
-/// small in their arrays, and a stray pixel of the support should not make the picture smaller.
-pub(super) fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
-    const TAIL: f64 = 1e-3;
-    let shape = object.shape();
-    let mut profiles = shape.map(|n| vec![0.0f64; n]);
-    for (index, value) in object.0.indexed_iter() {
-        let index: [usize; 3] = index.into();
-        (0..3).for_each(|axis| profiles[axis][index[axis]] += f64::from(value.norm_sqr()));
-    }
-    std::array::from_fn(|axis| {
-        let n = shape[axis];
-        let profile = &profiles[axis];
-        let tail = TAIL * profile.iter().sum::<f64>();
-        let inner = |values: &mut dyn Iterator<Item = &f64>| {
-            let mut sum = 0.0;
-            values
-                .take_while(|&&value| {
-                    sum += value;
-                    sum < tail
-                })
-                .count()
-        };
-        let (low, high) = (inner(&mut profile.iter()), n - inner(&mut profile.iter().rev()));
-        if low >= high || n == 1 {
-            return (0, n);
-        }
-        let margin = ((high - low) / 6).max(4);
-        (low.saturating_sub(margin), (high + margin).min(n))
-    })
-}
-
-pub(super) fn cropped<T: Clone>(volume: &Centered<T>, window: [(usize, usize); 3]) -> Centered<T> {
-    let [z, y, x] = window;
-    Centered(volume.0.slice(ndarray::s![z.0..z.1, y.0..y.1, x.0..x.1]).as_standard_layout().into_owned())
-}
-
-fn middle(shape: Shape) -> [usize; 3] {
-    shape.map(|n| n / 2)
 }
 
 /// The pixel of a plane, where both of its axes are known: those of the detector.
@@ -142,8 +76,8 @@ fn plane_pixel(axes: [usize; 2], pixel: Option<[f64; 2]>) -> Option<[f64; 2]> {
     if axes == [1, 2] { pixel } else { None }
 }
 
-fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
-    let best = &result.runs.kept[0];
+fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
+    let best = &result.ensemble.kept[0];
     let window = window(&best.object);
     let object = cropped(&best.object, window);
     let centre = centre_of_mass(&object);
@@ -186,7 +120,7 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
         figures.extend(planes(&average, centre).into_iter().map(|(name, axes, data)| {
             Figure::Complex(ComplexImage {
                 title: format!("Average {name}").trim().to_string(),
-                caption: format!("Average of {} registered runs.", result.combined.objects.len()),
+                caption: format!("Average of {}, registered.", counted(result.combined.objects.len(), "run")),
                 data,
                 pixel: plane_pixel(axes, pixel),
                 unit: "√photons".into(),
@@ -196,25 +130,14 @@ fn object_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
     Section { title: "Object".into(), text: String::new(), figures, tables: vec![] }
 }
 
-pub(super) fn centre_of_mass(object: &Centered<Complex32>) -> [usize; 3] {
-    let mut sums = [0.0f64; 3];
-    let mut total = 0.0;
-    for (index, value) in object.0.indexed_iter() {
-        let (index, weight): ([usize; 3], f64) = (index.into(), value.norm_sqr().into());
-        total += weight;
-        (0..3).for_each(|axis| sums[axis] += weight * index[axis] as f64);
-    }
-    if total > 0.0 { sums.map(|sum| (sum / total).round() as usize) } else { middle(object.shape()) }
-}
-
-fn pattern_section(pattern: &Pattern, best: &lacuna::phasing::run::Run, steps: &[String]) -> Section {
+fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String]) -> Section {
     let shape = pattern.shape();
     let measured = Centered(
         ndarray::Zip::from(&pattern.intensity.0)
             .and(&pattern.mask.0)
             .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
     );
-    let calculated = calculated(&best.object);
+    let calculated = calculated_intensity(&best.object);
     let classes = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| match pattern.class([z, y, x]) {
         Class::Measured => 0.0,
         Class::Gap => 1.0,
@@ -257,8 +180,8 @@ fn pattern_section(pattern: &Pattern, best: &lacuna::phasing::run::Run, steps: &
     Section { title: "Pattern".into(), text, figures, tables: vec![] }
 }
 
-fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.runs.kept[0].seed;
+fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
+    let best = result.ensemble.kept[0].seed;
     let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
         Figure::Plot(Plot {
             title: title.into(),
@@ -267,13 +190,13 @@ fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
             y_label: y_label.into(),
             log_y: true,
             series: result
-                .runs
+                .ensemble
                 .all
                 .iter()
                 .map(|run| Series {
                     name: format!("seed {}", run.seed),
                     points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
-                    emphasis: run.seed == best && result.runs.all.len() > 1,
+                    emphasis: run.seed == best && result.ensemble.all.len() > 1,
                 })
                 .collect(),
             ..Plot::default()
@@ -286,7 +209,7 @@ fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
         plot("Support", "fraction of the array", &|p| Some(p.fit.support_fraction)),
     ];
     let mut text = String::new();
-    if result.runs.kept.len() > 1 {
+    if result.ensemble.kept.len() > 1 {
         let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
         let prtf = &result.combined.prtf;
         let fsc = &result.combined.fsc;
@@ -302,7 +225,7 @@ fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
             "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
              the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
             words(prtf_crossing(prtf)),
-            result.runs.kept.len(),
+            result.ensemble.kept.len(),
             words(fsc_crossing(fsc)),
         );
         let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
@@ -328,19 +251,20 @@ fn curves_section(result: &Reconstructed, pixel: Option<[f64; 2]>) -> Section {
     Section { title: "Convergence and resolution".into(), text, figures, tables: vec![] }
 }
 
-fn runs_section(result: &Reconstructed, settings: &Settings) -> Section {
+fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
     let rows = result
-        .runs
+        .ensemble
         .all
         .iter()
         .map(|run| {
+            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
             vec![
                 run.seed.to_string(),
                 format!("{:.3}", run.threshold),
-                format!("{:.4}", run.fit.r_factor),
-                format!("{:.4}", run.fit.llk_poisson),
-                run.fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
-                format!("{:.3}", 100.0 * run.fit.support_fraction),
+                number(run.fit.map(|fit| fit.r_factor), 4),
+                number(run.fit.map(|fit| fit.llk_poisson), 4),
+                number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
+                number(run.fit.map(|fit| 100.0 * fit.support_fraction), 3),
                 run.cycles.to_string(),
                 format!("{:.1}", run.seconds + run.search_seconds),
                 run.verdict.text().to_string(),
@@ -349,8 +273,8 @@ fn runs_section(result: &Reconstructed, settings: &Settings) -> Section {
         .collect();
     let header =
         ["seed", "threshold", "R", "LLK", "free LLK", "support, %", "cycles", "seconds", "verdict"].map(String::from);
-    let settings = toml::Table::try_from(settings).unwrap_or_default();
-    let recipe = vec!["recipe".into(), result.summary["recipe"].as_str().unwrap_or_default().to_string()];
+    let settings = settings.typed().table();
+    let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {
         title: "Runs and settings".into(),
         text: String::new(),

@@ -1,38 +1,41 @@
-//! Free pixels or filled ones? What the pattern itself says before it is phased.
+//! Free pixels or filled ones? What the pattern itself says before it is phased, and what decides
+//! afterwards.
 
-use super::Said;
 use crate::inpaint::distance_to_measured;
+use crate::inpaint::predict::NetworkEstimate;
 use crate::pixels::Pattern;
 use serde::{Deserialize, Serialize};
 
-/// Gaps up to this many times as wide as the linear oversampling are told by the support: free pixels are as good as measured ones there.
-/// Against the true oversampling the limit is near 1.5, but the autocorrelation makes objects a quarter too small.
+/// Gaps up to this many times as wide as the linear oversampling are determined by the support: free
+/// pixels are as good as measured ones there. Against the true oversampling the limit is near 1.5,
+/// but the autocorrelation makes objects a quarter too small.
 const NARROW: f64 = 1.2;
-/// Part of the photons that a gap must hide to change the object: few do, because a support that is found on the way goes astray with
-/// the pixels that are free to vary.
+/// Fraction of the photons that a gap must hide to change the object: few suffice, because a support
+/// that is found on the way goes astray with the pixels that are free to vary.
 const HIDDEN: f64 = 1e-5;
-/// Part of what it hides that the network may not know.
+/// Fraction of what it hides that the network may not know.
 const UNKNOWN: f64 = 0.9;
 
-/// A fill must predict what was held out better than free pixels do by this factor: on validation patterns none that was taken so did
-/// harm, and nearly all of the good was kept.
+/// A fill must predict what was held out better than free pixels do by this factor: on validation
+/// patterns no fill that passed did harm, and nearly all of the good was kept.
 const MARGIN: f64 = 0.8;
 
-/// Whether the reconstruction with the filled gap is taken, by the free log-likelihoods of both.
+/// Whether the reconstruction with the filled gap is the better one, by the free log-likelihoods of
+/// both.
 pub fn fill_wins(free: f64, filled: f64) -> bool {
     filled < MARGIN * free
 }
 
 /// A recommendation, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Advice {
+pub struct GapAdvice {
     /// Whether filling is worth trying.
     pub fill: bool,
     /// Largest width of a gap, pixels.
     pub width: f64,
     /// Linear oversampling in the plane of the detector.
     pub oversampling: f64,
-    /// Part of the photons that the gaps hide, as the network has it.
+    /// Fraction of the photons that the gaps hide, as the network predicts it.
     pub hidden: f64,
     /// Half of the 90 % intervals there, `ln(1 + I)`, weighted by intensity.
     pub spread: f64,
@@ -42,14 +45,18 @@ pub struct Advice {
     pub reason: String,
 }
 
-impl Advice {
-    /// For a pattern of a real object.
+impl GapAdvice {
+    /// Advice for a real object: pixels opposite a gap show what it hides.
     pub fn real() -> Self {
-        Self { reason: "the object is real: pixels opposite a gap tell what it hides".into(), ..Self::none() }
+        Self::against("the object is real: pixels opposite a gap tell what it hides")
     }
 
-    /// Nothing to fill.
-    pub fn none() -> Self {
+    /// Advice against filling, for a reason that needs no measurement of the gap.
+    pub fn against(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), ..Self::none() }
+    }
+
+    fn none() -> Self {
         Self {
             fill: false,
             width: 0.0,
@@ -67,8 +74,9 @@ fn wide(depth: f32) -> f64 {
     2.0 * f64::from(depth) - 1.0
 }
 
-/// Advice against filling, if all gaps are narrow for a pattern of this linear oversampling `(z, y, x)`: that needs no network.
-pub fn narrow(pattern: &Pattern, oversampling: [f64; 3]) -> Option<Advice> {
+/// Advice against filling, if all gaps are narrow for a pattern of this linear oversampling
+/// `(z, y, x)`: that needs no network.
+pub fn narrow(pattern: &Pattern, oversampling: [f64; 3]) -> Option<GapAdvice> {
     let depth = distance_to_measured(&pattern.measured().0, !pattern.is_2d());
     let width = depth.iter().filter(|depth| depth.is_finite()).fold(0.0_f64, |most, &depth| most.max(wide(depth)));
     let oversampling = (oversampling[1] * oversampling[2]).sqrt();
@@ -77,12 +85,13 @@ pub fn narrow(pattern: &Pattern, oversampling: [f64; 3]) -> Option<Advice> {
         let reason = format!(
             "the widest gap, {width:.0} pixels, is {ratio:.1} times the oversampling of {oversampling:.1}: narrow enough for the support to tell"
         );
-        Advice { width, oversampling, reason, ..Advice::none() }
+        GapAdvice { width, oversampling, reason, ..GapAdvice::none() }
     })
 }
 
-/// Whether the gaps of a pattern of this linear oversampling `(z, y, x)` should be filled with what the network said.
-pub fn advise(pattern: &Pattern, said: &Said, oversampling: [f64; 3]) -> Advice {
+/// Advice on the gaps of a pattern of this linear oversampling `(z, y, x)`, from what the network
+/// predicts of them.
+pub fn advise(pattern: &Pattern, network: &NetworkEstimate, oversampling: [f64; 3]) -> GapAdvice {
     if let Some(advice) = narrow(pattern, oversampling) {
         return advice;
     }
@@ -94,21 +103,21 @@ pub fn advise(pattern: &Pattern, said: &Said, oversampling: [f64; 3]) -> Advice 
     let mut photons = pattern.totals().1;
     for (index, &depth) in depth.indexed_iter().filter(|(_, depth)| **depth > 0.0 && depth.is_finite()) {
         width = width.max(wide(depth));
-        if !said.field.at[index] {
+        if !network.field.at[index] {
             continue;
         }
-        let intensity = f64::from(said.field.mean[index].max(0.0).exp_m1());
+        let intensity = f64::from(network.field.mean[index].max(0.0).exp_m1());
         photons += intensity;
-        let half = f64::from(said.field.half_width[index]);
+        let half = f64::from(network.field.half_width[index]);
         hidden += intensity;
         spread += intensity * half;
-        unknown += if half > f64::from(said.calibration.unknown) { intensity } else { 0.0 };
+        unknown += if half > f64::from(network.calibration.unknown) { intensity } else { 0.0 };
         let from = [index.1 as f64 - (ny / 2) as f64, index.2 as f64 - (nx / 2) as f64];
         distance = distance.min(from[0].hypot(from[1]));
     }
-    let part = |sum: f64, of: f64| if of > 0.0 { sum / of } else { 0.0 };
-    (spread, unknown) = (part(spread, hidden), part(unknown, hidden));
-    hidden = part(hidden, photons);
+    let fraction = |sum: f64, of: f64| if of > 0.0 { sum / of } else { 0.0 };
+    (spread, unknown) = (fraction(spread, hidden), fraction(unknown, hidden));
+    hidden = fraction(hidden, photons);
     let hide = format!(
         "gaps of up to {width:.0} pixels, {:.1} times the oversampling of {oversampling:.1}, hide {:.3} % of the photons",
         width / oversampling,
@@ -128,7 +137,7 @@ pub fn advise(pattern: &Pattern, said: &Said, oversampling: [f64; 3]) -> Advice 
         )
     };
     let distance = if distance.is_finite() { distance } else { 0.0 };
-    Advice { fill, width, oversampling, hidden, spread, distance, reason: format!("{hide}, {rest}") }
+    GapAdvice { fill, width, oversampling, hidden, spread, distance, reason: format!("{hide}, {rest}") }
 }
 
 #[cfg(test)]
@@ -141,7 +150,7 @@ mod tests {
     use crate::volume::Centered;
     use ndarray::Array3;
 
-    fn case(gap: std::ops::Range<usize>, half: f32) -> (Pattern, Said) {
+    fn case(gap: std::ops::Range<usize>, half: f32) -> (Pattern, NetworkEstimate) {
         let shape = [1, 64, 64];
         let at = |x: usize| gap.contains(&x);
         let intensity = Array3::from_shape_fn(shape, |(_, y, x)| {
@@ -154,14 +163,14 @@ mod tests {
             half_width: Array3::from_elem(shape, half),
         };
         let pattern = Pattern::new(Centered(intensity), Centered(mask), Geometry::default()).unwrap();
-        (pattern, Said { field, calibration: Calibration::nominal(), width: 0.5 })
+        (pattern, NetworkEstimate { field, calibration: Calibration::nominal(), width: 0.5 })
     }
 
     #[test]
     fn only_wide_bright_and_known_gaps_are_filled() {
         let advice = |gap, half, oversampling: f64| {
-            let (pattern, said) = case(gap, half);
-            advise(&pattern, &said, [1.0, oversampling, oversampling])
+            let (pattern, network) = case(gap, half);
+            advise(&pattern, &network, [1.0, oversampling, oversampling])
         };
         let wide = advice(30..38, 0.3, 3.0);
         assert!(wide.fill && wide.width == 7.0 && wide.hidden > 0.1, "{wide:?}");

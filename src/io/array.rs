@@ -1,0 +1,297 @@
+//! Arrays as files store them, and their conversion to `f32`, `f64`, and flags.
+
+use super::element::{Element, Kind, unsupported};
+use super::hdf5_error::reason;
+use super::view::{AxisOrder, View};
+use crate::error::{Error, Result, bytes_text, shape_text};
+use crate::volume::Centered;
+use hdf5::{Hyperslab, SliceOrIndex};
+use ndarray::{Array3, ArrayD, IxDyn};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Where an array's numbers are.
+pub(super) enum Values {
+    /// In memory, as they were in the file.
+    Bytes(Vec<u8>),
+    /// Still in HDF5 data sets, to be joined along the first axis; HDF5 converts while it reads.
+    Datasets(Vec<Part>),
+}
+
+/// A part of an array that is spread over several data sets.
+pub(super) enum Part {
+    /// A data set with its extent along the first axis.
+    Dataset(hdf5::Dataset, usize),
+    /// As many frames of which the file is lost.
+    Lost(usize),
+}
+
+/// An array as a file stores it, not yet converted.
+pub(super) struct RawArray {
+    /// The file, with the path inside: for messages.
+    pub name: PathBuf,
+    /// Extents of the stored axes.
+    pub shape: Vec<usize>,
+    pub element: Element,
+    /// First index fastest (numpy's Fortran order).
+    pub fortran: bool,
+    pub values: Values,
+}
+
+impl RawArray {
+    /// An array of which the numbers are in memory.
+    pub fn from_bytes(name: PathBuf, shape: Vec<usize>, element: Element, bytes: Vec<u8>) -> Self {
+        RawArray { name, shape, element, fortran: false, values: Values::Bytes(bytes) }
+    }
+
+    /// Adds a part after those that are there.
+    pub fn push(&mut self, part: Part, frames: usize) {
+        if let Values::Datasets(parts) = &mut self.values {
+            parts.push(part);
+            self.shape[0] += frames;
+        }
+    }
+
+    /// Adds a part before those that are there.
+    pub fn push_front(&mut self, part: Part, frames: usize) {
+        if let Values::Datasets(parts) = &mut self.values {
+            parts.insert(0, part);
+            self.shape[0] += frames;
+        }
+    }
+
+    /// The array as a volume; with `index` into its first axes.
+    pub fn view(&self, index: &[usize], order: AxisOrder) -> Result<View> {
+        View::new(&self.shape, index, order).map_err(|problem| Error::file(&self.name, problem))
+    }
+
+    /// The array as a volume, with its axes as they are.
+    pub fn whole(&self) -> Result<View> {
+        self.view(&[], AxisOrder::default())
+    }
+
+    /// Intensities or other real numbers.
+    pub fn to_f32(&self, view: &View) -> Result<Centered<f32>> {
+        self.convert(
+            view,
+            |dataset, slab, flags| match flags {
+                true => Ok(dataset.read_slice::<bool, _, IxDyn>(slab)?.mapv(|flag| f32::from(u8::from(flag)))),
+                false => dataset.read_slice(slab),
+            },
+            |value| value as f32,
+        )
+    }
+
+    /// Numbers in full precision.
+    pub fn to_f64(&self, view: &View) -> Result<Centered<f64>> {
+        self.convert(
+            view,
+            |dataset, slab, flags| match flags {
+                true => Ok(dataset.read_slice::<bool, _, IxDyn>(slab)?.mapv(|flag| f64::from(u8::from(flag)))),
+                false => dataset.read_slice(slab),
+            },
+            |value| value,
+        )
+    }
+
+    /// True where not zero (and not NaN).
+    pub fn to_flags(&self, view: &View) -> Result<Centered<bool>> {
+        Ok(self.to_f64(view)?.map(|&value| value != 0.0 && !value.is_nan()))
+    }
+
+    fn convert<T: Clone + Default>(
+        &self,
+        view: &View,
+        from_hdf5: impl Fn(&hdf5::Dataset, Hyperslab, bool) -> hdf5::Result<ArrayD<T>>,
+        from_number: impl Fn(f64) -> T,
+    ) -> Result<Centered<T>> {
+        let fail = |problem: String| Error::file(&self.name, problem);
+        if self.element.kind == Kind::Complex {
+            return Err(fail(format!(
+                "holds {} numbers, an object or an amplitude: intensities (squared moduli) are needed",
+                self.element.name()
+            )));
+        }
+        let (shape, width) = (view.shape(), self.element.width);
+        let count = |extents: &[usize]| {
+            let count = extents.iter().try_fold(1usize, |n, &m| n.checked_mul(m));
+            count.filter(|&n| n <= isize::MAX as usize / 8)
+        };
+        let total =
+            count(&self.shape).ok_or_else(|| fail(format!("claims to hold {} numbers", shape_text(&self.shape))))?;
+        let needed = shape.iter().product::<usize>();
+        let mut out = Vec::new();
+        out.try_reserve_exact(needed).map_err(|_| {
+            fail(format!(
+                "{} need {}, more memory than there is: read a region of it, with roi",
+                shape_text(&shape),
+                bytes_text(8 * needed as u64)
+            ))
+        })?;
+        match &self.values {
+            Values::Bytes(bytes) => {
+                let decode = self.element.decoder().ok_or_else(|| fail(unsupported(&self.element.name())))?;
+                self.check_length(bytes.len(), total * width)?;
+                let strides = self.strides();
+                let first: usize = view.index.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
+                let stride = view.axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
+                let [zs, ys, xs] = view.region.clone();
+                for z in zs {
+                    for y in ys.clone() {
+                        for x in xs.clone() {
+                            let at = (first + z * stride[0] + y * stride[1] + x * stride[2]) * width;
+                            out.push(from_number(decode(&bytes[at..at + width])));
+                        }
+                    }
+                }
+                Array3::from_shape_vec(shape, out).map(Centered).map_err(|error| fail(error.to_string()))
+            }
+            Values::Datasets(parts) => {
+                out.resize(needed, T::default());
+                let mut all = Array3::from_shape_vec(shape, out).map_err(|error| fail(error.to_string()))?;
+                let ranges = view.stored_ranges();
+                let mut start = 0;
+                for part in parts {
+                    let (dataset, frames) = match part {
+                        Part::Dataset(dataset, frames) => (Some(dataset), *frames),
+                        Part::Lost(frames) => (None, *frames),
+                    };
+                    let here = start..start + frames;
+                    start = here.end;
+                    let Some(dataset) = dataset else { continue };
+                    let Some((slab, place)) = slab(view, &ranges, here, parts.len() > 1) else { continue };
+                    let read = from_hdf5(dataset, slab, self.element.kind == Kind::Bool);
+                    let read = read.map_err(|error| fail(format!("cannot be read: {}", reason(&error))))?;
+                    let volume = arranged(read, view).ok_or_else(|| fail("changed while it was read".into()))?;
+                    let mut target = all.slice_mut(ndarray::s![place, .., ..]);
+                    if target.dim() != volume.dim() {
+                        return Err(fail("changed while it was read".into()));
+                    }
+                    target.assign(&volume);
+                }
+                Ok(Centered(all))
+            }
+        }
+    }
+
+    /// The bytes that a view names, as an array `(z, y, x)` of its own: what is kept of one file of a series.
+    pub fn cut(self, view: &View) -> Result<Self> {
+        let Values::Bytes(bytes) = &self.values else { return Ok(self) };
+        let (shape, width, strides) = (view.shape(), self.element.width, self.strides());
+        self.check_length(bytes.len(), self.shape.iter().product::<usize>() * width)?;
+        let stride = view.axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
+        let mut out = Vec::with_capacity(shape.iter().product::<usize>() * width);
+        for z in view.region[0].clone() {
+            for y in view.region[1].clone() {
+                for x in view.region[2].clone() {
+                    let at = (z * stride[0] + y * stride[1] + x * stride[2]) * width;
+                    out.extend_from_slice(&bytes[at..at + width]);
+                }
+            }
+        }
+        Ok(RawArray::from_bytes(self.name, shape.to_vec(), self.element, out))
+    }
+
+    fn check_length(&self, found: usize, needed: usize) -> Result<()> {
+        match found.cmp(&needed) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => {
+                Err(Error::file(&self.name, format!("is cut short: {needed} bytes of data expected, {found} found")))
+            }
+            std::cmp::Ordering::Greater => Err(Error::file(
+                &self.name,
+                format!(
+                    "holds {} bytes more than its header says ({needed}): the header and the data do not belong together",
+                    found - needed
+                ),
+            )),
+        }
+    }
+
+    /// Elements from one index to the next along each stored axis.
+    fn strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.shape.len()];
+        for axis in 1..self.shape.len() {
+            if self.fortran {
+                strides[axis] = strides[axis - 1] * self.shape[axis - 1];
+            } else {
+                let axis = self.shape.len() - 1 - axis;
+                strides[axis] = strides[axis + 1] * self.shape[axis + 1];
+            }
+        }
+        strides
+    }
+}
+
+/// What to read of a data set that covers `here` of the first stored axis, and the frames of the result that it fills.
+fn slab(view: &View, ranges: &[Range<usize>], here: Range<usize>, joined: bool) -> Option<(Hyperslab, Range<usize>)> {
+    let mut ranges = ranges.to_vec();
+    let mut place = 0..view.region[0].len();
+    if joined {
+        let first = ranges.first()?.clone();
+        let common = first.start.max(here.start)..first.end.min(here.end);
+        if common.is_empty() {
+            return None;
+        }
+        if view.axes[0] == Some(0) {
+            place = common.start - first.start..common.end - first.start;
+        }
+        ranges[0] = common.start - here.start..common.end - here.start;
+    }
+    let slices =
+        ranges.iter().map(|range| SliceOrIndex::SliceTo { start: range.start, step: 1, end: range.end, block: 1 });
+    Some((Hyperslab::from(slices.collect::<Vec<_>>()), place))
+}
+
+/// What was read, in the order `(z, y, x)`.
+fn arranged<T: Clone>(read: ArrayD<T>, view: &View) -> Option<Array3<T>> {
+    let used: Vec<usize> = view.axes.iter().flatten().copied().collect();
+    let others = (0..read.ndim()).filter(|axis| !used.contains(axis));
+    let order: Vec<usize> = others.chain(used.iter().copied()).collect();
+    let extents: Vec<usize> = used.iter().map(|&axis| read.shape()[axis]).collect();
+    let shape = match extents[..] {
+        [y, x] => [1, y, x],
+        [z, y, x] => [z, y, x],
+        _ => return None,
+    };
+    let turned = read.permuted_axes(IxDyn(&order));
+    let values =
+        if turned.is_standard_layout() { turned.into_raw_vec_and_offset().0 } else { turned.iter().cloned().collect() };
+    Array3::from_shape_vec(shape, values).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_must_agree() {
+        let stored = |bytes| {
+            RawArray::from_bytes("test".into(), vec![2, 2], Element::new(Kind::Float, 4, false), vec![0; bytes])
+        };
+        let error = |bytes| {
+            let stored = stored(bytes);
+            stored.to_f32(&stored.whole().unwrap()).unwrap_err().to_string()
+        };
+        assert_eq!(error(15), "test: is cut short: 16 bytes of data expected, 15 found");
+        assert_eq!(
+            error(17),
+            "test: holds 1 bytes more than its header says (16): the header and the data do not belong together"
+        );
+    }
+
+    #[test]
+    fn regions_and_orders_are_those_of_the_whole() {
+        let bytes = (0..60).collect::<Vec<u8>>();
+        let stored = RawArray::from_bytes("test".into(), vec![3, 4, 5], Element::new(Kind::Unsigned, 1, false), bytes);
+        let mut view = stored.view(&[], "xyz".parse().unwrap()).unwrap();
+        let whole = stored.to_f32(&view).unwrap();
+        assert_eq!((whole.shape(), whole.0[[4, 2, 1]]), ([5, 4, 3], 34.0));
+        view.region = [1..3, 2..4, 0..2];
+        assert_eq!(stored.to_f32(&view).unwrap().0, whole.0.slice(ndarray::s![1..3, 2..4, 0..2]));
+        let mut view = stored.whole().unwrap();
+        view.region = [0..3, 1..3, 2..5];
+        let cut = stored.cut(&view).unwrap();
+        assert_eq!(cut.to_f32(&cut.whole().unwrap()).unwrap().as_slice()[..4], [7.0, 8.0, 9.0, 12.0]);
+    }
+}

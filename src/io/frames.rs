@@ -1,0 +1,115 @@
+//! Formats with one array a file, alone or as the numbered frames of a scan, stacked along z.
+
+use super::array::{RawArray, Values};
+use super::location::{Format, Location};
+use super::lost::{self, Lost};
+use super::options::ReadOptions;
+use super::view::{Region, View};
+use super::{Contents, cbf, content, edf, npy, tiff};
+use crate::error::{Error, Result, shape_text};
+use crate::geometry::Geometry;
+use crate::volume::Shape;
+use std::path::Path;
+
+/// Reads the frames of all files of a location.
+pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> {
+    if let Some(inside) = &place.inside {
+        let problem = format!("holds one array, nothing is inside: leave out :{inside}");
+        return Err(Error::file(place.display(), problem));
+    }
+    let mut notes = place.series.notes.clone();
+    let (array, view, stack, lost, geometry) = if place.series.files.len() == 1 {
+        let file = place.series.files[0].as_deref().unwrap_or(&place.path);
+        let (array, geometry) = frame(place.format, file)?;
+        let mut view = array.view(&place.index, options.axes)?;
+        let (region, more) = lost::region(file, view.whole, &[], options)?;
+        notes.extend(more);
+        view.region = region;
+        let stack = view.whole;
+        (array, view, stack, Vec::new(), geometry)
+    } else {
+        let (array, view, stack, lost, geometry, more) = stacked(place, options)?;
+        notes.extend(more);
+        (array, view, stack, lost, geometry)
+    };
+    let region = region_of(&view, stack, options);
+    let format = match place.format {
+        Format::Tiff => "TIFF",
+        Format::Edf => "EDF",
+        Format::Cbf => "CBF",
+        _ => "NPY",
+    };
+    Ok(Contents { lost, notes, ..Contents::new(array, view, stack, region, geometry, format) })
+}
+
+/// The array of a location as it is: a mask or a flat field on its own.
+pub(super) fn array(place: &Location) -> Result<RawArray> {
+    let options = ReadOptions::default();
+    Ok(read(place, &options)?.array)
+}
+
+fn region_of(view: &View, stack: Shape, options: &ReadOptions) -> Region {
+    let frames = options.roi.as_ref().map_or(0, |roi| roi[0].start);
+    let full = options.roi.clone().unwrap_or_else(|| stack.map(|n| 0..n));
+    [frames..frames + view.shape()[0], full[1].clone(), full[2].clone()]
+}
+
+type Stacked = (RawArray, View, Shape, Vec<Lost>, Geometry, Vec<super::note::Note>);
+
+/// The files of a series as one array, cut to the region while they are read.
+fn stacked(place: &Location, options: &ReadOptions) -> Result<Stacked> {
+    let series = &place.series;
+    let first = series.files.iter().flatten().next().ok_or_else(|| Error::file(&place.path, "holds no frames"))?;
+    let (start, geometry) = frame(place.format, first)?;
+    if !place.index.is_empty() {
+        return Err(Error::file(&place.path, "is a series of files: an index selects from one array"));
+    }
+    let frames = |array: &RawArray| -> Result<Shape> { Ok(array.view(&[], options.axes)?.whole) };
+    let [per_file, ny, nx] = frames(&start)?;
+    let stack = [per_file * series.files.len(), ny, nx];
+    let (mut names, mut lost) = (series.missing.iter(), Vec::<Lost>::new());
+    for (i, _) in series.files.iter().enumerate().filter(|(_, file)| file.is_none()) {
+        let reason = format!("{} is missing", names.next().map(|name| name.display().to_string()).unwrap_or_default());
+        lost.push(Lost::frames(i * per_file..(i + 1) * per_file, stack, reason));
+    }
+    let (region, notes) = lost::region(&place.path, stack, &lost, options)?;
+    let (element, fortran) = (start.element, start.fortran);
+    let extents = start.shape.clone();
+    let mut bytes = Vec::new();
+    // Along z whole files are kept; the view cuts the rest.
+    let wanted = region[0].start / per_file..region[0].end.div_ceil(per_file);
+    let size = per_file * region[1].len() * region[2].len() * element.width;
+    for file in &series.files[wanted.clone()] {
+        let Some(file) = file else {
+            bytes.resize(bytes.len() + size, 0);
+            continue;
+        };
+        let (array, _) = frame(place.format, file)?;
+        if array.element != element || array.shape != extents || array.fortran != fortran {
+            let (now, before) = (shape_text(&array.shape), shape_text(&extents));
+            let (now_type, before_type) = (array.element.name(), element.name());
+            let problem = format!("is {now} {now_type}, the frames before are {before} {before_type}");
+            return Err(Error::file(array.name, problem));
+        }
+        let mut view = array.view(&[], options.axes)?;
+        view.region = [0..per_file, region[1].clone(), region[2].clone()];
+        if let Values::Bytes(cut) = array.cut(&view)?.values {
+            bytes.extend(cut);
+        }
+    }
+    let shape = vec![wanted.len() * per_file, region[1].len(), region[2].len()];
+    let array = RawArray::from_bytes(place.path.clone(), shape, element, bytes);
+    let mut view = View::frames([array.shape[0], array.shape[1], array.shape[2]]);
+    let offset = wanted.start * per_file;
+    view.region[0] = region[0].start - offset..region[0].end - offset;
+    Ok((array, view, stack, lost, geometry, notes))
+}
+
+fn frame(format: Format, file: &Path) -> Result<(RawArray, Geometry)> {
+    match format {
+        Format::Tiff => Ok((tiff::read(file)?, Geometry::default())),
+        Format::Edf => edf::read(file),
+        Format::Cbf => cbf::read(file),
+        _ => Ok((npy::parse(file, content::bytes(file)?)?, Geometry::default())),
+    }
+}

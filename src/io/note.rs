@@ -1,0 +1,132 @@
+//! What a reader should tell the person who gave the file.
+
+use super::view::Region;
+use crate::pixels::MaskDoubt;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something about an input that the person who gave it should know. The text is one line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// Data are lost, and masked as not measured.
+    Missing {
+        /// Where, in pixels of the whole stack.
+        at: Region,
+        /// Extents `(z, y, x)` of the whole stack.
+        stack: [usize; 3],
+        /// Why they are lost.
+        reason: String,
+    },
+    /// The scan has fewer frames than were planned.
+    Incomplete {
+        /// Frames that can be read.
+        found: usize,
+        /// Frames that should be there.
+        planned: usize,
+        /// What says so.
+        reason: String,
+    },
+    /// A file does not belong to the series that is read.
+    LeftOut {
+        /// The file.
+        file: PathBuf,
+        /// The names of the series.
+        series: String,
+    },
+    /// The numbers in the names of a series are no count of its frames: whether one is missing is not known.
+    Uneven {
+        /// The names of the series.
+        series: String,
+    },
+    /// One of several arrays was read.
+    Chosen {
+        /// The one that was read, and why.
+        dataset: String,
+        /// Others that might be meant, with their shapes.
+        others: Vec<String>,
+    },
+    /// A quantity of the geometry cannot be understood, and is left out.
+    Quantity {
+        /// Where it is in the file.
+        at: String,
+        /// What it says.
+        text: String,
+        /// Why it is not believed.
+        problem: String,
+    },
+    /// The file's mask may be the wrong way round, or not belong to the data.
+    Mask {
+        /// The mask.
+        name: String,
+        /// What is strange about it.
+        doubt: MaskDoubt,
+    },
+    /// The file's mask does not fit, and is left out.
+    MaskLeftOut {
+        /// The mask.
+        name: String,
+        /// Its shape.
+        shape: String,
+    },
+    /// The file comes from a program that stores axes in reverse order.
+    Reversed {
+        /// The data set.
+        dataset: String,
+    },
+    /// Another program still has the file open for writing.
+    BeingWritten {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Missing { at, stack, reason } => {
+                write!(f, "{} without data ({reason}): masked as not measured", place(at, stack))
+            }
+            Note::Incomplete { found, planned, reason } => {
+                write!(f, "{found} of {planned} planned frames are there ({reason}): those are read")
+            }
+            Note::LeftOut { file, series } => {
+                write!(f, "{} does not belong to the series {series} and is left out", file.display())
+            }
+            Note::Uneven { series } => {
+                write!(f, "the numbers of {series} do not count its frames: none can be known to be missing")
+            }
+            Note::Chosen { dataset, others } => {
+                write!(f, "{dataset} is read; append :/path for another: {}", others.join(", "))
+            }
+            Note::Quantity { at, text, problem } => write!(f, "{at} is {text}: {problem}"),
+            Note::Mask { name, doubt } => {
+                write!(f, "{name} {doubt}: if 1 means good in it give file-mask = good, or file-mask = ignore")
+            }
+            Note::MaskLeftOut { name, shape } => write!(f, "{name} is {shape}, which does not fit the data: left out"),
+            Note::Reversed { dataset } => write!(
+                f,
+                "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \
+                 axes = xyz or zxy"
+            ),
+            Note::BeingWritten { file } => {
+                write!(f, "{} is still open for writing elsewhere: what was there so far is read", file.display())
+            }
+        }
+    }
+}
+
+/// `frames 12 to 23`, `rows 0 to 511 and columns 0 to 1023 of frames 0 to 9`.
+pub(super) fn place(at: &Region, stack: &[usize; 3]) -> String {
+    let range = |name: &str, a: usize| match at[a].len() {
+        1 => format!("{name} {}", at[a].start),
+        _ => format!("{name}s {} to {}", at[a].start, at[a].end - 1),
+    };
+    let whole = |a: usize| at[a] == (0..stack[a]);
+    let frames = if stack[0] == 1 { "the frame".into() } else { range("frame", 0) };
+    if whole(1) && whole(2) {
+        return frames;
+    }
+    let lines: Vec<String> =
+        [("row", 1), ("column", 2)].iter().filter(|(_, a)| !whole(*a)).map(|(name, a)| range(name, *a)).collect();
+    format!("{} of {frames}", lines.join(" and "))
+}

@@ -1,0 +1,151 @@
+//! From a file to a pattern that can be phased.
+
+use super::observer::{Event, Observer};
+use crate::error::{Error, Result};
+use crate::geometry::{EV, Geometry};
+use crate::io;
+use crate::prepare::{self, Centring, Prepared};
+use crate::settings::{Settings, SupportChoice};
+use std::ops::Range;
+use std::path::Path;
+
+/// Reads a file, with the geometry that the settings override and the masks that they add.
+///
+/// # Errors
+/// Those of [`io::read`] and of reading the masks.
+pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
+    let mut input = io::read(location)?;
+    let own = &settings.input;
+    let overriding = Geometry {
+        energy: own.energy.map(|energy| energy * EV),
+        distance: own.distance,
+        pixel_size: own.pixel_size.map(|size| [size; 2]),
+    };
+    input.geometry = overriding.or(input.geometry);
+    if !own.mask.is_empty() {
+        let mut mask = input.mask.take().unwrap_or_else(|| input.intensity.map(|_| 0));
+        prepare::apply_mask(&input.intensity, &mut mask, &own.mask, &|path| io::read_mask(path))?;
+        input.mask = Some(mask);
+    }
+    Ok(input)
+}
+
+/// Reads and prepares a pattern to be phased.
+///
+/// The file's own support is used only where the settings name the file for it.
+///
+/// # Errors
+/// Those of [`read`] and [`prepare::prepare`], with the name of the file.
+pub fn load(location: &str, settings: &Settings, observer: &dyn Observer) -> Result<Prepared> {
+    prepared(location, settings, false, observer)
+}
+
+/// Reads and prepares frames that stand alone: the first axis is no axis of the pattern.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_frames(location: &str, settings: &Settings, observer: &dyn Observer) -> Result<Prepared> {
+    prepared(location, settings, true, observer)
+}
+
+fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Observer) -> Result<Prepared> {
+    let input = read(location, settings)?;
+    refuse_sentinels(&input)?;
+    let own = &settings.prepare;
+    let flat = input.intensity.shape()[0] == 1;
+    // A pattern that lacuna wrote has been prepared: its centre is where it was put.
+    let raw = !input.source.by_lacuna || own.centring != Centring::Auto;
+    let support = match &settings.start.support {
+        SupportChoice::File(file) => Some(io::read_support(file)?),
+        _ => None,
+    };
+    let options = prepare::Options {
+        flat: settings.input.flat_field.as_deref().map(io::read_array).transpose()?,
+        hot: own.hot_pixels.filter(|_| raw),
+        dead: raw && own.dead_pixels,
+        roi: own.roi.as_deref().map(|ranges| roi(ranges, flat)).transpose()?,
+        centring: if raw { own.centring } else { Centring::Keep },
+        max_size: own.max_size.as_deref().map(|values| per_axis("max-size", values, flat)).transpose()?,
+        rebin: own.rebin.as_deref().map(|values| per_axis("rebin", values, flat)).transpose()?.unwrap_or([1; 3]),
+        fft_friendly: true,
+        frames,
+    };
+    let path = input.source.path.clone();
+    let prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
+        .map_err(|error| match error {
+            Error::Pattern(problem) | Error::Support(problem) => Error::file(&path, problem),
+            other => other,
+        })?;
+    if let (SupportChoice::File(file), Some(support)) = (&settings.start.support, &prepared.support) {
+        if !support.as_slice().contains(&true) {
+            return Err(Error::file(file, "the support is empty"));
+        }
+    }
+    for step in &prepared.steps {
+        observer.observe(Event::Note(&format!("prepared: {step}")));
+    }
+    observer.observe(Event::Prepared {
+        steps: &prepared.steps,
+        shape: prepared.pattern.shape(),
+        centre: prepared.centre,
+        rebin: prepared.rebin,
+    });
+    Ok(prepared)
+}
+
+/// Refuses to write a file over the one that is read: raw data exist once.
+///
+/// # Errors
+/// [`Error::File`] where both are the same file.
+pub fn not_onto_itself(input: &str, output: &Path) -> Result<()> {
+    match (Path::new(input).canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(other)) if input == other => {
+            Err(Error::file(output, "is the input: give another --output, raw data are never replaced"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses pixels that hold the largest value of their type and are not masked: they are saturated, or a gap.
+fn refuse_sentinels(input: &io::Input) -> Result<()> {
+    let Some(largest) = input.source.maximum_of_type else { return Ok(()) };
+    let masked = |index: usize| input.mask.as_ref().is_some_and(|mask| mask.as_slice()[index] != 0);
+    let values = input.intensity.as_slice().iter().enumerate();
+    let count = values.filter(|(i, value)| **value >= largest as f32 && !masked(*i)).count();
+    if count == 0 {
+        return Ok(());
+    }
+    Err(Error::file(
+        &input.source.path,
+        format!(
+            "{count} pixels hold {largest}, the largest {}, and are not masked: give --mask saturated={largest}",
+            input.source.element
+        ),
+    ))
+}
+
+/// Ranges `(z, y, x)`; those of a volume need a third.
+fn roi(ranges: &[Range<usize>], flat: bool) -> Result<[Range<usize>; 3]> {
+    match (ranges, flat) {
+        ([y, x], true) => Ok([0..1, y.clone(), x.clone()]),
+        ([z, y, x], _) => Ok([z.clone(), y.clone(), x.clone()]),
+        _ => {
+            let text: Vec<String> = ranges.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
+            Err(Error::setting("roi", text.join(","), "3D data take Z0:Z1,Y0:Y1,X0:X1"))
+        }
+    }
+}
+
+/// Extents `(z, y, x)` from one number for all axes, or one for each of 2D or 3D data.
+fn per_axis(name: &str, values: &[usize], flat: bool) -> Result<[usize; 3]> {
+    match (values, flat) {
+        (&[n], true) => Ok([1, n, n]),
+        (&[n], false) => Ok([n; 3]),
+        (&[y, x] | &[_, y, x], true) => Ok([1, y, x]),
+        (&[z, y, x], false) => Ok([z, y, x]),
+        _ => {
+            let text: Vec<String> = values.iter().map(ToString::to_string).collect();
+            Err(Error::setting(name, text.join(","), "3D data take one or three numbers"))
+        }
+    }
+}

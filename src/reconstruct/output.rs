@@ -1,0 +1,108 @@
+//! The files of a reconstruction: the result as CXI or NPZ, the completed pattern, the page.
+
+use super::Reconstruction;
+use super::page;
+use crate::error::Result;
+use crate::io;
+use crate::phasing::run::Point;
+use crate::settings::Settings;
+use serde::Serialize;
+use std::path::Path;
+
+/// Format of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// HDF5 in CXI form: silx view, h5py, PyNX, cdiutils.
+    Cxi,
+    /// numpy arrays in a zip file.
+    Npz,
+}
+
+impl Format {
+    /// The ending of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Cxi => "cxi",
+            Format::Npz => "npz",
+        }
+    }
+}
+
+impl Reconstruction {
+    /// Writes the result: object, support, runs, modes, curves, pattern, and how it was made.
+    /// `command` is quoted in it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
+    pub fn write(&self, path: &Path, format: Format, force: bool, command: &str, settings: &Settings) -> Result<()> {
+        let curves = curves(self);
+        // A single run is its own only mode: nothing to say twice.
+        let several = self.combined.objects.len() > 1;
+        let process = io::Process::new(command, settings, &self.summary)?;
+        let best = &self.ensemble.kept[0];
+        let reconstruction = io::Reconstruction {
+            object: &best.object,
+            support: &best.support,
+            runs: if several { &self.combined.objects } else { &[] },
+            modes: if several { &self.combined.modes.modes } else { &[] },
+            mode_weights: if several { &self.combined.modes.weights } else { &[] },
+            curves: &curves,
+            pattern: &self.pattern,
+            process: &process,
+        };
+        match format {
+            Format::Cxi => io::write_result(path, force, &reconstruction),
+            Format::Npz => io::write_result_npz(path, force, &reconstruction),
+        }
+    }
+
+    /// Writes the report: one HTML page with pictures, curves and settings. `file` names the pattern.
+    ///
+    /// # Errors
+    /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
+    pub fn write_page(&self, path: &Path, force: bool, file: &str, command: &str, settings: &Settings) -> Result<()> {
+        io::write_text(path, force, &page::page(self, file, command, settings).to_html())
+    }
+
+    /// Writes the pattern with the estimates within which it was phased; nothing where all of its
+    /// gap was free. Says whether there was something to write.
+    ///
+    /// # Errors
+    /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
+    pub fn write_completed(&self, path: &Path, force: bool, command: &str, settings: &Settings) -> Result<bool> {
+        if self.pattern.estimate.is_none() {
+            return Ok(false);
+        }
+        #[derive(Serialize)]
+        struct Results {
+            method: String,
+        }
+        let process = io::Process::new(command, settings, &Results { method: self.summary.gap.to_string() })?;
+        io::write_pattern(path, force, &self.pattern, None, &process)?;
+        Ok(true)
+    }
+}
+
+/// Named curves of points `(x, y)`: fits of each run over the cycles, PRTF and FSC over frequency.
+fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
+    let mut curves: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+    for run in &result.ensemble.all {
+        let points = |value: &dyn Fn(&Point) -> f64| {
+            run.curve.iter().map(|point| (point.cycle as f64, value(point))).collect::<Vec<_>>()
+        };
+        curves.push((format!("r_factor_seed_{}", run.seed), points(&|p| p.fit.r_factor)));
+        curves.push((format!("llk_poisson_seed_{}", run.seed), points(&|p| p.fit.llk_poisson)));
+        if run.fit.free_llk_poisson.is_some() {
+            let free = points(&|p| p.fit.free_llk_poisson.unwrap_or(f64::NAN));
+            curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
+        }
+    }
+    // One run agrees with itself: these curves only say something of several.
+    let combined = &result.combined;
+    if !combined.fsc.is_empty() {
+        curves.push(("prtf".into(), combined.prtf.iter().map(|s| (s.frequency, s.value)).collect()));
+        curves.push(("fsc".into(), combined.fsc.iter().map(|s| (s.frequency, s.value)).collect()));
+        curves.push(("fsc_half_bit".into(), combined.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect()));
+    }
+    curves
+}

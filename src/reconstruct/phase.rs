@@ -1,0 +1,225 @@
+//! A pattern phased as the settings say: what `run`, `phase` and `compare` share.
+
+use super::observer::{Event, Observer};
+use crate::error::{Result, counted, shape_text};
+use crate::phasing::backend::{Backend, Gaps, Start};
+use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunVerdict};
+use crate::phasing::guided::Search;
+use crate::phasing::memory;
+use crate::phasing::problem::{self, Problem};
+use crate::phasing::recipe::{RELEASE, Recipe};
+use crate::phasing::run::{Point, Run, RunSettings};
+use crate::phasing::select::{DeviceRequest, OpenDevice};
+use crate::phasing::support::SupportRule;
+use crate::phasing::Algorithm;
+use crate::pixels::{Pattern, trimmed};
+use crate::settings::{Settings, SupportChoice};
+use crate::volume::{Centered, Cornered};
+use num_complex::Complex32;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Which pixels are held out depends on the pattern only, so that free likelihoods of all runs of a
+/// pattern compare.
+const HOLD_OUT_SEED: u64 = 0;
+
+/// Cycles between two points of a curve.
+const SAMPLE: usize = 25;
+
+/// What is phased, beside the settings: equal for all treatments of a gap that are compared.
+#[derive(Debug, Clone)]
+pub struct PhasingStart {
+    /// Pixels held out for the free log-likelihood, `(z, y, x)` as the pattern.
+    pub held_out: Centered<bool>,
+    /// Supports in which the runs begin.
+    pub support: FirstSupport,
+}
+
+impl PhasingStart {
+    /// The start that the settings ask for. `support` is that of the file which the settings name.
+    ///
+    /// Without one, estimates of the pattern take part in the autocorrelation.
+    pub fn new(pattern: &Pattern, support: Option<&Centered<bool>>, settings: &Settings) -> Self {
+        let held_out =
+            problem::hold_out(pattern, settings.ensemble.free_fraction, HOLD_OUT_SEED, settings.recipe.real);
+        let support = first_support(pattern, &held_out, support, settings);
+        PhasingStart { held_out, support }
+    }
+}
+
+/// The runs of a pattern.
+#[derive(Debug)]
+pub struct Phased {
+    /// The kept runs, and a line about each.
+    pub ensemble: Ensemble,
+    /// Steps of each run.
+    pub recipe: Recipe,
+    /// Device on which they ran: `cpu` or `cuda:0`.
+    pub device: String,
+    /// Bytes of the machine's memory that phasing takes, estimated.
+    pub memory: u64,
+}
+
+/// Phases a pattern, its estimates bounding what was not measured. `release` frees these pixels for
+/// the last part of the recipe.
+///
+/// # Errors
+/// [`crate::Error::Memory`], [`crate::Error::Device`], [`crate::Error::NoObject`] where no run gave anything, and
+/// [`crate::Error::Interrupted`] where nothing was reached yet.
+pub fn phase(
+    pattern: &Pattern,
+    start: PhasingStart,
+    release: bool,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Phased> {
+    let recipe =
+        if release { settings.recipe.recipe.released(RELEASE) } else { settings.recipe.recipe.clone() };
+    let request = DeviceRequest {
+        device: &settings.device.device,
+        recipe: &recipe,
+        count: settings.ensemble.count,
+        keep: settings.ensemble.keep,
+        available: settings.device.max_memory.unwrap_or_else(memory::available),
+    };
+    request.memory(pattern.shape())?;
+    let problem = Arc::new(Problem::new(pattern, &start.held_out, settings.recipe.real)?);
+    let plan = plan(settings, recipe.clone(), start.support);
+    let OpenDevice { mut backend, note, device, memory } = request.open(problem)?;
+    observer.observe(Event::Note(&format!(
+        "phasing {} {note}: {} of {} ({recipe}), about {}",
+        shape_text(&trimmed(pattern.shape())),
+        counted(plan.count, "run"),
+        counted(recipe.cycles(), "cycle"),
+        estimated_time(&mut *backend, &plan)?
+    )));
+    if settings.start.search.is_some() && !pattern.is_2d() {
+        observer.observe(Event::Note(
+            "a guided start is for 2D patterns: the runs start at random in the autocorrelation's support",
+        ));
+    }
+    let mut watch = Watch { observer, cycles: recipe.cycles() };
+    let ensemble = ensemble::phase(&mut *backend, &plan, &mut watch)?;
+    Ok(Phased { ensemble, recipe, device, memory })
+}
+
+/// The runs that the settings ask for.
+fn plan(settings: &Settings, recipe: Recipe, support: FirstSupport) -> EnsemblePlan {
+    let update = &settings.support;
+    EnsemblePlan {
+        run: RunSettings {
+            beta: settings.recipe.beta,
+            positivity: settings.recipe.positivity,
+            support: SupportRule {
+                sigma: update.smooth[0],
+                threshold: update.threshold[0],
+                reference: update.reference,
+                positivity: settings.recipe.positivity,
+                only_shrink: update.only_shrink,
+                border: update.border,
+                expand: update.expand.clone(),
+                fraction: update.fraction,
+            },
+            smooth: update.smooth,
+            threshold_end: update.threshold_end,
+            gaps: Gaps { released: false, leak: settings.gap.leak },
+            sample: SAMPLE,
+            recipe,
+        },
+        threshold: update.threshold,
+        support,
+        start_phase: settings.start.phase,
+        seed: settings.ensemble.seed,
+        count: settings.ensemble.count,
+        keep: settings.ensemble.keep,
+    }
+}
+
+/// Where runs start: the file's support, a form, a search, or the autocorrelation.
+fn first_support(
+    pattern: &Pattern,
+    held_out: &Centered<bool>,
+    file: Option<&Centered<bool>>,
+    settings: &Settings,
+) -> FirstSupport {
+    if let Some(support) = file {
+        return FirstSupport::Given(support.to_cornered());
+    }
+    if let SupportChoice::Form(form) = &settings.start.support {
+        return FirstSupport::Given(form.support(pattern.shape()));
+    }
+    if let (Some(search), true) = (&settings.start.search, pattern.is_2d()) {
+        return FirstSupport::Guided {
+            pattern: Box::new(pattern.clone()),
+            held_out: Box::new(held_out.clone()),
+            area: search.area,
+            search: Search {
+                population: search.population,
+                generations: search.generations,
+                size: search.size,
+                area: search.area[0],
+                leak: search.leak,
+                beta: settings.recipe.beta,
+            },
+        };
+    }
+    let mut intensity = pattern.intensity.clone();
+    if let Some(estimate) = &pattern.estimate {
+        for (index, value) in intensity.0.indexed_iter_mut().filter(|(index, _)| estimate.at.0[*index]) {
+            *value = estimate.mean.0[index];
+        }
+    }
+    FirstSupport::Autocorrelation { intensity: intensity.to_cornered(), threshold: settings.start.autocorrelation }
+}
+
+/// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
+fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<String> {
+    let shape = backend.problem().shape();
+    let batch = backend.batch_size().min(plan.count);
+    let start = Start { object: Cornered::filled(shape, Complex32::ZERO), support: Cornered::filled(shape, true) };
+    backend.start(&vec![start; batch]);
+    let mut seconds = |cycles| -> Result<f64> {
+        let begun = Instant::now();
+        backend.cycles(Algorithm::Hio.cycle(0.9, false), cycles);
+        // Cycles may be queued: an answer means that they are done.
+        backend.measure();
+        backend.measured()?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    seconds(1)?;
+    let cycle = (seconds(3)? - seconds(1)?).max(0.0) / 2.0;
+    let search = match &plan.support {
+        FirstSupport::Guided { search, .. } => search.cost(shape),
+        _ => 0.0,
+    };
+    let batches = plan.count.div_ceil(batch) as f64;
+    let seconds = cycle * (plan.run.recipe.cycles() as f64 * batches + search * plan.count as f64);
+    Ok(if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
+}
+
+/// Passes what the ensemble says on to the observer.
+struct Watch<'a> {
+    observer: &'a dyn Observer,
+    cycles: usize,
+}
+
+impl ensemble::Observer for Watch<'_> {
+    fn begin(&mut self, runs: Range<usize>) {
+        self.observer.observe(Event::RunsBegin { first: runs.start, count: runs.len(), cycles: self.cycles });
+    }
+
+    fn searched(&self, done: usize, of: usize) -> bool {
+        self.observer.observe(Event::Search { done, of });
+        self.observer.go_on()
+    }
+
+    fn point(&mut self, run: usize, point: &Point) -> bool {
+        self.observer.observe(Event::Point { run, point });
+        self.observer.go_on()
+    }
+
+    fn end(&mut self, number: usize, run: &Run, verdict: RunVerdict) {
+        self.observer.observe(Event::RunEnd { number, run, verdict });
+    }
+}

@@ -1,0 +1,143 @@
+//! What a reconstruction came to: every number that a page, a file or a machine is told.
+
+use super::policy::GapAdvice;
+use crate::inpaint::GapTreatment;
+use crate::metrics::{fsc_crossing, prtf_crossing};
+use crate::phasing::ensemble::{Combined, RunVerdict};
+use crate::pixels::Pattern;
+use serde::Serialize;
+use std::time::Duration;
+
+use super::phase::Phased;
+
+/// What a reconstruction came to. Fits are those of the best run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over measured pixels that were not held out.
+    pub r_factor: f64,
+    /// Poisson log-likelihood per such pixel.
+    pub llk_poisson: f64,
+    /// Poisson log-likelihood per held-out pixel, where some were held out.
+    pub free_llk_poisson: Option<f64>,
+    /// Fraction of the array inside the support.
+    pub support_fraction: f64,
+    /// Seed of the best run.
+    pub seed: u64,
+    /// Threshold of its support updates, in units of the reference.
+    pub support_threshold: f64,
+    /// Wall-clock seconds of a cycle, mean over all runs.
+    pub seconds_per_cycle: f64,
+    /// Wall-clock seconds of phasing.
+    pub seconds: f64,
+    /// Wall-clock seconds of the searches for a start.
+    pub search_seconds: f64,
+    /// Cycles of the best run.
+    pub cycles: usize,
+    /// Number of runs.
+    pub runs: usize,
+    /// Number of runs that were kept.
+    pub runs_kept: usize,
+    /// Number of runs whose object vanished or overflowed.
+    pub runs_diverged: usize,
+    /// Number of runs discarded for their energy outside the support.
+    pub runs_outside_support: usize,
+    /// Whether the last runs are missing, because the work was stopped.
+    pub interrupted: bool,
+    /// Bytes of the machine's memory that phasing was estimated to take.
+    pub memory_bytes: u64,
+    /// Fraction of the kept runs' energy in their first orthogonal mode.
+    pub first_mode_weight: Option<f64>,
+    /// Object pixel in the plane of the detector, metres, the coarser axis.
+    pub object_pixel_m: Option<f64>,
+    /// Half-period resolutions, of several kept runs only.
+    #[serde(flatten)]
+    pub resolution: Option<Resolutions>,
+    /// Steps of each run.
+    pub recipe: String,
+    /// Device: `cpu` or `cuda:0`.
+    pub device: String,
+    /// Treatment of the gap in this reconstruction.
+    pub gap: GapTreatment,
+    /// What the automatic policy went by.
+    #[serde(flatten)]
+    pub automatic: Option<AutomaticChoice>,
+}
+
+/// Half-period resolutions, where the curves cross their thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Resolutions {
+    /// By the PRTF at 1/e, object pixels.
+    pub prtf_resolution_pixels: Option<f64>,
+    /// By the PRTF at 1/e, metres.
+    pub prtf_resolution_m: Option<f64>,
+    /// By the Fourier shell correlation at the half-bit criterion, object pixels.
+    pub fsc_resolution_pixels: Option<f64>,
+    /// By the Fourier shell correlation at the half-bit criterion, metres.
+    pub fsc_resolution_m: Option<f64>,
+}
+
+/// What the automatic policy went by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AutomaticChoice {
+    /// What the pattern itself said before it was phased.
+    pub gap_advice: GapAdvice,
+    /// Free log-likelihood with free pixels, where both were tried.
+    pub free_llk_with_free_pixels: Option<f64>,
+    /// Free log-likelihood with filled pixels, where both were tried.
+    pub free_llk_with_filled_pixels: Option<f64>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        pattern: &Pattern,
+        phased: &Phased,
+        combined: &Combined,
+        gap: GapTreatment,
+        took: Duration,
+    ) -> Self {
+        let runs = &phased.ensemble;
+        let best = &runs.kept[0];
+        // In 3D the shells mix in the third axis, whose pixel is not known.
+        let detector_plane = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
+        let pixel = detector_plane.filter(|_| pattern.is_2d());
+        let count = |verdict: RunVerdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
+        let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
+        let prtf = prtf_crossing(&combined.prtf).resolution(pixel);
+        let fsc = fsc_crossing(&combined.fsc).resolution(pixel);
+        Summary {
+            r_factor: best.fit.r_factor,
+            llk_poisson: best.fit.llk_poisson,
+            free_llk_poisson: best.fit.free_llk_poisson,
+            support_fraction: best.fit.support_fraction,
+            seed: best.seed,
+            support_threshold: decimal(best.threshold),
+            seconds_per_cycle: runs.all.iter().map(|run| run.seconds).sum::<f64>() / cycles.max(1) as f64,
+            seconds: took.as_secs_f64(),
+            search_seconds: runs.all.iter().map(|run| run.search_seconds).sum(),
+            cycles: best.cycles,
+            runs: runs.all.len(),
+            runs_kept: runs.kept.len(),
+            runs_diverged: count(RunVerdict::Diverged),
+            runs_outside_support: count(RunVerdict::Outside),
+            interrupted: runs.interrupted,
+            memory_bytes: phased.memory,
+            first_mode_weight: combined.modes.weights.first().copied(),
+            object_pixel_m: detector_plane,
+            resolution: (runs.kept.len() > 1).then(|| Resolutions {
+                prtf_resolution_pixels: prtf.map(|r| r.pixels),
+                prtf_resolution_m: prtf.and_then(|r| r.metres),
+                fsc_resolution_pixels: fsc.map(|r| r.pixels),
+                fsc_resolution_m: fsc.and_then(|r| r.metres),
+            }),
+            recipe: phased.recipe.to_string(),
+            device: phased.device.clone(),
+            gap,
+            automatic: None,
+        }
+    }
+}
+
+/// The 64-bit number whose shortest decimal is that of a 32-bit one: 0.1 stays 0.1.
+pub(crate) fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}

@@ -1,0 +1,116 @@
+use super::*;
+use crate::inpaint::{GapBounds, GapSource};
+
+fn phasing(keys: PhasingKeys) -> TypedSettings {
+    TypedSettings { phasing: keys, ..Default::default() }
+}
+
+#[test]
+fn presets_resolve() {
+    for (name, _) in PRESETS {
+        let settings = Settings::preset(name).unwrap();
+        assert!(settings.recipe.recipe.cycles() > 100, "{name}");
+    }
+}
+
+#[test]
+fn a_standard_form_is_what_its_text_reads_as() {
+    for period in [0, 7, 50, 10_000] {
+        let keys = PhasingKeys {
+            nb_hio: Some(30),
+            nb_raar: Some(230),
+            nb_ml: Some(5),
+            support_update_period: Some(period),
+            ..Default::default()
+        };
+        let recipe = Settings::resolve("bragg", &phasing(keys)).unwrap().recipe.recipe;
+        assert_eq!(recipe.to_string().parse::<Recipe>().unwrap().unrolled(), recipe.unrolled(), "{recipe}");
+    }
+}
+
+#[test]
+fn flags_override_even_with_the_default_value() {
+    let typed = phasing(PhasingKeys { nb_raar: Some(600), seed: Some(5), ..Default::default() });
+    let settings = Settings::resolve("forward", &typed).unwrap();
+    assert_eq!((settings.typed().phasing.nb_raar, settings.ensemble.seed), (Some(600), 5));
+    assert!(settings.recipe.positivity);
+    let typed =
+        phasing(PhasingKeys { nb_hio: Some(30), nb_raar: Some(0), nb_er: Some(5), ..Default::default() });
+    assert_eq!(Settings::resolve("forward", &typed).unwrap().recipe.recipe.cycles(), 35 + 10);
+    let one = phasing(PhasingKeys { nb_run: Some(1), ..Default::default() });
+    assert_eq!(Settings::resolve("forward", &one).unwrap().ensemble.keep, 1);
+    let wrong = phasing(PhasingKeys { nb_run: Some(1), nb_run_keep: Some(2), ..Default::default() });
+    assert!(Settings::resolve("forward", &wrong).is_err());
+}
+
+#[test]
+fn what_was_typed_is_echoed_as_it_was_typed() {
+    let typed = phasing(PhasingKeys { beta: Some(0.9), support_threshold: Some(vec![0.1, 0.25]), ..Default::default() });
+    let settings = Settings::resolve("particle", &typed).unwrap();
+    let text = settings.typed().to_toml().unwrap();
+    for line in ["beta = 0.9\n", "support-threshold = [0.1, 0.25]\n", "gap = \"auto\"\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+    // Nothing stands in for what was not given.
+    for absent in ["energy", "flat-field", "dims", "model", "roi", "rebin", "\"\"", "[]"] {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
+    let again = TypedSettings::from_toml(Path::new("settings.toml"), &text).unwrap();
+    assert_eq!(Settings::resolve("bragg", &again).unwrap().typed(), settings.typed());
+    assert_eq!(serde_json::to_value(&settings).unwrap()["beta"], 0.9);
+}
+
+#[test]
+fn gaps_have_one_vocabulary() {
+    let gap = |gap: &str, bounds: Option<Vec<f64>>| {
+        let keys = GapKeys { gap: Some(gap.into()), gap_bounds: bounds, ..Default::default() };
+        Settings::resolve("bragg", &TypedSettings { gap: keys, ..Default::default() })
+    };
+    assert_eq!(gap("auto", None).unwrap().gap.policy, GapPolicy::Auto);
+    let GapPolicy::Fixed(linear) = gap("linear-release", Some(vec![0.5, 2.0])).unwrap().gap.policy else {
+        panic!("a fixed treatment")
+    };
+    assert_eq!((linear.source, linear.bounds, linear.release), (
+        GapSource::Linear,
+        GapBounds::Factors(0.5, 2.0),
+        true
+    ));
+    for (name, bounds) in [("network", vec![0.5, 2.0]), ("linear", vec![0.5]), ("linear", vec![1.5, 2.0])] {
+        assert!(gap(name, Some(bounds)).unwrap_err().to_string().starts_with("gap-bounds = "), "{name}");
+    }
+}
+
+#[test]
+fn mistakes_in_files_are_named() {
+    let error = |text: &str| TypedSettings::from_toml(Path::new("mine.toml"), text).unwrap_err().to_string();
+    assert!(error("nb-raaar = 5").contains("mine.toml: unknown setting 'nb-raaar': did you mean 'nb-raar'?"));
+    assert!(error("\nbeta = = 3").contains("line 2"));
+    assert!(error("beta = \"much\"").contains("mine.toml"));
+    assert!(Settings::preset("brag").unwrap_err().to_string().contains("known are bragg, particle, forward"));
+}
+
+#[test]
+fn values_are_refused_before_anything_is_read() {
+    let refused = |toml: &str| {
+        let typed = TypedSettings::from_toml(Path::new("x.toml"), toml).unwrap();
+        Settings::resolve("bragg", &typed).unwrap_err().to_string()
+    };
+    for (toml, words) in [
+        ("support = \"circle\"", "support = circle: write circle:RADIUS"),
+        ("support = \"box:3\"", "support = box:3: write"),
+        ("centre = \"middle\"", "middle"),
+        ("algorithm = \"ER**5,HIA**3\"", "column"),
+        ("algorithm = \"\"", "recipe ''"),
+        ("roi = \"5:3,1:2\"", "roi = 5:3,1:2"),
+        ("energy = 0.0", "energy = 0: must be positive"),
+        ("mask = \"saturated=many\"", "saturated=many"),
+        ("device = \"gpu\"", "device = gpu"),
+        ("support-threshold-method = \"median\"", "support-threshold-method = median"),
+        ("gap = \"glue\"", "gap = glue: takes SOURCE"),
+        ("dims = 4", "dims = 4"),
+        ("nb-raar = 0\nnb-er = 0", "nb-er = 0"),
+        ("rebin = [0]", "rebin = 0"),
+    ] {
+        assert!(refused(toml).contains(words), "{toml}: {}", refused(toml));
+    }
+}
