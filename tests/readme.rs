@@ -1,6 +1,6 @@
-//! What the README tells people to type, typed: its `sh` blocks with `lacuna` commands in their order, on a small pattern of the
-//! names that it uses, and its `python` blocks after them. And what all pages name: scripts that can
-//! be run, links that lead somewhere.
+//! What the README tells people to type, typed: its `sh` blocks with `lacuna` commands in their
+//! order, on a small pattern of the names that it uses, and its `python` blocks after them. And
+//! what all pages name: scripts that can be run, links that lead somewhere.
 
 use crate::cli::{done, write_good};
 use crate::interop::unlocked;

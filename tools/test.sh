@@ -9,8 +9,8 @@ case "${1:-}" in
   "") ;;
   *) echo "tools/test.sh: unknown option '$1': there is only --all" >&2; exit 1 ;;
 esac
-# With the dependencies of the release, so that they are compiled once for tests and program; our own
-# code with the checks of a development build.
+# With the dependencies of the release, so that they are compiled once for tests and program; our
+# own code with the checks of a development build.
 checked=(--release --config tools/checks.toml)
 # Named, because cargo would link the examples too.
 cargo test "${checked[@]}" --lib --tests "${which[@]}"
