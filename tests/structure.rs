@@ -63,7 +63,7 @@ fn libraries_are_named_where_they_belong() {
         assert!(top == "io" || !(names("hdf5") || names("hdf5_sys")), "{name} names HDF5");
         assert!(["cli", "config", "settings", "main"].contains(&top) || !names("clap"), "{name} names clap");
         // The rest rebuilds, and can be read, without a machine-learning framework.
-        let learning = ["network", "training", "inpaint"].contains(&top) || name.starts_with("cli/bench/net");
+        let learning = ["network", "training", "inpaint"].contains(&top);
         assert!(learning || !names("burn"), "{name} names burn");
         assert!(!name.starts_with("network/conv") || !names("burn"), "{name} names burn: kernels know only numbers");
         // HDF5 takes filters as C functions, and its crate has no call for chunks that are
