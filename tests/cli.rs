@@ -388,7 +388,6 @@ fn help_texts() {
         &["bench", "phasing"],
         &["bench", "simulate"],
         &["bench", "inpaint"],
-        &["bench", "network"],
         &["doctor"],
         &["compare"],
         &["merge"],

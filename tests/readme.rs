@@ -1,12 +1,13 @@
-//! What the README tells people to type, typed: its `sh` blocks with `lacuna` commands in their order, on a small pattern of the
-//! names that it uses, and its `python` blocks after them.
+//! What the README tells people to type, typed: its `sh` blocks with `lacuna` commands in their
+//! order, on a small pattern of the names that it uses, and its `python` blocks after them. And
+//! what all pages name: scripts that can be run, links that lead somewhere.
 
 use crate::cli::{done, write_good};
 use crate::interop::unlocked;
 use ndarray::Array2;
 use ndarray_npy::write_npy;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The fenced blocks of a language.
@@ -39,5 +40,51 @@ fn commands_do_what_they_say() {
     let Some(python) = crate::interop::python("h5py, numpy") else { return };
     for block in blocks("python") {
         run(unlocked(&python).args(["-c", &block]), &block);
+    }
+}
+
+/// The pages for users, with their text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["", "datasets", "models", "training", "docs", "docs/benchmarks"];
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(top.join(folder)).unwrap()).map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|name| name == "md")).collect();
+    pages.sort();
+    pages.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn scripts_can_be_run_as_they_are_quoted() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = 0;
+    for (page, text) in pages() {
+        let words = text.split(|c: char| c.is_whitespace() || c == '`');
+        for word in words.filter(|word| word.starts_with("benches/") || word.starts_with("tools/")) {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(word);
+            if !script.is_file() || script.extension().is_some_and(|name| name == "toml") {
+                continue;
+            }
+            let mode = fs::metadata(&script).unwrap().permissions().mode();
+            assert!(mode & 0o111 != 0, "{}: {word} cannot be run", page.display());
+            assert!(
+                fs::read(&script).unwrap().starts_with(b"#!"),
+                "{}: {word} does not say what runs it",
+                page.display()
+            );
+            found += 1;
+        }
+    }
+    assert!(found > 4, "{found} scripts");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let target = page.parent().unwrap().join(link);
+            assert!(link.is_empty() || link.contains("://") || target.exists(), "{}: {link}", page.display());
+        }
     }
 }

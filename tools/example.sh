@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds lacuna, shows what a gap does to a simulated crystal and what filling it does, and reconstructs the built-in example:
-# a simulated pattern with a detector gap and a beamstop.
+# Builds lacuna, shows what a gap does to a simulated crystal and what filling it does, and
+# reconstructs the built-in example: a simulated pattern with a detector gap and a beamstop.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/setup.sh

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Everything that only a machine with an NVIDIA card can show. Builds nothing: give it the program (it needs no file beside it).
+# Everything that only a machine with an NVIDIA card can show. Builds nothing: give it the program
+# (it needs no file beside it).
 #
 #   tools/gpu-check.sh [LACUNA] [OUTPUT_FOLDER]
 #
-# Agreement with the CPU, primitive by primitive and in whole recipes, by both ways to transform; the same seeds give the same bits; the
-# sanitizer where it is installed; speeds, as a table (speeds.md) and as JSON lines (speeds.jsonl), beside a loop in CuPy where that is.
+# Agreement with the CPU, primitive by primitive and in whole recipes, by both ways to transform;
+# the same seeds give the same bits; the sanitizer where it is installed; speeds, as a table
+# (speeds.md) and as JSON lines (speeds.jsonl), beside a loop in CuPy where that is.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 lacuna=${1:-$top/target/release/lacuna}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What the build needs beside Rust, a C compiler and Python 3: cmake, for the HDF5 that is linked statically. Where there is none, it
-# comes from pip into .venv of this checkout. With --test also the Python packages that the tests exchange files with.
-# Run it, or source it: then cmake is on PATH. Does nothing when all is there.
+# What the build needs beside Rust, a C compiler and Python 3: cmake, for the HDF5 that is linked
+# statically. Where there is none, it comes from pip into .venv of this checkout. With --test also
+# the Python packages that the tests exchange files with. Run it, or source it: then cmake is on
+# PATH. Does nothing when all is there.
 lacuna_setup() {
   local top venv packages=() name
   top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || return 1

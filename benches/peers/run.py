@@ -1,4 +1,5 @@
-"""Runs lacuna and its peers in alternation and prints the tables of BENCHMARKS.md.
+#!/usr/bin/env python3
+"""Runs lacuna and its peers in alternation and prints the tables of docs/benchmarks/phasing.md.
 
     benches/peers/run.py --lacuna target/release/lacuna --output DIR
 

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs the peers into one folder, without root: PyNX 2025.1 from Debian's python3-pynx (it is not on PyPI for CPUs alone), cohere-core,
-# pyFFTW with Debian's FFTW. About 3 minutes and 1.2 GB. Run it again to mend or complete the folder. PYTHON=... chooses the Python (3.11 or newer).
+# Installs the peers into one folder, without root: PyNX 2025.1 from Debian's python3-pynx (it is
+# not on PyPI for CPUs alone), cohere-core, pyFFTW with Debian's FFTW. About 3 minutes and 1.2 GB.
+# Run it again to mend or complete the folder. PYTHON=... chooses the Python (3.11 or newer).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 env=${1:-$here/.env}
@@ -12,7 +13,8 @@ env=$(cd "$env" && pwd)
 "$env/venv/bin/pip" install -q --disable-pip-version-check numpy 'scipy<2' pyfftw psutil h5py matplotlib scikit-image scikit-learn \
     fabio silx packaging mako numexpr pooch pytools hdf5plugin nxtomo tomoscan tifffile tqdm
 
-# Debian packages by name/suite, unpacked into $env/debian with lists and caches of their own, so that the system is left as it is.
+# Debian packages by name/suite, unpacked into $env/debian with lists and caches of their own, so
+# that the system is left as it is.
 debian() {
     local apt=$env/apt mirror
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$env/debian"
@@ -27,14 +29,16 @@ debian() {
         for package in ./*.deb; do dpkg -x "$package" "$env/debian"; done)
 }
 # The FFTW in pyFFTW's wheel is 3.3.5 without AVX2; Debian's 3.3.10 has it and is put before it
-# (LD_PRELOAD), as a user who cares for speed would have it. Bookworm's, since it runs with an older C library too.
+# (LD_PRELOAD), as a user who cares for speed would have it. Bookworm's, since it runs with an older
+# C library too.
 [ -e "$env/debian/usr/lib/python3/dist-packages/pynx" ] && ls "$env"/debian/usr/lib/*/libfftw3f_omp.so.3 > /dev/null 2>&1 ||
     debian python3-pynx/trixie libfftw3-single3/bookworm || echo "Debian's packages cannot be had: no PyNX, and the FFTW of pyFFTW's wheel" >&2
 
 # Without its dependencies, which bring sphinx for its manual.
 "$env/venv/bin/pip" install -q --disable-pip-version-check --no-deps cohere-core==4.5.4 || true
 
-# The Python of all peers. libgomp's threads spin while they wait, which would count as the peers' CPU seconds: they sleep instead.
+# The Python of all peers. libgomp's threads spin while they wait, which would count as the peers'
+# CPU seconds: they sleep instead.
 fftw=$(ls "$env"/debian/usr/lib/*/libfftw3f.so.3 "$env"/debian/usr/lib/*/libfftw3f_omp.so.3 2> /dev/null | paste -sd: || true)
 cat > "$env/python" << END
 #!/bin/sh

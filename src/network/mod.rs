@@ -4,5 +4,7 @@
 //! makes burn operations of them, with gradients; on devices other than the processor they are
 //! burn's own. Networks are built from [`ops`] elsewhere.
 
+// Public for `benches/network` alone.
+#[doc(hidden)]
 pub mod conv;
 pub mod ops;

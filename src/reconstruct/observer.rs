@@ -66,7 +66,7 @@ pub enum Event<'a> {
     RunEnd {
         /// Number of the run.
         number: usize,
-        /// Its summary, with the verdict on it.
+        /// Its fit and what became of it.
         run: &'a RunSummary,
     },
 }

@@ -25,7 +25,7 @@ use std::time::Instant;
 const HOLD_OUT_SEED: u64 = 0;
 
 /// Cycles between two points of a curve.
-const CURVE_INTERVAL: usize = 25;
+const SAMPLE: usize = 25;
 
 /// What is phased, beside the settings: equal for all treatments of a gap that are compared.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ fn plan(settings: &Settings, recipe: Recipe, support: FirstSupport) -> EnsembleP
             smooth: update.smooth,
             threshold_end: update.threshold_end,
             gap_constraint: GapConstraint { released: false, leak: settings.gap.leak },
-            curve_interval: CURVE_INTERVAL,
+            curve_interval: SAMPLE,
             recipe,
         },
         threshold: update.threshold,

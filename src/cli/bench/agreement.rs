@@ -16,28 +16,31 @@ use num_complex::Complex32;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Opens the device under test for a problem and a recipe.
-pub type Open<'a> = &'a dyn Fn(Arc<Problem>, &Recipe, usize) -> Result<Box<dyn Backend>>;
+/// Opens the device under test for a problem, a recipe and a number of runs.
+pub type OpenBackend<'a> = &'a dyn Fn(Arc<Problem>, &Recipe, usize) -> Result<Box<dyn Backend>>;
 
-/// One comparison.
+/// Comparison of one quantity on the device and on the CPU.
 #[derive(Debug, Serialize)]
 pub struct Agreement {
+    /// Work that was done, and the quantity that is compared.
     pub what: String,
+    /// Size of the arrays, as in `96x80`.
     pub size: String,
-    /// How far apart both are.
+    /// Difference between device and CPU.
     pub difference: f64,
-    /// How far they may be.
+    /// Largest difference that counts as agreement.
     pub limit: f64,
 }
 
 impl Agreement {
+    /// Whether device and CPU agree.
     pub fn holds(&self) -> bool {
         self.difference <= self.limit
     }
 }
 
-/// Shapes that meet every radix, odd and even extents, and lines that fill a block's rows and
-/// columns and that do not.
+/// Shapes with every radix, odd and even extents, and lines that fill a block's rows and columns
+/// and that do not; and whether their objects are real.
 const SHAPES: [(Shape, bool); 6] = [
     ([1, 96, 80], false),
     ([1, 50, 33], true),
@@ -50,10 +53,11 @@ const SHAPES: [(Shape, bool); 6] = [
 /// Runs of a batch.
 const RUNS: usize = 2;
 
-/// Single precision: sums in another order and factors at other places, some 5e-7 a cycle.
+/// Relative difference of single-precision sums in another order and factors at other places: some
+/// 5e-7 a cycle.
 const CLOSE: f64 = 1e-5;
 
-/// A problem near whose solution everything starts: far from one, iterations amplify roundings
+/// A problem, and starts near its solution: far from one, iterations amplify rounding errors
 /// without end.
 struct Case {
     problem: Arc<Problem>,
@@ -80,7 +84,7 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
     });
     let mut field = truth.clone();
     let fft = lacuna::fft::Fft::new(shape);
-    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Object("an array in parts".into()))?);
+    fft.forward(field.as_slice_mut().ok_or_else(|| Error::Object("an array that is not contiguous".into()))?);
     let intensity = Cornered(field.mapv(|v| v.norm_sqr())).to_centered();
     let gap = |y: usize| y == 3 || y == 5 || y == 6;
     let mask = Centered(Array3::from_shape_fn(shape, |(_, y, _)| if gap(y) { bit::MISSING } else { 0 }));
@@ -103,14 +107,15 @@ fn case(shape: Shape, real: bool, runs: usize) -> Result<Case> {
     Ok(Case { problem, starts })
 }
 
-fn distance(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
+/// Norm of the difference, relative to the norm of `b`.
+fn relative_difference(a: &Cornered<Complex32>, b: &Cornered<Complex32>) -> f64 {
     let norm: f64 = b.0.iter().map(|v| f64::from(v.norm_sqr())).sum();
     let error: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from((a - b).norm_sqr())).sum();
     (error / norm).sqrt()
 }
 
-/// The fraction of the pixels of either support that are not in both.
-fn apart(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
+/// Fraction of the pixels in either support that are not in both.
+fn support_difference(a: &Cornered<bool>, b: &Cornered<bool>) -> f64 {
     let (both, either) = a.0.iter().zip(&b.0).fold((0.0, 0.0f64), |(both, either), (&a, &b)| {
         (both + f64::from(u8::from(a && b)), either + f64::from(u8::from(a || b)))
     });
@@ -154,8 +159,9 @@ fn done(backend: &mut dyn Backend, case: &Case, work: &dyn Fn(&mut dyn Backend))
     Ok(BatchState { all, fits })
 }
 
-/// Compares everything. `name` says how the device transforms.
-pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> Result<Vec<Agreement>> {
+/// Compares every primitive and whole recipes on all [`SHAPES`]; `name` says how the device
+/// transforms, `report` is told of each comparison.
+pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreement)) -> Result<Vec<Agreement>> {
     let mut found = Vec::new();
     let recipe: Recipe = "ML**2,DM**2,HIO**2".parse()?;
     for (shape, real) in SHAPES {
@@ -164,18 +170,18 @@ pub fn agreements(open: Open, name: &str, tell: &mut dyn FnMut(&Agreement)) -> R
         let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
         let mut cpu = Batch::new(Arc::clone(&case.problem), RUNS);
         let mut add = |what: String, difference: f64, limit: f64| {
-            // What is no number is no agreement.
+            // NaN is no agreement.
             let difference = if difference.is_nan() { f64::INFINITY } else { difference };
             let agreement = Agreement { what: format!("{name}: {what}"), size: size.clone(), difference, limit };
-            tell(&agreement);
+            report(&agreement);
             found.push(agreement);
         };
         let mut compare = |what: &str, limit: f64, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
             let (a, b) = (done(&mut *device, &case, work)?, done(&mut cpu, &case, work)?);
             let pairs = || a.all.iter().zip(&b.all);
-            let objects = pairs().map(|(a, b)| distance(&a.object, &b.object)).fold(0.0, f64::max);
+            let objects = pairs().map(|(a, b)| relative_difference(&a.object, &b.object)).fold(0.0, f64::max);
             add(format!("{what}, objects"), objects, limit);
-            let supports = pairs().map(|(a, b)| apart(&a.support, &b.support)).fold(0.0, f64::max);
+            let supports = pairs().map(|(a, b)| support_difference(&a.support, &b.support)).fold(0.0, f64::max);
             // A pixel may lie on the threshold.
             add(format!("{what}, supports"), supports, 2e-3);
             let densities = pairs().map(|(a, b)| {
@@ -264,9 +270,9 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
     ]
 }
 
-/// Whole recipes: agreement with the CPU, the same bits for the same seed, and for a run alone and
-/// in a batch.
-fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
+/// Whole recipes: agreement with the CPU; the same bits for the same seed, and for a run alone and
+/// in a batch. Gives what was compared, the difference and its limit.
+fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
     let settings = run::RunSettings {
         recipe: recipe.clone(),
@@ -297,7 +303,8 @@ fn recipes(open: Open, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     };
     let likelihood =
         all.iter().zip(&cpu).map(|(a, b)| (a.fit.llk_poisson - b.fit.llk_poisson).abs() / b.fit.llk_poisson.max(1.0));
-    let overlap = all.iter().zip(&cpu).map(|(a, b)| apart(&a.support.to_cornered(), &b.support.to_cornered()));
+    let overlap =
+        all.iter().zip(&cpu).map(|(a, b)| support_difference(&a.support.to_cornered(), &b.support.to_cornered()));
     // Two pixels of a small support may lie on the threshold.
     let least = cpu.iter().map(|run| run.support.0.iter().filter(|&&inside| inside).count()).min().unwrap_or(1);
     let curves = all.iter().zip(&cpu).map(|(a, b)| f64::from(u8::from(a.curve.len() != b.curve.len())));

@@ -23,7 +23,7 @@ pub struct Gpu {
     gpu: usize,
     /// Only the comparisons, or only the speeds
     #[arg(long, value_enum)]
-    only: Option<Only>,
+    only: Option<Section>,
     /// Sizes whose cycles are timed; those that do not fit are left out
     #[arg(
         long,
@@ -42,24 +42,24 @@ pub struct Gpu {
     json: bool,
 }
 
-/// The half of the benchmark to do alone.
+/// Half of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Only {
+enum Section {
     Checks,
     Speeds,
 }
 
-/// Opens a GPU.
+/// Opens GPU `gpu` for `count` runs, with passes of our own (`fused`) or with cuFFT.
 pub fn open(problem: Arc<Problem>, recipe: &Recipe, gpu: usize, count: usize, fused: bool) -> Result<Cuda> {
     Cuda::new(problem, recipe, gpu, count, fused).map_err(|why| Error::setting("--gpu", gpu, why.to_string()))
 }
 
 impl Gpu {
     pub fn execute(self) -> Result<()> {
-        if self.only != Some(Only::Speeds) {
+        if self.only != Some(Section::Speeds) {
             self.checks()?;
         }
-        if self.only != Some(Only::Checks) {
+        if self.only != Some(Section::Checks) {
             self.speeds()?;
         }
         Ok(())
@@ -76,14 +76,14 @@ impl Gpu {
                 Ok(Box::new(open(problem, recipe, self.gpu, count, fused)?))
             };
             let mut failed = None;
-            let mut tell = |agreement: &Agreement| {
+            let mut report = |agreement: &Agreement| {
                 let Agreement { what, size, difference, limit } = agreement;
                 let verdict = if agreement.holds() { "agrees" } else { "DIFFERS" };
                 let text = format!("{verdict:8} {size:>12} {what}: {difference:.1e}, may be {limit:.0e}");
                 failed =
                     self.print(json!({"check": agreement, "agrees": agreement.holds()}), &text).err().or(failed.take());
             };
-            all.extend(agreements(&open, name, &mut tell)?);
+            all.extend(agreements(&open, name, &mut report)?);
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -114,7 +114,7 @@ impl Gpu {
         for size in &self.batches {
             let shape = shape(size)?;
             for runs in [1, 8, 64] {
-                let Some(mut cuda) = self.ready(size, shape, runs, true)? else { continue };
+                let Some(mut cuda) = self.started(size, shape, runs, true)? else { continue };
                 let milliseconds = 1e3 * self.cycle(&mut cuda, Algorithm::Hio)?;
                 let each = milliseconds / runs as f64;
                 self.print(
@@ -135,8 +135,8 @@ impl Gpu {
             if !fused && !lacuna::phasing::cuda::has_cufft() {
                 continue;
             }
-            // One at a time: the largest sizes leave no room for two.
-            let Some(mut cuda) = self.ready(size, shape, 1, fused)? else { continue };
+            // One at a time: the largest sizes leave no memory for two.
+            let Some(mut cuda) = self.started(size, shape, 1, fused)? else { continue };
             if fused && cuda.transforms() == "cuFFT" {
                 continue;
             }
@@ -178,8 +178,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// A started backend; nothing, said in a line, if the size does not fit.
-    fn ready(&self, size: &str, shape: Shape, runs: usize, fused: bool) -> Result<Option<Cuda>> {
+    /// A backend with started runs; `None`, after a line that says so, if the size does not fit.
+    fn started(&self, size: &str, shape: Shape, runs: usize, fused: bool) -> Result<Option<Cuda>> {
         let (problem, object, support) = problem(shape)?;
         let recipe: Recipe = "HIO**2".parse()?;
         let mut cuda = match open(problem, &recipe, self.gpu, runs, fused) {
@@ -201,14 +201,14 @@ impl Gpu {
         Ok(Some(cuda))
     }
 
-    /// Seconds of a cycle, in parts of 25, as runs do them.
+    /// Seconds of a cycle, in batches of 25 as runs do them.
     fn cycle(&self, cuda: &mut Cuda, algorithm: Algorithm) -> Result<f64> {
-        const CYCLES: usize = 25;
+        const BATCH: usize = 25;
         let cycle = algorithm.cycle(0.9, false);
-        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, CYCLES)))? / CYCLES as f64)
+        Ok(self.timed(cuda, &mut |cuda, n| (0..n).for_each(|_| cuda.cycles(cycle, BATCH)))? / BATCH as f64)
     }
 
-    /// Median seconds of one of many.
+    /// Median seconds of one repetition of `work`, which is told how often to repeat.
     fn timed(&self, cuda: &mut Cuda, work: &mut dyn FnMut(&mut Cuda, usize)) -> Result<f64> {
         let mut once = |n: usize| -> Result<f64> {
             let begun = Instant::now();

@@ -1,4 +1,5 @@
-//! `lacuna bench inpaint`: the shipped networks: patches a second, training and filling, and seconds for whole patterns.
+//! `lacuna bench inpaint`: the networks in the program: patches a second, training and filling, and
+//! seconds for whole patterns.
 
 use lacuna::error::Result;
 use lacuna::inpaint::model::{Model, Network};
@@ -33,8 +34,8 @@ impl Inpaint {
             let pattern = pattern(size);
             let batch = if dimensions == 2 { 256 } else { 8 };
             let patches = patches(model.card.patch, dimensions, batch);
-            let part = if dimensions == 2 { 4 } else { 1 };
-            let fill = self.median(|| drop(model.network.predict(&patches, model.card.patch, part)));
+            let batch_size = if dimensions == 2 { 4 } else { 1 };
+            let fill = self.median(|| drop(model.network.predict(&patches, model.card.patch, batch_size)));
             let recipe = TrainingRecipe::read(if dimensions == 2 { "unet2d" } else { "unet3d" })?;
             let train = match &model.network {
                 Network::Planar(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
@@ -75,7 +76,7 @@ impl Inpaint {
         })
     }
 
-    /// Median of the seconds, after one time that does not count.
+    /// Median seconds of `work`, after one repetition that does not count.
     fn median(&self, mut work: impl FnMut()) -> f64 {
         work();
         let mut seconds: Vec<f64> = (0..self.rounds.max(1))
@@ -90,7 +91,7 @@ impl Inpaint {
     }
 }
 
-/// Rings that fall off, with a cross-shaped gap.
+/// Pattern of rings that fall off from the centre, with a cross-shaped gap.
 fn pattern(shape: [usize; 3]) -> Pattern {
     let centre = shape.map(|n| n as f32 / 2.0);
     let intensity = Array3::from_shape_fn(shape, |(z, y, x)| {

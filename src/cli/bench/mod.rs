@@ -1,16 +1,12 @@
-//! `lacuna bench`: figures of this machine, as JSON.
+//! `lacuna bench`: measurements of this machine, as text or as JSON.
 
 #[cfg(feature = "cuda")]
 mod agreement;
 #[cfg(feature = "cuda")]
 mod gpu;
 mod inpaint;
-mod nets;
-mod network;
-mod network_curve;
 mod phasing;
 mod simulate;
-mod torch;
 
 use lacuna::error::Result;
 
@@ -18,11 +14,11 @@ use lacuna::error::Result;
 #[derive(Debug, clap::Args)]
 pub struct Command {
     #[command(subcommand)]
-    what: What,
+    bench: Bench,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum Bench {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
     /// Whether a GPU computes what the CPU computes, primitive by primitive and in whole recipes
@@ -30,21 +26,19 @@ enum What {
     Gpu(gpu::Gpu),
     /// Patches per second of the networks in the program, and seconds for whole patterns
     Inpaint(inpaint::Inpaint),
-    /// Patches per second of common U-Nets, training and inference, beside burn's own layers
-    Network(network::Network),
-    /// Patterns per second that are simulated, and patches per second that are delivered to a training
+    /// Patterns per second that are simulated, and patches per second that are delivered to a
+    /// training
     Simulate(simulate::Simulate),
 }
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        match self.what {
-            What::Phasing(bench) => bench.execute(),
+        match self.bench {
+            Bench::Phasing(bench) => bench.execute(),
             #[cfg(feature = "cuda")]
-            What::Gpu(bench) => bench.execute(),
-            What::Inpaint(bench) => bench.execute(),
-            What::Network(bench) => bench.execute(),
-            What::Simulate(bench) => bench.execute(),
+            Bench::Gpu(bench) => bench.execute(),
+            Bench::Inpaint(bench) => bench.execute(),
+            Bench::Simulate(bench) => bench.execute(),
         }
     }
 }

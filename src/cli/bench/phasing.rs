@@ -1,4 +1,4 @@
-//! `lacuna bench phasing`: seconds a cycle.
+//! `lacuna bench phasing`: seconds a cycle, and bytes of memory a voxel.
 
 use super::cpu_seconds;
 use lacuna::error::Result;
@@ -53,13 +53,13 @@ impl Phasing {
         let mut backend = Cpu::new(Arc::clone(&problem));
         backend.start(&object, &support);
         drop((object, support));
-        let memory = before.and_then(|before| before.taken_by(&mut backend));
+        let memory = before.and_then(|before| before.peak_above(&mut backend));
         let n: usize = shape.iter().product();
         let size = lacuna::error::shape_text(&trimmed(shape));
         let bandwidth = copy_bandwidth(n);
         let fft = lacuna::fft::Fft::new(shape);
         let mut field = vec![num_complex::Complex32::ONE; n];
-        let [bare, bare_cpu] = self.timed(&mut |times| {
+        let [bare, bare_cpu] = self.median_seconds(&mut |times| {
             (0..times).for_each(|_| {
                 fft.forward(&mut field);
                 fft.inverse(&mut field);
@@ -68,7 +68,7 @@ impl Phasing {
         drop(field);
         for (name, algorithm) in [("HIO", Algorithm::Hio), ("ER", Algorithm::Er), ("RAAR", Algorithm::Raar)] {
             let cycle = algorithm.cycle(0.9, false);
-            let [wall, cpu] = self.timed(&mut |times| backend.cycles(cycle, times));
+            let [wall, cpu] = self.median_seconds(&mut |times| backend.cycles(cycle, times));
             let bytes = bytes(cycle) * n;
             let fraction = bytes as f64 / wall / bandwidth;
             self.print(
@@ -84,7 +84,7 @@ impl Phasing {
             self.side_by_side(&size, &problem)?;
         }
         let update = SupportRule { only_shrink: false, ..SupportRule::default() };
-        let [wall, cpu] = self.timed(&mut |times| {
+        let [wall, cpu] = self.median_seconds(&mut |times| {
             (0..times).for_each(|_| {
                 backend.update_support(&update);
             });
@@ -118,7 +118,7 @@ impl Phasing {
         runs.iter_mut().for_each(|run| run.start(&object, &support));
         let cycle = Algorithm::Hio.cycle(0.9, false);
         let [wall, cpu] = self
-            .timed(&mut |times| runs.par_iter_mut().with_max_len(1).for_each(|run| run.cycles(cycle, times)))
+            .median_seconds(&mut |times| runs.par_iter_mut().with_max_len(1).for_each(|run| run.cycles(cycle, times)))
             .map(|seconds| seconds / threads as f64);
         self.print(
             json!({"size": size, "step": "HIO side by side", "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
@@ -126,8 +126,9 @@ impl Phasing {
         )
     }
 
-    /// Median wall and CPU seconds of one of many.
-    fn timed(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
+    /// Median wall-clock and CPU seconds of one repetition of `work`, which is told how often to
+    /// repeat.
+    fn median_seconds(&self, work: &mut dyn FnMut(usize)) -> [f64; 2] {
         let mut once = |times: usize| {
             let (wall, cpu) = (Instant::now(), cpu_seconds());
             work(times);
@@ -148,7 +149,8 @@ impl Phasing {
     }
 }
 
-/// Most pixels of which runs side by side are measured: as many as are ever run so.
+/// Largest number of pixels for which runs side by side are measured: larger problems are never
+/// phased so.
 const SIDE_BY_SIDE: usize = 1 << 18;
 
 /// Bytes a voxel that a cycle reads and writes in memory: the transform twice, the bounds, the
@@ -163,19 +165,21 @@ pub fn bytes(cycle: Cycle) -> usize {
 /// Bytes a second that all threads together read and write when they copy an array of `n` complex
 /// numbers.
 fn copy_bandwidth(n: usize) -> f64 {
-    const PIECE: usize = 1 << 16;
-    let from = vec![num_complex::Complex32::ONE; n];
-    let mut to = from.clone();
+    const CHUNK: usize = 1 << 16;
+    let source = vec![num_complex::Complex32::ONE; n];
+    let mut target = source.clone();
     let times = (1 << 26) / n + 2;
     let begun = Instant::now();
     for _ in 0..times {
-        to.par_chunks_mut(PIECE).zip(from.par_chunks(PIECE)).for_each(|(to, from)| to.copy_from_slice(from));
-        std::hint::black_box(&mut to);
+        let chunks = target.par_chunks_mut(CHUNK).zip(source.par_chunks(CHUNK));
+        chunks.for_each(|(target, source)| target.copy_from_slice(source));
+        std::hint::black_box(&mut target);
     }
     (16 * n * times) as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// A pattern of a ball with a gap, at its size's usual oversampling, and where to start.
+/// Problem of a ball behind a gap, a third of the last axis across, with a first object and
+/// support.
 pub fn problem(shape: Shape) -> Result<(Arc<Problem>, Cornered<Complex32>, Cornered<bool>)> {
     let support = Form::Circle(shape[2] as f64 / 6.0).support(shape);
     let mut field = Draws::new(0).object(&support, 1.0, 1e8);
@@ -194,7 +198,7 @@ pub fn problem(shape: Shape) -> Result<(Arc<Problem>, Cornered<Complex32>, Corne
     Ok((problem, object, support))
 }
 
-/// `512x512` or `128x128x128`.
+/// Reads `512x512` or `128x128x128`.
 pub fn shape(text: &str) -> Result<Shape> {
     let wrong = || lacuna::Error::setting("--sizes", text, "write for example 512x512 or 128x128x128");
     let extents: Vec<usize> = text.split('x').map(|n| n.parse().map_err(|_| wrong())).collect::<Result<_>>()?;
@@ -205,7 +209,7 @@ pub fn shape(text: &str) -> Result<Shape> {
     }
 }
 
-/// Resident memory of this process; only where Linux tells it.
+/// Resident memory of this process at one moment, bytes; only on Linux.
 struct Memory {
     before: u64,
 }
@@ -215,10 +219,10 @@ impl Memory {
         status("VmRSS:").map(|before| Memory { before })
     }
 
-    /// Most bytes in use while a run does cycles and updates its support, above what was in use
-    /// before it was made.
-    fn taken_by(&self, backend: &mut Cpu) -> Option<u64> {
-        // Forgets the peak of making the problem.
+    /// Peak of memory while a run does cycles and updates its support, above what was in use before
+    /// it was made, bytes.
+    fn peak_above(&self, backend: &mut Cpu) -> Option<u64> {
+        // Resets the peak, which making the problem may have set.
         std::fs::write("/proc/self/clear_refs", "5").ok()?;
         let cycle = Algorithm::Hio.cycle(0.9, false);
         backend.cycles(cycle, 2);
@@ -228,7 +232,7 @@ impl Memory {
     }
 }
 
-/// A line of `/proc/self/status`, bytes.
+/// Value of a line of `/proc/self/status`, bytes.
 fn status(name: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

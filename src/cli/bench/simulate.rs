@@ -1,4 +1,4 @@
-//! `lacuna bench simulate`: patterns a second, and patches a second as a training would get them.
+//! `lacuna bench simulate`: patterns a second, and patches a second as a training gets them.
 
 use super::cpu_seconds;
 use lacuna::error::{Error, Result};
@@ -57,7 +57,7 @@ impl Simulate {
             .into_par_iter()
             .with_max_len(1)
             .try_for_each(|index| writer.put(index, &crate::cli::simulate::entry(&recipe, pattern(&recipe, index))))?;
-        self.tell(name, shape, "patterns", recipe.count, wall, cpu)?;
+        self.print(name, shape, "patterns", recipe.count, wall, cpu)?;
         writer.finish(|_| {})?;
 
         // Everything at its default, as a training has it, but from all patterns that there are.
@@ -73,10 +73,10 @@ impl Simulate {
         for patch in stream.take(self.patches) {
             patch?;
         }
-        self.tell(name, shape, "patches", self.patches, wall, cpu)
+        self.print(name, shape, "patches", self.patches, wall, cpu)
     }
 
-    fn tell(&self, recipe: &str, shape: &[usize], what: &str, count: usize, wall: Instant, cpu: f64) -> Result<()> {
+    fn print(&self, recipe: &str, shape: &[usize], what: &str, count: usize, wall: Instant, cpu: f64) -> Result<()> {
         let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         let size = lacuna::error::shape_text(shape);
         let rate = count as f64 / wall;

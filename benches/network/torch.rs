@@ -1,33 +1,37 @@
-//! PyTorch as a partner of the benchmark: a child process that does the same steps on the same weights when it is told to.
+//! PyTorch beside the benchmark: a child process that does the same steps on the same weights, on
+//! request.
 
-use super::nets::Named;
-use lacuna::error::{Error, Result};
+use crate::Result;
+use crate::rounds::Seconds;
+use crate::unets::NamedTensor;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-const WORKER: &str = include_str!("../../../benches/torch_unet.py");
+const WORKER: &str = include_str!("torch_unet.py");
 
 /// A running worker.
 pub struct Torch {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    /// Its version.
+    /// Version of PyTorch.
     pub version: String,
     folder: tempfile::TempDir,
 }
 
 impl Torch {
     /// Starts `python` with the network of this number of dimensions.
-    pub fn start(python: &str, dimensions: usize, threads: usize, tensors: &[Named]) -> Result<Self> {
-        let wrong = |problem: String| Error::setting("--torch", python, problem);
-        let folder = tempfile::tempdir().map_err(|error| wrong(error.to_string()))?;
+    ///
+    /// # Errors
+    /// If it does not start, or lacks a package.
+    pub fn start(python: &str, dimensions: usize, threads: usize, tensors: &[NamedTensor]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
         for (name, shape, values) in tensors {
             write_npy(&folder.path().join(format!("{name}.npy")), shape, values)?;
         }
         let script = folder.path().join("torch_unet.py");
-        std::fs::write(&script, WORKER).map_err(|error| Error::write(&script, error))?;
+        std::fs::write(&script, WORKER)?;
         let mut child = Command::new(python)
             .arg(&script)
             .args([dimensions.to_string(), threads.to_string()])
@@ -35,17 +39,18 @@ impl Torch {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| wrong(format!("cannot be started: {error}")))?;
+            .map_err(|error| format!("--torch {python} cannot be started: {error}"))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(wrong("has no standard input and output".into()));
+            return Err(format!("--torch {python} has no standard input and output").into());
         };
         let mut torch = Self { child, input, output: BufReader::new(output), version: String::new(), folder };
-        let said = torch.line().ok_or_else(|| wrong("gave up: it needs the packages torch and numpy".into()))?;
-        torch.version = said.trim().trim_start_matches("ready ").to_string();
+        let lacking = || format!("--torch {python} gave up: it needs the packages torch and numpy");
+        let answer = torch.line().ok_or_else(lacking)?;
+        torch.version = answer.trim().trim_start_matches("ready ").to_string();
         Ok(torch)
     }
 
-    /// What the network said of the input, before any training.
+    /// Output of the network for the input, before any training.
     pub fn output(&self) -> Option<Vec<f32>> {
         let bytes = std::fs::read(self.folder.path().join("output.npy")).ok()?;
         // A header of 10 bytes and the text whose length the last two of them tell; then values.
@@ -53,11 +58,11 @@ impl Torch {
         Some(bytes.get(start..)?.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
     }
 
-    /// `train` or `infer`: wall and processor seconds.
-    pub fn step(&mut self, what: &str) -> Option<(f64, f64)> {
+    /// Does one step, `train` or `infer`; `None` if PyTorch has ended.
+    pub fn step(&mut self, what: &str) -> Option<Seconds> {
         writeln!(self.input, "{what}").and_then(|()| self.input.flush()).ok()?;
         let times: serde_json::Value = serde_json::from_str(&self.line()?).ok()?;
-        Some((times["wall"].as_f64()?, times["cpu"].as_f64()?))
+        Some(Seconds { wall: times["wall"].as_f64()?, cpu: times["cpu"].as_f64()? })
     }
 
     fn line(&mut self) -> Option<String> {
@@ -85,5 +90,5 @@ fn write_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     bytes.extend((len as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    std::fs::write(path, bytes).map_err(|error| Error::write(path, error))
+    Ok(std::fs::write(path, bytes)?)
 }

@@ -1,4 +1,4 @@
-"""PyTorch's side of `lacuna bench network --torch PYTHON`: the U-Net of `src/cli/bench/nets.rs` on the same weights and batch.
+"""PyTorch's side of `cargo bench --bench network -- --torch PYTHON`: the U-Net of `unets.rs` on the same weights and batch.
 
     PYTHON torch_unet.py DIMENSIONS THREADS FOLDER
 

@@ -1,5 +1,6 @@
-//! The U-Nets that are measured: three levels, blocks of convolution, group normalisation and GELU, strided convolutions down,
-//! transposed ones up. Each can run with either kind of layers, on the same weights.
+//! The U-Nets that are measured: three levels, blocks of convolution, group normalisation and GELU,
+//! strided convolutions down, transposed ones up. Each can run with either kind of layers, on the
+//! same weights.
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{
@@ -12,12 +13,12 @@ use burn::tensor::{Device, Tensor};
 use lacuna::network::conv::Window;
 use lacuna::network::ops::{Activation, NormSettings, Spacing, conv, conv_transpose, group_norm, join};
 
-/// Whose layers compute.
+/// Implementation of the layers of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layers {
-    /// Those of [`lacuna::network`].
+    /// Layers of [`lacuna::network`].
     Own,
-    /// burn's.
+    /// Layers of burn.
     Burn,
 }
 
@@ -26,8 +27,9 @@ const GROUPS: usize = 8;
 /// Pixels along an axis of a patch.
 const SIZE: usize = 32;
 
-/// Input and output channels, and stride, of the blocks of a network of three levels; blocks 7 and 9 follow the two ways up.
-fn plan([a, b, c]: [usize; 3]) -> [(usize, usize, usize); 11] {
+/// Input and output channels, and stride, of the blocks of a network of three levels; blocks 7 and
+/// 9 follow the two transposed convolutions.
+fn blocks([a, b, c]: [usize; 3]) -> [(usize, usize, usize); 11] {
     [
         (1, a, 1),
         (a, a, 1),
@@ -51,40 +53,42 @@ const LEVELS: [u32; 11] = [0, 0, 1, 1, 2, 2, 2, 1, 1, 0, 0];
 pub struct Layer {
     /// Input and output channels.
     pub channels: [usize; 2],
-    /// Along each axis; of a transposed convolution, the output that its window slides over.
+    /// Window along each axis; that of a transposed convolution slides over its output.
     pub window: Window,
-    /// Whether it is a transposed one.
+    /// Whether the convolution is transposed.
     pub transposed: bool,
 }
 
 impl Layer {
     /// Floating-point operations for one patch, forward; as many for each gradient.
     pub fn flops(&self) -> f64 {
-        let Window { kernel, input, .. } = self.window;
+        let Window { kernel, .. } = self.window;
         let points: usize = self.window.output().iter().product();
-        debug_assert!(input.iter().all(|&n| n > 0), "layers have pixels");
         2.0 * (self.channels[0] * self.channels[1] * points * kernel.iter().product::<usize>()) as f64
     }
 }
 
 /// All convolutions of a network.
 pub fn layers(channels: [usize; 3], dimensions: usize) -> Vec<Layer> {
-    let of = |value: usize, none: usize| if dimensions == 2 { [value, none, value] } else { [value; 3] };
+    let extent = |value: usize, none: usize| if dimensions == 2 { [value, none, value] } else { [value; 3] };
     let window = |size: usize, taps: usize, stride: usize, padding: usize| Window {
-        input: of(size, 1),
-        kernel: of(taps, 1),
-        stride: of(stride, 1),
+        input: extent(size, 1),
+        kernel: extent(taps, 1),
+        stride: extent(stride, 1),
         dilation: [1; 3],
-        padding: of(padding, 0),
+        padding: extent(padding, 0),
     };
-    let blocks = plan(channels).into_iter().zip(LEVELS).map(|((from, to, stride), level)| Layer {
-        channels: [from, to],
+    let blocks = blocks(channels).into_iter().zip(LEVELS).map(|((input, output, stride), level)| Layer {
+        channels: [input, output],
         window: window((SIZE >> level) * stride, 3, stride, 1),
         transposed: false,
     });
     let [a, b, c] = channels;
-    let up =
-        |from, to, level: u32| Layer { channels: [from, to], window: window(SIZE >> level, 2, 2, 0), transposed: true };
+    let up = |input, output, level: u32| Layer {
+        channels: [input, output],
+        window: window(SIZE >> level, 2, 2, 0),
+        transposed: true,
+    };
     let last = Layer { channels: [a, 1], window: window(SIZE, 1, 1, 0), transposed: false };
     blocks.chain([up(c, b, 1), up(b, a, 0), last]).collect()
 }
@@ -94,10 +98,10 @@ fn flops(channels: [usize; 3], dimensions: u32) -> f64 {
     layers(channels, dimensions as usize).iter().map(Layer::flops).sum()
 }
 
-/// A tensor's name, shape and values.
-pub type Named = (String, Vec<usize>, Vec<f32>);
+/// Name, shape and values of a tensor.
+pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
-fn named<const D: usize>(name: String, tensor: Tensor<D>) -> Named {
+fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor {
     let shape = tensor.dims().to_vec();
     (name, shape, tensor.into_data().try_to_vec::<f32>().expect("weights are floats"))
 }
@@ -132,7 +136,7 @@ macro_rules! network {
             }
         }
 
-        /// The network.
+        /// U-Net of three levels.
         #[derive(Module, Debug)]
         pub struct $net {
             blocks: Vec<$block>,
@@ -141,12 +145,12 @@ macro_rules! network {
         }
 
         impl $net {
-            /// With random weights; channels of the three levels.
+            /// Makes a network with random weights and these channels of the three levels.
             pub fn new(channels: [usize; 3], device: &Device) -> Self {
                 let [a, b, c] = channels;
                 let up = |i, o| $up_config::new([i, o], [2; $d]).with_stride([2; $d]).init(device);
                 Self {
-                    blocks: plan(channels).into_iter().map(|block| $block::new(block, device)).collect(),
+                    blocks: blocks(channels).into_iter().map(|block| $block::new(block, device)).collect(),
                     ups: vec![up(c, b), up(b, a)],
                     last: $conv_config::new([a, 1], [1; $d]).init(device),
                 }
@@ -157,8 +161,8 @@ macro_rules! network {
                 flops(channels, $d)
             }
 
-            /// All weights, for another program.
-            pub fn weights(&self) -> Vec<Named> {
+            /// Returns all weights, for another program.
+            pub fn weights(&self) -> Vec<NamedTensor> {
                 let mut all = Vec::new();
                 for (i, block) in self.blocks.iter().enumerate() {
                     let one = |part: &Option<Param<Tensor<1>>>| part.as_ref().expect("has this part").val();
@@ -185,6 +189,8 @@ macro_rules! network {
                 join(conv_transpose(x, self.ups[i].weight.val(), bias, spacing), skip)
             }
 
+            /// Applies the network.
+            ///
             /// # Shapes
             /// `[patch, 1, (32,) 32, 32]`, input and output.
             pub fn forward(&self, x: Tensor<$rank>, layers: Layers) -> Tensor<$rank> {
