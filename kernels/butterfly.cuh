@@ -1,4 +1,5 @@
-// Discrete Fourier transforms of a few numbers in registers: v[k] becomes sum_j v[j] exp(-+ 2 pi i j k / R), the upper sign forward.
+// Discrete Fourier transforms of a few numbers in registers: v[k] becomes sum_j v[j] exp(-+ 2 pi i
+// j k / R), the upper sign forward.
 #pragma once
 #include "device.cuh"
 
@@ -61,7 +62,8 @@ template <int R, bool INVERSE> __device__ __forceinline__ void dft(float2* v) {
     } else if constexpr (R == 4) {
         dft4<INVERSE>(v[0], v[1], v[2], v[3]);
     } else if constexpr (R == 8 || R == 16) {
-        // R = 4 S: transforms of four at distance S, twiddles, transforms of S neighbours; the result is read off transposed.
+        // R = 4 S: transforms of four at distance S, twiddles, transforms of S neighbours; the
+        // result is read off transposed.
         constexpr int S = R / 4;
 #pragma unroll
         for (int j = 0; j < S; j++) dft4<INVERSE>(v[j], v[j + S], v[j + 2 * S], v[j + 3 * S]);

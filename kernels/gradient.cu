@@ -1,5 +1,5 @@
-// Steps of Poisson maximum-likelihood conjugate gradients: src/phasing/cpu says what is done and why. What decides stays on the device.
-// blockIdx.y is the run.
+// Steps of Poisson maximum-likelihood conjugate gradients: src/phasing/cpu says what is done and
+// why. What decides stays on the device. blockIdx.y is the run.
 #include "pixel.cuh"
 
 #define EACH(i, n) for (index_t i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
@@ -7,15 +7,20 @@
 // Lengths that are tried: the step itself, and halved up to seven times.
 #define TRIES 8
 
-// A run's line search.
-struct Search {
+// The line search of a run, as in src/phasing/cuda/layout.rs.
+struct LineSearch {
     double old;         // |gradient|^2 of the step before
     float turn;         // how much of the direction before is kept
     float length;
     unsigned int stopped;
 };
+LAID_OUT(LineSearch, 24);
+PLACED(LineSearch, turn, 8);
+PLACED(LineSearch, length, 12);
+PLACED(LineSearch, stopped, 16);
 
-// The intensity that a calculated one should have: what is measured, the nearest that an interval allows, or the calculated one itself.
+// The intensity that a calculated one should have: what is measured, the nearest that an interval
+// allows, or the calculated one itself.
 __device__ __forceinline__ float wanted(float power, unsigned int bound, const float2* __restrict__ table, int released) {
     if (bound == FREE || (released && !measured(bound))) return power;
     const float modulus = sqrtf(power);
@@ -46,7 +51,7 @@ gradient(const float2* __restrict__ field, float2* __restrict__ to, const unsign
 // |g|^2 and the product of g with the gradient of the step before.
 extern "C" __global__ void __launch_bounds__(THREADS)
 turn_sums(const float2* __restrict__ now, const float2* __restrict__ before, double* __restrict__ sums, index_t n) {
-    __shared__ double room[THREADS];
+    __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     double length = 0.0, cross = 0.0;
     EACH(i, n) {
@@ -54,8 +59,8 @@ turn_sums(const float2* __restrict__ now, const float2* __restrict__ before, dou
         length += squared(a);
         cross += fmaf(a.x, b.x, a.y * b.y);
     }
-    length = block_sum(length, room);
-    cross = block_sum(cross, room);
+    length = block_sum(length, scratch);
+    cross = block_sum(cross, scratch);
     if (threadIdx.x != 0) return;
     double* row = sums + ((size_t)blockIdx.y * gridDim.x + blockIdx.x) * 2;
     row[0] = length;
@@ -63,8 +68,8 @@ turn_sums(const float2* __restrict__ now, const float2* __restrict__ before, dou
 }
 
 // Polak and Ribiere. One thread a run.
-extern "C" __global__ void set_turn(const double* __restrict__ totals, Search* __restrict__ searches, int first) {
-    Search& search = searches[blockIdx.x];
+extern "C" __global__ void set_turn(const double* __restrict__ totals, LineSearch* __restrict__ searches, int first) {
+    LineSearch& search = searches[blockIdx.x];
     const double length = totals[blockIdx.x * 2], cross = totals[blockIdx.x * 2 + 1];
     if (first) search.stopped = 0;
     if (!(length > 0.0 && isfinite(length))) search.stopped = 1;
@@ -74,7 +79,7 @@ extern "C" __global__ void set_turn(const double* __restrict__ totals, Search* _
 
 // The new direction.
 extern "C" __global__ void __launch_bounds__(THREADS)
-turn(const float2* __restrict__ now, float2* __restrict__ direction, const Search* __restrict__ searches, index_t n, int first) {
+turn(const float2* __restrict__ now, float2* __restrict__ direction, const LineSearch* __restrict__ searches, index_t n, int first) {
     const size_t offset = (size_t)blockIdx.y * n;
     const float keep = searches[blockIdx.y].turn;
     EACH(i, n) {
@@ -87,7 +92,7 @@ turn(const float2* __restrict__ now, float2* __restrict__ direction, const Searc
 extern "C" __global__ void __launch_bounds__(THREADS)
 slope_sums(const float2* __restrict__ field, const float2* __restrict__ step, const unsigned int* __restrict__ bounds,
            const float2* __restrict__ table, double* __restrict__ sums, index_t n, int released) {
-    __shared__ double room[THREADS];
+    __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     double slope = 0.0, curvature = 0.0, safe = 0.0;
     EACH(i, n) {
@@ -101,9 +106,9 @@ slope_sums(const float2* __restrict__ field, const float2* __restrict__ step, co
         safe += twice;
     }
     double* row = sums + ((size_t)blockIdx.y * gridDim.x + blockIdx.x) * 3;
-    slope = block_sum(slope, room);
-    curvature = block_sum(curvature, room);
-    safe = block_sum(safe, room);
+    slope = block_sum(slope, scratch);
+    curvature = block_sum(curvature, scratch);
+    safe = block_sum(safe, scratch);
     if (threadIdx.x != 0) return;
     row[0] = slope;
     row[1] = curvature;
@@ -111,10 +116,10 @@ slope_sums(const float2* __restrict__ field, const float2* __restrict__ step, co
 }
 
 // Newton's length. One thread a run.
-extern "C" __global__ void set_length(const double* __restrict__ totals, Search* __restrict__ searches) {
+extern "C" __global__ void set_length(const double* __restrict__ totals, LineSearch* __restrict__ searches) {
     const double* total = totals + blockIdx.x * 3;
     const double curvature = total[1] > 0.0 ? total[1] : total[2];
-    Search& search = searches[blockIdx.x];
+    LineSearch& search = searches[blockIdx.x];
     if (!(curvature > 0.0 && isfinite(curvature))) search.stopped = 1;
     search.length = search.stopped ? 0.0f : (float)(-total[0] / curvature);
 }
@@ -122,8 +127,8 @@ extern "C" __global__ void set_length(const double* __restrict__ totals, Search*
 // The likelihood where one stands, and after each length that is tried.
 extern "C" __global__ void __launch_bounds__(THREADS)
 likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, const unsigned int* __restrict__ bounds,
-            const float2* __restrict__ table, const Search* __restrict__ searches, double* __restrict__ sums, index_t n, int released) {
-    __shared__ double room[THREADS];
+            const float2* __restrict__ table, const LineSearch* __restrict__ searches, double* __restrict__ sums, index_t n, int released) {
+    __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     const float longest = searches[blockIdx.y].length;
     double found[TRIES + 1] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
@@ -143,15 +148,16 @@ likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, c
     double* row = sums + ((size_t)blockIdx.y * gridDim.x + blockIdx.x) * (TRIES + 1);
 #pragma unroll
     for (int k = 0; k <= TRIES; k++) {
-        const double sum = block_sum(found[k], room);
+        const double sum = block_sum(found[k], scratch);
         if (threadIdx.x == 0) row[k] = sum;
     }
 }
 
-// The longest of them that lowers the likelihood; if none does, the search is over. One thread a run.
-extern "C" __global__ void choose_length(const double* __restrict__ totals, Search* __restrict__ searches) {
+// The longest of them that lowers the likelihood; if none does, the search is over. One thread a
+// run.
+extern "C" __global__ void choose_length(const double* __restrict__ totals, LineSearch* __restrict__ searches) {
     const double* total = totals + blockIdx.x * (TRIES + 1);
-    Search& search = searches[blockIdx.x];
+    LineSearch& search = searches[blockIdx.x];
     int k = 1;
     float length = search.length;
     // Written so that what is no number counts as worse.
@@ -163,7 +169,7 @@ extern "C" __global__ void choose_length(const double* __restrict__ totals, Sear
 // One step of the object and of its transform.
 extern "C" __global__ void __launch_bounds__(THREADS)
 advance(float2* __restrict__ object, float2* __restrict__ field, const float2* __restrict__ direction, const float2* __restrict__ step,
-        const Search* __restrict__ searches, index_t n) {
+        const LineSearch* __restrict__ searches, index_t n) {
     if (searches[blockIdx.y].stopped) return;
     const size_t offset = (size_t)blockIdx.y * n;
     const float length = searches[blockIdx.y].length;

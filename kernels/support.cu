@@ -1,11 +1,11 @@
-// The support update: src/phasing/support.rs says what is done and why. Nothing of it leaves the device: what decides is kept in the
-// states of the runs. blockIdx.y is the run.
+// The support update: src/phasing/support.rs says what is done and why. Nothing of it leaves the
+// device: what decides is kept in the states of the runs. blockIdx.y is the run.
 #include "device.cuh"
 
 #define EACH(i, n) for (index_t i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
 
-// A periodic Gaussian blur along one axis, of `length` pixels `stride` apart, cut off after `reach` of them. `total` is the sum of the
-// weights.
+// A periodic Gaussian blur along one axis, of `length` pixels `stride` apart, cut off after `reach`
+// of them. `total` is the sum of the weights.
 extern "C" __global__ void __launch_bounds__(THREADS)
 blur(const float* __restrict__ from, float* __restrict__ to, index_t n, index_t length, index_t stride, int reach, float sigma, float total) {
     DYNAMIC_SHARED(float, weights);
@@ -30,7 +30,7 @@ blur(const float* __restrict__ from, float* __restrict__ to, index_t n, index_t 
 #define REFERENCE_SUMS 4
 extern "C" __global__ void __launch_bounds__(THREADS)
 reference_sums(const float* __restrict__ density, const unsigned char* __restrict__ support, double* __restrict__ sums, index_t n) {
-    __shared__ double room[THREADS];
+    __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     double sum = 0.0, squares = 0.0, largest = 0.0, count = 0.0;
     EACH(i, n) {
@@ -42,14 +42,14 @@ reference_sums(const float* __restrict__ density, const unsigned char* __restric
         count += 1.0;
     }
     double* row = sums + ((size_t)blockIdx.y * gridDim.x + blockIdx.x) * REFERENCE_SUMS;
-    sum = block_sum(sum, room);
-    squares = block_sum(squares, room);
-    count = block_sum(count, room);
+    sum = block_sum(sum, scratch);
+    squares = block_sum(squares, scratch);
+    count = block_sum(count, scratch);
     __syncthreads();
-    room[threadIdx.x] = largest;
+    scratch[threadIdx.x] = largest;
     __syncthreads();
     if (threadIdx.x != 0) return;
-    for (unsigned int t = 1; t < blockDim.x; t++) largest = fmax(largest, room[t]);
+    for (unsigned int t = 1; t < blockDim.x; t++) largest = fmax(largest, scratch[t]);
     row[0] = sum;
     row[1] = squares;
     row[2] = largest;
@@ -62,8 +62,8 @@ reference_sums(const float* __restrict__ density, const unsigned char* __restric
 
 // The cut, from the sums of `rows` blocks; whether the object lives. A block a run (blockIdx.x).
 extern "C" __global__ void __launch_bounds__(THREADS)
-set_cut(const double* __restrict__ sums, State* __restrict__ states, const float* __restrict__ thresholds, unsigned int rows, int reference) {
-    __shared__ double room[THREADS];
+set_cut(const double* __restrict__ sums, RunState* __restrict__ states, const float* __restrict__ thresholds, unsigned int rows, int reference) {
+    __shared__ double scratch[THREADS];
     double parts[3] = {0.0, 0.0, 0.0}, largest = 0.0;
     for (unsigned int row = threadIdx.x; row < rows; row += blockDim.x) {
         const double* part = sums + ((size_t)blockIdx.x * rows + row) * REFERENCE_SUMS;
@@ -72,15 +72,15 @@ set_cut(const double* __restrict__ sums, State* __restrict__ states, const float
         parts[2] += part[3];
         largest = fmax(largest, part[2]);
     }
-    const double sum = block_sum(parts[0], room), squares = block_sum(parts[1], room), count = fmax(block_sum(parts[2], room), 1.0);
+    const double sum = block_sum(parts[0], scratch), squares = block_sum(parts[1], scratch), count = fmax(block_sum(parts[2], scratch), 1.0);
     __syncthreads();
-    room[threadIdx.x] = largest;
+    scratch[threadIdx.x] = largest;
     __syncthreads();
     if (threadIdx.x != 0) return;
-    for (unsigned int t = 1; t < blockDim.x; t++) largest = fmax(largest, room[t]);
+    for (unsigned int t = 1; t < blockDim.x; t++) largest = fmax(largest, scratch[t]);
     // A maximum swallows what is no number; the sum keeps it.
     const double value = !isfinite(sum) ? sum : reference == RMS ? sqrt(squares / count) : reference == MEAN ? sum / count : largest;
-    State& state = states[blockIdx.x];
+    RunState& state = states[blockIdx.x];
     if (!(isfinite(value) && value > 0.0)) state.alive = 0;
     state.cut = thresholds[blockIdx.x] * (float)value;
     state.kept = 0;
@@ -92,29 +92,31 @@ __device__ __forceinline__ bool candidate(unsigned char inside, int only_shrink)
 
 // Counts the pixels that exceed the cut.
 extern "C" __global__ void __launch_bounds__(THREADS)
-count_kept(const float* __restrict__ density, const unsigned char* __restrict__ support, State* __restrict__ states, index_t n, int only_shrink) {
-    __shared__ unsigned int room[THREADS];
+count_kept(const float* __restrict__ density, const unsigned char* __restrict__ support, RunState* __restrict__ states, index_t n, int only_shrink) {
+    __shared__ unsigned int scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     const float cut = states[blockIdx.y].cut;
     unsigned int count = 0;
     EACH(i, n) count += density[offset + i] > cut && candidate(support[offset + i], only_shrink);
-    count = block_sum(count, room);
+    count = block_sum(count, scratch);
     if (threadIdx.x == 0) atomicAdd(&states[blockIdx.y].kept, count);
 }
 
-// Whether the number of pixels is allowed. If not, the cut is the value of which just the limit are larger: it is found eight bits at
-// a time, since the bits of positive numbers are in their order. One thread a run; `candidates` is what the first histogram holds.
-extern "C" __global__ void check_limits(State* __restrict__ states, unsigned int least, unsigned int most) {
-    State& state = states[blockIdx.x];
+// Whether the number of pixels is allowed. If not, the cut is the value of which just the limit are
+// larger: it is found eight bits at a time, since the bits of positive numbers are in their order.
+// One thread a run; `candidates` is what the first histogram holds.
+extern "C" __global__ void check_limits(RunState* __restrict__ states, unsigned int least, unsigned int most) {
+    RunState& state = states[blockIdx.x];
     const unsigned int wanted = min(max(state.kept, least), max(most, least));
     state.seeking = state.alive && wanted != state.kept;
     state.rank = wanted;
     state.prefix = 0;
 }
 
-// Counts candidates by the eight bits of their density at `shift`, among those that have the bits above in common with the cut.
+// Counts candidates by the eight bits of their density at `shift`, among those that have the bits
+// above in common with the cut.
 extern "C" __global__ void __launch_bounds__(THREADS)
-histogram(const float* __restrict__ density, const unsigned char* __restrict__ support, const State* __restrict__ states,
+histogram(const float* __restrict__ density, const unsigned char* __restrict__ support, const RunState* __restrict__ states,
           unsigned int* __restrict__ counts, index_t n, int only_shrink, int shift) {
     __shared__ unsigned int bins[256];
     if (!states[blockIdx.y].seeking) return;
@@ -132,9 +134,10 @@ histogram(const float* __restrict__ density, const unsigned char* __restrict__ s
         if (bins[bin] > 0) atomicAdd(&counts[blockIdx.y * 256 + bin], bins[bin]);
 }
 
-// Takes the bits at `shift` of the cut from the histogram, and clears it. One thread a run: 256 additions.
-extern "C" __global__ void pick_bits(State* __restrict__ states, unsigned int* __restrict__ counts, int shift) {
-    State& state = states[blockIdx.x];
+// Takes the bits at `shift` of the cut from the histogram, and clears it. One thread a run: 256
+// additions.
+extern "C" __global__ void pick_bits(RunState* __restrict__ states, unsigned int* __restrict__ counts, int shift) {
+    RunState& state = states[blockIdx.x];
     unsigned int* bins = counts + blockIdx.x * 256;
     if (!state.seeking) return;
     unsigned int rank = state.rank, bin = 256;
@@ -156,7 +159,7 @@ extern "C" __global__ void pick_bits(State* __restrict__ states, unsigned int* _
 
 // What exceeds the cut.
 extern "C" __global__ void __launch_bounds__(THREADS)
-above_cut(const float* __restrict__ density, const unsigned char* __restrict__ support, const State* __restrict__ states,
+above_cut(const float* __restrict__ density, const unsigned char* __restrict__ support, const RunState* __restrict__ states,
           unsigned char* __restrict__ mask, index_t n, int only_shrink) {
     const size_t offset = (size_t)blockIdx.y * n;
     const float cut = states[blockIdx.y].cut;
@@ -182,7 +185,8 @@ grow(const unsigned char* __restrict__ from, unsigned char* __restrict__ to, ind
     }
 }
 
-// Keeps the border of a new support between that of the old one shrunk and that of the old one expanded.
+// Keeps the border of a new support between that of the old one shrunk and that of the old one
+// expanded.
 extern "C" __global__ void __launch_bounds__(THREADS)
 keep_border(unsigned char* __restrict__ mask, const unsigned char* __restrict__ inner, const unsigned char* __restrict__ outer, index_t n) {
     const size_t offset = (size_t)blockIdx.y * n;
@@ -191,28 +195,28 @@ keep_border(unsigned char* __restrict__ mask, const unsigned char* __restrict__ 
 
 // Counts a mask into `kept`, which was cleared.
 extern "C" __global__ void __launch_bounds__(THREADS)
-count_mask(const unsigned char* __restrict__ mask, State* __restrict__ states, index_t n) {
-    __shared__ unsigned int room[THREADS];
+count_mask(const unsigned char* __restrict__ mask, RunState* __restrict__ states, index_t n) {
+    __shared__ unsigned int scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     unsigned int count = 0;
     EACH(i, n) count += mask[offset + i] != 0;
-    count = block_sum(count, room);
+    count = block_sum(count, scratch);
     if (threadIdx.x == 0) atomicAdd(&states[blockIdx.y].kept, count);
 }
 
-extern "C" __global__ void clear_kept(State* __restrict__ states) { states[blockIdx.x].kept = 0; }
+extern "C" __global__ void clear_kept(RunState* __restrict__ states) { states[blockIdx.x].kept = 0; }
 
 // The new support is taken, unless the object is dead or nothing of the support is left.
 extern "C" __global__ void __launch_bounds__(THREADS)
-take_mask(const unsigned char* __restrict__ mask, unsigned char* __restrict__ support, const State* __restrict__ states, index_t n) {
+take_mask(const unsigned char* __restrict__ mask, unsigned char* __restrict__ support, const RunState* __restrict__ states, index_t n) {
     if (!states[blockIdx.y].alive || states[blockIdx.y].kept == 0) return;
     const size_t offset = (size_t)blockIdx.y * n;
     EACH(i, n) support[offset + i] = mask[offset + i];
 }
 
 // The numbers that go with a new support.
-extern "C" __global__ void take_count(State* __restrict__ states, double photons) {
-    State& state = states[blockIdx.x];
+extern "C" __global__ void take_count(RunState* __restrict__ states, double photons) {
+    RunState& state = states[blockIdx.x];
     if (!state.alive || state.kept == 0) return;
     state.count = state.kept;
     state.rms = (float)sqrt(photons / state.count);
@@ -220,11 +224,12 @@ extern "C" __global__ void take_count(State* __restrict__ states, double photons
 
 // ---- detwinning: half of the support, across its longest axis through its centre of mass
 
-// Number, and along z, y and x sum and sum of squares of the places from the middle of the array, of the pixels of the support.
+// Number, and along z, y and x sum and sum of squares of the places from the middle of the array,
+// of the pixels of the support.
 #define HALF_SUMS 7
 extern "C" __global__ void __launch_bounds__(THREADS)
 half_sums(const unsigned char* __restrict__ support, unsigned long long* __restrict__ sums, index_t nz, index_t ny, index_t nx) {
-    __shared__ unsigned long long room[THREADS];
+    __shared__ unsigned long long scratch[THREADS];
     const index_t n = nz * ny * nx;
     unsigned long long parts[HALF_SUMS] = {0, 0, 0, 0, 0, 0, 0};
     EACH(i, n) {
@@ -239,7 +244,7 @@ half_sums(const unsigned char* __restrict__ support, unsigned long long* __restr
         parts[6] += x * x;
     }
     for (int k = 0; k < HALF_SUMS; k++) {
-        const unsigned long long sum = block_sum(parts[k], room);
+        const unsigned long long sum = block_sum(parts[k], scratch);
         if (threadIdx.x == 0) atomicAdd(&sums[blockIdx.y * HALF_SUMS + k], sum);
     }
 }

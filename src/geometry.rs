@@ -1,5 +1,4 @@
-//! Where a pattern was measured: photon energy, detector distance, pixel size, and the window that
-//! was cut from the frame.
+//! Geometry of a measurement: photon energy, detector distance and pixel size.
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ pub const EV: f64 = 1.602_176_634e-19;
 /// Geometry of a measurement in SI units, as in CXI files; `None` where the file says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
-    /// Photon energy, joules.
+    /// Energy of a photon, joules.
     pub energy: Option<f64>,
     /// Distance from sample to detector, metres.
     pub distance: Option<f64>,

@@ -13,11 +13,11 @@ pub enum Parameter {
     Flag(bool),
     /// A whole number from 0 up.
     Count(u64),
-    /// A number.
+    /// A real number.
     Number(f64),
     /// A short list of numbers, NaN where one is missing.
     Numbers(#[serde(deserialize_with = "numbers")] Vec<f64>),
-    /// A name.
+    /// A name or kind.
     Text(String),
 }
 
@@ -83,7 +83,7 @@ impl Parameters {
         self.insert(OVERSAMPLING, Parameter::Numbers(ratios.to_vec()));
     }
 
-    /// Sets a parameter.
+    /// Sets the parameter of this name.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Parameter>) {
         self.0.insert(name.into(), value.into());
     }

@@ -1,4 +1,4 @@
-//! What is known of each detector pixel: its class, and the interval that it allows for the Fourier
+//! Knowledge of each detector pixel: its class, and the interval that it allows for the Fourier
 //! modulus.
 //!
 //! A pixel is an interval `lo <= |F| <= hi`: a measured one has `lo = hi = sqrt(I)`, a gap
@@ -14,7 +14,7 @@ use crate::volume::{Centered, Shape};
 pub mod bit {
     /// Pixel whose reading the detector calls invalid.
     pub const INVALID: u32 = 0x1;
-    /// Saturated pixel.
+    /// Saturated pixel, whose reading is a lower bound.
     pub const SATURATED: u32 = 0x2;
     /// Hot pixel, which reads too high.
     pub const HOT: u32 = 0x4;
@@ -81,7 +81,7 @@ impl std::fmt::Display for MaskDoubt {
 pub enum Class {
     /// The intensity was measured.
     Measured,
-    /// Nothing is known of the intensity.
+    /// The intensity is not known at all.
     Gap,
     /// The intensity was not measured but is bounded by an estimate.
     Estimated,

@@ -1,5 +1,6 @@
-//! Phasing on a card, without one: a driver that runs the very kernels as host code (tests/emulator) takes the place of NVIDIA's, and the
-//! program does not know. What this cannot show is speed, and what hardware does that the emulator does not: tools/gpu-check.sh is for
+//! Phasing on a card, without one: a driver that runs the very kernels as host code
+//! (tests/emulator) takes the place of NVIDIA's, and the program does not know. What this cannot
+//! show is speed, and what hardware does that the emulator does not: tools/gpu-check.sh is for
 //! machines with a card.
 
 use crate::cli::{done, lacuna, refused, summary, write_good};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The folder of the emulated driver, built once; nothing, said in a line, where there is no C++ compiler.
+/// The folder of the emulated driver, built once; nothing, said in a line, where there is no C++
+/// compiler.
 fn emulator() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
@@ -133,7 +135,7 @@ fn without_a_card_that_can_be_used_the_cpu_phases() {
     }
     assert_eq!(no_driver.status.code(), Some(1));
     let told = text(&no_driver.stderr);
-    for word in ["device = cuda:0", "no NVIDIA driver", "--device auto"] {
+    for word in ["device = cuda:0", "no NVIDIA driver", "device = auto"] {
         assert!(told.lines().count() == 1 && told.contains(word), "{told}");
     }
     refused(here, &run("gpu"), &["gpu", "cuda:N"]);

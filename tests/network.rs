@@ -223,8 +223,8 @@ fn a_hole_wider_than_a_patch_is_filled_from_binned_copies() {
     let estimate = lacuna::io::read(folder.join("filled.cxi").to_str().unwrap()).unwrap().estimate.unwrap();
     // What the network makes of the middle of such a hole is its affair, but it says something of
     // every pixel, or that it knows nothing.
-    let said = estimate.at.as_slice().iter().filter(|&&at| at).count();
-    assert!(said > 44 * 44 / 3, "{said} of {}", 44 * 44);
+    let estimated = estimate.at.as_slice().iter().filter(|&&at| at).count();
+    assert!(estimated > 44 * 44 / 3, "{estimated} of {}", 44 * 44);
 }
 
 #[test]
@@ -259,9 +259,9 @@ fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
         let patch = NormalisedPatch::new(counts.view(), known.view()).unwrap();
         let model = Model::shipped(dimensions).unwrap();
-        let said = &model.network.predict(&[patch], 32, 1)[0];
+        let prediction = &model.network.predict(&[patch], 32, 1)[0];
         // Every 7th pixel is enough.
-        let found: Vec<f32> = said.mean.iter().chain(&said.spread).copied().step_by(7).collect();
+        let found: Vec<f32> = prediction.mean.iter().chain(&prediction.spread).copied().step_by(7).collect();
         let path = folder.join(format!("{}.npy", model.card.name));
         if std::env::var_os("LACUNA_GOLDEN").is_some() {
             fs::create_dir_all(&folder).unwrap();

@@ -23,13 +23,13 @@ fn report_opens_in_a_browser() {
 fn the_demonstration_opens_in_a_browser_and_fills_the_gap_for_the_better() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let told = summary(&done(here, &["demo", "-o", "out", "--json"]));
+    let log = summary(&done(here, &["demo", "-o", "out", "--json"]));
     let error = |name: &str| {
-        let arm = told["arms"].as_array().unwrap().iter().find(|arm| arm["arm"] == name).unwrap();
+        let arm = log["arms"].as_array().unwrap().iter().find(|arm| arm["arm"] == name).unwrap();
         arm["score"]["error"].as_f64().unwrap()
     };
-    assert!(error("network") < error("free"), "{told}");
-    assert!(error("full") < 0.3, "{told}");
+    assert!(error("network") < error("free"), "{log}");
+    assert!(error("full") < 0.3, "{log}");
     if let Some(browser) = browser() {
         opens(browser, here, "out/compare.html");
     }
@@ -54,9 +54,9 @@ fn opens(browser: &str, here: &Path, page: &str) {
         .arg(format!("file://{}", here.join(page).display()))
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    let console: Vec<&str> = told.lines().filter(|line| line.contains("CONSOLE")).collect();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    let console: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(console.is_empty(), "{console:#?}");
 
     let decoder = png::Decoder::new(BufReader::new(File::open(here.join("page.png")).unwrap()));

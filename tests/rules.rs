@@ -1,7 +1,9 @@
-//! Every algorithm against an independent reference in operator form: f64, naive transforms, small arrays.
+//! Every algorithm against an independent reference in operator form: f64, naive transforms, small
+//! arrays.
 //!
-//! The operators are those of Table I in S. Marchesini, Rev. Sci. Instrum. 78, 011301 (2007): `P_M`, `P_S` and the reflections
-//! `R = 2 P - I`, composed as written there, so that a wrong derivation of the four numbers cannot hide.
+//! The operators are those of Table I in S. Marchesini, Rev. Sci. Instrum. 78, 011301 (2007):
+//! `P_M`, `P_S` and the reflections `R = 2 P - I`, composed as written there, so that a wrong
+//! derivation of the four numbers cannot hide.
 
 use lacuna::geometry::Geometry;
 use lacuna::phasing::backend::GapConstraint;
@@ -202,8 +204,8 @@ fn unfused(problem: &Problem, rule: &Rule, gaps: GapConstraint, object: &mut [Co
     }
 }
 
-/// A case whose pattern is that of an object, and a start near that object: what is far from a solution is chaotic, and amplifies the
-/// roundings of both forms by half a cycle after cycle.
+/// A case whose pattern is that of an object, and a start near that object: what is far from a
+/// solution is chaotic, and amplifies the roundings of both forms by half a cycle after cycle.
 fn near_a_solution(shape: Shape, real: bool) -> (Arc<Problem>, Cornered<Complex32>, Cornered<bool>) {
     let (_, noise, support) = case(shape, real);
     let part = if real { 0.0 } else { 1.0 };

@@ -31,8 +31,8 @@ fn tiny(folder: &Path, name: &str, more: &[&str]) -> Value {
 fn sets_are_the_same_to_the_byte_on_any_number_of_threads_and_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let told = tiny(folder, "one.h5", &["--threads", "1"]);
-    assert_eq!(told["patterns"], 24);
+    let output = tiny(folder, "one.h5", &["--threads", "1"]);
+    assert_eq!(output["patterns"], 24);
     tiny(folder, "three.h5", &["--threads", "3"]);
     let bytes = fs::read(folder.join("one.h5")).unwrap();
     assert!(bytes == fs::read(folder.join("three.h5")).unwrap(), "one and three threads differ");
@@ -54,8 +54,8 @@ fn sets_are_the_same_to_the_byte_on_any_number_of_threads_and_after_a_kill() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let told = summary(&done(folder, &["simulate", "tiny.toml", "--json", "-o", &name, "--force"]));
-        assert_eq!(told["patterns"], 24);
+        let output = summary(&done(folder, &["simulate", "tiny.toml", "--json", "-o", &name, "--force"]));
+        assert_eq!(output["patterns"], 24);
         assert!(bytes == fs::read(folder.join(&name)).unwrap(), "resumed after {wanted} files");
     }
     let left: Vec<_> =
@@ -132,14 +132,14 @@ fn h5py_reads_a_set() {
 fn one_pattern_and_its_truth_need_no_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let told = summary(&done(
+    let output = summary(&done(
         folder,
         &[
             "simulate", "--shape", "64,64", "--object", "crystal", "--gap", "6", "-o", "one.cxi", "--json", "--seed",
             "3",
         ],
     ));
-    assert_eq!(told["truth"], "one-truth.cxi");
+    assert_eq!(output["truth"], "one-truth.cxi");
     let pattern = lacuna::io::read(folder.join("one.cxi").to_str().unwrap()).unwrap();
     let gap = pattern.mask.unwrap().as_slice().iter().filter(|bits| **bits != 0).count();
     assert_eq!(gap, 2 * 6 * 64 - 36);
@@ -216,7 +216,7 @@ fn compare(mask: &Array2<bool>, layout: &str, widened: usize) -> (usize, usize) 
     let layout = Layout { wide: layout.wide + widened, ..*layout };
     assert_eq!(mask.dim(), layout.frame().into(), "the mask is a whole frame");
     let own = layout.mask(true).mapv(|bits| bits != 0);
-    let count = |wanted: [bool; 2]| mask.iter().zip(&own).filter(|(real, own)| [**real, **own] == wanted).count();
+    let count = |pair: [bool; 2]| mask.iter().zip(&own).filter(|(real, own)| [**real, **own] == pair).count();
     (count([false, true]), count([true, false]))
 }
 

@@ -80,7 +80,7 @@ fn vectors() -> &'static str {
 
 #[cfg(feature = "cuda")]
 struct Gpu {
-    cards: Result<Vec<lacuna::phasing::cuda::Found>, String>,
+    cards: Result<Vec<lacuna::phasing::cuda::GpuInfo>, String>,
     driver: Option<String>,
     cufft: bool,
 }
@@ -88,8 +88,8 @@ struct Gpu {
 #[cfg(feature = "cuda")]
 impl Gpu {
     fn found() -> Gpu {
-        use lacuna::phasing::cuda::{cards, driver_version, has_cufft};
-        let cards = cards().map_err(|why| why.to_string());
+        use lacuna::phasing::cuda::{driver_version, gpus, has_cufft};
+        let cards = gpus().map_err(|why| why.to_string());
         Gpu { cards, driver: driver_version(), cufft: has_cufft() }
     }
 

@@ -271,7 +271,7 @@ impl SetComparison<'_> {
         if self.cross {
             inside.zip_mut_with(&gaps[1].pixels(shape), |inside, &other| *inside |= other);
         }
-        let full = without_gaps(&set.measured(pattern)?, GAP_SEED, pattern);
+        let full = without_gaps(&set.measurement(pattern)?, GAP_SEED, pattern);
         let seen = blinded(full.clone(), &inside);
         let photons = entry.parameters.number("measurement_photons").unwrap_or(f64::NAN);
         let truth = Truth { object: entry.object, support: entry.support };

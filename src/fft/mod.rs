@@ -1,14 +1,19 @@
 //! Unitary transforms of 2D and 3D arrays on the CPU, over [`rustfft`] and rayon.
 //!
-//! **Normalisation:** both directions divide by `sqrt(n)`, so the squared norm (photons) is the same on either side.
-//! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0 ([`crate::volume::Cornered`]).
+//! **Normalisation:** both directions divide by `sqrt(n)`, so the squared norm (photons) is the
+//! same on either side.
 //!
-//! Strided axes are the whole cost of a library transform: a line along y or z touches one cache line per element.
-//! Here sixteen neighbouring lines are transformed at once, in the lanes of vector registers (`stockham.rs`): every cache line is used
-//! whole and nothing is transposed. In 3D, x and y are done slab by slab while the slab is in cache.
+//! **Order:** C-ordered `(z, y, x)` slices with zero frequency at index 0
+//! ([`crate::volume::Cornered`]).
 //!
-//! What is done to every point between two transforms is done while it is in cache, too: [`Fft::rows_pass`] and [`Fft::columns_pass`] are the two
-//! passes over memory of which a whole phasing cycle consists.
+//! Strided axes are the whole cost of a library transform: a line along y or z touches one cache
+//! line per element. Here sixteen neighbouring lines are transformed at once, in the lanes of
+//! vector registers (`stockham.rs`): every cache line is used whole and nothing is transposed. In
+//! 3D, x and y are done slab by slab while the slab is in cache.
+//!
+//! What is done to every point between two transforms is done while it is in cache, too:
+//! [`Fft::rows_pass`] and [`Fft::columns_pass`] are the two passes over memory of which a whole
+//! phasing cycle consists.
 
 mod stockham;
 
@@ -25,7 +30,8 @@ pub use stockham::{COLUMNS, Row};
 /// Rows that are visited together, and that one task handles in 2D.
 const ROWS: usize = 8;
 
-/// The plan of a forward and an inverse transform of one shape. Results do not depend on the number of threads.
+/// A forward and an inverse transform of arrays of one shape. Results do not depend on the number
+/// of threads.
 pub struct Fft {
     shape: Shape,
     forward: Lines,
@@ -66,7 +72,7 @@ impl Lines {
     }
 }
 
-/// Room for the work on one block of columns.
+/// Scratch for the work on one block of columns.
 struct Block {
     rows: Vec<Row>,
     other: Vec<Row>,
@@ -102,7 +108,8 @@ impl Block {
 }
 
 impl Fft {
-    /// Plans transforms of arrays of this shape. Fast where the extents have no prime factor above 13.
+    /// Plans transforms of arrays of this shape. Fast where the extents have no prime factor above
+    /// 13.
     pub fn new(shape: Shape) -> Self {
         Fft {
             shape,
@@ -111,43 +118,44 @@ impl Fft {
         }
     }
 
-    /// The extents of the arrays.
+    /// Extents of the arrays.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// In place, object to Fourier space: `F(k) = sum O(r) exp(-2 pi i k r / n) / sqrt(n)`.
+    /// Transforms in place from object to Fourier space: `F(k) = sum O(r) exp(-2 pi i k r / n) / sqrt(n)`.
     ///
     /// # Panics
     /// If the length of `data` is not the product of the extents.
     pub fn forward(&self, data: &mut [Complex32]) {
         let scale = self.scale();
-        self.rows_pass(data, &mut vec![(); data.len()], Transforms::AFTER, |_, part, _| {
-            part.iter_mut().for_each(|v| *v *= scale)
+        self.rows_pass(data, &mut vec![(); data.len()], Transforms::AFTER, |_, rows, _| {
+            rows.iter_mut().for_each(|v| *v *= scale)
         });
         self.columns_pass(data, &vec![(); data.len()], Transforms::BEFORE, |_| {});
     }
 
-    /// In place, Fourier to object space.
+    /// Transforms in place from Fourier to object space.
     ///
     /// # Panics
     /// If the length of `data` is not the product of the extents.
     pub fn inverse(&self, data: &mut [Complex32]) {
         let scale = self.scale();
         self.columns_pass(data, &vec![(); data.len()], Transforms::AFTER, |_| {});
-        self.rows_pass(data, &mut vec![(); data.len()], Transforms::BEFORE, |_, part, _| {
-            part.iter_mut().for_each(|v| *v *= scale)
+        self.rows_pass(data, &mut vec![(); data.len()], Transforms::BEFORE, |_, rows, _| {
+            rows.iter_mut().for_each(|v| *v *= scale)
         });
     }
 
-    /// What makes the transforms of both directions unitary: the passes leave it out.
+    /// Factor that makes the transforms of both directions unitary: the passes leave it out.
     pub fn scale(&self) -> f32 {
         (1.0 / (self.shape.iter().product::<usize>() as f64).sqrt()) as f32
     }
 
-    /// One pass over the array in parts that lie together in memory: slabs, or rows in 2D. A part arrives by the inverse transform along
-    /// its axes, is visited some rows at a time, with the number of their first point and the same rows of `other`, and leaves by the
-    /// forward transform.
+    /// Passes over the array by pieces that lie together in memory: slabs, or rows in 2D. Before, a
+    /// piece is transformed inversely along its axes; then it is visited some rows at a time, with
+    /// the number of their first point and the same rows of `other`; after, it is transformed
+    /// forward.
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
@@ -161,7 +169,7 @@ impl Fft {
         let [nz, ny, nx] = self.shape;
         assert!(data.len() == nz * ny * nx && other.len() == data.len(), "the arrays have the plan's shape");
         let deep = nz > 1;
-        let part = if deep { ny * nx } else { ROWS * nx };
+        let piece = if deep { ny * nx } else { ROWS * nx };
         let along = |lines: &Lines, slab: &mut [Complex32], block: &mut Block, scratch: &mut [Complex32]| {
             let mut slab = ArrayViewMut2::from_shape((ny, nx), slab).expect("a slab");
             for columns in slab.axis_chunks_iter_mut(Axis(1), COLUMNS) {
@@ -170,20 +178,21 @@ impl Fft {
                 block.store(columns);
             }
         };
-        let parts = data.par_chunks_mut(part).zip(other.par_chunks_mut(part)).enumerate();
-        parts.for_each_init(
+        let pieces = data.par_chunks_mut(piece).zip(other.par_chunks_mut(piece)).enumerate();
+        pieces.for_each_init(
             || (Block::new(if deep { ny } else { 0 }), self.scratch()),
             |(block, scratch), (at, (values, other))| {
                 if transforms.before && deep {
                     along(&self.inverse, values, block, scratch);
                 }
-                // A few rows at a time: a slab and the same part of `other` do not fit in a core's cache together.
+                // A few rows at a time: a slab and the same piece of `other` do not fit in a core's
+                // cache together.
                 let rows = values.chunks_mut(ROWS * nx).zip(other.chunks_mut(ROWS * nx)).enumerate();
                 rows.for_each(|(row, (values, other))| {
                     if transforms.before {
                         self.inverse.axes[2].process_with_scratch(values, scratch);
                     }
-                    visit(at * part + row * ROWS * nx, values, other);
+                    visit(at * piece + row * ROWS * nx, values, other);
                     if transforms.after {
                         self.forward.axes[2].process_with_scratch(values, scratch);
                     }
@@ -195,9 +204,9 @@ impl Fft {
         );
     }
 
-    /// One pass over the array in blocks of columns along the first axis that is longer than 1. They arrive by the forward transform,
-    /// are visited together with what `other` holds of the same points, in the order of [`Fft::columns`], and leave by the inverse
-    /// transform.
+    /// Passes over the array by blocks of columns along the first axis that is longer than 1.
+    /// Before, they are transformed forward; then they are visited together with what `other` holds
+    /// of the same points, in the order of [`Fft::columns`]; after, they are transformed inversely.
     ///
     /// # Panics
     /// If the length of `data` or `other` is not the product of the extents.
@@ -242,7 +251,7 @@ impl Fft {
     }
 }
 
-/// Which transforms a pass does: before and after what is visited in between.
+/// The transforms that a pass does: before its visits and after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transforms {
     before: bool,
@@ -250,15 +259,16 @@ pub struct Transforms {
 }
 
 impl Transforms {
-    /// Only before.
+    /// A transform before the visits only.
     pub const BEFORE: Transforms = Transforms { before: true, after: false };
-    /// Only after.
+    /// A transform after the visits only.
     pub const AFTER: Transforms = Transforms { before: false, after: true };
-    /// Both.
+    /// Transforms before and after the visits.
     pub const BOTH: Transforms = Transforms { before: true, after: true };
 }
 
-/// Blocks of columns one after another, each of them row by row: read so, an array comes out of memory in one stream.
+/// Blocks of columns one after another, each of them row by row: read so, an array comes out of
+/// memory in one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ColumnOrder {
     rows: usize,
@@ -266,7 +276,7 @@ pub struct ColumnOrder {
 }
 
 impl ColumnOrder {
-    /// Place of the point with this number in C order.
+    /// Returns the place of the point with this number in C order.
     pub fn place(self, index: usize) -> usize {
         let (row, column) = (index / self.width, index % self.width);
         let first = column / COLUMNS * COLUMNS;
@@ -282,20 +292,20 @@ pub struct Columns<'a, U> {
 }
 
 impl<U> Columns<'_, U> {
-    /// The number of the first column.
+    /// Number of the first column.
     pub fn first(&self) -> usize {
         self.first
     }
 
-    /// All rows; the other array's are shorter in the last block.
+    /// Returns all rows; the other array's are shorter in the last block.
     pub fn rows(&mut self) -> impl Iterator<Item = (&mut Row, &[U])> {
         let width = (self.others.len() / self.rows.len()).max(1);
         self.rows.iter_mut().zip(self.others.chunks(width))
     }
 }
 
-/// The largest even number up to `n` without a prime factor above 13, which are the sizes that every FFT library
-/// transforms fast; 1 for 1, the thin axis of a 2D pattern.
+/// Returns the largest even number up to `n` without a prime factor above 13, which are the sizes that
+/// every FFT library transforms fast; 1 for 1, the thin axis of a 2D pattern.
 pub fn fft_friendly(n: usize) -> usize {
     (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
 }

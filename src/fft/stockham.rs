@@ -1,8 +1,8 @@
-//! Transforms of many columns at once: sixteen neighbouring columns fill the lanes of the vector registers, so that nothing is ever
-//! transposed and every lane does the same.
+//! Transforms of many columns at once: sixteen neighbouring columns fill the lanes of the vector
+//! registers, so that nothing is ever transposed and every lane does the same.
 //!
-//! Stockham's autosort algorithm (decimation in frequency): a stage of radix `r` reads `r` rows and writes `r` rows of another buffer, in
-//! an order that leaves the last stage's output sorted.
+//! Stockham's autosort algorithm (decimation in frequency): a stage of radix `r` reads `r` rows and
+//! writes `r` rows of another buffer, in an order that leaves the last stage's output sorted.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -23,10 +23,10 @@ pub struct Stockham {
 struct Stage {
     radix: usize,
     /// Length of the transforms that this stage makes shorter, over the radix.
-    parts: usize,
+    blocks: usize,
     /// Rows between neighbours of one of them.
     stride: usize,
-    /// `exp(-+ 2 pi i j p / (radix parts))`, for each part p and j from 1 to the radix.
+    /// `exp(-+ 2 pi i j p / (radix blocks))`, for each block p and j from 1 to the radix.
     twiddles: Vec<[f32; 2]>,
     /// `cos` and `-+ sin` of `2 pi j / radix`.
     roots: Vec<[f32; 2]>,
@@ -36,7 +36,8 @@ struct Stage {
 const RADICES: [usize; 7] = [4, 2, 3, 5, 7, 11, 13];
 
 impl Stockham {
-    /// For columns of this length; `sign` is that of the exponent. Nothing if the length has a prime factor above 13.
+    /// Plans transforms of columns of this length; `sign` is that of the exponent. `None` if the
+    /// length has a prime factor above 13.
     pub fn new(len: usize, sign: f64) -> Option<Self> {
         let root = |i: usize, n: usize| {
             let angle = sign * 2.0 * std::f64::consts::PI * (i % n) as f64 / n as f64;
@@ -45,11 +46,11 @@ impl Stockham {
         let (mut left, mut stride, mut stages) = (len, 1, Vec::new());
         while left > 1 {
             let radix = RADICES.into_iter().find(|radix| left.is_multiple_of(*radix))?;
-            let parts = left / radix;
-            let twiddles = (0..parts).flat_map(|p| (1..radix).map(move |j| root(j * p, left))).collect();
+            let blocks = left / radix;
+            let twiddles = (0..blocks).flat_map(|p| (1..radix).map(move |j| root(j * p, left))).collect();
             let roots = (0..radix).map(|j| root(j, radix)).collect();
-            stages.push(Stage { radix, parts, stride, twiddles, roots });
-            (left, stride) = (parts, stride * radix);
+            stages.push(Stage { radix, blocks, stride, twiddles, roots });
+            (left, stride) = (blocks, stride * radix);
         }
         Some(Self { len, stages })
     }
@@ -61,20 +62,20 @@ impl Stockham {
     pub fn transform(&self, rows: &mut Vec<Row>, other: &mut Vec<Row>) {
         assert!(rows.len() == self.len && other.len() == self.len, "columns of another length");
         for stage in &self.stages {
-            Arch::new().dispatch(Run { stage, from: rows, to: other });
+            Arch::new().dispatch(StagePass { stage, input: rows, output: other });
             std::mem::swap(rows, other);
         }
     }
 }
 
 /// A stage on some vector instructions.
-struct Run<'a> {
+struct StagePass<'a> {
     stage: &'a Stage,
-    from: &'a [Row],
-    to: &'a mut [Row],
+    input: &'a [Row],
+    output: &'a mut [Row],
 }
 
-impl WithSimd for Run<'_> {
+impl WithSimd for StagePass<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -91,15 +92,15 @@ impl WithSimd for Run<'_> {
     }
 }
 
-impl Run<'_> {
+impl StagePass<'_> {
     #[inline(always)]
     fn radix<S: Simd, const R: usize>(self, simd: S) {
-        let Run { stage, from, to } = self;
-        let (parts, stride) = (stage.parts, stage.stride);
-        let apart = stride * parts;
-        // Input rows in R equal pieces; a part of each goes to R neighbouring pieces of the output.
-        let pieces: [&[Row]; R] = std::array::from_fn(|k| &from[k * apart..(k + 1) * apart]);
-        for (p, out) in to.chunks_exact_mut(R * stride).enumerate() {
+        let StagePass { stage, input, output } = self;
+        let (blocks, stride) = (stage.blocks, stage.stride);
+        let apart = stride * blocks;
+        // Input rows in R equal pieces; a block of each goes to R neighbouring pieces of the output.
+        let pieces: [&[Row]; R] = std::array::from_fn(|k| &input[k * apart..(k + 1) * apart]);
+        for (p, out) in output.chunks_exact_mut(R * stride).enumerate() {
             let twiddles = &stage.twiddles[p * (R - 1)..(p + 1) * (R - 1)];
             let inputs: [&[Row]; R] = pieces.map(|piece| &piece[p * stride..(p + 1) * stride]);
             for q in 0..stride {
@@ -138,7 +139,7 @@ fn difference<S: Simd>(simd: S, a: Complex<S>, b: Complex<S>) -> Complex<S> {
 /// Times a complex number.
 #[inline(always)]
 fn turned<S: Simd>(simd: S, a: Complex<S>, by: [f32; 2]) -> Complex<S> {
-    let [c, s] = by.map(|part| simd.splat_f32s(part));
+    let [c, s] = by.map(|value| simd.splat_f32s(value));
     let re = simd.negate_mul_add_e_f32s(a.1, s, simd.mul_f32s(a.0, c));
     let im = simd.mul_add_e_f32s(a.0, s, simd.mul_f32s(a.1, c));
     (re, im)
@@ -175,7 +176,7 @@ fn butterfly<S: Simd, const R: usize>(simd: S, a: [Complex<S>; R], roots: &[[f32
             for j in 1..=pairs {
                 let (mut cosines, mut sines) = (a[0], (simd.splat_f32s(0.0), simd.splat_f32s(0.0)));
                 for k in 1..=pairs {
-                    let [c, s] = roots[j * k % R].map(|part| simd.splat_f32s(part));
+                    let [c, s] = roots[j * k % R].map(|value| simd.splat_f32s(value));
                     let (both, apart) = (sum(simd, a[k], a[R - k]), difference(simd, a[k], a[R - k]));
                     cosines = (simd.mul_add_e_f32s(both.0, c, cosines.0), simd.mul_add_e_f32s(both.1, c, cosines.1));
                     // i s (re + i im) = -s im + i s re

@@ -34,7 +34,7 @@ struct Rows {
 
 /// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first
 /// guess. Other pixels play no part. With `volume`, frames are connected. Stops after some
-/// `iterations` at the latest. `progress` is told the fraction done.
+/// `iterations` at the latest. `progress` receives the fraction done.
 pub(super) fn solve(
     u: &mut Array3<f32>,
     measured: ArrayView3<bool>,
@@ -153,19 +153,19 @@ fn equations(measured: ArrayView3<bool>, target: ArrayView3<bool>, volume: bool)
         ends.iter().all(|&end| measured[end] || target[end]).then_some(ends)
     };
     let mut number = Array3::from_elem(target.dim(), u32::MAX);
-    let mut chosen: Vec<[usize; 3]> = Vec::new();
+    let mut numbered: Vec<[usize; 3]> = Vec::new();
     for index in ndarray::indices(target.dim()) {
         let index: [usize; 3] = index.into();
         let touches = |index| (0..3).any(|a| pair(index, a).is_some_and(|ends| ends.iter().any(|&end| target[end])));
         if target[index] || (measured[index] && touches(index)) {
-            number[index] = chosen.len() as u32;
-            chosen.push(index);
+            number[index] = numbered.len() as u32;
+            numbered.push(index);
         }
     }
-    let none = chosen.len() as u32;
+    let none = numbered.len() as u32;
     let row = |index: &[usize; 3]| number[*index].min(none);
     let mut rows = Rows { near: Vec::new(), axes: Vec::new(), free: Vec::new() };
-    for &index in &chosen {
+    for &index in &numbered {
         let pairs: [Option<[[usize; 3]; 2]>; 3] = std::array::from_fn(|a| pair(index, a));
         rows.axes.push(pairs.map(|ends| if ends.is_some() { 1.0 } else { 0.0 }));
         // The transposed needs neighbours whatever the axes of this row, hence each on its own.
@@ -187,6 +187,6 @@ fn equations(measured: ArrayView3<bool>, target: ArrayView3<bool>, volume: bool)
         }));
         rows.free.push(if target[index] { 1.0 } else { 0.0 });
     }
-    let pixels = chosen.iter().map(|[z, y, x]| ((z * ny + y) * nx + x) as u32).collect();
+    let pixels = numbered.iter().map(|[z, y, x]| ((z * ny + y) * nx + x) as u32).collect();
     (rows, pixels)
 }

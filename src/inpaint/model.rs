@@ -68,7 +68,7 @@ pub struct Provenance {
     pub steps: u64,
     /// Number of patches learned from.
     pub patches: u64,
-    /// Hours of training.
+    /// Duration of the training, hours.
     pub hours: f64,
     /// Version of the program that trained.
     pub version: String,

@@ -67,7 +67,7 @@ impl NormalisedPatch {
         Some(Self { inputs, mean, spread })
     }
 
-    /// Number of pixels.
+    /// Number of pixels of the patch.
     pub fn len(&self) -> usize {
         self.inputs.len() / INPUTS
     }
@@ -150,9 +150,9 @@ mod tests {
         let patch = NormalisedPatch::new(intensity.view(), known.view()).unwrap();
         assert_eq!(patch.len(), 1024);
         for ((index, &known), &filled) in known.indexed_iter().zip(patch.filled()) {
-            let wanted = patch.scaled(intensity[index]);
+            let expected = patch.scaled(intensity[index]);
             // In the gap, within a part of the spread of the patch, which is 1.
-            assert!((filled - wanted).abs() < if known { 1e-5 } else { 0.4 }, "{index:?} {filled} {wanted}");
+            assert!((filled - expected).abs() < if known { 1e-5 } else { 0.4 }, "{index:?} {filled} {expected}");
         }
         let mean = patch.filled().iter().zip(&known).filter(|(_, known)| **known).map(|(value, _)| value).sum::<f32>();
         assert!(mean.abs() < 0.01 * 1024.0);

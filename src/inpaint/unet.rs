@@ -116,7 +116,7 @@ impl<const D: usize> Unet<D> {
     /// If the architecture has another number of dimensions.
     pub fn new(architecture: &Architecture, seed: u64, device: &Device) -> Self {
         assert_eq!(architecture.dimensions + 2, D, "dimensions of the architecture");
-        let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), groups: architecture.groups, device };
+        let mut builder = LayerBuilder { rng: ChaCha8Rng::seed_from_u64(seed), groups: architecture.groups, device };
         let channels = &architecture.channels;
         let mut levels = Vec::new();
         let mut from = INPUTS;
@@ -124,17 +124,17 @@ impl<const D: usize> Unet<D> {
             let (here, below) = (pair[0], pair[1]);
             let stride = if level == 0 { 1 } else { 2 };
             levels.push(Level {
-                down: vec![maker.block(from, here, stride, 1), maker.block(here, here, 1, 1)],
-                from_below: maker.up(below, here),
-                up: vec![maker.block(2 * here, here, 1, 1), maker.block(here, here, 1, 1)],
+                down: vec![builder.block(from, here, stride, 1), builder.block(here, here, 1, 1)],
+                from_below: builder.up(below, here),
+                up: vec![builder.block(2 * here, here, 1, 1), builder.block(here, here, 1, 1)],
             });
             from = here;
         }
         let coarsest = channels.last().copied().unwrap_or(architecture.groups);
-        let mut bottom = vec![maker.block(from, coarsest, if levels.is_empty() { 1 } else { 2 }, 1)];
-        bottom.extend(architecture.dilations.iter().map(|&dilation| maker.block(coarsest, coarsest, 1, dilation)));
+        let mut bottom = vec![builder.block(from, coarsest, if levels.is_empty() { 1 } else { 2 }, 1)];
+        bottom.extend(architecture.dilations.iter().map(|&dilation| builder.block(coarsest, coarsest, 1, dilation)));
         let finest = channels.first().copied().unwrap_or(coarsest);
-        Self { levels, bottom, last: maker.last(finest) }
+        Self { levels, bottom, last: builder.last(finest) }
     }
 
     /// Computes the output channels of a batch of patches.
@@ -157,7 +157,7 @@ impl<const D: usize> Unet<D> {
             x = run(&level.up, join(above, skip));
         }
         let output = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
-        // How much of each other fill to take, pixel by pixel: smooth patterns are told by a fill
+        // How much of each other fill to take, pixel by pixel: smooth patterns are given by a fill
         // to a precision that the normalised values inside the network do not have.
         let mixed = (output.clone().narrow(1, OUTPUTS, FILLS) * fills).sum_dim(1);
         let mean = output.clone().narrow(1, 0, 1) + mixed;
@@ -165,14 +165,14 @@ impl<const D: usize> Unet<D> {
     }
 }
 
-/// Makes layers with random weights.
-struct Maker<'a> {
+/// Builder of layers with random weights.
+struct LayerBuilder<'a> {
     rng: ChaCha8Rng,
     groups: usize,
     device: &'a Device,
 }
 
-impl Maker<'_> {
+impl LayerBuilder<'_> {
     /// Uniform within the inverse square root of the number of values that are summed.
     fn weights<const D: usize>(
         &mut self,

@@ -1,5 +1,5 @@
-//! How sure a median over patterns is: intervals from resampling the patterns (Efron, Ann. Stat. 7,
-//! 1, 1979).
+//! Confidence of medians over patterns: intervals from resampling the patterns (Efron, Ann. Stat.
+//! 7, 1, 1979).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

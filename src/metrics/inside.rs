@@ -1,5 +1,5 @@
-//! How well intensities inside gaps are estimated, against noise-free ones: against counts even the
-//! truth would not score full marks.
+//! Scores of estimated intensities inside gaps, against noise-free ones: against counts even the
+//! truth would not be perfect.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! How good is a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC),
+//! Quality of a reconstruction: registration, reproducibility (PRTF, modes), resolution (FSC),
 //! overlap of supports.
 //!
 //! Pure functions on arrays. All sums run in a fixed order: the same input gives the same digits on
@@ -90,7 +90,7 @@ fn summed<T: Sum + Send>(length: usize, of: impl Fn(Range<usize>) -> T + Sync) -
     pieces.into_iter().sum()
 }
 
-/// `sum conj(a) b`.
+/// Inner product `sum conj(a) b`.
 fn inner(a: &[Complex32], b: &[Complex32]) -> Complex64 {
     summed(a.len(), |piece| piece.map(|i| wide(a[i]).conj() * wide(b[i])).sum())
 }

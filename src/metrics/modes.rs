@@ -1,5 +1,4 @@
-//! What several registered reconstructions have in common: their average and their orthogonal
-//! modes.
+//! Average and orthogonal modes of several registered reconstructions.
 
 use super::{inner, same_shapes};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! How much two supports have in common, wherever they sit.
+//! Overlap of two supports, wherever they sit.
 
 use super::peak::peak;
 use super::{rolled, same_shapes, transformed};

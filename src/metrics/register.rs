@@ -166,7 +166,7 @@ impl Reference {
         values.par_iter_mut().for_each(|v| *v = narrow(wide(*v) * factor));
         let own = inner(values, values).re;
         let scale = if own > 0.0 { overlap.norm() / own } else { 0.0 };
-        // |c O - R|² summed directly: 1 - correlation² would lose half the digits near a perfect match.
+        // |c O - R|² summed directly: 1 - correlation² loses half the digits near a perfect match.
         let residual: f64 = summed(values.len(), |chunk| {
             chunk.map(|i| (wide(values[i]) * scale - wide(reference[i])).norm_sqr()).sum()
         });

@@ -82,6 +82,9 @@ impl Crossing {
 /// The average of the transforms is the transform of the average, so the objects themselves are not
 /// needed. They must have been registered to one of them that was not moved in Fourier space, or
 /// the ratio compares different pixels.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Centered<bool>) -> Result<Vec<Shell>> {
     same_shapes("average or mask", [moduli.shape(), average.shape(), measured.shape()])?;
     let shells = Shells::new(average.shape());
@@ -112,11 +115,14 @@ pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Ce
 /// oversampled: the number of pixels is multiplied by that part, which is measured as the
 /// participation ratio `(sum p)² / (N sum p²)` of `p = |a|² + |b|²` (the volume fraction, if the
 /// density is uniform). Shells where an object has no signal at all are left out.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscShell>> {
     same_shapes("object", [a.shape(), b.shape()])?;
     let shells = Shells::new(a.shape());
     let fft = Fft::new(a.shape());
-    let filled = filled_part(a.as_slice(), b.as_slice());
+    let filled = filled_fraction(a.as_slice(), b.as_slice());
     let (a, b) = (transformed(&fft, a.to_cornered().0), transformed(&fft, b.to_cornered().0));
     let mut sums = vec![(Complex64::default(), 0.0, 0.0, 0usize); shells.count];
     for ((index, a), b) in a.indexed_iter().zip(&b) {
@@ -145,8 +151,8 @@ pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
     // With fewer than two independent samples the threshold is nearly 1, which no reconstruction
     // reaches.
-    let telling = shells.iter().filter(|shell| shell.half_bit < half_bit(2.0));
-    crossing(telling.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
+    let independent = shells.iter().filter(|shell| shell.half_bit < half_bit(2.0));
+    crossing(independent.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
 }
 
 /// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The
@@ -171,7 +177,7 @@ fn half_bit(samples: f64) -> f64 {
     (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
 }
 
-fn filled_part(a: &[Complex32], b: &[Complex32]) -> f64 {
+fn filled_fraction(a: &[Complex32], b: &[Complex32]) -> f64 {
     let density = |i: usize| wide(a[i]).norm_sqr() + wide(b[i]).norm_sqr();
     let sum: f64 = super::summed(a.len(), |piece| piece.map(density).sum());
     let squares: f64 = super::summed(a.len(), |piece| piece.map(|i| density(i).powi(2)).sum());
@@ -192,8 +198,8 @@ impl Shells {
     }
 
     fn of(&self, index: [usize; 3]) -> Option<usize> {
-        let part = |axis: usize| (signed(index[axis], self.shape[axis]) / self.shape[axis] as f64).powi(2);
-        let frequency = (part(0) + part(1) + part(2)).sqrt();
+        let squared = |axis: usize| (signed(index[axis], self.shape[axis]) / self.shape[axis] as f64).powi(2);
+        let frequency = (squared(0) + squared(1) + squared(2)).sqrt();
         let shell = (frequency / self.width).round() as usize;
         (frequency <= 0.5 && shell < self.count).then_some(shell)
     }

@@ -1,5 +1,5 @@
-//! What a diffraction pattern looks like in four numbers, to tell whether simulated patterns
-//! resemble measured ones.
+//! Texture of a diffraction pattern in four numbers, to tell whether simulated patterns resemble
+//! measured ones.
 //!
 //! All are computed from counts, frame by frame, and need neither truth nor geometry. Frames of a
 //! 3D pattern with little in them are left out, except for the fraction of zeros.

@@ -14,8 +14,8 @@ use crate::volume::Cornered;
 use num_complex::Complex32;
 use serde::Serialize;
 
-/// The state of a batch of runs on a device: the problem that they share, the object and the support
-/// of each.
+/// The state of a batch of runs on a device: the problem that they share, the object and the
+/// support of each.
 ///
 /// Methods that return nothing may only queue their work; a failure of theirs shows in the next
 /// [`collect_fits`](Self::collect_fits) or [`finish`](Self::finish).
@@ -128,12 +128,12 @@ pub struct Fit {
 
 impl Fit {
     /// The fit from sums over measured pixels, `o` being what was observed and `F` what is
-    /// calculated: `|F| sqrt(o)`, `|F|^2`, `o`, `o ln(o / |F|^2)`, 1. `None` if they are not finite,
-    /// as after an overflow of the object.
+    /// calculated: `|F| sqrt(o)`, `|F|^2`, `o`, `o ln(o / |F|^2)`, 1. `None` if they are not
+    /// finite, as after an overflow of the object.
     ///
     /// With the scale `s` that fits best the residual is `sum o - (sum |F| sqrt(o))^2 / sum |F|^2`
-    /// and the likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`, so one pass
-    /// over the pixels is enough.
+    /// and the likelihood `s^2 sum |F|^2 - sum o + sum o ln(o / |F|^2) - ln(s^2) sum o`, so one
+    /// pass over the pixels is enough.
     pub fn new(sums: [f64; 5], free_llk_poisson: Option<f64>, support_fraction: f64) -> Option<Fit> {
         let [cross, calculated, observed, logarithms, pixels] = sums;
         let scale = best_scale(sums);

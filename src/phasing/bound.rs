@@ -1,12 +1,12 @@
-//! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or free, and only those with an estimate
-//! need two numbers.
+//! What is known of a Fourier modulus, in four bytes a pixel: nearly all pixels are measured or
+//! free, and only those with an estimate need two numbers.
 
 use crate::fft::{ColumnOrder, Fft};
 use crate::pixels::Interval;
 use crate::volume::Shape;
 
-/// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set, the place of its interval in a table,
-/// or [`Bound::FREE`].
+/// The entry of one pixel in [`Bounds`]: a measured modulus as it is, or, with the sign bit set,
+/// the place of its interval in a table, or [`Bound::FREE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
 pub struct Bound(u32);
@@ -20,40 +20,40 @@ impl Default for Bound {
 const SIGN: u32 = Bound::SIGN;
 
 impl Bound {
-    /// Set in all entries but those of measured pixels.
+    /// Bit that is set in all entries but those of measured pixels.
     pub const SIGN: u32 = 1 << 31;
-    /// Nothing is known.
+    /// Entry of a pixel of which nothing is known.
     pub const FREE: Bound = Bound(u32::MAX);
 
-    /// Measured.
+    /// Returns whether the pixel was measured.
     #[inline(always)]
     pub fn is_measured(self) -> bool {
         self.0 < SIGN
     }
 
-    /// The measured modulus; no number for all other pixels.
+    /// Measured modulus; meaningless for all other pixels.
     #[inline(always)]
     pub fn modulus(self) -> f32 {
         f32::from_bits(self.0)
     }
 
-    /// Its place in the table, if it has one.
+    /// Place of its interval in the table, if the pixel has an estimate.
     #[inline(always)]
     pub fn place(self) -> Option<usize> {
         (self.is_estimated()).then_some((self.0 ^ SIGN) as usize)
     }
 
-    /// Whether it has one.
+    /// Returns whether the pixel has an estimate.
     #[inline(always)]
     pub fn is_estimated(self) -> bool {
         !self.is_measured() & (self.0 != u32::MAX)
     }
 }
 
-/// Of all pixels.
+/// The bounds of all pixels of a pattern.
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
-    /// In the order in which a cycle comes to them.
+    /// Entries in the order in which a cycle comes to them.
     entries: Vec<Bound>,
     order: ColumnOrder,
     /// Smallest and largest modulus of the pixels with an estimate.
@@ -61,18 +61,18 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Of a pattern of this shape, nothing known yet.
+    /// The bounds of a pattern of this shape of which nothing is known yet.
     pub fn free(shape: Shape) -> Self {
         Bounds { entries: vec![Bound::FREE; shape.iter().product()], order: Fft::columns(shape), table: Vec::new() }
     }
 
-    /// The pixel with this number, in C order with zero frequency at index 0, was measured.
+    /// Enters a measured modulus; `index` counts in C order with zero frequency at index 0.
     pub fn set_measured(&mut self, index: usize, modulus: f32) {
         // No sign: a modulus is not negative, and -0 would be taken for an estimate.
         self.entries[self.order.place(index)] = Bound(modulus.abs().to_bits());
     }
 
-    /// It was not, but its modulus is in this interval.
+    /// Enters an interval for the modulus of a pixel that was not measured.
     pub fn set_estimated(&mut self, index: usize, interval: Interval) {
         if interval.hi < f32::INFINITY || interval.lo > 0.0 {
             self.entries[self.order.place(index)] = Bound(SIGN | self.table.len() as u32);
@@ -85,7 +85,7 @@ impl Bounds {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no pixels.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -100,7 +100,8 @@ impl Bounds {
         self.entries[self.order.place(index)]
     }
 
-    /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity if it is free.
+    /// Smallest and largest modulus of a pixel: the same twice if it was measured, 0 and infinity
+    /// if it is free.
     #[inline(always)]
     pub fn interval(&self, bound: Bound) -> [f32; 2] {
         match bound.place() {

@@ -17,43 +17,44 @@ use std::time::Instant;
 /// A run with more than this fraction of its energy outside the support is dropped.
 const MOST_OUTSIDE: f64 = 0.1;
 
-/// Where runs start.
+/// The starts of runs.
 #[derive(Debug, Clone)]
 pub enum FirstSupport {
-    /// The same for every run.
+    /// One support for every run.
     Given(Cornered<bool>),
-    /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two bounds.
+    /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two
+    /// bounds.
     Autocorrelation {
-        /// Photons, zero where nothing is known.
+        /// Intensity, photons; zero where nothing is known.
         intensity: Cornered<f32>,
-        /// The bounds.
+        /// Bounds of the fraction.
         threshold: [f32; 2],
     },
     /// Where a search at low resolution found the object, which is the first object too.
     Guided {
-        /// What is phased.
+        /// Pattern that is phased.
         pattern: Box<Pattern>,
         /// Pixels held out for the free likelihood: the search does not see them either.
         held_out: Box<Centered<bool>>,
-        /// How it is searched.
+        /// Settings of the search.
         search: Search,
         /// Bounds between which each run draws the area of the search.
         area: [f32; 2],
     },
 }
 
-/// What is to be run, and how often.
+/// The plan of an ensemble: what is run, and how often.
 #[derive(Debug, Clone)]
 pub struct EnsemblePlan {
-    /// How each run is done.
+    /// Settings of each run.
     pub run: run::RunSettings,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
-    /// Where runs start.
+    /// The starts of runs.
     pub support: FirstSupport,
-    /// Phases of the random object either side of zero, radians.
+    /// Largest phase of the random first object on either side of zero, radians.
     pub start_phase: f32,
-    /// Run `i` (from 0) starts from `seed + i`, so that any run can be repeated alone.
+    /// Seed of run 0; run `i` has `seed + i`, so that any run can be repeated alone.
     pub seed: u64,
     /// Number of runs.
     pub count: usize,
@@ -84,11 +85,11 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// What became of a run.
+/// The verdict on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunVerdict {
-    /// Among the best so far.
+    /// It is among the best so far.
     Kept,
     /// Others are better.
     Worse,
@@ -99,7 +100,7 @@ pub enum RunVerdict {
 }
 
 impl RunVerdict {
-    /// For people.
+    /// The verdict in words.
     pub fn text(self) -> &'static str {
         match self {
             RunVerdict::Kept => "kept",
@@ -110,12 +111,13 @@ impl RunVerdict {
     }
 }
 
-/// A line about each run, and the best ones whole.
+/// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug)]
 pub struct Ensemble {
-    /// The best, in order: lowest free log-likelihood, or log-likelihood where no pixels were held out.
+    /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were held
+    /// out.
     pub kept: Vec<Run>,
-    /// Every run that was started, without its object.
+    /// Summaries of all runs that were started, in their order.
     pub all: Vec<RunSummary>,
     /// Whether it was stopped before the last one.
     pub interrupted: bool,
@@ -124,23 +126,23 @@ pub struct Ensemble {
 /// A run without its object.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {
-    /// What its random numbers came from.
+    /// Seed of its random numbers.
     pub seed: u64,
     /// Threshold of its support updates.
     pub threshold: f32,
     /// Fit of the final object; `None` if the run diverged.
     pub fit: Option<super::Fit>,
-    /// How it ended.
+    /// Way in which it ended.
     pub ended: Ended,
-    /// What became of it.
+    /// Verdict on it.
     pub verdict: RunVerdict,
     /// Wall-clock seconds of its cycles.
     pub seconds: f64,
     /// Wall-clock seconds of the search for its start.
     pub search_seconds: f64,
-    /// Cycles done.
+    /// Number of cycles done.
     pub cycles: usize,
-    /// Its curve.
+    /// Fits on the way, in the order of cycles.
     #[serde(skip)]
     pub curve: Vec<Point>,
 }
@@ -152,7 +154,8 @@ fn score(run: &Run) -> f64 {
 /// Runs the plan.
 ///
 /// # Errors
-/// If no run gave anything, with the reason.
+/// [`Error::NoObject`] if no run is kept, [`Error::Interrupted`] if the observer stopped the search
+/// for the first start, and failures of the device or of a start.
 pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn Observer) -> Result<Ensemble> {
     let mut result = Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false };
     let mut next = 0;
@@ -216,8 +219,8 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 }
 
 impl Ensemble {
-    /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops the
-    /// worst where more than `keep` are kept.
+    /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops
+    /// the worst where more than `keep` are kept.
     fn add(&mut self, outcome: RunOutcome, search_seconds: f64, keep: usize) {
         let mut run = match outcome {
             RunOutcome::Completed(run) => *run,
@@ -267,7 +270,7 @@ impl Ensemble {
     }
 }
 
-/// What several runs say together.
+/// The kept runs taken together.
 pub struct Combined {
     /// Every kept run in register with the best, which comes first.
     pub objects: Vec<Centered<Complex32>>,
@@ -277,11 +280,13 @@ pub struct Combined {
     pub modes: Modes,
     /// Phase retrieval transfer function of the average.
     pub prtf: Vec<Shell>,
-    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single run.
+    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
+    /// run.
     pub fsc: Vec<FscShell>,
 }
 
-/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be removed (Bragg data).
+/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
+/// removed (Bragg data).
 ///
 /// # Errors
 /// If an object is not finite.
@@ -306,4 +311,57 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
     };
     let modes = metrics::modes(&objects)?;
     Ok(Combined { objects, average, modes, prtf, fsc })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Geometry;
+    use crate::phasing::backend::GapConstraint;
+    use crate::phasing::cpu::Batch;
+    use crate::phasing::start::Form;
+    use crate::phasing::support::SupportRule;
+    use std::sync::Arc;
+
+    fn phased(recipe: &str, support: Cornered<bool>) -> Result<Ensemble> {
+        let shape = support.shape();
+        let mut field = Draws::new(1).object(&Form::Circle(4.0).support(shape), 1.0, 1e6);
+        crate::fft::Fft::new(shape).forward(field.0.as_slice_mut().unwrap());
+        let intensity = Cornered(field.0.mapv(|v| v.norm_sqr())).to_centered();
+        let pattern = Pattern::new(intensity, Centered::filled(shape, 0), Geometry::default())?;
+        let problem = Problem::new(&pattern, &Centered::filled(shape, false), false)?;
+        let plan = EnsemblePlan {
+            run: run::RunSettings {
+                recipe: recipe.parse()?,
+                beta: 0.9,
+                positivity: false,
+                support: SupportRule::default(),
+                smooth: [1.0, 0.5],
+                threshold_end: None,
+                gap_constraint: GapConstraint::default(),
+                curve_interval: 5,
+            },
+            threshold: [0.2, 0.2],
+            support: FirstSupport::Given(support),
+            start_phase: 1.0,
+            seed: 3,
+            count: 3,
+            keep: 2,
+        };
+        phase(&mut Batch::new(Arc::new(problem), 3), &plan, &mut ())
+    }
+
+    #[test]
+    fn nobody_need_observe_an_ensemble() {
+        let found = phased("ER**10", Form::Circle(5.0).support([1, 32, 32])).unwrap();
+        assert_eq!((found.kept.len(), found.all.len(), found.interrupted), (2, 3, false));
+        assert!(score(&found.kept[0]) <= score(&found.kept[1]));
+        assert!(found.all.iter().all(|run| run.fit.is_some()));
+    }
+
+    #[test]
+    fn an_ensemble_of_vanished_objects_is_an_error() {
+        let none = phased("ER**10,Sup,ER**10", Cornered::filled([1, 32, 32], false));
+        assert!(matches!(none, Err(Error::NoObject { runs: 3 })), "{none:?}");
+    }
 }

@@ -1,13 +1,15 @@
-//! A guided start for real, positive objects of which nothing is known, not even the low frequencies behind a beamstop.
+//! A guided start for real, positive objects of which nothing is known, not even the low
+//! frequencies behind a beamstop.
 //!
-//! Error reduction and its kin stagnate from such a start, because many wrong objects explain the moduli nearly as well. It is a search
-//! problem, and searching is cheap at low resolution: a population of random starts is phased on the central part of the
-//! pattern, each with a support that shrinks inside a box; the best guides the others (guided HIO: C.-C. Chen, J. Miao et
-//! al., Phys. Rev. B 76, 064113 (2007)): it is multiplied into them after registration, and they go on. The winner is then carried up, level
-//! by level, each with twice the resolution.
+//! Error reduction and its kin stagnate from such a start, because many wrong objects explain the
+//! moduli nearly as well. It is a search problem, and searching is cheap at low resolution: a
+//! population of random starts is phased on the central part of the pattern, each with a support
+//! that shrinks inside a box; the best guides the others (guided HIO: C.-C. Chen, J. Miao et al.,
+//! Phys. Rev. B 76, 064113 (2007)): it is multiplied into them after registration, and they go on.
+//! The winner is then carried up, level by level, each with twice the resolution.
 //!
-//! The box comes from the autocorrelation without its low frequencies, which are the ones that a beamstop hides: what is
-//! left of an object with sharp edges still ends where the object ends.
+//! The box comes from the autocorrelation without its low frequencies, which are the ones that a
+//! beamstop hides: what is left of an object with sharp edges still ends where the object ends.
 
 use super::backend::{GapConstraint, Start};
 use super::bound::Bound;
@@ -26,51 +28,52 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How the search is done.
+/// The settings of the search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// Objects in the population.
+    /// Number of objects in the population.
     pub population: usize,
-    /// Times that the population is phased, guided by its best from the second time on.
+    /// Number of times that the population is phased, guided by its best from the second time on.
     pub generations: usize,
     /// Smallest extent of the pattern on which the search is done, pixels.
     pub size: usize,
-    /// Part of the box that the support shrinks to.
+    /// Fraction of the box that the support shrinks to.
     pub area: f32,
     /// Factor on free moduli in every projection: see [`GapConstraint::leak`].
     pub leak: f32,
-    /// Relaxation.
+    /// Relaxation of HIO and RAAR, 0 to 1.
     pub beta: f32,
 }
 
-/// Cycles of one member of the population in the first and in later generations: settling, updates, 25 cycles after each, and
-/// the final ER.
+/// Cycles of one member of the population in the first and in later generations: settling, updates,
+/// 25 cycles after each, and the final ER.
 const FIRST: (usize, usize) = (400, 32);
 const LATER: (usize, usize) = (100, 16);
 const BETWEEN: usize = 25;
 const LAST: usize = 40;
 
-/// Cycles and support updates at an intermediate level, with as many cycles after each update, and the final ER.
+/// Cycles and support updates at an intermediate level, with as many cycles after each update, and
+/// the final ER.
 const REFINE: (usize, usize, usize, usize) = (100, 20, 20, 50);
 
 impl Search {
-    /// What the search costs, in cycles of the whole pattern.
+    /// Estimates the cost of the search, in cycles of the whole pattern.
     pub fn cost(&self, whole: Shape) -> f64 {
         let member = |(settle, updates): (usize, usize)| settle + updates * (BETWEEN + 1) + LAST;
         let cycles = self.population * (member(FIRST) + self.generations.saturating_sub(1) * member(LATER));
         let levels = levels(whole, self.size);
-        let part = |shape: &Shape| (shape[1] * shape[2]) as f64 / (whole[1] * whole[2]) as f64;
+        let fraction = |shape: &Shape| (shape[1] * shape[2]) as f64 / (whole[1] * whole[2]) as f64;
         let refine = (REFINE.0 + REFINE.1 * (REFINE.2 + 1) + REFINE.3) as f64;
-        let between: f64 = levels.iter().skip(1).filter(|shape| **shape != whole).map(part).sum();
-        cycles as f64 * part(&levels[0]) + refine * between
+        let between: f64 = levels.iter().skip(1).filter(|shape| **shape != whole).map(fraction).sum();
+        cycles as f64 * fraction(&levels[0]) + refine * between
     }
 }
 
 /// Extents of the support box, in units of half the autocorrelation's.
 const MARGIN: f64 = 1.1;
 
-/// Standard deviation, cycles per pixel, of the Gaussian that takes the detector's edge off the moduli at the lower levels: the
-/// R factor then tells right objects from wrong ones more sharply.
+/// Standard deviation, cycles per pixel, of the Gaussian that takes the detector's edge off the
+/// moduli at the lower levels: the R factor then tells right objects from wrong ones more sharply.
 const TAPER: f32 = 0.25;
 
 struct Member {
@@ -78,7 +81,8 @@ struct Member {
     r_factor: f64,
 }
 
-/// Searches a start for this pattern, without looking at the pixels that are held out. `progress` is told how many of how many objects are phased, and says whether to go on.
+/// Searches a start for this pattern, without looking at the pixels that are held out. `progress`
+/// is told how many of how many objects are phased, and says whether to go on.
 ///
 /// # Errors
 /// For 3D patterns, patterns without an autocorrelation to speak of, and [`Error::Interrupted`].
@@ -90,7 +94,7 @@ pub fn guided(
     progress: &(dyn Fn(usize, usize) -> bool + Sync),
 ) -> Result<Start> {
     if !pattern.is_2d() {
-        return Err(Error::setting("start", "guided", "is for 2D patterns: give --start random"));
+        return Err(Error::setting("start", "guided", "is for 2D patterns only: give start = random"));
     }
     let whole = pattern.shape();
     let extent = extent(pattern)?;
@@ -100,8 +104,8 @@ pub fn guided(
     let hidden = |_| {
         let size = crate::error::shape_text(&levels[0][1..]);
         Error::Pattern(format!(
-            "nothing is measured in the central {size} pixels, where the search begins: give a larger --search-size, or \
-             --start random"
+            "nothing is measured in the central {size} pixels, where the search begins: give a larger search-size, or \
+             start = random"
         ))
     };
     let lowest = Arc::new(level(pattern, held_out, levels[0]).map_err(hidden)?);
@@ -144,7 +148,8 @@ pub fn guided(
     Ok(Start { object, support })
 }
 
-/// One member of the population: HIO in a support that shrinks from the box to its brightest part, then a little ER.
+/// One member of the population: HIO in a support that shrinks from the box to its brightest part,
+/// then a little ER.
 fn evolve(
     problem: Arc<Problem>,
     start: &Cornered<Complex32>,
@@ -188,7 +193,8 @@ fn brightest(density: &[f32], limit: &Cornered<bool>, keep: usize) -> Cornered<b
     support
 }
 
-/// RAAR at an intermediate level, with a support that follows a rising threshold inside the box, then ER.
+/// RAAR at an intermediate level, with a support that follows a rising threshold inside the box,
+/// then ER.
 fn refine(
     problem: Arc<Problem>,
     object: &Cornered<Complex32>,
@@ -223,7 +229,8 @@ fn refine(
     backend.object()
 }
 
-/// The best unchanged, and the geometric mean of the best with each of the others, brought into register with it.
+/// The best unchanged, and the geometric mean of the best with each of the others, brought into
+/// register with it.
 fn guided_by_best(members: &[Member], problem: &Problem) -> Vec<Cornered<Complex32>> {
     let best = &members[0].object;
     let others = members[1..].par_iter().map(|member| {
@@ -234,8 +241,8 @@ fn guided_by_best(members: &[Member], problem: &Problem) -> Vec<Cornered<Complex
     std::iter::once(best.clone()).chain(others.collect::<Vec<_>>()).collect()
 }
 
-/// `moving` or its point inversion, shifted by whole pixels to where it correlates best with `reference` over the pixels that
-/// the pattern bounds.
+/// `moving` or its point inversion, shifted by whole pixels to where it correlates best with
+/// `reference` over the pixels that the pattern bounds.
 fn registered(reference: &Cornered<Complex32>, moving: &Cornered<Complex32>, problem: &Problem) -> Cornered<Complex32> {
     let shape = problem.shape();
     let fft = Fft::new(shape);
@@ -265,7 +272,8 @@ fn registered(reference: &Cornered<Complex32>, moving: &Cornered<Complex32>, pro
     Cornered(Array3::from_shape_fn(shape, |(_, y, x)| object.0[[0, (y + ny - sy) % ny, (x + nx - sx) % nx]]))
 }
 
-/// Shapes from the lowest level to the whole pattern: halved as long as the smaller side stays at least `size`.
+/// Shapes from the lowest level to the whole pattern: halved as long as the smaller side stays at
+/// least `size`.
 fn levels(whole: Shape, size: usize) -> Vec<Shape> {
     let mut levels = vec![whole];
     let mut divisor = 2;
@@ -277,7 +285,8 @@ fn levels(whole: Shape, size: usize) -> Vec<Shape> {
     levels
 }
 
-/// The problem of the central part of the pattern, for a real object; tapered unless it is the whole.
+/// The problem of the central part of the pattern, for a real object; tapered unless it is the
+/// whole.
 fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<Problem> {
     let whole = pattern.shape();
     let start = |axis: usize| whole[axis] / 2 - shape[axis] / 2;
@@ -292,10 +301,10 @@ fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<P
         }
     }
     let mask = pattern.mask.0.slice(window).as_standard_layout().into_owned();
-    let part =
+    let central =
         Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
     let held_out = Centered(held_out.0.slice(window).as_standard_layout().into_owned());
-    Problem::new(&part, &held_out, true)
+    Problem::new(&central, &held_out, true)
 }
 
 /// The object on a finer grid over the same field of view: its transform padded with zeros.
@@ -317,7 +326,8 @@ fn resampled(object: &Cornered<Complex32>, shape: Shape) -> Cornered<Complex32> 
     out
 }
 
-/// What exceeds a tenth of the root mean square of the positive pixels, after a blur of `sigma` pixels.
+/// What exceeds a tenth of the root mean square of the positive pixels, after a blur of `sigma`
+/// pixels.
 fn standing_out(object: &Cornered<Complex32>, sigma: f32) -> Cornered<bool> {
     let mut density: Vec<f32> = object.0.iter().map(|v| v.re.max(0.0)).collect();
     let mut support: Vec<bool> = density.iter().map(|&d| d > 0.0).collect();
@@ -327,7 +337,8 @@ fn standing_out(object: &Cornered<Complex32>, sigma: f32) -> Cornered<bool> {
     Cornered(Array3::from_shape_vec(object.shape(), support).expect("same shape"))
 }
 
-/// The box of half-sides `MARGIN / 2` times the autocorrelation's extent, at a level of the pattern.
+/// The box of half-sides `MARGIN / 2` times the autocorrelation's extent, at a level of the
+/// pattern.
 fn support_box(shape: Shape, whole: Shape, extent: [f64; 2]) -> Cornered<bool> {
     let half =
         |axis: usize| (MARGIN * extent[axis - 1] / 2.0 * shape[axis] as f64 / whole[axis] as f64).round() as usize;
@@ -336,10 +347,12 @@ fn support_box(shape: Shape, whole: Shape, extent: [f64; 2]) -> Cornered<bool> {
     Cornered(Array3::from_shape_fn(shape, |(_, y, x)| inside(y, shape[1], hy) && inside(x, shape[2], hx)))
 }
 
-/// How far the autocorrelation reaches from its centre along `(y, x)`, pixels: the extent of the object.
+/// How far the autocorrelation reaches from its centre along `(y, x)`, pixels: the extent of the
+/// object.
 ///
-/// The intensity is weighted down towards everything unmeasured and towards the detector's edge, whose sharp borders would ring; the
-/// squared autocorrelation is blurred, and an Otsu threshold on its logarithm separates object from noise.
+/// The intensity is weighted down towards everything unmeasured and towards the detector's edge,
+/// whose sharp borders would ring; the squared autocorrelation is blurred, and an Otsu threshold on
+/// its logarithm separates object from noise.
 fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
     let shape = pattern.shape();
     let problem = Problem::new(pattern, &Centered::filled(shape, false), true)?;
@@ -383,12 +396,13 @@ fn extent(pattern: &Pattern) -> Result<[f64; 2]> {
         queue.extend([y * nx + (x + 1) % nx, y * nx + (x + nx - 1) % nx]);
     }
     if ey < 2 || ex < 2 {
-        return Err(Error::Pattern("the autocorrelation shows no object: give --start random and a --support".into()));
+        return Err(Error::Pattern("the autocorrelation shows no object: give start = random and a support".into()));
     }
     Ok([ey as f64, ex as f64])
 }
 
-/// The threshold that separates values into two classes of least variance (N. Otsu, IEEE Trans. Syst. Man Cybern. 9, 62 (1979)).
+/// The threshold that separates values into two classes of least variance (N. Otsu, IEEE Trans.
+/// Syst. Man Cybern. 9, 62 (1979)).
 fn otsu(values: &[f32]) -> f32 {
     const BINS: usize = 256;
     let (low, high) = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));

@@ -1,7 +1,9 @@
-//! Phase retrieval: what is known ([`problem`]), what is to be done ([`recipe`]), who does it ([`backend`], [`cpu`], graphics cards; [`select`]), one run
-//! ([`run`]) and many ([`ensemble`]).
+//! Phase retrieval: the problem ([`problem`]), the recipe ([`recipe`]), the devices that follow it
+//! ([`backend`], [`cpu`], GPUs; [`select`]), single runs ([`run`]) and ensembles of them
+//! ([`ensemble`]).
 //!
-//! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency is at index 0.
+//! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency
+//! is at index 0.
 
 pub mod backend;
 pub mod bound;

@@ -6,8 +6,8 @@ use super::rules::Cycle;
 use super::support::SupportRule;
 use crate::error::Result;
 
-/// Several backends of the same problem. Each takes at most its batch size of the runs; they work at
-/// the same time, if they queue their work.
+/// Several backends of the same problem. Each takes at most its batch size of the runs; they work
+/// at the same time, if they queue their work.
 pub struct MultiDevice {
     backends: Vec<Box<dyn Backend>>,
     /// Runs of the current batch on each of them.
@@ -34,8 +34,8 @@ impl Backend for MultiDevice {
         self.backends.iter().map(|backend| backend.batch_size()).sum()
     }
 
-    /// Divides the runs evenly, as far as batch sizes allow: two GPUs with memory for all runs take half
-    /// of them each.
+    /// Divides the runs evenly, as far as batch sizes allow: two GPUs with memory for all runs take
+    /// half of them each.
     fn start(&mut self, starts: &[Start]) {
         self.assigned.fill(0);
         for _ in starts {

@@ -6,12 +6,14 @@
 //! factor  = ( NAME | "(" list ")" ) [ "**" COUNT ]
 //! ```
 //!
-//! PyNX evaluates the same text as Python; here it is data, so a mistake is found before anything runs, at its column.
+//! PyNX evaluates the same text as Python; here it is data, so a mistake is found before anything
+//! runs, at its column.
 
 use super::recipe::{Parameter, Recipe, Step};
 use super::rules::Algorithm;
 use super::support::Reference;
 use crate::error::{Error, Result};
+use std::str::FromStr;
 
 /// More cycles than anybody runs: a typing error such as `HIO**50000000`.
 const MOST_CYCLES: usize = 10_000_000;
@@ -22,8 +24,16 @@ const MOST_STEPS: usize = 1_000_000;
 /// Deeper parentheses than anybody writes.
 const DEEPEST: usize = 16;
 
-/// Reads a recipe.
-pub fn recipe(text: &str) -> Result<Recipe> {
+impl FromStr for Recipe {
+    type Err = Error;
+
+    /// Reads PyNX's notation; names in any case, spaces ignored.
+    fn from_str(text: &str) -> Result<Self> {
+        recipe(text)
+    }
+}
+
+fn recipe(text: &str) -> Result<Recipe> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     let steps = parser.list()?;
     parser.spaces();
@@ -85,7 +95,8 @@ impl Parser<'_> {
         &rest[..end]
     }
 
-    /// Items separated by commas or single stars, in the order of execution: the last one written first.
+    /// Items separated by commas or single stars, in the order of execution: the last one written
+    /// first.
     fn list(&mut self) -> Result<Vec<Step>> {
         let mut steps = vec![self.item()?];
         while self.accept(",") || self.single_star() {

@@ -1,4 +1,5 @@
-//! A pattern as the engine sees it: an interval for each Fourier modulus, and which pixels count in which statistic.
+//! A pattern as the engine sees it: an interval for each Fourier modulus, and which pixels count in
+//! which statistic.
 
 use super::bound::Bounds;
 use crate::error::{Error, Result};
@@ -8,13 +9,16 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a backend needs to phase one pattern. All arrays are C-ordered with zero frequency at index 0.
+/// What a backend needs to phase one pattern. All arrays are C-ordered with zero frequency at index
+/// 0.
 #[derive(Debug, Clone)]
 pub struct Problem {
     shape: Shape,
-    /// What is known of each pixel's modulus, square roots of photons. Measured pixels count in the R factor and the likelihood.
+    /// Bounds of each pixel's modulus, square roots of photons. Measured pixels count in the R
+    /// factor and the likelihood.
     pub bounds: Bounds,
-    /// Index and measured intensity of the pixels that were held out: they constrain nothing and count in the free likelihood.
+    /// Index and measured intensity of the pixels that were held out: they constrain nothing and
+    /// count in the free likelihood.
     pub held_out: Vec<(usize, f32)>,
     /// Whether the object is real: imaginary parts are dropped after every modulus projection.
     pub real: bool,
@@ -23,10 +27,11 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The problem of this pattern, with the pixels where `held_out` is true kept for the free likelihood.
+    /// Makes the problem of this pattern, with the pixels where `held_out` is true kept for the free
+    /// likelihood.
     ///
-    /// The pattern of a real object is symmetric, `|F(q)| = |F(-q)|` (Friedel), so with `real` a gap takes the measurement
-    /// of its mate as an estimate.
+    /// The pattern of a real object is symmetric, `|F(q)| = |F(-q)|` (Friedel), so with `real` a
+    /// gap takes the measurement of its mate as an estimate.
     ///
     /// # Errors
     /// If nothing measured is left.
@@ -68,7 +73,7 @@ impl Problem {
         Ok(Problem { shape, bounds, held_out: held, real, photons })
     }
 
-    /// The extents `(z, y, x)`.
+    /// Extents `(z, y, x)`, pixels.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -78,7 +83,7 @@ impl Problem {
         self.bounds.len()
     }
 
-    /// Never: a pattern has pixels.
+    /// Returns false: every pattern has pixels.
     pub fn is_empty(&self) -> bool {
         self.bounds.is_empty()
     }
@@ -97,9 +102,10 @@ fn mate(shape: Shape, at: [usize; 3]) -> [usize; 3] {
     std::array::from_fn(|axis| (2 * (shape[axis] / 2) + shape[axis] - at[axis]) % shape[axis])
 }
 
-/// Draws the measured pixels to hold out for the free likelihood: islands of radius 3 until `fraction` of the measured pixels is
-/// reached, none with its centre in the central ellipse that holds 5 % of the array. Islands, because neighbouring pixels are
-/// correlated: a single free pixel would be predicted by those around it. For a `real` object the mates are held out too, which
+/// Draws the measured pixels to hold out for the free likelihood: islands of radius 3 until
+/// `fraction` of the measured pixels is reached, none with its centre in the central ellipse that
+/// holds 5 % of the array. Islands, because neighbouring pixels are correlated: a single free pixel
+/// would be predicted by those around it. For a `real` object the mates are held out too, which
 /// would predict them as well.
 pub fn hold_out(pattern: &Pattern, fraction: f64, seed: u64, real: bool) -> Centered<bool> {
     const RADIUS: isize = 3;
@@ -181,7 +187,8 @@ mod tests {
             let other = mate(shape, [z, y, x]);
             !h || held.0[other] || pattern.mask.0[other] != 0
         }));
-        // The gap's rows 40 to 45 take the measurement of rows 83 to 88, where those are not held out.
+        // The gap's rows 40 to 45 take the measurement of rows 83 to 88, where those are not held
+        // out.
         let real = Problem::new(&pattern, &held, true).unwrap();
         let bound = |p: &Problem| p.bounds.in_columns().iter().filter(|&&bound| bound != Bound::FREE).count();
         assert!(bound(&real) > bound(&problem) + 500);

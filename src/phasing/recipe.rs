@@ -1,17 +1,14 @@
-//! A recipe: what a run does, as data. Written in PyNX's notation, `ER**200,(Sup*HIO**50)**12`, which is read from right to
-//! left like operators; kept here in the order of execution.
+//! A recipe: what a run does, as data. Written in PyNX's notation, `ER**200,(Sup*HIO**50)**12`,
+//! which is read from right to left like operators; kept here in the order of execution.
 
-use super::parse;
 use super::rules::Algorithm;
 use super::support::Reference;
-use crate::error::Result;
 use std::fmt;
-use std::str::FromStr;
 
-/// Part of the cycles after which bounds in gaps are let go, where they are.
+/// Fraction of the cycles after which the bounds in gaps are released, where they are.
 pub const RELEASE: f64 = 0.6;
 
-/// One thing to do.
+/// One step of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Cycles of one algorithm.
@@ -22,7 +19,7 @@ pub enum Step {
     MaximumLikelihood(usize),
     /// Support updates, one after another.
     SupportUpdate(usize),
-    /// A parameter from here on.
+    /// A parameter for all steps from here on.
     Set(Parameter),
     /// Steps that are repeated.
     Repeat(Vec<Step>, usize),
@@ -37,7 +34,7 @@ pub enum Parameter {
     Positivity(bool),
     /// Threshold of the support update, relative to its reference.
     SupportThreshold(f32),
-    /// What the threshold is relative to.
+    /// Reference that the threshold is relative to.
     SupportThresholdMethod(Reference),
     /// Whether the support may only shrink.
     SupportOnlyShrink(bool),
@@ -54,11 +51,12 @@ pub enum Parameter {
 /// A whole recipe, in the order of execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// What to do, first things first.
+    /// Steps in the order of execution.
     pub steps: Vec<Step>,
 }
 
-/// The standard form of a recipe: HIO, then RAAR, then ER, then ML, with the support updated on the way.
+/// The standard form of a recipe: HIO, then RAAR, then ER, then ML, with the support updated on the
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standard {
     /// Cycles of HIO.
@@ -76,7 +74,8 @@ pub struct Standard {
 }
 
 impl Recipe {
-    /// The recipe of the standard form. The support is left alone after the last update, so that the object can settle in it.
+    /// Builds the recipe of the standard form. The support is left alone after the last update, so that
+    /// the object can settle in it.
     pub fn standard(form: Standard) -> Self {
         const DETWIN: usize = 10;
         let phases = [(Algorithm::Hio, form.nb_hio), (Algorithm::Raar, form.nb_raar), (Algorithm::Er, form.nb_er)];
@@ -111,7 +110,8 @@ impl Recipe {
         Recipe { steps: folded(steps) }
     }
 
-    /// The same, with the bounds of estimates let go after this part of the cycles.
+    /// Returns the same recipe with the bounds of estimates released after this fraction of the
+    /// cycles.
     pub fn released(&self, after: f64) -> Recipe {
         let mut left = (after.clamp(0.0, 1.0) * self.cycles() as f64).round() as usize;
         let mut steps: Vec<Step> = Vec::new();
@@ -136,7 +136,7 @@ impl Recipe {
         Recipe { steps: folded(steps) }
     }
 
-    /// Cycles of all steps, conjugate-gradient steps included.
+    /// Number of cycles of all steps, conjugate-gradient steps included.
     pub fn cycles(&self) -> usize {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
@@ -146,7 +146,7 @@ impl Recipe {
         self.steps.iter().map(Step::length).fold(0, usize::saturating_add)
     }
 
-    /// The steps one by one, repetitions unrolled.
+    /// Returns the steps one by one, repetitions unrolled.
     pub fn unrolled(&self) -> Vec<&Step> {
         let mut out = Vec::new();
         unroll(&self.steps, &mut out);
@@ -182,7 +182,7 @@ fn folded(steps: Vec<Step>) -> Vec<Step> {
 }
 
 impl Step {
-    /// Cycles that this step takes.
+    /// Number of cycles that this step takes.
     pub fn cycles(&self) -> usize {
         match self {
             Step::Cycles(_, n) | Step::Detwin(_, n) | Step::MaximumLikelihood(n) => *n,
@@ -199,15 +199,6 @@ impl Step {
             Step::SupportUpdate(n) => *n,
             _ => 1,
         }
-    }
-}
-
-impl FromStr for Recipe {
-    type Err = crate::error::Error;
-
-    /// Reads PyNX's notation; names in any case, spaces ignored.
-    fn from_str(text: &str) -> Result<Self> {
-        parse::recipe(text)
     }
 }
 
@@ -288,7 +279,8 @@ mod tests {
         );
         let form = Standard { support_update_period: 0, detwin: false, nb_ml: 7, nb_hio: 40, ..form };
         assert_eq!(Recipe::standard(form).to_string(), "ML**7,ER**200,RAAR**600,HIO**40");
-        // A period that does not divide the number of cycles goes on across the change of algorithm.
+        // A period that does not divide the number of cycles goes on across the change of
+        // algorithm.
         let form = Standard { nb_hio: 30, nb_raar: 0, nb_er: 50, nb_ml: 0, support_update_period: 20, detwin: false };
         assert_eq!(Recipe::standard(form).to_string(), "ER**20,Sup,ER**20,Sup,ER**10,HIO**10,Sup,HIO**20");
     }

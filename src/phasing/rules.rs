@@ -1,9 +1,10 @@
 //! The iterative projection algorithms as numbers.
 //!
-//! With P the modulus projection of the object O, every algorithm of Table I in S. Marchesini, Rev. Sci. Instrum. 78, 011301
-//! (2007) but the difference map is `O' = a P + b O`, with one pair (a, b) inside the support and one outside. Under positivity
-//! a pixel inside the support counts as outside where the real part of a third combination, the argument of the support
-//! projection in the operator form, is negative.
+//! With P the modulus projection of the object O, every algorithm of Table I in S. Marchesini, Rev.
+//! Sci. Instrum. 78, 011301 (2007) but the difference map is `O' = a P + b O`, with one pair (a, b)
+//! inside the support and one outside. Under positivity a pixel inside the support counts as
+//! outside where the real part of a third combination, the argument of the support projection in
+//! the operator form, is negative.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -31,7 +32,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Algorithm; 8] = [
         Algorithm::Er,
         Algorithm::Sf,
@@ -43,7 +44,7 @@ impl Algorithm {
         Algorithm::Cf,
     ];
 
-    /// The name in recipes.
+    /// Name in recipes, such as `HIO`.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Er => "ER",
@@ -57,7 +58,7 @@ impl Algorithm {
         }
     }
 
-    /// The cycle that this algorithm repeats, with relaxation `beta` (0 to 1).
+    /// Returns the cycle that this algorithm repeats, with relaxation `beta` (0 to 1).
     pub fn cycle(self, beta: f32, positivity: bool) -> Cycle {
         let (outside, decision) = match self {
             Algorithm::Er => ([0.0, 0.0], [1.0, 0.0]),
@@ -75,7 +76,8 @@ impl Algorithm {
     }
 }
 
-/// Charge flipping keeps what exceeds this fraction of the object's root mean square inside the support.
+/// Charge flipping keeps what exceeds this fraction of the object's root mean square inside the
+/// support.
 const CF_THRESHOLD: f32 = 0.1;
 
 impl fmt::Display for Algorithm {
@@ -84,7 +86,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// What one cycle does to the object, once the modulus projection P of the object O is there.
+/// The work of one cycle on the object, once the modulus projection P of the object O is there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cycle {
     /// `O' = a P + b O`.
@@ -101,11 +103,11 @@ pub enum Cycle {
 /// The numbers of a rule: `[a, b]` in `O' = a P + b O`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// Inside the support.
+    /// Numbers inside the support.
     pub inside: [f32; 2],
-    /// Outside the support, and where the decision says so.
+    /// Numbers outside the support, and where the decision says so.
     pub outside: [f32; 2],
-    /// Which pixels inside the support count as outside.
+    /// Decision which pixels inside the support count as outside.
     pub decision: Option<Decision>,
 }
 
@@ -114,12 +116,12 @@ pub struct Rule {
 pub struct Decision {
     /// The combination of P and O that the operator form hands to the support projection.
     pub weights: [f32; 2],
-    /// In units of the object's root mean square inside the support; zero for positivity.
+    /// Threshold in units of the object's root mean square inside the support; zero for positivity.
     pub threshold: f32,
 }
 
 impl Rule {
-    /// Whether the next object follows from the projection alone.
+    /// Returns whether the next object follows from the projection alone.
     pub fn needs_no_object(&self) -> bool {
         self.inside[1] == 0.0
             && self.outside[1] == 0.0

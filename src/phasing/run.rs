@@ -481,8 +481,8 @@ mod tests {
 
     #[test]
     fn curves_have_points_at_intervals_and_runs_can_be_stopped() {
-        // Fits are requested after 20 and 40 cycles; at the second the observer says stop, and it is
-        // collected when the third request is due.
+        // Fits are requested after 20 and 40 cycles; at the second the observer says stop, and it
+        // is collected when the third request is due.
         let (lines, run) = walked("ER**45,HIO**30", 20, 40);
         assert_eq!(lines, ["start", "HIO 20", "HIO 10", "ER 10", "ER 20"]);
         assert_eq!(run.curve.iter().map(|p| p.cycle).collect::<Vec<_>>(), [20, 40]);

@@ -1,4 +1,4 @@
-//! Which device phases: what was asked for, and what is there.
+//! The device that phases: what was requested, and what is there.
 
 use super::backend::Backend;
 use super::cpu::Batch;
@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What `--device` asks for.
+/// The value of the setting `device`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
@@ -21,7 +21,7 @@ pub enum Device {
     Auto,
     /// The CPU.
     Cpu,
-    /// These GPUs.
+    /// The GPUs with these numbers.
     Cuda(Vec<usize>),
 }
 
@@ -36,11 +36,11 @@ impl FromStr for Device {
             "cuda" => Ok(Device::Cuda(vec![0])),
             other => {
                 let list = other.strip_prefix("cuda:").ok_or_else(wrong)?;
-                let mut cards: Vec<usize> =
+                let mut ordinals: Vec<usize> =
                     list.split(',').map(|n| n.trim().parse().map_err(|_| wrong())).collect::<Result<_>>()?;
-                cards.sort_unstable();
-                cards.dedup();
-                Ok(Device::Cuda(cards))
+                ordinals.sort_unstable();
+                ordinals.dedup();
+                Ok(Device::Cuda(ordinals))
             }
         }
     }
@@ -51,8 +51,8 @@ impl fmt::Display for Device {
         match self {
             Device::Auto => f.write_str("auto"),
             Device::Cpu => f.write_str("cpu"),
-            Device::Cuda(cards) => {
-                let list: Vec<String> = cards.iter().map(usize::to_string).collect();
+            Device::Cuda(ordinals) => {
+                let list: Vec<String> = ordinals.iter().map(usize::to_string).collect();
                 write!(f, "cuda:{}", list.join(","))
             }
         }
@@ -73,46 +73,46 @@ impl From<Device> for String {
     }
 }
 
-/// A backend, and one line about it.
+/// An open backend, and one line about it.
 pub struct OpenDevice {
-    /// Ready to start.
+    /// Backend, ready to start.
     pub backend: Box<dyn Backend>,
-    /// What runs where, and why not elsewhere.
+    /// Line for people: what runs where, and why not elsewhere.
     pub note: String,
-    /// The device in a word: `cpu` or `cuda:0`.
+    /// Name of the device: `cpu` or `cuda:0`.
     pub device: String,
-    /// Bytes of the machine's memory that phasing takes, estimated.
+    /// Estimated memory of the machine that phasing takes, bytes.
     pub memory: u64,
 }
 
-/// What is to be phased, and how much of the machine it may take.
+/// A request for a device: what is to be phased, and how much of the machine it may take.
 pub struct DeviceRequest<'a> {
-    /// The device that was asked for.
+    /// Device that was asked for.
     pub device: &'a Device,
-    /// What the runs will do.
+    /// Recipe of the runs.
     pub recipe: &'a Recipe,
-    /// Runs in all.
+    /// Number of runs in all.
     pub count: usize,
-    /// Runs that are kept.
+    /// Number of runs that are kept.
     pub keep: usize,
-    /// Bytes of the machine's memory that may be used.
+    /// Memory of the machine that may be used, bytes.
     pub available: u64,
 }
 
 impl DeviceRequest<'_> {
-    /// Bytes of the machine's memory that phasing on the CPU will take.
+    /// Estimates the memory of the machine that phasing on the CPU will take, bytes.
     ///
     /// # Errors
-    /// [`Error::Memory`] with what would fit.
+    /// [`Error::Memory`], which says what would fit.
     pub fn memory(&self, shape: Shape) -> Result<u64> {
-        let lanes = Batch::size_for(shape.iter().product(), self.count);
-        memory::check(shape, self.recipe, lanes, self.keep, self.available)
+        let batch_size = Batch::size_for(shape.iter().product(), self.count);
+        memory::check(shape, self.recipe, batch_size, self.keep, self.available)
     }
 
     /// Opens the device.
     ///
     /// # Errors
-    /// If there is no room; if a GPU that was named cannot be used.
+    /// If the machine's memory is too small, or a GPU that was named cannot be used.
     pub fn open(&self, problem: Arc<Problem>) -> Result<OpenDevice> {
         let needed = self.memory(problem.shape())?;
         let cpu = |why: String| {
@@ -131,12 +131,12 @@ impl DeviceRequest<'_> {
                 Ok((backend, note)) => Ok(OpenDevice { backend, note, device: "cuda:0".into(), memory: needed }),
                 Err(why) => Ok(cpu(format!(" ({why})"))),
             },
-            Device::Cuda(cards) => match self.gpus(&problem, cards) {
+            Device::Cuda(ordinals) => match self.gpus(&problem, ordinals) {
                 Ok((backend, note)) => {
                     Ok(OpenDevice { backend, note, device: self.device.to_string(), memory: needed })
                 }
                 Err(why) => {
-                    Err(Error::setting("device", self.device, format!("{why}; --device auto takes the CPU instead")))
+                    Err(Error::setting("device", self.device, format!("{why}; device = auto takes the CPU instead")))
                 }
             },
         }
@@ -144,13 +144,13 @@ impl DeviceRequest<'_> {
 
     /// Opens GPUs, or says in a few words why they cannot be used.
     #[cfg(feature = "cuda")]
-    fn gpus(&self, problem: &Arc<Problem>, cards: &[usize]) -> Result<(Box<dyn Backend>, String), String> {
+    fn gpus(&self, problem: &Arc<Problem>, ordinals: &[usize]) -> Result<(Box<dyn Backend>, String), String> {
         use super::cuda::Cuda;
         let (mut backends, mut notes): (Vec<Box<dyn Backend>>, Vec<String>) = (Vec::new(), Vec::new());
-        let share = self.count.div_ceil(cards.len());
-        for &card in cards {
+        let share = self.count.div_ceil(ordinals.len());
+        for &ordinal in ordinals {
             let opened =
-                Cuda::new(Arc::clone(problem), self.recipe, card, share, true).map_err(|why| why.to_string())?;
+                Cuda::new(Arc::clone(problem), self.recipe, ordinal, share, true).map_err(|why| why.to_string())?;
             notes.push(opened.to_string());
             backends.push(Box::new(opened));
         }

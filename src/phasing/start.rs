@@ -1,4 +1,5 @@
-//! Where a run starts: a support from the autocorrelation or a shape, and a random object inside it.
+//! The start of a run: a support from the autocorrelation or a shape, and a random object inside
+//! it.
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;
@@ -17,7 +18,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The pixels inside. Along z only 3D arrays are limited.
+    /// Returns the pixels inside. Along z only 3D arrays are limited.
     pub fn support(self, shape: Shape) -> Cornered<bool> {
         let mut support = Cornered::filled(shape, false);
         for (index, inside) in support.0.indexed_iter_mut() {
@@ -35,13 +36,13 @@ impl Form {
     }
 }
 
-/// The pixels where the autocorrelation of the object exceeds `threshold` times its maximum. The object fits into it: the
-/// autocorrelation is at least as wide as the object in every direction.
+/// Finds the pixels where the autocorrelation of the object exceeds `threshold` times its maximum. The
+/// object fits into it: the autocorrelation is at least as wide as the object in every direction.
 ///
-/// `intensity` holds photons, zero where nothing is known: [`crate::volume::Cornered`], overwritten by nothing.
+/// `intensity` holds photons, zero where nothing is known.
 ///
 /// # Errors
-/// If the threshold leaves no room for an object (fewer than two pixels).
+/// If the threshold leaves fewer than two pixels.
 pub fn autocorrelation(intensity: &Cornered<f32>, threshold: f32) -> Result<Cornered<bool>> {
     let shape = intensity.shape();
     let mut field: Vec<Complex32> = intensity.as_slice().iter().map(|&i| Complex32::new(i, 0.0)).collect();
@@ -52,7 +53,7 @@ pub fn autocorrelation(intensity: &Cornered<f32>, threshold: f32) -> Result<Corn
         return Err(Error::setting(
             "support-autocorrelation-threshold",
             threshold,
-            "leaves no support: give a smaller one, or --support circle:RADIUS",
+            "leaves no support: give a smaller one, or support = circle:RADIUS",
         ));
     }
     Ok(Cornered(ndarray::Array3::from_shape_vec(shape, inside).expect("same shape")))
@@ -62,18 +63,19 @@ pub fn autocorrelation(intensity: &Cornered<f32>, threshold: f32) -> Result<Corn
 pub struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// The stream of this seed.
+    /// Begins the stream of this seed.
     pub fn new(seed: u64) -> Self {
         Draws(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number between two bounds, or the bound where both are equal. One number is drawn in either case.
+    /// Draws a number between two bounds, or the bound where both are equal. One number is drawn in
+    /// either case.
     pub fn between(&mut self, [low, high]: [f32; 2]) -> f32 {
         low + (high - low) * self.0.random::<f32>()
     }
 
-    /// An object inside `support` with moduli uniform in 0..1 and phases uniform in `-range..range` radians, scaled to
-    /// `photons`.
+    /// Draws an object inside `support` with moduli uniform in 0..1 and phases uniform in `-range..range`
+    /// radians, scaled to `photons`.
     pub fn object(&mut self, support: &Cornered<bool>, range: f32, photons: f64) -> Cornered<Complex32> {
         let mut object = Cornered::filled(support.shape(), Complex32::ZERO);
         let mut energy = 0.0;
@@ -90,8 +92,9 @@ impl Draws {
     }
 }
 
-/// One half of the support, cut through its centre of mass across its longest axis: a start that the twin does not share.
-pub fn half(support: &Cornered<bool>) -> Cornered<bool> {
+/// Returns one half of the support, cut through its centre of mass across its longest axis: a start
+/// that the twin does not share.
+pub(crate) fn half(support: &Cornered<bool>) -> Cornered<bool> {
     let centred = support.to_centered();
     let shape = centred.shape();
     let mut sums = [0.0f64; 3];

@@ -1,6 +1,6 @@
-//! The support update (shrink wrap: S. Marchesini et al., Phys. Rev. B 68, 140101 (2003)): blur the modulus of the object, keep
-//! what exceeds a threshold relative to what is inside the support now. The modulus is that of the modulus projection
-//! ([`super::cpu::Cpu::density`]).
+//! The support update (shrink wrap: S. Marchesini et al., Phys. Rev. B 68, 140101 (2003)): blur the
+//! modulus of the object, keep what exceeds a threshold relative to what is inside the support now.
+//! The modulus is that of the modulus projection ([`super::cpu::Cpu::density`]).
 
 use crate::error::{Error, Result};
 use crate::volume::Shape;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the threshold is relative to, taken of the blurred modulus inside the current support.
+/// The reference of the threshold, taken of the blurred modulus inside the current support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reference {
@@ -46,20 +46,20 @@ impl fmt::Display for Reference {
     }
 }
 
-/// One support update.
+/// The rule of a support update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupportRule {
     /// Standard deviation of the Gaussian blur, pixels; the blur is periodic.
     pub sigma: f32,
-    /// Kept is what exceeds this times the reference.
+    /// Threshold as a multiple of the reference: pixels that exceed it are kept.
     pub threshold: f32,
-    /// What the threshold is relative to.
+    /// Reference that the threshold is relative to.
     pub reference: Reference,
     /// Whether the density is the positive part of the object, instead of its modulus.
     pub positivity: bool,
     /// Whether pixels may only leave the support.
     pub only_shrink: bool,
-    /// How far the border may move, pixels; 0 is any distance.
+    /// Distance that the border may move, pixels; 0 is any distance.
     pub border: usize,
     /// Steps after the threshold: `n > 0` expands by n pixels, `n < 0` shrinks.
     pub expand: Vec<i32>,
@@ -83,22 +83,23 @@ impl Default for SupportRule {
     }
 }
 
-/// What a support update came to.
+/// The outcome of a support update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SupportState {
-    /// Pixels inside.
+    /// Number of pixels inside the new support.
     pub count: usize,
-    /// The threshold that was used: the rule's, unless the fraction limits asked for another.
+    /// Threshold that was used: the rule's, unless the fraction limits asked for another.
     pub threshold: f32,
-    /// Whether the object was finite and not zero; if not, the support was left alone and the run is lost.
+    /// Whether the object was finite and not zero; if not, the support was left alone and the run
+    /// is lost.
     pub alive: bool,
 }
 
 /// Updates `support` from `modulus`; that and `scratch`, of the same length, are overwritten.
 ///
-/// Where the threshold would leave less or more than the allowed fraction, the threshold that gives just the limit is used
-/// instead: a bad threshold costs a worse support, not the run.
-pub fn update(
+/// Where the threshold would leave less or more than the allowed fraction, the threshold that gives
+/// just the limit is used instead: a bad threshold costs a worse support, not the run.
+pub(crate) fn update(
     shape: Shape,
     rule: &SupportRule,
     modulus: &mut [f32],
@@ -122,7 +123,8 @@ pub fn update(
     let mut n = above(modulus, support, cut, rule.only_shrink, &mut new);
     let wanted = n.clamp(limits[0], limits[1].max(limits[0]));
     if n != wanted {
-        // The value that exactly `wanted` pixels exceed. Only-shrink can offer no more than there is.
+        // The value that exactly `wanted` pixels exceed. Only-shrink can offer no more than there
+        // is.
         let mut offered = 0;
         for (&m, _) in modulus.iter().zip(&*support).filter(|(_, s)| !rule.only_shrink || **s) {
             scratch[offered] = m;
@@ -176,8 +178,8 @@ fn above(modulus: &[f32], support: &[bool], cut: f32, shrink: bool, mask: &mut [
 /// Pixels that one task handles, and that one partial sum covers.
 const PIECE: usize = 1 << 14;
 
-/// Sum, sum of squares, largest and number of the values inside the support, in fixed pieces so that the result does not depend
-/// on the number of threads.
+/// Sum, sum of squares, largest and number of the values inside the support, in fixed pieces so
+/// that the result does not depend on the number of threads.
 fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     let pieces: Vec<_> = modulus
         .par_chunks(PIECE)
@@ -194,9 +196,9 @@ fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     if total.0.is_finite() { total } else { (f64::NAN, f64::NAN, f64::NAN, total.3) }
 }
 
-/// Periodic Gaussian blur, separable, cut off at four standard deviations. `scratch` has the same length. Returns what is blurred, which is
-/// one of both, and the other.
-pub fn blur<'a>(
+/// Blurs by a periodic Gaussian, separably, cut off at four standard deviations. `scratch` has the same
+/// length. Returns what is blurred, which is one of both, and the other.
+pub(crate) fn blur<'a>(
     shape: Shape,
     sigma: f32,
     data: &'a mut [f32],
@@ -245,8 +247,8 @@ pub fn blur<'a>(
     (scratch, data)
 }
 
-/// A row of a symmetric convolution: what lies `k` before and behind a row is `pair(k)`. Compiled for the widest vectors that the processor
-/// has.
+/// A row of a symmetric convolution: what lies `k` before and behind a row is `pair(k)`. Compiled
+/// for the widest vectors that the processor has.
 struct Taps<'a, P> {
     weights: &'a [f32],
     middle: &'a [f32],
@@ -277,8 +279,9 @@ impl<'a, P: Fn(usize) -> [&'a [f32]; 2]> WithSimd for Taps<'_, P> {
     }
 }
 
-/// The mask expanded (`n > 0`) or shrunk (`n < 0`) by `n` pixels, periodically, one pixel at a time along the axes.
-pub fn grown(shape: Shape, mask: &[bool], n: i32) -> Vec<bool> {
+/// Returns the mask expanded (`n > 0`) or shrunk (`n < 0`) by `n` pixels, periodically, one pixel
+/// at a time along the axes.
+pub(crate) fn grown(shape: Shape, mask: &[bool], n: i32) -> Vec<bool> {
     let [nz, ny, nx] = shape;
     let grow = n > 0;
     let mut current = mask.to_vec();

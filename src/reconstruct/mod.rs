@@ -20,7 +20,6 @@ pub use policy::{GapAdvice, advise, fill_wins, narrow};
 pub use summary::{AutomaticChoice, Resolutions, Summary};
 
 pub(crate) use observer::Silent;
-pub(crate) use summary::decimal;
 
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;

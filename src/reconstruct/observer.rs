@@ -2,8 +2,8 @@
 
 use super::policy::GapAdvice;
 use crate::inpaint::GapTreatment;
-use crate::phasing::ensemble::RunVerdict;
-use crate::phasing::run::{Point, Run};
+use crate::phasing::ensemble::RunSummary;
+use crate::phasing::run::Point;
 
 /// Something that happened on the way.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +66,8 @@ pub enum Event<'a> {
     RunEnd {
         /// Number of the run.
         number: usize,
-        /// The run with its object.
-        run: &'a Run,
-        /// What became of it.
-        verdict: RunVerdict,
+        /// Its fit and what became of it.
+        run: &'a RunSummary,
     },
 }
 

@@ -92,7 +92,7 @@ fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
         };
         curves.push((format!("r_factor_seed_{}", run.seed), points(&|p| p.fit.r_factor)));
         curves.push((format!("llk_poisson_seed_{}", run.seed), points(&|p| p.fit.llk_poisson)));
-        if run.fit.free_llk_poisson.is_some() {
+        if run.curve.iter().any(|point| point.fit.free_llk_poisson.is_some()) {
             let free = points(&|p| p.fit.free_llk_poisson.unwrap_or(f64::NAN));
             curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
         }

@@ -2,13 +2,13 @@
 
 use super::observer::{Event, Observer};
 use crate::error::{Result, counted, shape_text};
-use crate::phasing::backend::{Backend, Gaps, Start};
-use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunVerdict};
+use crate::phasing::backend::{Backend, GapConstraint, Start};
+use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
 use crate::phasing::problem::{self, Problem};
 use crate::phasing::recipe::{RELEASE, Recipe};
-use crate::phasing::run::{Point, Run, RunSettings};
+use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::select::{DeviceRequest, OpenDevice};
 use crate::phasing::support::SupportRule;
 use crate::phasing::Algorithm;
@@ -123,8 +123,8 @@ fn plan(settings: &Settings, recipe: Recipe, support: FirstSupport) -> EnsembleP
             },
             smooth: update.smooth,
             threshold_end: update.threshold_end,
-            gaps: Gaps { released: false, leak: settings.gap.leak },
-            sample: SAMPLE,
+            gap_constraint: GapConstraint { released: false, leak: settings.gap.leak },
+            curve_interval: SAMPLE,
             recipe,
         },
         threshold: update.threshold,
@@ -183,8 +183,8 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
         let begun = Instant::now();
         backend.cycles(Algorithm::Hio.cycle(0.9, false), cycles);
         // Cycles may be queued: an answer means that they are done.
-        backend.measure();
-        backend.measured()?;
+        backend.request_fit();
+        backend.collect_fits()?;
         Ok(begun.elapsed().as_secs_f64())
     };
     seconds(1)?;
@@ -219,7 +219,7 @@ impl ensemble::Observer for Watch<'_> {
         self.observer.go_on()
     }
 
-    fn end(&mut self, number: usize, run: &Run, verdict: RunVerdict) {
-        self.observer.observe(Event::RunEnd { number, run, verdict });
+    fn end(&mut self, number: usize, run: &RunSummary) {
+        self.observer.observe(Event::RunEnd { number, run });
     }
 }

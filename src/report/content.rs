@@ -1,4 +1,4 @@
-//! What a report shows: plain structs, filled in by whoever has results.
+//! Contents of a report: plain structs, filled in by whoever has results.
 
 use super::colour::ColourMap;
 use ndarray::Array2;
@@ -97,7 +97,7 @@ pub struct ComplexImage {
     pub title: String,
     /// Explanation below the figure.
     pub caption: String,
-    /// Values, `(y, x)`.
+    /// Complex values, `(y, x)`.
     pub data: Array2<Complex32>,
     /// Metres per pixel along `(y, x)`.
     pub pixel: Option<[f64; 2]>,

@@ -13,21 +13,21 @@ use std::fmt::Write;
 const SIDE: f64 = 340.0;
 /// Shortest side, for very long maps: they are stretched rather than drawn as a line.
 const THINNEST: f64 = 44.0;
-/// Width of a colour bar, and the room for it with its labels.
+/// Width of a colour bar, and that of the bar with its labels.
 const BAR: f64 = 13.0;
-const BAR_ROOM: f64 = 84.0;
-/// Room above and below, for half a tick label.
+const BAR_SPACE: f64 = 84.0;
+/// Margin above and below, for half a tick label.
 const EDGE: f64 = 7.0;
 
 /// The picture of a map.
 struct Picture {
     pixels: Pixels,
-    /// Of the array that the pixels were made from.
+    /// Shape of the array that the pixels were made from.
     shape: (usize, usize),
     /// Metres per element of that array, `(y, x)`.
     pixel: Option<[f64; 2]>,
     /// The paint that shows where pixels are transparent.
-    nothing: &'static str,
+    no_data: &'static str,
     /// Whether most of it is nearly white, so that the scale bar has to be black.
     light: bool,
 }
@@ -47,7 +47,7 @@ pub fn real(image: &Image) -> String {
         pixels: raster::real(image),
         shape: image.data.dim(),
         pixel: image.pixel,
-        nothing: "url(#no-data)",
+        no_data: "url(#no-data)",
         light: matches!(image.scale, Scale::Binary | Scale::Categories(_)),
     };
     let mut html = panel(picture, bar, &alt);
@@ -84,7 +84,7 @@ pub fn complex(image: &ComplexImage) -> String {
         ..Image::default()
     };
     let bar = Bar {
-        pixels: raster::bar(|t| colour::phase(t - 0.5)),
+        pixels: raster::colour_bar(|t| colour::phase(t - 0.5)),
         ticks: ["−π", "−π/2", "0", "π/2", "π"]
             .iter()
             .zip(0..)
@@ -97,7 +97,7 @@ pub fn complex(image: &ComplexImage) -> String {
         pixels: raster::phase(&image.data),
         shape: image.data.dim(),
         pixel: image.pixel,
-        nothing: "#fff",
+        no_data: "#fff",
         light: true,
     };
     let phase = panel(picture, Some(bar), &alt);
@@ -119,7 +119,7 @@ fn value_bar(image: &Image) -> Bar<'_> {
     } else {
         ticks::linear(lo, hi, count).into_iter().map(|(v, label)| ((v - lo) / (hi - lo), label)).collect()
     };
-    Bar { pixels: raster::bar(|t| image.colour_map.at(t)), ticks, label: &image.unit }
+    Bar { pixels: raster::colour_bar(|t| image.colour_map.at(t)), ticks, label: &image.unit }
 }
 
 /// Width and height of the picture: the proportions of the object where its pixel is known, those
@@ -133,11 +133,11 @@ fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
 
 /// A picture with its scale bar and colour bar.
 fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
-    let Picture { pixels, shape, pixel, nothing, light } = picture;
+    let Picture { pixels, shape, pixel, no_data, light } = picture;
     let (width, height) = size(shape, pixel);
-    // With room for a bar even without one: pictures side by side keep the same size when a page is
-    // narrow.
-    let full_width = width + 2.0 + BAR_ROOM;
+    // With space for a bar even without one: pictures side by side keep the same size when a page
+    // is narrow.
+    let full_width = width + 2.0 + BAR_SPACE;
     let full_height = height + 2.0 * EDGE;
     let mut svg = format!(
         "<svg role=\"img\" aria-label=\"{}\" width=\"{full_width:.0}\" height=\"{full_height:.0}\" \
@@ -155,7 +155,7 @@ fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
              class=\"{class}\" href=\"{url}\"/>"
         ),
     };
-    svg += &frame(0.0, width, &format!("fill=\"{nothing}\""));
+    svg += &frame(0.0, width, &format!("fill=\"{no_data}\""));
     svg += &picture(0.0, width, &pixels, "pixels");
     svg += &frame(0.0, width, "class=\"frame\"");
     svg += &scale_bar(shape.1, pixel, (width, height), light).unwrap_or_default();
@@ -177,7 +177,7 @@ fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
         }
         // Digits of the interface's fonts are about seven units wide.
         let longest = bar.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0) as f64;
-        let (x, y) = (x + BAR + (24.0 + 7.0 * longest).min(BAR_ROOM - 28.0), height / 2.0);
+        let (x, y) = (x + BAR + (24.0 + 7.0 * longest).min(BAR_SPACE - 28.0), height / 2.0);
         let _ = write!(
             svg,
             "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",

@@ -12,10 +12,10 @@ const LEFT: f64 = 66.0;
 const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = HEIGHT - 46.0;
-/// Up to so many curves without emphasis are named one by one beside emphasised ones.
+/// Largest number of curves without emphasis that are named one by one beside emphasised ones.
 const NAMED: usize = 4;
 
-/// One axis: what part of its values is shown, and where.
+/// One axis: the range of values that is shown, and its place on the page.
 struct Axis {
     lo: f64,
     hi: f64,
@@ -44,7 +44,7 @@ impl Axis {
         Axis { lo, hi, log, from, to }
     }
 
-    /// Where a value is drawn; `None` where it cannot be.
+    /// Position of a value on the page; `None` where it cannot be drawn.
     fn at(&self, value: f64) -> Option<f64> {
         let value = if self.log { value.log10() } else { value };
         value.is_finite().then(|| self.from + (value - self.lo) / (self.hi - self.lo) * (self.to - self.from))
@@ -122,7 +122,7 @@ fn axes(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
 fn references(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
     for (value, label) in &plot.marks {
         let Some(at) = x.at(*value) else { continue };
-        // To the left of the line where there is no room to the right.
+        // To the left of the line where there is no space to the right.
         let text = if at > RIGHT - 18.0 { at - 5.0 } else { at + 13.0 };
         let _ = write!(
             svg,
@@ -162,7 +162,7 @@ fn style(plot: &Plot, index: usize) -> String {
     format!("stroke=\"{colour}\" stroke-width=\"{width}\"{dash}")
 }
 
-/// All curves, those with emphasis on top.
+/// Curves, those with emphasis on top.
 fn curves(plot: &Plot, x: &Axis, y: &Axis) -> String {
     let mut order: Vec<usize> = (0..plot.series.len()).collect();
     order.sort_by_key(|&index| plot.series[index].emphasis);

@@ -1,4 +1,4 @@
-//! From arrays to pixels: colours, reduction of large arrays, PNG.
+//! Rasters of arrays: colours, reduction of large arrays, PNG.
 
 use super::colour::{self, Rgb};
 use super::content::{Image, Scale};
@@ -46,15 +46,17 @@ pub fn real(image: &Image) -> Pixels {
     let (lo, hi) = limits(image);
     match &image.scale {
         Scale::Linear => {
-            reduced(&image.data, mean).map(|&v| opaque(v, |v| image.colour_map.at(fraction(v, lo, hi, false))))
+            downsample(&image.data, mean).map(|&v| opaque(v, |v| image.colour_map.at(fraction(v, lo, hi, false))))
         }
         // The mean would hide single photons between empty pixels.
         Scale::Log => {
-            reduced(&image.data, largest).map(|&v| opaque(v, |v| image.colour_map.at(fraction(v, lo, hi, true))))
+            downsample(&image.data, largest).map(|&v| opaque(v, |v| image.colour_map.at(fraction(v, lo, hi, true))))
         }
-        Scale::Binary => reduced(&image.data, largest).map(|&v| opaque(v, |v| colour::category(usize::from(v != 0.0)))),
+        Scale::Binary => {
+            downsample(&image.data, largest).map(|&v| opaque(v, |v| colour::category(usize::from(v != 0.0))))
+        }
         Scale::Categories(_) => {
-            reduced(&image.data, largest).map(|&v| opaque(v, |v| colour::category(v.max(0.0).round() as usize)))
+            downsample(&image.data, largest).map(|&v| opaque(v, |v| colour::category(v.max(0.0).round() as usize)))
         }
     }
 }
@@ -63,7 +65,7 @@ pub fn real(image: &Image) -> Pixels {
 /// nothing means nothing.
 pub fn phase(data: &Array2<Complex32>) -> Pixels {
     let highest = data.iter().map(|v| v.norm()).filter(|m| m.is_finite()).fold(0.0, f32::max);
-    reduced(data, strongest).map(|value| {
+    downsample(data, strongest).map(|value| {
         let opacity = value.norm() / (0.05 * highest);
         if !(opacity > 0.0 && value.norm().is_finite()) {
             return NOTHING;
@@ -94,7 +96,7 @@ fn opaque(value: f32, colour: impl Fn(f32) -> Rgb) -> [u8; 4] {
 }
 
 /// The array, or one value per block of it where it is too large.
-fn reduced<T: Copy>(data: &Array2<T>, of_block: impl Fn(ArrayView2<T>) -> T) -> Array2<T> {
+fn downsample<T: Copy>(data: &Array2<T>, of_block: impl Fn(ArrayView2<T>) -> T) -> Array2<T> {
     let (ny, nx) = data.dim();
     let by = ny.max(nx).div_ceil(LARGEST);
     if by <= 1 {
@@ -138,7 +140,8 @@ pub fn data_url(pixels: &Pixels) -> String {
         writer.write_image_data(&bytes)?;
         writer.finish()
     });
-    // Writing to memory fails only for images beyond the format's size, which `reduced` excludes.
+    // Writing to memory fails only for images beyond the format's size, which `downsample`
+    // excludes.
     if written.is_err() {
         return String::new();
     }
@@ -146,7 +149,7 @@ pub fn data_url(pixels: &Pixels) -> String {
 }
 
 /// A horizontal slice of a colour map for a vertical colour bar, highest value first.
-pub fn bar(colour: impl Fn(f64) -> Rgb) -> Pixels {
+pub fn colour_bar(colour: impl Fn(f64) -> Rgb) -> Pixels {
     Array2::from_shape_fn((128, 1), |(y, _)| {
         let [r, g, b] = colour(1.0 - (y as f64 + 0.5) / 128.0);
         [r, g, b, 255]
@@ -186,10 +189,10 @@ mod tests {
         let mut data = Array2::zeros((10, 3000));
         data[[5, 1501]] = 1.0;
         data.column_mut(7).fill(f32::NAN);
-        assert_eq!(reduced(&data, largest).dim(), (4, 1000));
-        assert_eq!(reduced(&data, largest)[[1, 500]], 1.0);
-        assert_eq!(reduced(&data, mean)[[1, 500]], 1.0 / 9.0);
-        assert_eq!(reduced(&data, mean)[[0, 2]], 0.0);
+        assert_eq!(downsample(&data, largest).dim(), (4, 1000));
+        assert_eq!(downsample(&data, largest)[[1, 500]], 1.0);
+        assert_eq!(downsample(&data, mean)[[1, 500]], 1.0 / 9.0);
+        assert_eq!(downsample(&data, mean)[[0, 2]], 0.0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A contact sheet: many small pictures in one PNG, to be taken in at a glance.
+//! A contact sheet: many small pictures in one PNG, to be viewed at a glance.
 
 use super::colour::{self, ColourMap, Rgb};
 use crate::error::{Error, Result};

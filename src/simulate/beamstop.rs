@@ -1,4 +1,4 @@
-//! The beamstop: what it shadows around the direct beam.
+//! The beamstop and its shadow around the direct beam.
 
 use super::draw::{Fault, ParameterRange, Rng, check_probability, fault, happens};
 use super::shapes;

@@ -1,4 +1,4 @@
-//! Layouts of pixel detectors: where their modules are, and the gaps between them.
+//! Layouts of pixel detectors: their modules and the gaps between them.
 //!
 //! Frame sizes are those that the makers publish. Pixels along a gap or between two readout chips
 //! may be larger than the others: they count more photons, and many beamlines mask them.
@@ -13,7 +13,7 @@ pub struct Layout {
     pub name: &'static str,
     /// Edge of a pixel, metres.
     pub pixel: f64,
-    /// Number of modules.
+    /// Number of modules along each axis.
     pub modules: [usize; 2],
     /// Pixels of a module.
     pub module: [usize; 2],

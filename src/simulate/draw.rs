@@ -1,4 +1,4 @@
-//! Ranges that a recipe names, and drawing from them.
+//! Ranges in recipes, and drawing from them.
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -31,9 +31,9 @@ pub fn fault<T>(key: &str, problem: impl Into<String>) -> Result<T, Fault> {
 /// Range that a parameter is drawn from: `0.3` (always that) or `[0.1, 0.9]` (anything between).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParameterRange {
-    /// Smallest value.
+    /// Smallest value of the range.
     pub lo: f64,
-    /// Largest value.
+    /// Largest value of the range.
     pub hi: f64,
 }
 
@@ -102,8 +102,8 @@ impl<'de> Deserialize<'de> for ParameterRange {
     }
 }
 
-/// By hand, because serde's untagged enums say "data did not match any variant" where a user needs
-/// to read what to write.
+/// Visitor for a number or two. Written by hand, because serde's untagged enums say "data did not
+/// match any variant" where a user needs to read what to write.
 struct ParameterRangeVisitor;
 
 impl<'de> Visitor<'de> for ParameterRangeVisitor {

@@ -1,5 +1,4 @@
-//! The example that is built into the program: one small pattern on which everything can be tried
-//! without a file.
+//! The built-in example: one small pattern on which everything can be tried without a file.
 //!
 //! A flat flake (an irregular polygon with a hole, a notch and a thicker bar, so that nothing about
 //! it is centrosymmetric and its twin can be told apart), seen in the far field by a detector with

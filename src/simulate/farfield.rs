@@ -1,5 +1,5 @@
-//! From a particle to its far field: sampled twice as fine as the detector asks for, transformed,
-//! and cut to the detector.
+//! The far field of a particle: sampled twice as fine as the detector needs, transformed, and cut
+//! to the detector.
 //!
 //! A real detector sees a window of an endless pattern. A particle sampled at the detector's own
 //! resolution would fold everything beyond the window back into it; half the voxel folds in only
@@ -17,7 +17,7 @@ use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
-/// How much finer than the object's pixels the particle is sampled, along each axis.
+/// Factor by which the particle is sampled finer than the object's pixels, along each axis.
 const FINE: usize = 2;
 /// Most samples along the beam of a projection. Surfaces are smoothed, so thicknesses are right to
 /// a fraction of a sample.
@@ -57,7 +57,7 @@ pub struct Sampling {
 /// A noise-free far field and the object behind it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FarField {
-    /// Photons per pixel.
+    /// Noise-free photons per pixel.
     pub intensity: Centered<f32>,
     /// Band-limited object: the intensity of its unitary transform is `intensity`, were the frames
     /// evenly spaced.
@@ -97,7 +97,7 @@ pub fn far_field(particle: &impl Scatterer, sampling: &Sampling) -> FarField {
 struct Sampled {
     /// Density times phase ramp, averaged over each voxel; summed along z in 2D.
     values: Array3<Complex32>,
-    /// Where the particle fills part of a voxel.
+    /// Voxels that the particle fills in part.
     touched: Array3<bool>,
     /// Index of the first voxel along each axis, from the origin.
     first: [isize; 3],

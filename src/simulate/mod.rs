@@ -1,5 +1,4 @@
-//! Simulated diffraction patterns: particles, their far fields, detectors, and what is measured of
-//! them.
+//! Simulated diffraction patterns: particles, their far fields, detectors, and measurements.
 //!
 //! [`recipe::Recipe`] names the ranges of everything, [`pattern::pattern`] draws one pattern with
 //! its truth. The parts stand alone: [`object`] makes particles, [`farfield`] transforms them,
@@ -16,7 +15,7 @@ pub mod measure;
 pub mod object;
 pub mod pattern;
 pub mod recipe;
-pub mod shapes;
+pub(crate) mod shapes;
 mod weights;
 
 pub use example::{Example, example};

@@ -1,4 +1,4 @@
-//! The recipe of a simulated data set: what is drawn from which range. A TOML file; see
+//! The recipe of a simulated data set: the ranges that everything is drawn from. A TOML file; see
 //! `datasets/`.
 
 use super::beamstop::BeamstopRecipe;
@@ -39,7 +39,7 @@ pub struct Recipe {
     /// Purpose of the set, in a sentence.
     #[serde(default)]
     pub description: String,
-    /// Number of patterns.
+    /// Number of patterns in the set.
     #[serde(default = "hundred")]
     pub count: usize,
     /// Seed of everything that is drawn.
@@ -47,7 +47,7 @@ pub struct Recipe {
     pub seed: u64,
     /// Pixels of each pattern: `[y, x]` or `[z, y, x]`, z being the frames of a rocking curve.
     pub shape: Vec<usize>,
-    /// Patterns of each particle, with measurement and gaps drawn anew.
+    /// Patterns of each particle, each with its own measurement and gaps.
     #[serde(default = "one")]
     pub patterns_per_particle: usize,
     /// Fractions of the particles in each split.
@@ -76,11 +76,11 @@ pub struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitRecipe {
-    /// Fraction for training.
+    /// Fraction of the particles for training.
     pub train: f64,
-    /// Fraction for validation.
+    /// Fraction of the particles for validation.
     pub validation: f64,
-    /// Fraction for the final test.
+    /// Fraction of the particles for the final test.
     pub test: f64,
 }
 
@@ -153,7 +153,8 @@ impl Recipe {
         }
         let SplitRecipe { train, validation, test } = self.split;
         let sum = train + validation + test;
-        if [train, validation, test].iter().any(|part| !(0.0..=1.0).contains(part)) || (sum - 1.0).abs() > 1e-6 {
+        if [train, validation, test].iter().any(|fraction| !(0.0..=1.0).contains(fraction)) || (sum - 1.0).abs() > 1e-6
+        {
             return fault(
                 "split",
                 format!("{train}, {validation} and {test} are not three fractions that sum up to 1"),

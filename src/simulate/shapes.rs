@@ -1,5 +1,4 @@
-//! Shapes that are cut out of a frame: each sets `bits` in the mask where the shape is, and may
-//! reach beyond the frame.
+//! Shapes in a mask: each sets `bits` in the pixels that it covers, and may reach beyond the frame.
 
 use ndarray::{ArrayViewMut2, s};
 

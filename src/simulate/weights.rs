@@ -1,4 +1,4 @@
-//! Choosing one of several kinds by their weights.
+//! Random choice among kinds by their weights.
 
 use super::draw::{Fault, ParameterRange, Rng, fault};
 use rand::Rng as _;
@@ -22,11 +22,11 @@ pub fn check_weights(key: &str, weights: &[f64]) -> Result<(), Fault> {
 /// all are 0.
 pub fn choose(weights: &[f64], rng: &mut Rng) -> usize {
     let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-    let chosen = weights.iter().position(|weight| {
+    let index = weights.iter().position(|weight| {
         left -= weight;
         left < 0.0
     });
-    chosen.unwrap_or(weights.len().saturating_sub(1))
+    index.unwrap_or(weights.len().saturating_sub(1))
 }
 
 /// Draws one of the keys, each as likely as its share of the weights; `None` if all weights are 0.

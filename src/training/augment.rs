@@ -11,7 +11,7 @@ use rand_distr::{Binomial, Distribution};
 pub struct Augmentation {
     /// Reversal of each axis, or not.
     pub flips: bool,
-    /// Up to three quarter turns in the `(y, x)` plane.
+    /// Rotation by up to three quarter turns in the `(y, x)` plane.
     pub turns: bool,
     /// Permutation of the axes; in 2D, `z` stays the first.
     pub transposes: bool,
@@ -38,7 +38,7 @@ impl Augmentation {
         }
     }
 
-    /// Draws a symmetry.
+    /// Draws a symmetry of a patch.
     pub(super) fn symmetry(&self, flat: bool, rng: &mut ChaCha8Rng) -> Symmetry {
         let mut symmetry = Symmetry { flips: [false; 3], turns: 0, axes: [0, 1, 2] };
         if self.flips {

@@ -20,7 +20,7 @@ pub use patches::{Patch, PatchOptions, PatchStream};
 pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
 pub use run::{Patches, TrainedNetwork, TrainingEvent, TrainingRun, samples, train};
 pub use samples::Sample;
-pub use step::{Learner, Score, score};
+pub use step::{Learner, Score};
 
 #[cfg(test)]
 mod tests;

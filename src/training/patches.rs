@@ -103,10 +103,10 @@ impl PatchStream {
         let window = if shape[0] == 1 { [1, size, size] } else { [size; 3] };
         if size == 0 || window.iter().zip(&shape).any(|(window, n)| window > n) {
             let problem = format!("the patterns are {}: 1 to the shortest axis", shape_text(&trimmed(shape)));
-            return Err(Error::setting("patch size", size, problem));
+            return Err(Error::setting("patch", size, problem));
         }
         if options.patterns_per_block == 0 || options.patches_per_pattern == 0 {
-            return Err(Error::setting("patches of a block", 0, "at least one pattern and one patch of each"));
+            return Err(Error::setting("patterns_per_block and patches_per_pattern", 0, "at least 1"));
         }
         if let Some([lo, hi]) = options.augmentation.thinning.filter(|&[lo, hi]| !(0.0 < lo && lo <= hi && hi <= 1.0)) {
             return Err(Error::setting(

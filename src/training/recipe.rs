@@ -70,7 +70,7 @@ fn default_shards() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerRecipe {
-    /// Largest learning rate.
+    /// Largest learning rate, after the warm-up.
     pub rate: f64,
     /// Weight decay per step, as a fraction of the weights over the learning rate.
     pub weight_decay: f32,
@@ -106,7 +106,7 @@ impl Default for LossRecipe {
     }
 }
 
-/// How often and on what a training is validated.
+/// Validation during a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationRecipe {

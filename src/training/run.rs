@@ -40,7 +40,7 @@ pub enum TrainingEvent {
     Resumed(u64),
     /// One step of the optimiser is done.
     Step {
-        /// Steps done.
+        /// Number of steps done.
         step: u64,
         /// Loss of its batch.
         loss: f64,
@@ -49,7 +49,7 @@ pub enum TrainingEvent {
     },
     /// The averaged weights were scored on the validation samples, and a checkpoint was written.
     Validation {
-        /// Steps done.
+        /// Number of steps done.
         step: u64,
         /// Score on the validation samples.
         score: Score,

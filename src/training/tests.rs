@@ -170,7 +170,7 @@ fn options_that_do_not_fit_are_refused() {
     let set = set(folder.path(), FLAT);
     let refused = |options| PatchStream::new(set.clone(), options).map(drop).unwrap_err();
     let error = refused(PatchOptions { size: 41, ..options(1) }).to_string();
-    assert_eq!(error, "patch size = 41: the patterns are 40x48: 1 to the shortest axis");
+    assert_eq!(error, "patch = 41: the patterns are 40x48: 1 to the shortest axis");
     assert!(matches!(refused(PatchOptions { split: Split::Test, ..options(1) }), Error::Pattern(_)));
     assert!(matches!(refused(PatchOptions { patterns_per_block: 0, ..options(1) }), Error::Setting { .. }));
     let augmentation = Augmentation { thinning: Some([0.0, 1.0]), ..Augmentation::default() };

@@ -1,5 +1,6 @@
-// Lets a CUDA C source compile as host code: the words of the language, its types, and the built-in functions that the kernels use.
-// A block's threads run one after another on one host thread (grid.cpp), so an atomic operation is a plain one.
+// Lets a CUDA C source compile as host code: the words of the language, its types, and the built-in
+// functions that the kernels use. A block's threads run one after another on one host thread
+// (grid.cpp), so an atomic operation is a plain one.
 #pragma once
 #include "grid.h"
 
@@ -17,10 +18,11 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 
-// Blocks run one after another, so what a block shares can be static. The section lets the emulator find all of it, to spoil what the
-// block before left.
+// Blocks run one after another, so what a block shares can be static. The section lets the emulator
+// find all of it, to spoil what the block before left.
 #define __shared__ static __attribute__((section("shared_memory")))
-// `extern __shared__ type name[]` cannot be had with the same word: sources write this macro instead.
+// `extern __shared__ type name[]` cannot be had with the same word: sources write this macro
+// instead.
 #define DYNAMIC_SHARED(type, name) type* const name = reinterpret_cast<type*>(emulator::dynamic_shared)
 
 #define VECTOR2(name, type, alignment) \
@@ -48,7 +50,8 @@ using emulator::uint3;
 typedef emulator::uint3 dim3;
 inline uint3 make_uint3(unsigned int x, unsigned int y, unsigned int z) { return {x, y, z}; }
 
-// The names are macros because a kernel may be compiled inside of a namespace, and reads like a global.
+// The names are macros because a kernel may be compiled inside of a namespace, and reads like a
+// global.
 #define threadIdx emulator::thread_index
 #define blockIdx emulator::block_index
 #define blockDim emulator::block_size
@@ -94,7 +97,8 @@ inline unsigned int __umulhi(unsigned int a, unsigned int b) { return (unsigned 
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-// In double precision: the device's are exact at multiples of a half, and so is this but for the last bit.
+// In double precision: the device's are exact at multiples of a half, and so is this but for the
+// last bit.
 inline void sincospi(double x, double* s, double* c) {
     const double r = x - 2.0 * nearbyint(0.5 * x);
     *s = r == 1.0 || r == -1.0 || r == 0.0 ? 0.0 : sin(M_PI * r);

@@ -1,4 +1,5 @@
-// A cuFFT of complex numbers of single precision. It is slow and right: sums are of double precision, over all factors of the length.
+// A cuFFT of complex numbers of single precision. It is slow and right: sums are of double
+// precision, over all factors of the length.
 #include <cmath>
 #include <complex>
 #include <cstdint>

@@ -1,5 +1,6 @@
-// A CUDA driver that runs kernels on the host. As with a real one, work is only queued by most calls and done when somebody waits for
-// it: what the program reads too early is not there yet. Limits and errors are those that CUDA documents.
+// A CUDA driver that runs kernels on the host. As with a real one, work is only queued by most
+// calls and done when somebody waits for it: what the program reads too early is not there yet.
+// Limits and errors are those that CUDA documents.
 //
 //   LACUNA_EMULATED_DEVICES   number of devices (1)
 //   LACUNA_EMULATED_CC        compute capability (7.0)

@@ -1,4 +1,5 @@
-// The threads of a block are fibers: each runs until it returns or waits at a barrier, and goes on when all others have come there.
+// The threads of a block are fibers: each runs until it returns or waits at a barrier, and goes on
+// when all others have come there.
 #include "grid.h"
 
 #include <sys/mman.h>
@@ -32,8 +33,9 @@ constexpr size_t GUARDED = 4096, MOST_SHARED = 256 << 10;
 // ---- switching
 
 #if defined(__x86_64__) && !defined(WITH_UCONTEXT)
-// ucontext would do the same but for a system call each time, to keep a mask of signals. The switch is a jump in the middle of a
-// function, not a call: calls and returns stay paired, as the processor expects when it predicts where a return goes.
+// ucontext would do the same but for a system call each time, to keep a mask of signals. The switch
+// is a jump in the middle of a function, not a call: calls and returns stay paired, as the
+// processor expects when it predicts where a return goes.
 typedef void* Context;
 inline __attribute__((always_inline)) void leave_for(Context* from, Context* to) {
     // The compiler sees no call here, so it may keep something in the 128 bytes below the stack.
@@ -93,7 +95,8 @@ const Kernel* kernel;
 void** arguments;
 uint64_t exchange[MOST_THREADS];
 
-// Stacks that no fiber is on. The last that became free is in the cache: a kernel without barriers uses only one.
+// Stacks that no fiber is on. The last that became free is in the cache: a kernel without barriers
+// uses only one.
 unsigned char* free_stacks[MOST_THREADS];
 unsigned int number_free = 0;
 
@@ -124,7 +127,8 @@ void entry() {
 void resume(Fiber& fiber) {
     if (fiber.state == State::FRESH) {
         fiber.stack = free_stacks[--number_free];
-        // Stacks lie a power of two apart: without this, the frames of all fibers would compete for the same lines of the cache.
+        // Stacks lie a power of two apart: without this, the frames of all fibers would compete for
+        // the same lines of the cache.
         const size_t shift = number_free % 61 * 192;
         prepare(&fiber.context, fiber.stack, STACK - shift, entry);
     }
@@ -176,8 +180,8 @@ void release_block(unsigned int threads) {
         if (fibers[i].state != State::DONE) fibers[i].state = State::READY;
 }
 
-// The order in which threads run between two barriers is turned round each time, and each block begins differently: what needs a
-// barrier and has none shows as a wrong result.
+// The order in which threads run between two barriers is turned round each time, and each block
+// begins differently: what needs a barrier and has none shows as a wrong result.
 void run_block(unsigned int threads, bool backward) {
     for (unsigned int i = 0; i < threads; i++) fibers[i].state = State::FRESH;
     for (;;) {

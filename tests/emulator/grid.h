@@ -1,4 +1,5 @@
-// Runs grids of blocks of threads on one host thread: what kernels see of it, by way of cuda.h, and what the driver calls.
+// Runs grids of blocks of threads on one host thread: what kernels see of it, by way of cuda.h, and
+// what the driver calls.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -18,7 +18,8 @@ static int number_after(const std::string& text, const std::string& word, size_t
 API cuModuleLoadData(Module** module, const void* image) {
     READY;
     std::string text = static_cast<const char*>(image);
-    // Drivers know the language of their own version and of those before: 12.n brought 8.n up to 12.5, and 12.6 nothing new.
+    // Drivers know the language of their own version and of those before: 12.n brought 8.n up to
+    // 12.5, and 12.6 nothing new.
     int major = 0, minor = 0, target = 0;
     const size_t version = text.find(".version"), architecture = text.find(".target");
     if (version != std::string::npos) sscanf(text.c_str() + version, ".version %d.%d", &major, &minor);
@@ -43,7 +44,8 @@ API cuModuleUnload(Module* module) {
     return SUCCESS;
 }
 
-// Whether the parameters that PTX declares are those of the source: if not, it is the PTX of another version of it.
+// Whether the parameters that PTX declares are those of the source: if not, it is the PTX of
+// another version of it.
 static bool agrees(const std::string& image, size_t entry, const emulator::Kernel& kernel) {
     const size_t end = image.find(')', entry);
     size_t place = entry, number = 0;

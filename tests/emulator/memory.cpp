@@ -26,7 +26,8 @@ struct Allocation {
     int device;
 };
 
-// By the place of the first page, the fence before it included. Addresses that were freed are not used again.
+// By the place of the first page, the fence before it included. Addresses that were freed are not
+// used again.
 typedef std::map<uintptr_t, Allocation> Allocations;
 // Never destroyed: a program may still free memory while it ends.
 Allocations& live = *new Allocations;

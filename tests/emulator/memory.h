@@ -1,4 +1,5 @@
-// Memory of the emulated devices, and pinned memory of the host: fenced in, counted, and spoiled when it is new.
+// Memory of the emulated devices, and pinned memory of the host: fenced in, counted, and spoiled
+// when it is new.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +9,9 @@ namespace memory {
 
 constexpr int HOST = -1, NOWHERE = -2;
 
-// Pages that nobody may touch lie before and behind each allocation, which ends where the latter begin: what reads or writes behind it
-// stops the program at once, and so does what comes after it was freed. Null if there is no more memory.
+// Pages that nobody may touch lie before and behind each allocation, which ends where the latter
+// begin: what reads or writes behind it stops the program at once, and so does what comes after it
+// was freed. Null if there is no more memory.
 void* allocate(int device, size_t bytes);
 // Whether there was an allocation at that place.
 bool release(int device, const void* place);

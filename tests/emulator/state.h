@@ -150,7 +150,8 @@ template <class F> void finish_until(F enough) {
 inline void finish() {
     finish_until([] { return false; });
 }
-// Does no more than a stream's work and what was queued before it: who waits for one stream only must not count on others.
+// Does no more than a stream's work and what was queued before it: who waits for one stream only
+// must not count on others.
 inline void finish(const Stream* stream) {
     size_t number = queue.size();
     while (number > 0 && queue[number - 1].stream != stream) number--;

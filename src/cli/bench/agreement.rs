@@ -228,6 +228,18 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         }
         drop(cpu);
         drop(device);
+        let plain: Recipe = "HIO**2".parse()?;
+        let mut refuses = |step: &str, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
+            let mut device = open(Arc::clone(&case.problem), &plain, RUNS)?;
+            device.start(&case.starts);
+            work(&mut *device);
+            device.request_fit();
+            let skipped = device.collect_fits().is_ok();
+            add(format!("{step} without its arrays is an error"), f64::from(u8::from(skipped)), 0.0);
+            Ok(())
+        };
+        refuses("maximum likelihood", &|backend| backend.conjugate_gradients(1))?;
+        refuses("difference map", &|backend| backend.cycles(Algorithm::Dm.cycle(0.9, false), 1))?;
         for (what, difference, limit) in recipes(open, &case)? {
             add(what, difference, limit);
         }

@@ -48,6 +48,9 @@ impl Column {
     }
 
     /// Stores the column as a data set.
+    ///
+    /// # Errors
+    /// What HDF5 reports.
     pub fn write(&self, home: &Group, name: &str) -> hdf5::Result<()> {
         let builder = home.new_dataset_builder();
         match self {
@@ -62,7 +65,10 @@ impl Column {
         .map(drop)
     }
 
-    /// Reads the column from a data set, or says what it holds instead.
+    /// Reads the column from a data set.
+    ///
+    /// # Errors
+    /// What HDF5 reports, or what the data set holds instead of a column.
     pub fn read(dataset: &Dataset) -> hdf5::Result<Self> {
         match (dataset.dtype()?.to_descriptor()?, dataset.ndim()) {
             (TypeDescriptor::Float(_), 1) => dataset.read_raw().map(Column::Numbers),
@@ -76,7 +82,7 @@ impl Column {
         }
     }
 
-    /// Number of patterns.
+    /// Number of patterns in the column.
     pub fn len(&self) -> usize {
         match self {
             Column::Numbers(values) => values.len(),

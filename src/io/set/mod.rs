@@ -43,7 +43,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// All splits, each at the index of its number in the file.
+    /// All splits, each at the index that stands for it in files.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
     /// Name of the split: `train`, `validation` or `test`.

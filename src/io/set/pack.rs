@@ -1,5 +1,5 @@
-//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the thread that calls: those of
-//! HDF5 run one at a time.
+//! Chunks as HDF5's filters "shuffle" and "deflate" make them, in the calling thread: those of HDF5
+//! run one at a time.
 
 use bytemuck::{Pod, Zeroable};
 use flate2::write::ZlibEncoder;
@@ -14,8 +14,8 @@ pub(super) const LEVEL: u8 = 4;
 /// Bits of the mantissa that [`rounded`] keeps, the leading one not counted.
 pub(super) const MANTISSA: u32 = 14;
 
-/// To the nearest number with 14 bits of mantissa: relative error up to 2^-15, far below the shot
-/// noise that a set is about, and nine bits a number that compress to nothing.
+/// Rounds to the nearest number with 14 bits of mantissa: a relative error of up to 2^-15, far
+/// below the shot noise of any pattern, and nine bits per number that compress to nothing.
 pub(super) fn rounded(value: f32) -> f32 {
     let dropped = f32::MANTISSA_DIGITS - 1 - MANTISSA;
     let bits = value.to_bits();
@@ -52,7 +52,7 @@ pub(super) fn unpack<T: Pod + Zeroable>(chunk: &[u8], count: usize) -> Option<Ve
     Some(values)
 }
 
-/// All first bytes of the elements, then all second ones, and so on.
+/// Reorders bytes: the first ones of all elements, then the second ones, and so on.
 fn shuffled(bytes: &[u8], width: usize) -> Vec<u8> {
     let mut planes = Vec::with_capacity(bytes.len());
     for plane in 0..width {

@@ -24,7 +24,7 @@ pub(super) struct Part {
     pub chunks: [Vec<u8>; 5],
 }
 
-/// All of a part but its arrays.
+/// Everything in a part but its arrays.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
     index: usize,
@@ -36,6 +36,9 @@ pub(super) struct Head {
 
 impl Part {
     /// Checks and compresses an entry.
+    ///
+    /// # Errors
+    /// [`Error::Entry`] if it does not fit the set.
     pub fn new(index: usize, entry: &Entry, shape: Shape) -> Result<Self> {
         let wrong = |problem: String| Error::Entry { pattern: index, problem };
         let shapes = [
@@ -70,6 +73,9 @@ impl Part {
 
     /// Writes the part under its name, whole or not at all. Not synced: a part that a power failure
     /// cut short is made again.
+    ///
+    /// # Errors
+    /// [`Error::Write`] for a full disk or a folder that cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = path(folder, self.head.index);
         let new = path.with_extension("new");
@@ -110,7 +116,7 @@ impl Part {
     }
 }
 
-/// Where the part of pattern `index` is.
+/// Path of the part of pattern `index`.
 pub(super) fn path(folder: &Path, index: usize) -> PathBuf {
     folder.join(format!("{index:06}.part"))
 }

@@ -1,4 +1,4 @@
-//! Storing chunks that are compressed already: HDF5 compresses one chunk after the other, behind
+//! Storage of chunks that are compressed already: HDF5 compresses one chunk after the other, behind
 //! its global lock.
 //!
 //! `unsafe`, because the hdf5 crate does not wrap this call.

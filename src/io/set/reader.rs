@@ -75,7 +75,7 @@ impl Set {
         Ok(Set { path: path.to_path_buf(), file, header, chunks, splits, particles, parameters })
     }
 
-    /// Number of patterns.
+    /// Number of patterns in the set.
     pub fn len(&self) -> usize {
         self.header.count
     }
@@ -200,7 +200,7 @@ fn header(tree: &Tree) -> hdf5::Result<SetHeader> {
     })
 }
 
-/// Where the chunks of an array are; refuses what is not stored as lacuna does it.
+/// Places of the chunks of an array; refuses arrays that are not stored as lacuna stores them.
 fn chunks<T: H5Type>(tree: &Tree, header: &SetHeader, array: usize) -> Result<Vec<(u64, usize)>> {
     let at = format!("/{}", ARRAYS[array]);
     let dataset = tree.dataset(&at).ok_or_else(|| tree.missing(&at))?;

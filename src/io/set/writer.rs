@@ -16,9 +16,9 @@ const RECIPE: &str = "recipe";
 const LOCK: &str = "lock";
 const ASSEMBLED: &str = "set.h5";
 
-/// A set in the making. Finished patterns are in the folder `<SET>.parts` until
-/// [`SetWriter::finish`] joins them; whatever interrupts the work, the next writer with the same
-/// header goes on from there.
+/// Writer of a set. Finished patterns are in the folder `<SET>.parts` until [`SetWriter::finish`]
+/// joins them; whatever interrupts the work, the next writer with the same header continues from
+/// there.
 #[derive(Debug)]
 pub struct SetWriter {
     path: PathBuf,
@@ -30,9 +30,9 @@ pub struct SetWriter {
 }
 
 impl SetWriter {
-    /// Begins the set at `path`, or goes on with it where `<SET>.parts` was begun with the same
-    /// header and version of lacuna. `force` allows to replace a finished set, and to throw away
-    /// parts of another header.
+    /// Starts the set at `path`, or continues it where `<SET>.parts` was started with the same
+    /// header and version of lacuna. `force` allows replacing a finished set, and discarding parts
+    /// of another header.
     ///
     /// # Errors
     /// [`Error::Exists`] for a finished set, [`Error::File`] for parts of another header or those
@@ -137,7 +137,7 @@ fn lock(folder: &Path) -> Result<File> {
     Err(Error::file(folder, "another process is making this set: wait for it, or give another --output"))
 }
 
-/// All that the patterns depend on, one thing a line, the recipe at the end.
+/// Everything that the patterns depend on, one item per line, the recipe at the end.
 fn fingerprint(header: &SetHeader) -> String {
     let [z, y, x] = header.shape;
     format!(

@@ -4,14 +4,14 @@
 /// Activation function after a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Activation {
-    /// No activation.
+    /// Identity: no activation.
     #[default]
     Identity,
-    /// `max(z, 0)`.
+    /// Rectified linear unit, `max(z, 0)`.
     Relu,
-    /// `z / (1 + exp(-z))`.
+    /// Sigmoid linear unit, `z / (1 + exp(-z))`.
     Silu,
-    /// `z (1 + erf(z / sqrt 2)) / 2`.
+    /// Gaussian error linear unit, `z (1 + erf(z / sqrt 2)) / 2`.
     Gelu,
 }
 
@@ -115,7 +115,7 @@ fn add_product<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { b.mul_add(c, a) } else { a + b * c }
 }
 
-/// Lowest coefficient first.
+/// Value of a polynomial, its lowest coefficient first.
 #[inline(always)]
 fn polynomial<const FUSED: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
     let mut sum = coefficients[N - 1];

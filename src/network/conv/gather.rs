@@ -141,7 +141,7 @@ impl WithSimd for Slab<'_> {
     }
 }
 
-/// Where a point's own values lie in the source and in the target.
+/// Positions of a point's own values in the source and in the target.
 #[derive(Clone, Copy)]
 struct Point {
     source: usize,
@@ -297,7 +297,7 @@ impl Slab<'_> {
 /// Points side by side.
 struct Line<'a> {
     source: &'a [f32],
-    /// Where the first point's own values lie.
+    /// Position of the first point's own values.
     start: usize,
     runs: &'a [TapRun],
 }

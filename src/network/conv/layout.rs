@@ -1,4 +1,4 @@
-//! Moving channels: between channels-first and channels-last, and side by side.
+//! Order of channels: channels-first, channels-last, and the channels of two images side by side.
 
 use rayon::prelude::*;
 

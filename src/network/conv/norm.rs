@@ -236,7 +236,7 @@ impl WithSimd for Squares<'_> {
 
 struct Apply<'a> {
     activation: Activation,
-    /// Where the values are, if not in `y` itself.
+    /// Values to normalise, if not those in `y`.
     x: Option<&'a [f32]>,
     affine: &'a [[f32; 2]],
     y: &'a mut [f32],

@@ -1,4 +1,4 @@
-//! What the processor can do at most: the yardstick of the kernels.
+//! Peak arithmetic rate of the processor: the yardstick of the kernels.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! What a convolution, or its gradient with respect to the input, reads for each target point.
+//! Plan of a convolution, or of its gradient with respect to the input: the values read for each
+//! target point.
 //!
 //! Both are sums over taps that lie at fixed shifts from a point. In the gradient of a strided
 //! convolution the taps that meet a point depend on its coordinates modulo the stride: such points
@@ -20,7 +21,7 @@ pub(super) struct TapRun {
     pub(super) offset: usize,
     /// First row of the weights.
     pub(super) row: usize,
-    /// Number of values.
+    /// Number of values read.
     pub(super) len: usize,
 }
 

@@ -22,7 +22,7 @@ use super::window::Window;
 
 /// Values of source and gradient that are worked on while they are in the nearest cache.
 const CACHED: usize = 5 << 10;
-/// At most this many partial sums.
+/// Largest number of partial sums.
 const MAX_PARTS: usize = 16;
 /// Fewer tasks than this are split further, at the price of copying the source more than once.
 const MIN_TASKS: usize = 4;
@@ -163,8 +163,7 @@ impl WithSimd for Blocked<'_> {
     }
 }
 
-/// Where the source values of a row of the weights lie, counted from a point's own, and those of
-/// the rows after it.
+/// Position of the source values of some rows of the weights, counted from a point's own.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     offset: usize,
@@ -174,11 +173,11 @@ struct Piece {
 /// Output rows that are worked on together.
 struct Chunk<'a, T> {
     source: &'a [f32],
-    /// Where the output rows start in the source.
+    /// Starts of the output rows in the source.
     starts: &'a [usize],
     /// Points of an output row.
     row_points: usize,
-    /// From one point to the next.
+    /// Step from one point to the next.
     step: usize,
     /// The gradient's registers, point after point.
     gradient: &'a [T],

@@ -2,7 +2,7 @@
 
 use super::isa::Isa;
 
-/// At most this many registers of target channels are computed at once.
+/// Largest number of registers of target channels that are computed at once.
 const MAX_VECTORS: usize = 3;
 
 /// The blocks of target channels: the number of registers in a block and of blocks.
@@ -13,7 +13,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// All of one size, with as few idle registers as possible, and then as few blocks.
+    /// Blocks of one size, with as few idle registers as possible, and then as few blocks.
     pub(super) fn of(lanes_needed: usize, isa: Isa) -> Self {
         let needed = lanes_needed.div_ceil(isa.lanes()).max(1);
         let sizes = if needed == 1 { 1..=1 } else { 2..=MAX_VECTORS };

@@ -28,7 +28,7 @@ impl Window {
         })
     }
 
-    /// Number of taps.
+    /// Number of taps of the kernel.
     pub fn taps(&self) -> usize {
         self.kernel.iter().product()
     }

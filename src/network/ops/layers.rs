@@ -1,5 +1,5 @@
-//! The layers on the processor, as burn operations: forward on [`Flex`], with their own way back on
-//! top of it.
+//! The layers on the processor, as burn operations: forward on [`Flex`], with gradients of their
+//! own on top of it.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub trait LayerOps: Backend {
     fn layer_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Kind of convolution.
+/// Ordinary or transposed convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConvKind {
     Ordinary,

@@ -1,4 +1,4 @@
-//! Between burn's tensors and channels-last memory.
+//! Conversion between burn's tensors and channels-last memory.
 //!
 //! A tensor keeps burn's meaning, `[image, channel, (depth,) row, column]`. Only its strides tell
 //! that the channels of a point lie side by side, so a chain of our operations never moves them,
@@ -34,7 +34,7 @@ impl Images {
         Self { count: dims[0], channels: dims[1], extent, rank }
     }
 
-    /// The same number of images with other channels and extent.
+    /// Images of the same number with other channels and extent.
     pub(super) fn with(self, channels: usize, extent: Extent) -> Self {
         Self { channels, extent, ..self }
     }
@@ -90,7 +90,7 @@ pub(super) fn channels_last_mut(tensor: &mut FlexTensor) -> Option<&mut [f32]> {
     tensor.try_storage_mut::<f32>()?.get_mut(range)
 }
 
-/// Where the channels-last values of a tensor lie in its memory, if they do.
+/// Range of a tensor's memory that holds its channels-last values, if they lie so.
 fn range(tensor: &FlexTensor) -> Option<Range<usize>> {
     let images = Images::of(tensor);
     let layout = tensor.layout();
@@ -110,7 +110,7 @@ pub(super) fn contiguous(tensor: &FlexTensor) -> Cow<'_, [f32]> {
     Cow::Owned(copy.as_slice::<f32>().expect("the copy is contiguous and of the same type").to_vec())
 }
 
-/// A contiguous tensor.
+/// A contiguous tensor of these values.
 pub(super) fn tensor_of(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

@@ -115,7 +115,7 @@ pub fn join<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     Tensor::cat(vec![a, b], 1)
 }
 
-/// The same tensor, its rank known under another name.
+/// Renames the rank of a tensor, which stays the same.
 fn retype<const A: usize, const B: usize>(tensor: Tensor<A>) -> Tensor<B> {
     Tensor::from_dispatch(tensor.into_dispatch())
 }

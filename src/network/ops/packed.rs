@@ -1,4 +1,4 @@
-//! PackedWeights weights, kept while the weights they were packed from live: a network that fills a
+//! Packed weights, kept while the weights they were packed from live: a network that fills a
 //! pattern runs over the same weights hundreds of times.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -1,4 +1,4 @@
-//! Settings of the layers: how convolutions step, and what normalisations do.
+//! Settings of the layers: spacing of convolutions, groups and activation of normalisations.
 
 use crate::network::conv::Activation;
 

@@ -1,7 +1,7 @@
-//! Runs side by side on the CPU: small arrays one on each thread, where they stay in a core's cache;
-//! large ones one after another, each on all threads.
+//! Runs side by side on the CPU: small arrays one on each thread, where they stay in a core's
+//! cache; large ones one after another, each on all threads.
 
-use super::Cpu;
+use super::single::Cpu;
 use crate::error::Result;
 use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use crate::phasing::problem::Problem;
@@ -37,7 +37,8 @@ struct Slot {
 }
 
 impl Batch {
-    /// A backend for `count` runs in all, of which as many advance together as there are threads for.
+    /// A backend for `count` runs in all, of which as many advance together as there are threads
+    /// for.
     pub fn new(problem: Arc<Problem>, count: usize) -> Self {
         let batch_size = Self::size_for(problem.len(), count);
         Batch { problem, batch_size, slots: Vec::new(), active: 0, fits: VecDeque::new() }

@@ -1,5 +1,5 @@
-//! The pointwise work of a cycle, on values that a pass of the transforms has in cache. Compiled for the widest vectors that the
-//! processor has.
+//! The pointwise work of a cycle, on values that a pass of the transforms has in cache. Compiled
+//! for the widest vectors that the processor has.
 
 use crate::fft::{COLUMNS, Columns, Row};
 use crate::phasing::backend::GapConstraint;
@@ -13,7 +13,8 @@ use pulp::{Arch, Simd, WithSimd};
 pub struct Projection<'a> {
     pub bounds: &'a Bounds,
     pub gaps: GapConstraint,
-    /// What each transform left out: multiplied by it, values are square roots of photons. 1 for unitary transforms.
+    /// What each transform left out: multiplied by it, values are square roots of photons. 1 for
+    /// unitary transforms.
     pub scale: f32,
 }
 

@@ -1,124 +1,81 @@
-//! Maximum-likelihood conjugate gradients on a card: the steps of [`crate::phasing::cpu::Cpu::conjugate_gradients`], whose decisions are
-//! taken by kernels, so that nothing waits for the host.
+//! Maximum-likelihood conjugate gradients on a GPU: the steps of
+//! [`crate::phasing::cpu::Cpu::conjugate_gradients`], with every decision taken by kernels, so that
+//! nothing waits for the host.
 
-use super::card::{Card, blocks, launch, single};
-use super::transform::{Arrays, From, ObjectWork, RuleNumbers, Then, pieces, rows_of_sums};
-use super::{Complex, Cuda};
-use cudarc::driver::{CudaSlice, DeviceRepr, DriverError, ValidAsZeroBits};
+use super::arrays::{Directions, PassArrays};
+use super::device::{partial_sums, pixel_blocks, single};
+use super::engine::{Engine, MOST_SUMS};
+use super::kernels::{
+    ADVANCE, CHOOSE_LENGTH, GRADIENT, LIKELIHOODS, SET_LENGTH, SET_TURN, SLOPE_SUMS, TURN, TURN_SUMS,
+};
+use super::layout::{Complex, LineSearch, ObjectWork, Output, RuleNumbers, Source};
+use cudarc::driver::{CudaSlice, DriverError};
 
-/// What the steps need beside the object and the array of transforms.
-pub struct Gradient {
+/// What the steps need beside the arrays of the runs.
+pub struct ConjugateGradients {
+    /// The object's transform.
     field: CudaSlice<Complex>,
-    now: CudaSlice<Complex>,
-    before: CudaSlice<Complex>,
+    gradient: CudaSlice<Complex>,
+    previous: CudaSlice<Complex>,
     direction: CudaSlice<Complex>,
-    searches: CudaSlice<Search>,
+    searches: CudaSlice<LineSearch>,
 }
 
-/// A run's line search, as `Search` in `kernels/gradient.cu`.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-struct Search {
-    old: f64,
-    turn: f32,
-    length: f32,
-    stopped: u32,
-    _pad: u32,
-}
-
-// SAFETY: plain numbers.
-unsafe impl DeviceRepr for Search {}
-// SAFETY: all of them may be zero.
-unsafe impl ValidAsZeroBits for Search {}
-
-impl Gradient {
-    /// For so many numbers in all runs together.
-    pub fn new(card: &Card, numbers: usize, lanes: usize) -> Result<Gradient, DriverError> {
-        let zeros = || card.stream.alloc_zeros(numbers);
-        Ok(Gradient {
+impl ConjugateGradients {
+    /// Arrays for the runs of the engine.
+    pub fn new(engine: &Engine) -> Result<ConjugateGradients, DriverError> {
+        let (stream, runs) = (&engine.device.stream, engine.runs.batch_size);
+        let zeros = || stream.alloc_zeros(engine.data.len() * runs);
+        Ok(ConjugateGradients {
             field: zeros()?,
-            now: zeros()?,
-            before: zeros()?,
+            gradient: zeros()?,
+            previous: zeros()?,
             direction: zeros()?,
-            searches: card.stream.alloc_zeros(lanes)?,
+            searches: stream.alloc_zeros(runs)?,
         })
     }
-}
 
-impl Cuda {
-    pub(super) fn descend(&mut self, n: usize) -> Result<(), DriverError> {
-        let Some(gradient) = &self.gradient else { return Ok(()) };
-        let (card, runs, size, each) = (&self.card, self.active, self.len() as u32, pieces(self.len(), self.active));
-        let arrays = self.arrays();
-        let [field, direction, searches] =
-            [self.at(&gradient.field), self.at(&gradient.direction), self.at(&gradient.searches)];
-        let [mut now, mut before] = [self.at(&gradient.now), self.at(&gradient.before)];
-        let (sums, totals, rows) = (self.at(&self.sums), self.at(&self.fits), rows_of_sums(self.len()) as u32);
-        let (bounds, projection) = self.projection().expect("always there");
+    /// Queues `n` steps.
+    pub fn descend(&self, engine: &Engine, n: usize) -> Result<(), DriverError> {
+        let (device, len, runs) = (&engine.device, engine.data.len(), engine.runs.active);
+        let (size, each, rows) = (len as u32, pixel_blocks(len, runs), partial_sums(len));
+        let (arrays, bounds, sums, totals) = (engine.arrays(), engine.bounds(), engine.sums(), engine.totals());
+        let (entries, table, released) = (bounds.entries, bounds.table, engine.projection().released);
+        let [field, direction] = [&self.field, &self.direction].map(|array| device.at(array));
+        let [mut gradient, mut previous] = [&self.gradient, &self.previous].map(|array| device.at(array));
+        let searches = device.at(&self.searches);
         let none = RuleNumbers::default();
         // The object inside its support, and its transform.
-        self.pass(arrays, ObjectWork { keep: 1, ..ObjectWork::new(From::Cut, Then::Store) }, none)?;
-        let scaled = ObjectWork { taken: self.scale(), ..ObjectWork::new(From::Load, Then::Nothing) }.leaving();
-        self.pass(Arrays { values: field, ..arrays }, scaled, none)?;
-        self.transform.fourier(card, runs, field, [true, false], None)?;
+        let cut = ObjectWork { keep: 1, ..ObjectWork::new(Source::CutObject, Output::Object) };
+        engine.pass(arrays, cut, none)?;
+        let scaled = ObjectWork { taken: engine.scale(), ..ObjectWork::new(Source::Object, Output::Values) }.forward();
+        engine.pass(PassArrays { values: field, ..arrays }, scaled, none)?;
+        engine.fourier(field, Directions::Forward)?;
         for iteration in 0..n {
             let first = i32::from(iteration == 0);
-            std::mem::swap(&mut now, &mut before);
-            launch!(
-                card,
-                "gradient",
-                each,
-                field,
-                arrays.values,
-                bounds.entries,
-                bounds.table,
-                size,
-                projection.released
-            )?;
-            self.transform.fourier(card, runs, arrays.values, [false, true], None)?;
+            std::mem::swap(&mut gradient, &mut previous);
+            device.launch(GRADIENT, each, (field, arrays.values, entries, table, size, released))?;
+            engine.fourier(arrays.values, Directions::Inverse)?;
             let cut = ObjectWork {
-                stored: self.scale(),
-                real: self.problem.real.into(),
-                ..ObjectWork::new(From::Arrive, Then::Store)
+                stored: engine.scale(),
+                real: engine.data.real.into(),
+                ..ObjectWork::new(Source::Fourier, Output::Object)
             };
-            self.pass(Arrays { object: now, ..arrays }, cut, none)?;
-            launch!(card, "turn_sums", each, now, before, sums, size)?;
-            launch!(card, "add_up", blocks(runs, 1, 0), sums, totals, rows, 2u32)?;
-            launch!(card, "set_turn", single(runs), totals, searches, first)?;
-            launch!(card, "turn", each, now, direction, searches, size, first)?;
+            engine.pass(PassArrays { object: gradient, ..arrays }, cut, none)?;
+            device.launch(TURN_SUMS, each, (gradient, previous, sums, size))?;
+            engine.add_up(totals, rows, 2)?;
+            device.launch(SET_TURN, single(runs), (totals, searches, first))?;
+            device.launch(TURN, each, (gradient, direction, searches, size, first))?;
             let step = arrays.values;
-            self.pass(Arrays { object: direction, ..arrays }, scaled, none)?;
-            self.transform.fourier(card, runs, step, [true, false], None)?;
-            launch!(
-                card,
-                "slope_sums",
-                each,
-                field,
-                step,
-                bounds.entries,
-                bounds.table,
-                sums,
-                size,
-                projection.released
-            )?;
-            launch!(card, "add_up", blocks(runs, 1, 0), sums, totals, rows, 3u32)?;
-            launch!(card, "set_length", single(runs), totals, searches)?;
-            launch!(
-                card,
-                "likelihoods",
-                each,
-                field,
-                step,
-                bounds.entries,
-                bounds.table,
-                searches,
-                sums,
-                size,
-                projection.released
-            )?;
-            launch!(card, "add_up", blocks(runs, 1, 0), sums, totals, rows, super::MOST_SUMS as u32)?;
-            launch!(card, "choose_length", single(runs), totals, searches)?;
-            launch!(card, "advance", each, arrays.object, field, direction, step, searches, size)?;
+            engine.pass(PassArrays { object: direction, ..arrays }, scaled, none)?;
+            engine.fourier(step, Directions::Forward)?;
+            device.launch(SLOPE_SUMS, each, (field, step, entries, table, sums, size, released))?;
+            engine.add_up(totals, rows, 3)?;
+            device.launch(SET_LENGTH, single(runs), (totals, searches))?;
+            device.launch(LIKELIHOODS, each, (field, step, entries, table, searches, sums, size, released))?;
+            engine.add_up(totals, rows, MOST_SUMS)?;
+            device.launch(CHOOSE_LENGTH, single(runs), (totals, searches))?;
+            device.launch(ADVANCE, each, (arrays.object, field, direction, step, searches, size))?;
         }
         Ok(())
     }

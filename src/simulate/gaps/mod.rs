@@ -1,5 +1,4 @@
-//! Where the detector is blind: gaps between modules, dead regions, the frames of a rocking curve
-//! that were lost.
+//! Blind parts of the detector: gaps between modules, dead regions, lost frames of a rocking curve.
 //!
 //! Slabs and crosses are gaps reduced to their essence, of any width; detectors are windows of real
 //! layouts; holes are dead regions of one module. A gap is the same in every frame.
@@ -29,7 +28,7 @@ pub struct GapRecipe {
     /// Distance between parallel slabs, as a fraction of the frame. Slabs that do not fit into the
     /// frame are left out.
     pub spacing: ParameterRange,
-    /// Number of holes.
+    /// Number of holes in the frame.
     pub holes: ParameterRange,
     /// Radius of holes: half the mean edge of rectangles, half the length of lines.
     pub hole_radius: ParameterRange,
@@ -37,8 +36,8 @@ pub struct GapRecipe {
     pub detectors: Vec<String>,
     /// Probability that a detector is turned by 90 degrees.
     pub rotated: f64,
-    /// Probability that the window is placed without regard to the centre of the pattern, which a gap
-    /// may then hide.
+    /// Probability that the window is placed without regard to the centre of the pattern, which a
+    /// gap may then hide.
     pub careless: f64,
     /// Probability that a detector's larger pixels, along gaps and between chips, are masked too.
     pub chip_lines: f64,
@@ -244,8 +243,8 @@ impl GapRecipe {
         let first = self.first(extent, width, rng) as isize;
         // Neighbours must not touch: then they would be one wide gap.
         let pitch = ((self.spacing.uniform(rng) * extent as f64).round() as isize).max(width as isize + 2);
-        let wanted = self.number.integer(rng) as isize;
-        for step in 0..wanted {
+        let number = self.number.integer(rng) as isize;
+        for step in 0..number {
             // On alternating sides of the first one: 0, 1, -1, 2, -2.
             let place = first + pitch * if step % 2 == 1 { (step + 1) / 2 } else { -step / 2 };
             if place >= 0 && place + width as isize <= extent as isize {
@@ -357,14 +356,14 @@ fn oriented([rows, columns]: [usize; 2], rotated: bool) -> [usize; 2] {
 /// First row and column of a window that a gap crosses, given the bits of the frame's rows and
 /// columns. The gap may be anywhere in the window.
 fn place(bits: &[Vec<u32>; 2], shape: [usize; 2], rng: &mut Rng) -> [usize; 2] {
-    let lines = |axis: usize, wanted: u32| -> Vec<usize> {
-        (0..bits[axis].len()).filter(|&i| bits[axis][i] & wanted != 0).collect()
+    let lines = |axis: usize, kind: u32| -> Vec<usize> {
+        (0..bits[axis].len()).filter(|&i| bits[axis][i] & kind != 0).collect()
     };
     // Gaps if there are any, else lines between chips.
-    let crossing = [bit::MISSING, bit::BAD].into_iter().find_map(|wanted| {
-        let candidates: Vec<usize> = (0..2).filter(|&axis| !lines(axis, wanted).is_empty()).collect();
+    let crossing = [bit::MISSING, bit::BAD].into_iter().find_map(|kind| {
+        let candidates: Vec<usize> = (0..2).filter(|&axis| !lines(axis, kind).is_empty()).collect();
         let axis = *candidates.get(choose(&vec![1.0; candidates.len()], rng))?;
-        Some((axis, lines(axis, wanted)))
+        Some((axis, lines(axis, kind)))
     });
     let mut first = [0, 1].map(|axis| ParameterRange::new(0.0, (bits[axis].len() - shape[axis]) as f64).integer(rng));
     if let Some((axis, lines)) = crossing {

@@ -53,8 +53,8 @@ fn a_gap_crosses_every_window_of_a_detector() {
         let d = &gaps.description;
         assert_eq!(gaps.frame.dim(), (shape[1], shape[2]));
         assert!(gaps.frame.is_standard_layout());
-        let wanted = if d.detector.ends_with("-500k") { bit::BAD } else { bit::MISSING };
-        assert!(gaps.frame.iter().any(|bits| *bits == wanted), "{d:?}");
+        let expected = if d.detector.ends_with("-500k") { bit::BAD } else { bit::MISSING };
+        assert!(gaps.frame.iter().any(|bits| *bits == expected), "{d:?}");
         let layout = Layout::named(d.detector).unwrap();
         let window = layout.window(
             [d.first_row, d.first_column].map(|i| i as isize),

@@ -66,9 +66,9 @@ impl Default for BackgroundRecipe {
 /// Background of one pattern. Positions are pixels from the centre of the frame, (row, column).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Background {
-    /// No background.
+    /// No background at all.
     None,
-    /// Constant background.
+    /// The same background everywhere.
     Flat {
         /// Photons per pixel.
         level: f64,

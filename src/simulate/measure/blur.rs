@@ -186,9 +186,9 @@ fn along(intensity: &mut Array3<f32>, axis: usize, kernel: &Kernel) {
     let reach = weights.len() - 1;
     let mut padded = vec![0.0; (length + 2 * reach) * step];
     for block in data.chunks_exact_mut(length * step) {
-        for (i, part) in padded.chunks_exact_mut(step).enumerate() {
+        for (i, row) in padded.chunks_exact_mut(step).enumerate() {
             let from = mirrored(i as isize - reach as isize, length);
-            part.copy_from_slice(&block[from * step..][..step]);
+            row.copy_from_slice(&block[from * step..][..step]);
         }
         let middle = &padded[reach * step..][..length * step];
         block.iter_mut().zip(middle).for_each(|(out, value)| *out = weights[0] * value);

@@ -1,4 +1,4 @@
-//! Photons that are counted where a mean is known.
+//! Photon counts around a known mean.
 
 use crate::pixels::bit;
 use crate::simulate::draw::{Rng, normal};
@@ -9,8 +9,8 @@ use rand_distr::{Distribution, Poisson};
 pub(super) const UNREAD: u32 = bit::MISSING | bit::SHADOWED | bit::DEAD;
 /// Below this mean, inversion is faster than rejection.
 const FEW: f64 = 10.0;
-/// From here on a Poisson distribution is a normal one: the probability of any range of counts is
-/// off by 0.13 / sqrt(mean) at most (first term of the Edgeworth expansion), here 0.0004.
+/// Mean from which a Poisson distribution is drawn as a normal one: the probability of any range of
+/// counts is off by 0.13 / sqrt(mean) at most (first term of the Edgeworth expansion), here 0.0004.
 const MANY: f64 = 1e5;
 /// Counts end here: detectors use the largest number for pixels without a reading.
 pub(super) const MOST: u32 = u32::MAX - 1;

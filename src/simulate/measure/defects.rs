@@ -48,7 +48,7 @@ impl Default for DefectRecipe {
 pub struct Defects {
     /// Hot pixels and the photons that they read on average.
     pub hot: Vec<([usize; 2], f64)>,
-    /// Dead pixels.
+    /// Dead pixels, (row, column).
     pub dead: Vec<[usize; 2]>,
     /// Photons at which the detector saturates, if it does.
     pub saturation: Option<f64>,
@@ -77,8 +77,8 @@ impl DefectRecipe {
 
 /// Draws a fraction of the pixels of a frame; now and then one where it is less than a pixel.
 fn places(fraction: ParameterRange, shape: Shape, rng: &mut Rng) -> Vec<[usize; 2]> {
-    let wanted = fraction.log_uniform(rng) * (shape[1] * shape[2]) as f64;
-    let number = (wanted + rng.random::<f64>()).floor() as usize;
+    let mean = fraction.log_uniform(rng) * (shape[1] * shape[2]) as f64;
+    let number = (mean + rng.random::<f64>()).floor() as usize;
     (0..number).map(|_| [rng.random_range(0..shape[1]), rng.random_range(0..shape[2])]).collect()
 }
 

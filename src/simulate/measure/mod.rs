@@ -6,7 +6,7 @@
 
 pub mod background;
 pub mod blur;
-pub mod counting;
+pub(crate) mod counting;
 pub mod defects;
 pub mod rocking;
 pub mod strays;
@@ -39,7 +39,7 @@ pub struct MeasurementRecipe {
     pub background: BackgroundRecipe,
     /// Imperfections of a rocking curve.
     pub rocking: RockingRecipe,
-    /// Stray spots.
+    /// Stray spots beside the pattern.
     pub strays: StrayRecipe,
     /// Defects of the detector.
     pub defects: DefectRecipe,
@@ -79,7 +79,7 @@ pub struct Conditions {
     pub psf: Option<Peak>,
     /// Photons that the sample did not diffract.
     pub background: Background,
-    /// Stray spots.
+    /// Stray spots beside the pattern.
     pub strays: Vec<Stray>,
     /// Defects of the detector.
     pub defects: Defects,

@@ -1,5 +1,5 @@
-//! Imperfections of a rocking curve: frames that are not where they should be, and a beam that is
-//! not steady.
+//! Imperfections of a rocking curve: frames off their nominal places, and a beam that is not
+//! steady.
 
 use crate::simulate::draw::{Fault, ParameterRange, Rng, check_probability, happens, normal};
 use serde::{Deserialize, Serialize};

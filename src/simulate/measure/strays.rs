@@ -18,7 +18,7 @@ const REACH: f64 = 4.0;
 pub struct StrayRecipe {
     /// Probability that there are any.
     pub probability: f64,
-    /// Number of spots.
+    /// Number of spots in a pattern.
     pub number: ParameterRange,
     /// Standard deviation along rows and along columns, pixels.
     pub width: ParameterRange,
@@ -119,12 +119,12 @@ impl Stray {
             let last = (self.middle[axis] + reach).floor().min(shape[axis] as f64 - 1.0) as usize;
             first..last + 1
         };
-        let part = |axis: usize, i: usize| -0.5 * ((i as f64 - self.middle[axis]) / self.width[axis]).powi(2);
+        let exponent = |axis: usize, i: usize| -0.5 * ((i as f64 - self.middle[axis]) / self.width[axis]).powi(2);
         for z in near(0) {
             for y in near(1) {
                 for x in near(2) {
                     if mask.0[[z, y, x]] & UNREAD == 0 {
-                        let mean = height * (part(0, z) + part(1, y) + part(2, x)).exp();
+                        let mean = height * (exponent(0, z) + exponent(1, y) + exponent(2, x)).exp();
                         let count = &mut counts[[z, y, x]];
                         *count = count.saturating_add(poisson(mean, rng)).min(u32::MAX - 1);
                     }

@@ -1,4 +1,4 @@
-//! What the density does inside a particle: a product of modulations.
+//! Density inside a particle: a product of modulations.
 
 use super::field::Field;
 use super::frame::{Vector, direction, dot, norm, scaled, smooth_step, sub};
@@ -19,15 +19,15 @@ const PORES: usize = 40;
 pub enum Modulation {
     /// `factor` within `thickness` of the surface, 1 deeper inside.
     Shell { thickness: f64, factor: Complex64 },
-    /// From `floor` at the surface to 1 at the depth `width`.
+    /// Taper from `floor` at the surface to 1 at the depth `width`.
     Taper { width: f64, floor: f64 },
     /// Round inclusions or pores.
     Balls(Vec<Ball>),
     /// `floor` where the field is below the threshold.
     Sponge { field: Field, threshold: f64, floor: f64 },
-    /// `exp(amplitude * field)`.
+    /// Texture `exp(amplitude * field)`.
     Texture { field: Field, amplitude: f64 },
-    /// `1 + gradient . r`.
+    /// Gradient `1 + gradient . r`.
     Gradient(Vector),
     /// `exp(exponent * sample)`, the sample from 0 to about 1.
     Transmission { sample: Sample, exponent: Complex64 },
@@ -180,24 +180,24 @@ fn pores(recipe: &DensityRecipe, inside: &InteriorPoints, porosity: f64, rng: &m
 /// Draws a cell: thick in the middle, a nucleus, organelles, uneven cytoplasm, sometimes a bright
 /// membrane.
 pub fn cell(inside: &InteriorPoints, rng: &mut Rng) -> Vec<Modulation> {
-    let drawn = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
+    let uniform = |lo: f64, hi: f64, rng: &mut Rng| ParameterRange::new(lo, hi).uniform(rng);
     let mut balls: Vec<Ball> = Vec::new();
-    let nucleus = Ball { centre: inside.point(rng), radius: drawn(0.15, 0.35, rng), factor: drawn(1.2, 2.0, rng) };
+    let nucleus = Ball { centre: inside.point(rng), radius: uniform(0.15, 0.35, rng), factor: uniform(1.2, 2.0, rng) };
     balls.push(nucleus);
     for _ in 0..ParameterRange::new(3.0, 14.0).integer(rng) {
-        let radius = drawn(0.03, 0.14, rng);
-        balls.push(Ball { centre: inside.point(rng), radius, factor: drawn(0.4, 1.9, rng) });
+        let radius = uniform(0.03, 0.14, rng);
+        balls.push(Ball { centre: inside.point(rng), radius, factor: uniform(0.4, 1.9, rng) });
     }
-    let field = Field::random(drawn(0.06, 0.2, rng), inside.flat, rng);
+    let field = Field::random(uniform(0.06, 0.2, rng), inside.flat, rng);
     let mut modulations =
-        vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: drawn(0.05, 0.25, rng) }];
+        vec![Modulation::Balls(balls), Modulation::Texture { field, amplitude: uniform(0.05, 0.25, rng) }];
     // A flat cell is a projection: its thickness goes to zero at the edge. A solid one gets that
     // from its shape.
     if inside.flat {
-        modulations.push(Modulation::Taper { width: drawn(0.2, 0.7, rng), floor: drawn(0.0, 0.2, rng) });
+        modulations.push(Modulation::Taper { width: uniform(0.2, 0.7, rng), floor: uniform(0.0, 0.2, rng) });
     } else {
-        let membrane = Complex64::from(drawn(1.0, 1.8, rng));
-        modulations.push(Modulation::Shell { thickness: drawn(0.03, 0.08, rng), factor: membrane });
+        let membrane = Complex64::from(uniform(1.0, 1.8, rng));
+        modulations.push(Modulation::Shell { thickness: uniform(0.03, 0.08, rng), factor: membrane });
     }
     modulations
 }
@@ -222,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn porosity_is_what_was_asked_for() {
+    fn porosity_is_that_of_the_recipe() {
         let points = points();
         let inside = InteriorPoints { points: &points, volume: PI, flat: true };
         let mut rng = Rng::seed_from_u64(2);
         for _ in 0..20 {
             let (modulations, _, porosity) = draw(&DensityRecipe::only(DensityKind::Sponge), &inside, true, &mut rng);
-            let Modulation::Sponge { floor, .. } = &modulations[0] else { panic!("a sponge was asked for") };
+            let Modulation::Sponge { floor, .. } = &modulations[0] else { panic!("not a sponge") };
             let half = 0.5 * (1.0 + floor);
             let empty = points.iter().filter(|&&point| modulations[0].at(point, 1.0).re < half).count();
             // The threshold is a quantile of these points: off by one of them.

@@ -6,7 +6,7 @@ use super::illuminated::Beam;
 use super::outline::PlanarShape;
 use super::polyhedron::Plane;
 use super::recipe::ObjectRecipe;
-use super::solid::{Part, Solid};
+use super::solid::{Component, Solid};
 use super::{flake, illuminated, lattice};
 use crate::simulate::draw::{ParameterRange, Rng, happens};
 use crate::simulate::weights::pick;
@@ -188,33 +188,35 @@ fn union(recipe: &ObjectRecipe, apart: bool, planar: bool, real: bool, rng: &mut
     let kind = ParameterRange::new(0.0, 5.0).integer(rng);
     let smallest = ParameterRange::new(0.4, 1.0).uniform(rng);
     let coherent = real || happens(0.5, rng);
-    let mut parts: Vec<Part> = Vec::new();
+    let mut components: Vec<Component> = Vec::new();
     for _ in 0..recipe.shape.parts.integer(rng) {
         let solid = grain(kind, recipe, rng)?;
         let scale = ParameterRange::new(smallest, 1.0).uniform(rng) / solid.reach();
         let density = ParameterRange::new(0.6, 1.0).uniform(rng);
         let phase = if coherent { 0.0 } else { ParameterRange::new(-1.5, 1.5).uniform(rng) };
         let reach = scale * solid.reach();
-        let centre = place(&parts, reach, apart, planar, rng)?;
+        let centre = place(&components, reach, apart, planar, rng)?;
         let frame = Frame { rotation: Rotation::random(rng), centre, scale };
-        parts.push(Part { solid, frame, reach, factor: Complex64::from_polar(density, phase) });
+        components.push(Component { solid, frame, reach, factor: Complex64::from_polar(density, phase) });
     }
     let neck = if !apart && happens(0.5, rng) { ParameterRange::new(0.05, 0.3).uniform(rng) } else { 0.0 };
-    Some(Solid::Union { parts, neck })
+    Some(Solid::Union { components, neck })
 }
 
 /// Finds a centre for a component of radius `reach`.
-fn place(parts: &[Part], reach: f64, apart: bool, planar: bool, rng: &mut Rng) -> Option<Vector> {
-    if parts.is_empty() {
+fn place(components: &[Component], reach: f64, apart: bool, planar: bool, rng: &mut Rng) -> Option<Vector> {
+    if components.is_empty() {
         return Some([0.0; 3]);
     }
     let spacing = if apart { ParameterRange::new(1.05, 1.5) } else { ParameterRange::new(0.6, 0.85) };
     for _ in 0..100 {
-        let neighbour = &parts[ParameterRange::new(0.0, parts.len() as f64 - 1.0).integer(rng)];
+        let neighbour = &components[ParameterRange::new(0.0, components.len() as f64 - 1.0).integer(rng)];
         let away = direction(apart && planar, rng);
         let centre = add(neighbour.frame.centre, scaled(away, spacing.uniform(rng) * (neighbour.reach + reach)));
-        let free = |part: &Part| norm(sub(part.frame.centre, centre)) > 0.999 * spacing.lo * (part.reach + reach);
-        if parts.iter().all(free) {
+        let free = |component: &Component| {
+            norm(sub(component.frame.centre, centre)) > 0.999 * spacing.lo * (component.reach + reach)
+        };
+        if components.iter().all(free) {
             return Some(centre);
         }
     }

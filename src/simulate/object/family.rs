@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Family of objects.
+/// Family of simulated objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -24,7 +24,7 @@ pub enum Family {
     Plate,
     /// Crystal with strongly worn edges.
     Rounded,
-    /// Ellipsoid or superellipsoid.
+    /// Ellipsoid or superellipsoid, a rounded box.
     Ellipsoid,
     /// Several grains that touch.
     Aggregate,

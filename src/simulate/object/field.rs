@@ -14,7 +14,7 @@ const WAVES: usize = 24;
 pub struct Field {
     /// Wave vectors along z, y and x, cycles a unit of length.
     waves: [[f64; WAVES]; 3],
-    /// Phases, cycles.
+    /// Phases of the waves, cycles.
     phases: [f64; WAVES],
 }
 

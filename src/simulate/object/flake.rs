@@ -1,12 +1,12 @@
-//! Plans of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within about one
-//! unit of the origin.
+//! Planar shapes of flat objects: flakes, cells, lithographic patterns, Siemens stars. All within
+//! about one unit of the origin.
 
 use super::frame::angle;
 use super::outline::{Outline, PlanarShape, Point};
 use crate::simulate::draw::{ParameterRange, Rng, happens, normal};
 use std::f64::consts::{FRAC_PI_4, TAU};
 
-fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
+fn uniform(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
     ParameterRange::new(lo, hi).uniform(rng)
 }
 
@@ -38,10 +38,10 @@ pub fn blob(centre: Point, radius: f64, waviness: f64, rng: &mut Rng) -> Outline
 /// A polygon with its corners all around the centre.
 fn polygon(centre: Point, radius: f64, rng: &mut Rng) -> Outline {
     let corners = count(3, 10, rng);
-    let least = drawn(0.5, 0.95, rng);
+    let least = uniform(0.5, 0.95, rng);
     let corner = |i: usize, rng: &mut Rng| {
-        let (sin, cos) = (TAU * (i as f64 + drawn(-0.3, 0.3, rng)) / corners as f64).sin_cos();
-        let rho = radius * drawn(least, 1.0, rng);
+        let (sin, cos) = (TAU * (i as f64 + uniform(-0.3, 0.3, rng)) / corners as f64).sin_cos();
+        let rho = radius * uniform(least, 1.0, rng);
         [centre[0] + rho * sin, centre[1] + rho * cos]
     };
     Outline::Polygon((0..corners).map(|i| corner(i, rng)).collect())
@@ -50,7 +50,7 @@ fn polygon(centre: Point, radius: f64, rng: &mut Rng) -> Outline {
 /// A point within a radius of the origin.
 fn point(radius: f64, rng: &mut Rng) -> Point {
     let (sin, cos) = angle(rng).sin_cos();
-    let rho = radius * drawn(0.0, 1.0, rng).sqrt();
+    let rho = radius * uniform(0.0, 1.0, rng).sqrt();
     [rho * sin, rho * cos]
 }
 
@@ -58,7 +58,7 @@ fn point(radius: f64, rng: &mut Rng) -> Point {
 /// holes and notches.
 pub fn flake(rng: &mut Rng) -> PlanarShape {
     let polygonal = happens(0.5, rng);
-    let waviness = drawn(0.05, 0.3, rng);
+    let waviness = uniform(0.05, 0.3, rng);
     let piece = |centre: Point, radius: f64, rng: &mut Rng| {
         if polygonal { polygon(centre, radius, rng) } else { blob(centre, radius, waviness, rng) }
     };
@@ -66,14 +66,14 @@ pub fn flake(rng: &mut Rng) -> PlanarShape {
     if happens(0.35, rng) {
         for _ in 0..count(1, 3, rng) {
             let (sin, cos) = angle(rng).sin_cos();
-            let radius = drawn(0.3, 0.8, rng);
+            let radius = uniform(0.3, 0.8, rng);
             filled.push(piece([0.9 * sin, 0.9 * cos], radius, rng));
         }
     }
     let mut holes = Vec::new();
     if happens(0.6, rng) {
         for _ in 0..count(1, 4, rng) {
-            let (centre, radius) = (point(0.9, rng), drawn(0.06, 0.25, rng));
+            let (centre, radius) = (point(0.9, rng), uniform(0.06, 0.25, rng));
             holes.push(match count(0, 2, rng) {
                 0 => Outline::disc(centre, radius),
                 1 => polygon(centre, radius, rng),
@@ -86,14 +86,14 @@ pub fn flake(rng: &mut Rng) -> PlanarShape {
 
 /// Draws the outline of a cell: round, long, or dividing.
 pub fn cell(rng: &mut Rng) -> PlanarShape {
-    let waviness = drawn(0.02, 0.12, rng);
+    let waviness = uniform(0.02, 0.12, rng);
     let filled = match count(0, 3, rng) {
         0 => {
-            let half = [1.0, drawn(0.25, 0.5, rng)];
+            let half = [1.0, uniform(0.25, 0.5, rng)];
             vec![Outline::Bar { centre: [0.0; 2], along: [0.0, 1.0], half, corner: half[1] }]
         }
         1 => {
-            let bud = drawn(0.5, 1.0, rng);
+            let bud = uniform(0.5, 1.0, rng);
             vec![blob([0.0, -0.6], 0.8, waviness, rng), blob([0.0, 0.35 * bud + 0.3], 0.7 * bud, waviness, rng)]
         }
         _ => vec![blob([0.0; 2], 1.0, waviness, rng)],
@@ -114,17 +114,17 @@ pub fn pattern(rng: &mut Rng) -> (&'static str, PlanarShape) {
 fn grating(rng: &mut Rng) -> PlanarShape {
     let bars = count(3, 9, rng);
     let period = 2.0 / bars as f64;
-    let duty = drawn(0.35, 0.7, rng);
+    let duty = uniform(0.35, 0.7, rng);
     let ragged = happens(0.5, rng);
     let mut filled = Vec::new();
     for i in 0..bars {
-        let length = if ragged { drawn(0.4, 1.0, rng) } else { 0.9 };
-        let centre = [period * (i as f64 + 0.5) - 1.0, if ragged { drawn(-0.2, 0.2, rng) } else { 0.0 }];
+        let length = if ragged { uniform(0.4, 1.0, rng) } else { 0.9 };
+        let centre = [period * (i as f64 + 0.5) - 1.0, if ragged { uniform(-0.2, 0.2, rng) } else { 0.0 }];
         filled.push(Outline::Bar { centre, along: [0.0, 1.0], half: [length, 0.5 * duty * period], corner: 0.0 });
     }
     if happens(0.6, rng) {
-        let centre = [0.0, drawn(-0.5, 0.5, rng)];
-        filled.push(Outline::Bar { centre, along: [1.0, 0.0], half: [1.0, drawn(0.04, 0.15, rng)], corner: 0.0 });
+        let centre = [0.0, uniform(-0.5, 0.5, rng)];
+        filled.push(Outline::Bar { centre, along: [1.0, 0.0], half: [1.0, uniform(0.04, 0.15, rng)], corner: 0.0 });
     }
     PlanarShape { filled, holes: Vec::new() }
 }
@@ -133,17 +133,17 @@ fn grating(rng: &mut Rng) -> PlanarShape {
 fn logo(rng: &mut Rng) -> PlanarShape {
     let mut shape = PlanarShape::default();
     for _ in 0..count(4, 10, rng) {
-        let centre = [drawn(-0.7, 0.7, rng), drawn(-0.7, 0.7, rng)];
+        let centre = [uniform(-0.7, 0.7, rng), uniform(-0.7, 0.7, rng)];
         let (sin, cos) = (FRAC_PI_4 * count(0, 3, rng) as f64).sin_cos();
         let piece = match count(0, 5, rng) {
-            0 => Outline::Ring { centre, radius: drawn(0.2, 0.45, rng), half_width: drawn(0.04, 0.12, rng) },
-            1 => Outline::disc(centre, drawn(0.1, 0.3, rng)),
+            0 => Outline::Ring { centre, radius: uniform(0.2, 0.45, rng), half_width: uniform(0.04, 0.12, rng) },
+            1 => Outline::disc(centre, uniform(0.1, 0.3, rng)),
             2 => {
-                let half = drawn(0.12, 0.3, rng);
+                let half = uniform(0.12, 0.3, rng);
                 Outline::Bar { centre, along: [sin, cos], half: [half, half], corner: 0.0 }
             }
             _ => {
-                let half = [drawn(0.25, 0.7, rng), drawn(0.05, 0.16, rng)];
+                let half = [uniform(0.25, 0.7, rng), uniform(0.05, 0.16, rng)];
                 Outline::Bar { centre, along: [sin, cos], half, corner: if happens(0.3, rng) { half[1] } else { 0.0 } }
             }
         };
@@ -154,7 +154,7 @@ fn logo(rng: &mut Rng) -> PlanarShape {
 
 /// A crooked line of even width, as written with a pen, and a dot or two.
 fn strokes(rng: &mut Rng) -> PlanarShape {
-    let width = drawn(0.05, 0.12, rng);
+    let width = uniform(0.05, 0.12, rng);
     let mut filled = Vec::new();
     let mut from = point(0.9, rng);
     for _ in 0..count(3, 8, rng) {
@@ -170,7 +170,7 @@ fn strokes(rng: &mut Rng) -> PlanarShape {
         from = to;
     }
     for _ in 0..count(0, 2, rng) {
-        filled.push(Outline::disc(point(0.9, rng), drawn(1.2, 2.5, rng) * width));
+        filled.push(Outline::disc(point(0.9, rng), uniform(1.2, 2.5, rng) * width));
     }
     PlanarShape { filled, holes: Vec::new() }
 }
@@ -187,9 +187,9 @@ pub fn star(rng: &mut Rng) -> PlanarShape {
 /// A Siemens star of the given radius.
 pub fn star_at(centre: Point, outer: f64, rng: &mut Rng) -> Outline {
     let gap = |rng: &mut Rng| {
-        let from = outer * drawn(0.3, 0.8, rng);
-        [from, from + outer * drawn(0.03, 0.08, rng)]
+        let from = outer * uniform(0.3, 0.8, rng);
+        [from, from + outer * uniform(0.03, 0.08, rng)]
     };
     let gaps = (0..count(0, 2, rng)).map(|_| gap(rng)).collect();
-    Outline::Star { centre, spokes: count(8, 36, rng), inner: outer * drawn(0.05, 0.15, rng), outer, gaps }
+    Outline::Star { centre, spokes: count(8, 36, rng), inner: outer * uniform(0.05, 0.15, rng), outer, gaps }
 }

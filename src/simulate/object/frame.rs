@@ -1,4 +1,4 @@
-//! Vectors along (z, y, x), rotations, and solids that are put somewhere.
+//! Vectors along (z, y, x), rotations, and placement of solids.
 
 use crate::simulate::draw::{ParameterRange, Rng, normal};
 use std::f64::consts::TAU;

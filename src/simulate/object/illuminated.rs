@@ -20,7 +20,7 @@ pub struct Beam {
     pub quadratic: f64,
     /// Shape of the aperture.
     pub aperture: &'static str,
-    /// Kind of sample.
+    /// Kind of sample in the beam.
     pub sample: &'static str,
     /// Local frequency of the wavefront at the edge, cycles per radius.
     pub divergence: f64,

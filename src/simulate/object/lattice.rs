@@ -42,7 +42,7 @@ fn family(directions: Vec<Vector>, energy: f64) -> impl Iterator<Item = Plane> {
     directions.into_iter().map(move |normal| Plane { normal, offset: energy })
 }
 
-fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
+fn uniform(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
     ParameterRange::new(lo, hi).uniform(rng)
 }
 
@@ -50,10 +50,10 @@ fn drawn(lo: f64, hi: f64, rng: &mut Rng) -> f64 {
 /// now and then.
 pub fn fcc(rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(cubic([1, 1, 1]), 1.0).collect();
-    planes.extend(family(cubic([1, 0, 0]), drawn(0.9, 1.4, rng)));
-    planes.extend(family(cubic([1, 1, 0]), drawn(1.02, 1.35, rng)));
+    planes.extend(family(cubic([1, 0, 0]), uniform(0.9, 1.4, rng)));
+    planes.extend(family(cubic([1, 1, 0]), uniform(1.02, 1.35, rng)));
     if happens(0.25, rng) {
-        planes.extend(family(cubic([3, 1, 1]), drawn(1.02, 1.25, rng)));
+        planes.extend(family(cubic([3, 1, 1]), uniform(1.02, 1.25, rng)));
     }
     planes
 }
@@ -61,8 +61,8 @@ pub fn fcc(rng: &mut Rng) -> Vec<Plane> {
 /// Body-centred cubic: {110} is the cheapest.
 pub fn bcc(rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(cubic([1, 1, 0]), 1.0).collect();
-    planes.extend(family(cubic([1, 0, 0]), drawn(0.95, 1.4, rng)));
-    planes.extend(family(cubic([2, 1, 1]), drawn(1.0, 1.2, rng)));
+    planes.extend(family(cubic([1, 0, 0]), uniform(0.95, 1.4, rng)));
+    planes.extend(family(cubic([2, 1, 1]), uniform(1.0, 1.2, rng)));
     planes
 }
 
@@ -71,9 +71,9 @@ pub fn hcp(rng: &mut Rng) -> Vec<Plane> {
     // Reciprocal lattice: the in-plane component of (10-11) is 2/sqrt(3)/a long, the one along z
     // 1/c.
     let rise = (1.0 / HCP_RATIO) / (2.0 / 3f64.sqrt());
-    let mut planes: Vec<Plane> = family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], drawn(0.6, 1.2, rng)).collect();
+    let mut planes: Vec<Plane> = family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], uniform(0.6, 1.2, rng)).collect();
     planes.extend(family(around(6, 0.0), 1.0));
-    planes.extend(family(around(6, rise), drawn(0.95, 1.3, rng)));
+    planes.extend(family(around(6, rise), uniform(0.95, 1.3, rng)));
     planes
 }
 
@@ -94,9 +94,9 @@ pub fn rod(height: f64, rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(around(sides, 0.0), 1.0).collect();
     planes.extend(family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], height));
     if happens(0.5, rng) {
-        let rise = drawn(0.6, 1.5, rng);
+        let rise = uniform(0.6, 1.5, rng);
         // The cap starts at most half an inner radius below the end.
-        let offset = (rise * (height - drawn(0.0, 0.5, rng)) + 1.0) / rise.hypot(1.0);
+        let offset = (rise * (height - uniform(0.0, 0.5, rng)) + 1.0) / rise.hypot(1.0);
         planes.extend(family(around(sides, rise), offset));
     }
     planes
@@ -106,7 +106,7 @@ pub fn rod(height: f64, rng: &mut Rng) -> Vec<Plane> {
 /// diameter.
 pub fn plate(thickness: f64, rng: &mut Rng) -> Vec<Plane> {
     let mut planes: Vec<Plane> = family(vec![[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], thickness).collect();
-    let long = if happens(0.5, rng) { 1.0 } else { drawn(1.1, 1.8, rng) };
+    let long = if happens(0.5, rng) { 1.0 } else { uniform(1.1, 1.8, rng) };
     for (i, normal) in around(6, 0.0).into_iter().enumerate() {
         planes.push(Plane { normal, offset: if i % 2 == 0 { 1.0 } else { long } });
     }
@@ -118,17 +118,17 @@ pub fn plate(thickness: f64, rng: &mut Rng) -> Vec<Plane> {
 pub fn grown(mut planes: Vec<Plane>, recipe: &ShapeRecipe, rounding: f64, rng: &mut Rng) -> Option<Polyhedron> {
     let spread = recipe.perturbation.uniform(rng);
     for plane in &mut planes {
-        plane.offset *= 1.0 + drawn(-spread, spread, rng);
+        plane.offset *= 1.0 + uniform(-spread, spread, rng);
     }
     let reach = Polyhedron::new(&planes, 0.0)?.reach();
     for _ in 0..recipe.truncations.integer(rng) {
-        planes.push(Plane { normal: direction(false, rng), offset: reach * drawn(0.6, 0.9, rng) });
+        planes.push(Plane { normal: direction(false, rng), offset: reach * uniform(0.6, 0.9, rng) });
     }
     if happens(recipe.substrate, rng) {
         // Crystals mostly sit on one of their facets.
         let facet = planes[ParameterRange::new(0.0, planes.len() as f64 - 1.0).integer(rng)].normal;
         let normal = if happens(0.7, rng) { facet } else { direction(false, rng) };
-        planes.push(Plane { normal, offset: drawn(-0.35, 0.6, rng) });
+        planes.push(Plane { normal, offset: uniform(-0.35, 0.6, rng) });
     }
     Polyhedron::new(&planes, rounding)
 }

@@ -80,7 +80,7 @@ pub struct ObjectDescription {
     pub quadratic_phase: f64,
     /// Kind of dislocation: `none`, `edge` or `screw`.
     pub dislocation: &'static str,
-    /// Number of dislocations.
+    /// Number of dislocations in the particle.
     pub dislocations: usize,
     /// Phase jump across a plane, radians.
     pub step_phase: f64,
@@ -210,7 +210,7 @@ impl ObjectRecipe {
                 beam.modulations
             }
         };
-        description.tell(&phase);
+        description.add_phase(&phase);
         Some((Particle { body, centre, size, half_extents, density, phase }, description))
     }
 }
@@ -221,7 +221,7 @@ impl ObjectDescription {
         ObjectDescription {
             family,
             facets: solid.facets(),
-            parts: solid.parts(),
+            parts: solid.components(),
             extent_z: f64::NAN,
             extent_y: f64::NAN,
             extent_x: f64::NAN,
@@ -248,8 +248,8 @@ impl ObjectDescription {
         }
     }
 
-    /// Adds what the phase is.
-    fn tell(&mut self, phase: &Phase) {
+    /// Adds the numbers of the phase.
+    fn add_phase(&mut self, phase: &Phase) {
         if let Some(strain) = &phase.strain {
             self.strain_rms = strain.rms;
             self.strain_length = strain.length;

@@ -16,7 +16,7 @@ pub enum Outline {
     /// A rectangle: half its length along `along` (a unit vector), half its width across; corners
     /// rounded by `corner`.
     Bar { centre: Point, along: Point, half: [f64; 2], corner: f64 },
-    /// All within `half_width` of a circle; a disc if the circle's radius is 0.
+    /// Ring within `half_width` of a circle; a disc if the circle's radius is 0.
     Ring { centre: Point, radius: f64, half_width: f64 },
     /// Spokes that are as wide as the space between them, between two radii, with circular gaps
     /// (from, to).

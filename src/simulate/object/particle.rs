@@ -11,7 +11,7 @@ use std::f64::consts::TAU;
 /// A solid, turned and roughened, in its own units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
-    /// Surface without roughness.
+    /// Solid without its roughness.
     pub solid: Solid,
     /// Orientation of the solid.
     pub frame: Frame,

@@ -10,13 +10,13 @@ use crate::simulate::draw::{ParameterRange, Rng, happens};
 /// A sum of phases, radians.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Phase {
-    /// Smooth random phase.
+    /// Smooth random phase, radians.
     pub strain: Option<Strain>,
     /// Linear phase, radians a half extent.
     pub linear: Vector,
     /// Quadratic phase at distance 1 from the centre, radians.
     pub quadratic: f64,
-    /// Straight dislocation lines.
+    /// Straight dislocation lines in the particle.
     pub dislocations: Vec<Dislocation>,
     /// Jump across a plane.
     pub step: Option<Step>,

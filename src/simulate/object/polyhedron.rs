@@ -35,7 +35,7 @@ impl Polyhedron {
         (planes.len() >= 4).then_some(Polyhedron { planes, vertices, rounding })
     }
 
-    /// Number of facets.
+    /// Number of its facets.
     pub fn facets(&self) -> usize {
         self.planes.len()
     }

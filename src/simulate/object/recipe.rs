@@ -1,4 +1,4 @@
-//! What a recipe says about the objects: the keys of `[object]` and its sections.
+//! Recipe of the objects: the keys of `[object]` and its sections.
 
 use super::family::Family;
 use crate::simulate::draw::{Fault, ParameterRange, check_probability, fault};
@@ -22,13 +22,13 @@ pub struct ObjectRecipe {
     pub shape: ShapeRecipe,
     /// Roughness and worn edges.
     pub surface: SurfaceRecipe,
-    /// Density inside.
+    /// Variation of the density inside.
     pub density: DensityRecipe,
     /// Smooth random phase (strain).
     pub strain: StrainRecipe,
     /// Linear and quadratic phase.
     pub ramp: RampRecipe,
-    /// Phase vortices (dislocations).
+    /// Phase vortices, that is, dislocations.
     pub dislocation: DislocationRecipe,
     /// Phase jumps across a plane.
     pub step: StepRecipe,
@@ -78,7 +78,7 @@ pub struct SurfaceRecipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DensityKind {
-    /// Constant density.
+    /// The same density everywhere.
     Uniform,
     /// Core and shell of different densities.
     Shell,
@@ -149,7 +149,7 @@ pub struct RampRecipe {
 pub struct DislocationRecipe {
     /// Probability that a particle has dislocations.
     pub probability: f64,
-    /// Number of dislocations.
+    /// Number of dislocations in such a particle.
     pub number: ParameterRange,
     /// Probability that they are edge dislocations; they are screw dislocations otherwise.
     pub edge: f64,

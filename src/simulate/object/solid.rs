@@ -1,4 +1,4 @@
-//! Solids as implicit functions, and solids put together.
+//! Solids as implicit functions, and unions of them.
 
 use super::frame::{Frame, Vector, dot, norm, sub};
 use super::outline::PlanarShape;
@@ -8,7 +8,7 @@ use num_complex::Complex64;
 /// A solid around its origin, about one unit in radius.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Solid {
-    /// A facetted crystal.
+    /// A facetted crystal, a convex polyhedron.
     Polyhedron(Polyhedron),
     /// `((|y/b|^p + |x/c|^p)^(q/p) + |z/a|^q)^(1/q) = 1` with powers `[q, p]` of at least 1: an
     /// ellipsoid for 2, boxy above, pointed below (A. H. Barr, IEEE Comput. Graph. Appl. 1, 11
@@ -20,12 +20,12 @@ pub enum Solid {
     Extruded { shape: PlanarShape, half_thickness: Option<f64> },
     /// Several solids that may overlap; `neck` is how wide the joints between them are filled, 0
     /// for not at all.
-    Union { parts: Vec<Part>, neck: f64 },
+    Union { components: Vec<Component>, neck: f64 },
 }
 
 /// A component of a union.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct Component {
     /// Solid in its own units.
     pub solid: Solid,
     /// Placement of the solid.
@@ -36,7 +36,7 @@ pub struct Part {
     pub factor: Complex64,
 }
 
-impl Part {
+impl Component {
     fn distance(&self, r: Vector) -> f64 {
         self.frame.scale * self.solid.distance(self.frame.local(r))
     }
@@ -64,11 +64,11 @@ impl Solid {
                 let outline = shape.distance([r[1], r[2]]);
                 half_thickness.map_or(outline, |half| outline.max(r[0].abs() - half))
             }
-            Solid::Union { parts, neck } => parts.iter().fold(f64::INFINITY, |nearest, part| {
-                if part.is_beyond(r, nearest + neck) {
+            Solid::Union { components, neck } => components.iter().fold(f64::INFINITY, |nearest, component| {
+                if component.is_beyond(r, nearest + neck) {
                     return nearest;
                 }
-                smooth_minimum(nearest, part.distance(r), *neck)
+                smooth_minimum(nearest, component.distance(r), *neck)
             }),
         }
     }
@@ -80,8 +80,8 @@ impl Solid {
             Solid::Superellipsoid { radii, .. } => norm(*radii),
             Solid::Cylinder { radius, half_length, .. } => radius.hypot(*half_length),
             Solid::Extruded { shape, half_thickness } => shape.reach().hypot(half_thickness.unwrap_or(0.0)),
-            Solid::Union { parts, neck } => {
-                let reaches = parts.iter().map(|part| norm(part.frame.centre) + part.reach);
+            Solid::Union { components, neck } => {
+                let reaches = components.iter().map(|component| norm(component.frame.centre) + component.reach);
                 reaches.fold(0.0, f64::max) + neck
             }
         }
@@ -96,25 +96,25 @@ impl Solid {
     pub fn facets(&self) -> usize {
         match self {
             Solid::Polyhedron(polyhedron) => polyhedron.facets(),
-            Solid::Union { parts, .. } => parts.iter().map(|part| part.solid.facets()).sum(),
+            Solid::Union { components, .. } => components.iter().map(|component| component.solid.facets()).sum(),
             _ => 0,
         }
     }
 
-    /// Number of components.
-    pub fn parts(&self) -> usize {
-        if let Solid::Union { parts, .. } = self { parts.len() } else { 1 }
+    /// Number of components; 1 for all but unions.
+    pub fn components(&self) -> usize {
+        if let Solid::Union { components, .. } = self { components.len() } else { 1 }
     }
 
     /// Relative density at a point: that of the component in which the point lies deepest.
     pub fn factor(&self, r: Vector) -> Complex64 {
-        let Solid::Union { parts, .. } = self else { return Complex64::ONE };
+        let Solid::Union { components, .. } = self else { return Complex64::ONE };
         let mut deepest = (f64::INFINITY, Complex64::ONE);
-        for part in parts {
-            if !part.is_beyond(r, deepest.0) {
-                let distance = part.distance(r);
+        for component in components {
+            if !component.is_beyond(r, deepest.0) {
+                let distance = component.distance(r);
                 if distance < deepest.0 {
-                    deepest = (distance, part.factor);
+                    deepest = (distance, component.factor);
                 }
             }
         }
@@ -136,7 +136,9 @@ fn superellipsoid(r: Vector, radii: Vector, [q, p]: [f64; 2]) -> f64 {
     if all == 0.0 {
         return -radii.into_iter().fold(f64::INFINITY, f64::min);
     }
-    let slope = |part: f64, whole: f64, power: f64| if part > 0.0 { raise(part / whole, power - 1.0) } else { 0.0 };
+    let slope = |component: f64, whole: f64, power: f64| {
+        if component > 0.0 { raise(component / whole, power - 1.0) } else { 0.0 }
+    };
     let outer = slope(across, all, q);
     let gradient =
         [slope(z, all, q) / radii[0], outer * slope(y, across, p) / radii[1], outer * slope(x, across, p) / radii[2]];
@@ -170,7 +172,7 @@ mod tests {
 
     #[test]
     fn distances_have_their_sign_and_unit_slope_at_the_surface() {
-        let part = |centre| Part {
+        let component = |centre| Component {
             solid: Solid::Superellipsoid { radii: [1.0; 3], powers: [2.0; 2] },
             frame: Frame { rotation: Rotation::NONE, centre, scale: 0.5 },
             reach: 0.5,
@@ -183,7 +185,7 @@ mod tests {
             Solid::Superellipsoid { radii: [1.0, 0.6, 0.4], powers: [4.0, 3.0] },
             Solid::Cylinder { radius: 0.4, half_length: 1.0, rounding: 0.1 },
             Solid::Extruded { shape, half_thickness: Some(0.3) },
-            Solid::Union { parts: vec![part([0.0, 0.0, -0.4]), part([0.0, 0.0, 0.4])], neck: 0.0 },
+            Solid::Union { components: vec![component([0.0, 0.0, -0.4]), component([0.0, 0.0, 0.4])], neck: 0.0 },
         ];
         for solid in solids {
             assert!(solid.distance([0.0; 3]) < 0.0, "{solid:?}");

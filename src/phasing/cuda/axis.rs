@@ -1,28 +1,36 @@
-//! How lines are transformed on a card, and the order in which their frequencies come out.
+//! The transforms of one axis on a GPU, and the order in which their frequencies come out.
 //!
-//! The passes of `kernels/passes.cu` transform in place by decimation, so Fourier space is in digit-reversed order along every axis. It is
-//! never put in order: what belongs to a frequency is stored where the passes come to it.
+//! The passes of `kernels/passes.cu` transform in place by decimation, so Fourier space is in
+//! digit-reversed order along every axis. It is never put in order: what belongs to a frequency is
+//! stored where the passes come to it.
 
+use super::layout::layout;
 use crate::volume::Shape;
+use cudarc::driver::DeviceRepr;
 
 /// The stages of the transform of one axis, as `Plan` in `kernels/passes.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-pub struct Plan {
+pub struct AxisPlan {
     length: u32,
     stages: u32,
     radices: u64,
 }
 
-impl Plan {
-    /// If the length has no prime factor above 13.
-    pub fn new(length: usize) -> Option<Plan> {
+layout!(AxisPlan is 16: length at 0, stages at 4, radices at 8);
+
+// SAFETY: plain numbers, laid out as asserted.
+unsafe impl DeviceRepr for AxisPlan {}
+
+impl AxisPlan {
+    /// The plan of lines of this length, unless it is 1 or has a prime factor above 13.
+    pub fn new(length: usize) -> Option<AxisPlan> {
         let radices = radices(length)?;
         let packed = radices.iter().rev().fold(0, |packed, &radix| packed << 4 | (radix as u64 - 1));
-        Some(Plan { length: length as u32, stages: radices.len() as u32, radices: packed })
+        Some(AxisPlan { length: length as u32, stages: radices.len() as u32, radices: packed })
     }
 
-    /// Elements of a line.
+    /// Number of elements of a line.
     pub fn length(&self) -> usize {
         self.length as usize
     }
@@ -31,7 +39,7 @@ impl Plan {
         (self.radices >> (4 * stage) & 15) as usize + 1
     }
 
-    /// Where each frequency comes out.
+    /// The place at which each frequency comes out.
     pub fn places(&self) -> Vec<usize> {
         let mut places = vec![0; self.length()];
         for place in 0..self.length() {
@@ -79,21 +87,23 @@ fn radices(length: usize) -> Option<Vec<usize>> {
     (rest == 1 && radices.len() <= 16).then_some(radices)
 }
 
-/// Where the pixels of an array are stored in Fourier space.
+/// The places of the pixels of an array in Fourier space.
 #[derive(Debug)]
-pub struct Order {
+pub struct PixelOrder {
     axes: [Vec<usize>; 3],
 }
 
-impl Order {
-    /// In C order, as library transforms leave them.
-    pub fn natural(shape: Shape) -> Order {
-        Order { axes: shape.map(|n| (0..n).collect()) }
+impl PixelOrder {
+    /// C order, as library transforms leave it.
+    pub fn natural(shape: Shape) -> PixelOrder {
+        PixelOrder { axes: shape.map(|n| (0..n).collect()) }
     }
 
-    /// As the passes leave them. Axes of one pixel are not transformed.
-    pub fn of_passes(shape: Shape, plans: &[Option<Plan>; 3]) -> Order {
-        Order { axes: std::array::from_fn(|axis| plans[axis].map_or((0..shape[axis]).collect(), |plan| plan.places())) }
+    /// The order that passes with these plans leave. Axes of one pixel are not transformed.
+    pub fn of_passes(shape: Shape, plans: &[Option<AxisPlan>; 3]) -> PixelOrder {
+        PixelOrder {
+            axes: std::array::from_fn(|axis| plans[axis].map_or((0..shape[axis]).collect(), |plan| plan.places())),
+        }
     }
 
     /// The place of the pixel with this number in C order.
@@ -121,7 +131,7 @@ mod tests {
             assert_eq!(found.is_some(), smooth, "{length}");
             if let Some(found) = found {
                 assert_eq!(found.iter().product::<usize>(), length, "{found:?}");
-                let plan = Plan::new(length).unwrap();
+                let plan = AxisPlan::new(length).unwrap();
                 assert!(found.iter().enumerate().all(|(stage, &radix)| plan.radix(stage as u32) == radix));
             }
         }
@@ -133,7 +143,7 @@ mod tests {
     #[test]
     fn every_frequency_has_its_place() {
         for length in [2, 6, 16, 96, 1024, 1001] {
-            let mut places = Plan::new(length).unwrap().places();
+            let mut places = AxisPlan::new(length).unwrap().places();
             assert_eq!(places[0], 0);
             places.sort_unstable();
             assert!(places.into_iter().eq(0..length));

@@ -1,9 +1,11 @@
-//! A graphics card that can phase: whether there is one, its kernels, and the queue of what it has to do.
+//! A GPU that can phase: whether there is one, its kernels, and the queue of its work.
 
+use super::kernels::{Arguments, COLUMNS, Kernel, ROWS, SOURCES};
+use super::layout::Pointer;
 use crate::error::Error;
 use cudarc::driver::sys::CUdevice_attribute as Attribute;
 use cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchArgs, LaunchConfig};
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig};
 use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
 use std::fmt;
@@ -13,66 +15,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Threads of a block, as in `kernels/device.cuh`.
 pub const THREADS: u32 = 256;
 
-/// The kernels for compute capability 7.0, which the driver translates for the card that is there. `tools/kernels.py` writes them.
-const SOURCES: [(&str, &[&str]); 4] = [
-    (include_str!("../../../kernels/ptx/passes.ptx"), &["rows", "columns"]),
-    (
-        include_str!("../../../kernels/ptx/points.ptx"),
-        &["object_points", "fourier_points", "add_up", "free_likelihood"],
-    ),
-    (
-        include_str!("../../../kernels/ptx/support.ptx"),
-        &[
-            "blur",
-            "reference_sums",
-            "set_cut",
-            "count_kept",
-            "check_limits",
-            "histogram",
-            "pick_bits",
-            "above_cut",
-            "grow",
-            "keep_border",
-            "count_mask",
-            "clear_kept",
-            "take_mask",
-            "take_count",
-            "half_sums",
-            "halve",
-        ],
-    ),
-    (
-        include_str!("../../../kernels/ptx/gradient.ptx"),
-        &[
-            "gradient",
-            "turn_sums",
-            "set_turn",
-            "turn",
-            "slope_sums",
-            "set_length",
-            "likelihoods",
-            "choose_length",
-            "advance",
-        ],
-    ),
-];
-
-/// What is known of a card before it is used.
+/// A GPU of this machine, before it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Its number.
+pub struct GpuInfo {
+    /// Number by which the driver counts it, from 0.
     pub ordinal: usize,
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// Compute capability.
+    /// Compute capability, major and minor.
     pub capability: (i32, i32),
-    /// Bytes of its memory.
+    /// Total memory, bytes.
     pub memory: u64,
-    /// Bytes that are free now.
+    /// Free memory, bytes.
     pub free: u64,
 }
 
-/// Why a card cannot be used, in one line.
+/// Reason why a GPU cannot be used, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable(String);
 
@@ -100,18 +58,21 @@ impl From<DriverError> for Unusable {
     }
 }
 
-/// The cards of this machine, or why there are none: one line, no stop.
-pub fn cards() -> Result<Vec<Found>, Unusable> {
+/// Lists the GPUs of this machine.
+///
+/// # Errors
+/// If there is no NVIDIA driver, or it is too old or sees no GPU.
+pub fn gpus() -> Result<Vec<GpuInfo>, Unusable> {
     quietly(|| {
         let count = CudaContext::device_count()?;
         if count == 0 {
-            return Err("the NVIDIA driver sees no card".into());
+            return Err("the NVIDIA driver sees no GPU".into());
         }
         (0..count as usize)
             .map(|ordinal| {
                 let context = CudaContext::new(ordinal)?;
                 let (free, memory) = context.mem_get_info()?;
-                Ok(Found {
+                Ok(GpuInfo {
                     ordinal,
                     name: context.name()?,
                     capability: context.compute_capability()?,
@@ -123,9 +84,9 @@ pub fn cards() -> Result<Vec<Found>, Unusable> {
     })
 }
 
-/// The version of CUDA that the driver knows, for example 12.8.
+/// Returns the version of CUDA that the driver supports, for example 12.8.
 pub fn driver_version() -> Option<String> {
-    // The driver tells it without a card.
+    // The driver tells it without a device.
     quietly(|| {
         let mut version = 0;
         // SAFETY: writes one integer.
@@ -135,17 +96,17 @@ pub fn driver_version() -> Option<String> {
     .ok()
 }
 
-/// Whether the library of transforms is there.
+/// Returns whether the library cuFFT can be loaded.
 pub fn has_cufft() -> bool {
-    // SAFETY: loads a library and lets it go.
+    // SAFETY: only loads and unloads a library.
     catch_unwind(|| unsafe { cudarc::cufft::sys::is_culib_present() }).unwrap_or(false)
 }
 
-/// Does something with the driver. Where its library or one of its functions is missing cudarc panics: here that is a reason like
-/// any other.
+/// Does something with the driver. Where its library or one of its functions is missing cudarc
+/// panics: here that is a reason like any other.
 fn quietly<T>(work: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable> {
     static HOOK: Mutex<()> = Mutex::new(());
-    // SAFETY: loads a library and lets it go.
+    // SAFETY: only loads and unloads a library.
     if !unsafe { cudarc::driver::sys::is_culib_present() } {
         return Err("no NVIDIA driver (libcuda) was found".into());
     }
@@ -158,8 +119,8 @@ fn quietly<T>(work: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable>
     done.unwrap_or_else(|_| Err("the NVIDIA driver is too old: a function of CUDA 12 is missing".to_string().into()))
 }
 
-/// A driver's error without its code's name.
-pub fn plain(error: &DriverError) -> String {
+/// The driver's description of an error.
+fn plain(error: &DriverError) -> String {
     let text = match error.error_string() {
         Ok(text) => text.to_string_lossy().into_owned(),
         Err(_) => format!("{error:?}"),
@@ -167,32 +128,33 @@ pub fn plain(error: &DriverError) -> String {
     format!("CUDA: {text}")
 }
 
-/// The error of a card.
+/// The error of a GPU that failed.
 pub fn failed(error: &DriverError) -> Error {
     Error::Device { device: "the GPU".into(), source: plain(error).into() }
 }
 
-/// A card with its kernels loaded, and a queue.
-pub struct Card {
+/// A GPU with its kernels loaded, and a queue of work.
+pub struct GpuDevice {
     pub stream: Arc<CudaStream>,
     pub ordinal: usize,
-    /// Bytes of shared memory that a block may have.
+    /// Shared memory that a block may have, bytes.
     pub shared: u32,
-    /// Bytes of memory that were free before anything was made on it.
+    /// Memory that was free before anything was allocated, bytes.
     pub free: u64,
     functions: HashMap<&'static str, CudaFunction>,
 }
 
-impl Card {
-    /// Opens a card, or says why it cannot be used.
-    pub fn open(ordinal: usize) -> Result<Card, Unusable> {
+impl GpuDevice {
+    /// Opens a GPU by its number.
+    pub fn open(ordinal: usize) -> Result<GpuDevice, Unusable> {
         quietly(|| {
             let count = CudaContext::device_count()?;
             if ordinal >= count as usize {
                 return Err(format!("there is no GPU {ordinal}: the driver sees {count}").into());
             }
             let context = CudaContext::new(ordinal)?;
-            // SAFETY: one queue does everything, so arrays need no events of their own; and a graph could not hold them.
+            // SAFETY: one queue does everything, so arrays need no events of their own; and a
+            // graph could not hold them.
             unsafe { context.disable_event_tracking() };
             let stream = context.new_stream()?;
             let shared = context
@@ -205,24 +167,38 @@ impl Card {
                     functions.insert(*name, module.load_function(name)?);
                 }
             }
-            for name in ["rows", "columns"] {
+            for name in [ROWS.name, COLUMNS.name] {
                 functions[name].set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)?;
             }
-            // What an earlier backend let go is given back only now.
+            // What an earlier backend freed is given back only now.
             context.synchronize()?;
             let (free, _) = context.mem_get_info()?;
-            Ok(Card { stream, ordinal, shared, free: free as u64, functions })
+            Ok(GpuDevice { stream, ordinal, shared, free: free as u64, functions })
         })
     }
 
-    /// Bytes of memory that were taken since, by this program and others.
+    /// Memory that was taken since it was opened, by this program and others, bytes.
     pub fn taken(&self) -> Result<u64, DriverError> {
         self.stream.context().mem_get_info().map(|(free, _)| self.free.saturating_sub(free as u64))
     }
 
-    /// A launch of this kernel, to which arguments are added.
-    pub fn call(&self, name: &'static str) -> LaunchArgs<'_> {
-        self.stream.launch_builder(&self.functions[name])
+    /// Queues a kernel.
+    pub fn launch<A: Arguments>(
+        &self,
+        kernel: Kernel<A>,
+        blocks: LaunchConfig,
+        arguments: A,
+    ) -> Result<(), DriverError> {
+        let mut call = self.stream.launch_builder(&self.functions[kernel.name]);
+        arguments.push(&mut call);
+        // SAFETY: number and types of the arguments are those that the kernel declares; arrays have
+        // the lengths that it expects: tests/cuda.rs runs every kernel and checks its accesses.
+        unsafe { call.launch(blocks) }.map(|_| ())
+    }
+
+    /// The address of an array.
+    pub fn at<T>(&self, array: &CudaSlice<T>) -> Pointer<T> {
+        Pointer::new(array.device_ptr(&self.stream).0)
     }
 }
 
@@ -231,27 +207,18 @@ pub fn blocks(x: usize, y: usize, shared: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (x as u32, y as u32, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: shared as u32 }
 }
 
-/// One thread for each of so many runs.
+/// One thread for each of `runs` runs.
 pub fn single(runs: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (runs as u32, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 }
 }
 
-/// Queues a kernel: its name, its blocks, its arguments in order. Arguments are numbers, structures of the kernels, or addresses.
-macro_rules! launch {
-    ($card:expr, $name:literal, $blocks:expr, $($argument:expr),+ $(,)?) => {{
-        use cudarc::driver::PushKernelArg;
-        let mut call = $card.call($name);
-        launch!(@hold call, $blocks, $($argument,)+)
-    }};
-    (@hold $call:ident, $blocks:expr, $first:expr, $($rest:expr,)*) => {{
-        let argument = $first;
-        $call.arg(&argument);
-        launch!(@hold $call, $blocks, $($rest,)*)
-    }};
-    (@hold $call:ident, $blocks:expr,) => {{
-        // SAFETY: number and types of the arguments are those of the kernel: tests/cuda.rs runs every one of them.
-        let queued = unsafe { $call.launch($blocks) };
-        queued.map(|_| ())
-    }};
+/// Blocks that go over the pixels of every run: equally many on any GPU, because each of them
+/// leaves one partial sum.
+pub fn pixel_blocks(pixels: usize, runs: usize) -> LaunchConfig {
+    blocks(partial_sums(pixels), runs, 0)
 }
-pub(super) use launch;
+
+/// Number of partial sums that [`pixel_blocks`] leave for a run.
+pub fn partial_sums(pixels: usize) -> usize {
+    pixels.div_ceil(THREADS as usize).min(1024)
+}
