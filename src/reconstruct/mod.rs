@@ -95,8 +95,7 @@ pub fn estimate(
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Option<Estimate>> {
-    let network =
-        if gap.needs_network() { Some(network_estimate(pattern, settings, observer)?) } else { None };
+    let network = if gap.needs_network() { Some(network_estimate(pattern, settings, observer)?) } else { None };
     let progress = |done| observer.observe(Event::Work { name: "filling", done });
     let estimate = gap.estimate(pattern, network.as_ref(), &progress)?;
     if let Some(estimate) = &estimate {

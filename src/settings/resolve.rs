@@ -1,8 +1,8 @@
 //! From what was typed to what it means.
 
 use super::{
-    DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings, SearchSettings,
-    Settings, StartSettings, SupportSettings, TypedSettings, preset,
+    DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings,
+    SearchSettings, Settings, StartSettings, SupportSettings, TypedSettings, preset,
 };
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};

@@ -37,8 +37,7 @@ impl TypedSettings {
         let known = Self::names();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             let nearest = known.iter().min_by_key(|name| edit_distance(name, key)).map_or("", String::as_str);
-            let problem =
-                format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
+            let problem = format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
             return Err(Error::file(path, problem));
         }
         Self::from_table(&table).map_err(|problem| Error::file(path, problem))
