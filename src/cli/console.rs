@@ -1,7 +1,7 @@
 //! What a person or a machine sees while the program works: bars and notes on standard error, JSON
 //! lines on standard output.
 
-use super::OutputFlags;
+use super::flags::OutputFlags;
 use super::signals;
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna::error::Result;
@@ -56,7 +56,8 @@ impl Console {
             #[serde(flatten)]
             value: &'a T,
         }
-        let line = serde_json::to_string(&Line { event, value }).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        let line =
+            serde_json::to_string(&Line { event, value }).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
         let mut out = std::io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
             self.deaf.store(true, Ordering::Relaxed);
@@ -68,7 +69,7 @@ impl Console {
 
     /// Text on standard output, unless that is for machines.
     pub fn print(&self, text: impl AsRef<str>) -> Result<()> {
-        if self.json { Ok(()) } else { super::print(text) }
+        if self.json { Ok(()) } else { super::text::print(text) }
     }
 
     /// A bar of `length` steps; hidden where standard error is no terminal.
@@ -193,4 +194,3 @@ impl Observer for Console {
         signals::received().is_none()
     }
 }
-

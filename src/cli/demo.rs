@@ -1,7 +1,9 @@
 //! `lacuna demo`: what a gap does to a reconstruction, and what filling it does, on a particle whose truth is known.
 
 use super::console::Console;
-use super::{MachineFlags, OutputFlags, command_line, simulate};
+use super::flags::{MachineFlags, OutputFlags};
+use super::simulate;
+use super::text::command_line;
 use lacuna::compare::{Case, Contender, Truth};
 use lacuna::error::Result;
 use lacuna::evaluate::{blinded, gaps_of_ratio};
@@ -60,8 +62,7 @@ impl Command {
             seed: Some(self.seed),
             ..PhasingKeys::default()
         };
-        let settings =
-            Settings::resolve("bragg", &TypedSettings { phasing: runs, ..TypedSettings::default() })?;
+        let settings = Settings::resolve("bragg", &TypedSettings { phasing: runs, ..TypedSettings::default() })?;
         let model = model(None, if self.deep { 3 } else { 2 })?;
         let gaps = ["full", "free", "zero", "linear-soft", "idw-soft", "network"].map(String::from);
         let case = Case {

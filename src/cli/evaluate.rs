@@ -1,7 +1,8 @@
 //! `lacuna evaluate`: how accurate a network is inside gaps, beside the classical fills, on patterns whose truth is known.
 
 use super::console::Console;
-use super::{MachineFlags, OutputFlags, command_line};
+use super::flags::{MachineFlags, OutputFlags};
+use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{self, Evaluation, card_scores, classes};
 use lacuna::inpaint::model::{CARD, Model};

@@ -36,7 +36,7 @@ impl Command {
                 .iter()
                 .map(|gap| json!({"axis": gap.axis, "start": gap.start, "width": gap.width}))
                 .collect();
-            return super::print(format!(
+            return super::text::print(format!(
                 "{}\n",
                 json!({
                     "file": input.source.path, "dataset": input.source.dataset, "format": input.source.format,
@@ -96,6 +96,6 @@ impl Command {
         for warning in &found.suspicious {
             line("look at", warning.clone());
         }
-        super::print(page)
+        super::text::print(page)
     }
 }

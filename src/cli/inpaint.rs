@@ -1,7 +1,8 @@
 //! `lacuna inpaint`: a pattern in, the completed pattern with its estimates and their bounds out.
 
 use super::console::Console;
-use super::{MachineFlags, OutputFlags, command_line};
+use super::flags::{MachineFlags, OutputFlags};
+use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{SelfCheck, self_check};
 use lacuna::inpaint::{GapSource, GapTreatment};

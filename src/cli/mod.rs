@@ -6,6 +6,7 @@ mod console;
 mod demo;
 mod doctor;
 mod evaluate;
+mod flags;
 mod info;
 mod inpaint;
 mod phase;
@@ -14,12 +15,11 @@ mod presets;
 mod run;
 pub mod signals;
 mod simulate;
+mod text;
 mod train;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use lacuna::error::{Error, Result};
-use lacuna::settings::{GapKeys, InputKeys, PhasingKeys, Settings, TypedSettings};
-use std::io::Write;
+use clap::{Parser, Subcommand};
+use lacuna::error::Result;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
@@ -64,104 +64,6 @@ enum Verb {
     Doctor(doctor::Command),
 }
 
-/// Options of every verb that writes a file.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "General")]
-struct OutputFlags {
-    /// Replace existing outputs
-    #[arg(long)]
-    force: bool,
-    /// One JSON object a line on standard output, the last one a summary
-    #[arg(long)]
-    json: bool,
-    /// No progress and no notes
-    #[arg(long, short)]
-    quiet: bool,
-}
-
-/// Options of the machine.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "General")]
-struct MachineFlags {
-    /// Number of threads; the result does not depend on it [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Memory that may be used, GB [default: what is available]
-    #[arg(long, value_name = "GB")]
-    max_memory: Option<f64>,
-}
-
-impl MachineFlags {
-    /// Sets the number of threads of the process.
-    fn apply(&self) -> Result<()> {
-        if let Some(threads) = self.threads {
-            if threads == 0 || threads > 4096 {
-                return Err(Error::setting("--threads", threads, "must be from 1 to 4096"));
-            }
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build_global()
-                .map_err(|e| Error::setting("--threads", threads, e.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// Bytes that may be used, where the flag says so.
-    fn memory(&self) -> Option<u64> {
-        self.max_memory.map(|gb| (gb.max(0.0) * 1e9) as u64)
-    }
-}
-
-/// The preset that settings start from.
-#[derive(Debug, Args)]
-struct PresetFlags {
-    /// Preset by name (bragg, particle, forward) or a TOML file of settings
-    #[arg(long, value_name = "NAME|FILE", default_value = "bragg")]
-    preset: String,
-}
-
-/// The settings of a reconstruction, as they are typed for a verb.
-#[derive(Debug, Args)]
-struct ReconstructionFlags {
-    #[command(flatten)]
-    preset: PresetFlags,
-    #[command(flatten)]
-    gap: GapKeys,
-    #[command(flatten)]
-    phasing: PhasingKeys,
-    #[command(flatten)]
-    machine: MachineFlags,
-}
-
-impl ReconstructionFlags {
-    /// What was typed means, with these settings of the input; sets the number of threads.
-    fn settings(&self, input: &InputKeys) -> Result<Settings> {
-        self.machine.apply()?;
-        let typed = TypedSettings { input: input.clone(), gap: self.gap.clone(), phasing: self.phasing.clone() };
-        let mut settings = Settings::resolve(&self.preset.preset, &typed)?;
-        settings.device.max_memory = self.machine.memory();
-        Ok(settings)
-    }
-}
-
-/// Format of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// HDF5 in CXI form: silx view, h5py, PyNX, cdiutils
-    Cxi,
-    /// numpy
-    Npz,
-}
-
-impl Format {
-    fn of_library(self) -> lacuna::reconstruct::Format {
-        match self {
-            Format::Cxi => lacuna::reconstruct::Format::Cxi,
-            Format::Npz => lacuna::reconstruct::Format::Npz,
-        }
-    }
-}
-
 /// Does what was typed.
 pub fn execute(cli: Cli) -> Result<()> {
     match cli.verb {
@@ -179,28 +81,4 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Bench(command) => command.execute(),
         Verb::Doctor(command) => command.execute(),
     }
-}
-
-/// Writes to standard output; a reader that went away (`| head`) is no error.
-fn print(text: impl AsRef<str>) -> Result<()> {
-    match std::io::stdout().write_all(text.as_ref().as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output", error)),
-        _ => Ok(()),
-    }
-}
-
-/// The command as typed, for the outputs to quote.
-fn command_line() -> String {
-    std::env::args_os()
-        .map(|word| {
-            let word = word.to_string_lossy().into_owned();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
-            if !word.is_empty() && word.chars().all(plain) {
-                word
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
 }

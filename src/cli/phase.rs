@@ -1,7 +1,8 @@
 //! `lacuna phase`: a prepared pattern in, a reconstruction out.
 
 use super::console::Console;
-use super::{Format, OutputFlags, ReconstructionFlags, command_line};
+use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::text::command_line;
 use lacuna::error::Result;
 use lacuna::io;
 use lacuna::reconstruct::{load, not_onto_itself, reconstruct};

@@ -1,7 +1,8 @@
 //! `lacuna prepare`: a raw file in, a pattern ready for phasing out.
 
 use super::console::Console;
-use super::{OutputFlags, PresetFlags, command_line};
+use super::flags::{OutputFlags, PresetFlags};
+use super::text::command_line;
 use lacuna::error::Result;
 use lacuna::io;
 use lacuna::reconstruct::{load, not_onto_itself};

@@ -13,6 +13,6 @@ pub struct Command {
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        super::print(preset_text(&self.name)?)
+        super::text::print(preset_text(&self.name)?)
     }
 }

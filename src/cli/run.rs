@@ -1,7 +1,8 @@
 //! `lacuna run`: all of it.
 
 use super::console::Console;
-use super::{Format, OutputFlags, ReconstructionFlags, command_line};
+use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::io;
 use lacuna::reconstruct::{load, reconstruct};
@@ -81,8 +82,7 @@ impl Command {
 /// Writes the built-in example and returns its path.
 fn example(path: &Path, force: bool, console: &Console) -> Result<String> {
     let example = simulate::example(0);
-    let process =
-        io::Process::new(command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
+    let process = io::Process::new(command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
     io::write_pattern(path, force, &example.pattern, Some(&example.support), &process)?;
     console.note(format!("wrote the example to {}", path.display()));
     Ok(path.to_string_lossy().into_owned())

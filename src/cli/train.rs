@@ -1,7 +1,9 @@
 //! `lacuna train`: from a recipe to the weights of a model, with checkpoints, curves and a card.
 
 use super::console::Console;
-use super::{MachineFlags, OutputFlags, command_line, simulate};
+use super::flags::{MachineFlags, OutputFlags};
+use super::simulate;
+use super::text::command_line;
 use indicatif::ProgressBar;
 use lacuna::error::{Error, Result};
 use lacuna::inpaint::model::{CARD, Model, WEIGHTS};
@@ -209,10 +211,8 @@ impl<'a> Watch<'a> {
                 let patches = self.rate(step);
                 self.bar.set_position(step);
                 self.bar.set_message(format!("loss {mean:.3}  {patches:.0} patches/s"));
-                self.console.event(
-                    "step",
-                    &json!({"step": step, "loss": loss, "rate": rate, "patches_per_second": patches}),
-                );
+                self.console
+                    .event("step", &json!({"step": step, "loss": loss, "rate": rate, "patches_per_second": patches}));
             }
             SessionEvent::Validation(point) => self.validation(point),
         }

@@ -8,7 +8,7 @@ use crate::report::{Figure, Image, Report, Section, Table};
 use ndarray::{Array3, Axis};
 use serde::Serialize;
 
-    /// The page: tables by width, photons, oversampling and distance, and pictures of some cases.
+/// The page: tables by width, photons, oversampling and distance, and pictures of some cases.
 /// `set` names the set, `command` is quoted.
 pub fn page(
     classes: &[Class],
@@ -18,41 +18,41 @@ pub fn page(
     split: Split,
     command: &str,
 ) -> Report {
-        let main = classes.iter().find(|class| class.name == "6 px").or(classes.first());
-        let verdict = main.map_or(String::new(), |class| {
-            format!(
-                "Inside {} gaps the network's median error of log10(1 + I) is {:.3}, {:.2} of the best classical fill's \
+    let main = classes.iter().find(|class| class.name == "6 px").or(classes.first());
+    let verdict = main.map_or(String::new(), |class| {
+        format!(
+            "Inside {} gaps the network's median error of log10(1 + I) is {:.3}, {:.2} of the best classical fill's \
                  (95 % interval {:.2} to {:.2}); {:.0} % of the truth lies within the 90 % intervals.",
-                class.name,
-                class.network[1],
-                class.error_ratio,
-                class.error_ratio_interval[0],
-                class.error_ratio_interval[1],
-                100.0 * class.covered
-            )
-        });
-        let mut sections = vec![Section {
-            title: "Scores".into(),
-            text: "Medians over patterns, inside the gaps only, against the noise-free intensity.".into(),
-            tables: ["width", "photons", "oversampling", "offset"].map(|by| table(by, classes)).into(),
-            ..Section::default()
-        }];
-        for (name, case) in ["Best", "Median", "Worst"].iter().zip(pictures) {
-            sections.push(section(name, case));
-        }
-        Report {
-            title: format!("Accuracy of {}", model.card.name),
-            verdict,
-            facts: vec![
-                ("set".into(), set.into()),
-                ("patterns".into(), split.name().into()),
-                ("sha256".into(), model.card.sha256.clone()),
-            ],
-            sections,
-            command: command.into(),
-            version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
-        }
+            class.name,
+            class.network[1],
+            class.error_ratio,
+            class.error_ratio_interval[0],
+            class.error_ratio_interval[1],
+            100.0 * class.covered
+        )
+    });
+    let mut sections = vec![Section {
+        title: "Scores".into(),
+        text: "Medians over patterns, inside the gaps only, against the noise-free intensity.".into(),
+        tables: ["width", "photons", "oversampling", "offset"].map(|by| table(by, classes)).into(),
+        ..Section::default()
+    }];
+    for (name, case) in ["Best", "Median", "Worst"].iter().zip(pictures) {
+        sections.push(section(name, case));
     }
+    Report {
+        title: format!("Accuracy of {}", model.card.name),
+        verdict,
+        facts: vec![
+            ("set".into(), set.into()),
+            ("patterns".into(), split.name().into()),
+            ("sha256".into(), model.card.sha256.clone()),
+        ],
+        sections,
+        command: command.into(),
+        version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+    }
+}
 const HEADER: [&str; 9] = [
     "",
     "patterns",

@@ -1,5 +1,7 @@
 use super::*;
 use crate::inpaint::{GapBounds, GapSource};
+use crate::phasing::recipe::Recipe;
+use std::path::Path;
 
 fn phasing(keys: PhasingKeys) -> TypedSettings {
     TypedSettings { phasing: keys, ..Default::default() }

@@ -154,7 +154,8 @@ impl TrainingSession<'_> {
         let watched = self.data.patches(recipe, Split::Validation, seed, 0)?.take(recipe.validation.patches);
         let validation = samples(&watched.collect::<Result<Vec<_>>>()?, recipe, seed, 0);
         let mut provenance = self.data.provenance(recipe);
-        if let Some(ModelCard { name, sha256, training, network, patch, .. }) = self.start.as_ref().map(|model| &model.card)
+        if let Some(ModelCard { name, sha256, training, network, patch, .. }) =
+            self.start.as_ref().map(|model| &model.card)
         {
             if (network, *patch) != (&recipe.network, recipe.patch) {
                 let problem = format!("is of another architecture than the recipe {}", recipe.name);

@@ -1,7 +1,8 @@
 //! `lacuna compare merge`: the parts of a comparison over a set, put together.
 
 use crate::cli::console::Console;
-use crate::cli::{OutputFlags, command_line};
+use crate::cli::flags::OutputFlags;
+use crate::cli::text::command_line;
 use lacuna::compare::Outcomes;
 use lacuna::error::Result;
 use lacuna::io;

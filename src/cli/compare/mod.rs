@@ -4,7 +4,8 @@ mod merge;
 mod set;
 
 use super::console::Console;
-use super::{OutputFlags, PresetFlags, MachineFlags, command_line};
+use super::flags::{MachineFlags, OutputFlags, PresetFlags};
+use super::text::command_line;
 use lacuna::compare::{Case, Contender};
 use lacuna::error::{Error, Result};
 use lacuna::io;
@@ -89,7 +90,9 @@ impl Comparison {
         let console = Console::new(&self.flags);
         match &self.file {
             Some(file) => self.one(file, &output, contenders, &settings, &console),
-            None => self.set.compare(&output, &contenders, self.model.as_deref(), self.flags.force, &settings, &console),
+            None => {
+                self.set.compare(&output, &contenders, self.model.as_deref(), self.flags.force, &settings, &console)
+            }
         }
     }
 

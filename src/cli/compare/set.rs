@@ -1,7 +1,7 @@
 //! `lacuna compare --set`: the comparison over the patterns of a simulated set.
 
-use crate::cli::command_line;
 use crate::cli::console::Console;
+use crate::cli::text::command_line;
 use lacuna::compare::{Contender, SetComparison, SetEvent, Shard, StartSupport};
 use lacuna::error::Result;
 use lacuna::io::set::Split;

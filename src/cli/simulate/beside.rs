@@ -1,7 +1,7 @@
 //! The look of a recipe's patterns beside that of measured ones: are real data inside the range that is simulated?
 
-use crate::cli::print;
 use crate::cli::console::Console;
+use crate::cli::text::print;
 use lacuna::error::{Error, Result};
 use lacuna::io;
 use lacuna::metrics::{Texture, texture};
@@ -46,9 +46,11 @@ pub fn compare(recipe: &Recipe, files: &[String], json: bool, console: &Console)
             let inside = real[0] >= range[0] && real[1] <= range[1];
             let verdict = if inside { "inside" } else { "OUTSIDE" };
             lines += &format!("  {:.3} to {:.3} {verdict}", real[0], real[1]);
-            console.event("beside", &json!({"statistic": name, "recipe": recipe.name, "patterns": count, "simulated": range, "file": file,
+            console.event(
+                "beside",
+                &json!({"statistic": name, "recipe": recipe.name, "patterns": count, "simulated": range, "file": file,
                        "measured": real, "inside": inside}),
-                );
+            );
         }
         lines.push('\n');
     }

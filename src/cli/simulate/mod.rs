@@ -6,13 +6,13 @@ mod preview;
 mod quick;
 mod set;
 
-pub use set::{entry, write as write_set};
+pub use set::write as write_set;
 
 use super::console::Console;
-use super::OutputFlags;
-use lacuna::reconstruct::not_onto_itself;
+use super::flags::OutputFlags;
 use lacuna::error::{Error, Result};
 use lacuna::io;
+use lacuna::reconstruct::not_onto_itself;
 use lacuna::simulate::object::{DensityKind, DensityRecipe};
 use lacuna::simulate::recipe::Recipe;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub struct Command {
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        super::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        super::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
         let (mut recipe, text) = match &self.recipe {
             Some(name) => {
                 let (recipe, text) = Recipe::read(name)?;

@@ -1,7 +1,7 @@
 //! One pattern in CXI form, with its truth in a second file: what phases the pattern never sees it.
 
-use crate::cli::command_line;
 use crate::cli::console::Console;
+use crate::cli::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::geometry::Geometry;
 use lacuna::io::{self, Process, Reconstruction};
@@ -43,7 +43,9 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
     io::write_result(&truth_path, force, &truth)?;
     io::write_pattern(path, force, &counted, None, &process)?;
     console.note(format!("wrote {} and its truth, {}", path.display(), truth_path.display()));
-    console.event("summary", &json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": simulated.parameters}),
+    console.event(
+        "summary",
+        &json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": simulated.parameters}),
     );
     Ok(())
 }

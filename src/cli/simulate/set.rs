@@ -2,10 +2,11 @@
 
 use crate::cli::console::Console;
 use lacuna::error::{Error, Result, bytes_text};
-use lacuna::io::set::{Entry, SetHeader, SetWriter, Split};
+use lacuna::io::set::{SetHeader, SetWriter};
 use lacuna::reconstruct::Observer;
-use lacuna::simulate::pattern::{Simulated, pattern};
+use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
+use lacuna::training::set_entry;
 use rayon::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -33,14 +34,15 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, con
         if !console.go_on() {
             return Err(Error::Interrupted);
         }
-        writer.put(index, &entry(recipe, pattern(recipe, index)))?;
+        writer.put(index, &set_entry(recipe, pattern(recipe, index)))?;
         bar.inc(1);
         console.event("pattern", &json!({"index": index}));
         Ok(())
     });
     bar.finish_and_clear();
     if let Err(error) = done {
-        console.note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
+        console
+            .note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
         return Err(error);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -59,24 +61,4 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, con
                          "bytes": bytes, "seconds": seconds, "patterns_per_second": rate});
     console.event("summary", &summary);
     Ok(())
-}
-
-/// A simulated pattern as an entry of a set.
-pub fn entry(recipe: &Recipe, simulated: Simulated) -> Entry {
-    let position = Recipe::split_position(simulated.particle);
-    let split = match recipe.split {
-        parts if position < parts.train => Split::Train,
-        parts if position < parts.train + parts.validation => Split::Validation,
-        _ => Split::Test,
-    };
-    Entry {
-        intensity: simulated.intensity,
-        counts: simulated.counts,
-        mask: simulated.mask,
-        object: simulated.object,
-        support: simulated.support,
-        parameters: simulated.parameters,
-        split,
-        particle: simulated.particle,
-    }
 }
