@@ -10,6 +10,7 @@
 
 mod array;
 mod bitshuffle;
+mod blosc;
 mod cbf;
 mod content;
 mod cxi;
