@@ -1,5 +1,5 @@
-// Discrete Fourier transforms of a few numbers in registers: v[k] becomes sum_j v[j] exp(-+ 2 pi i
-// j k / R), the upper sign forward.
+// Discrete Fourier transforms of a few numbers in registers: v[k] becomes
+// sum_j v[j] exp(-+ 2 pi i j k / R), the upper sign forward.
 #pragma once
 #include "device.cuh"
 

@@ -10,7 +10,7 @@
 #define OFFSET_OF(structure, field) __builtin_offsetof(structure, field)
 #endif
 
-// The pixels of one run, counted in 32 bits: 2048^3 do not fit on any card.
+// The pixels of one run, counted in 32 bits: 2048^3 do not fit on any GPU.
 typedef unsigned int index_t;
 
 // Threads of a block in kernels that go over pixels one by one.

@@ -80,8 +80,8 @@ __device__ __forceinline__ float density_of(float2 p, int positivity, int real) 
     return positivity ? fmaxf(p.x, 0.0f) : real ? fabsf(p.x) : sqrtf(squared(p));
 }
 
-// What the fit of a calculated to a measured pattern is made of: sums over measured pixels of |F|
-// m, |F|^2, o, o ln(o / |F|^2), 1.
+// What the fit of a calculated to a measured pattern is made of: sums over measured pixels of
+// |F| m, |F|^2, o, o ln(o / |F|^2), 1.
 #define FIT_SUMS 5
 // Smallest calculated intensity in a likelihood, photons: keeps the logarithm finite.
 #define FLOOR 1e-8

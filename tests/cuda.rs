@@ -1,7 +1,7 @@
-//! Phasing on a card, without one: a driver that runs the very kernels as host code
+//! Phasing on a GPU, without one: a driver that runs the very kernels as host code
 //! (tests/emulator) takes the place of NVIDIA's, and the program does not know. What this cannot
 //! show is speed, and what hardware does that the emulator does not: tools/gpu-check.sh is for
-//! machines with a card.
+//! machines with a GPU.
 
 use crate::cli::{done, lacuna, refused, summary, write_good};
 use serde_json::Value;
@@ -83,27 +83,27 @@ fn run(device: &'static str) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_run_on_a_card_is_a_run() {
+fn a_run_on_a_gpu_is_a_run() {
     let Some(driver) = emulator() else { return };
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     write_good(&here.join("good.cxi"), [1, 64, 64]);
     let cpu = summary(&done(here, &run("cpu")));
     assert_eq!(cpu["device"], "cpu");
-    for (device, cards) in [("cuda:0", "1"), ("auto", "1"), ("cuda:0,1", "2")] {
-        let output = with_driver(driver, here, &run(device), &[("DEVICES", cards)]);
+    for (device, count) in [("cuda:0", "1"), ("auto", "1"), ("cuda:0,1", "2")] {
+        let output = with_driver(driver, here, &run(device), &[("DEVICES", count)]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let card = summary(&output);
-        assert_eq!(card["device"], if device == "auto" { "cuda:0" } else { device });
+        let gpu = summary(&output);
+        assert_eq!(gpu["device"], if device == "auto" { "cuda:0" } else { device });
         // Far from a solution single precision drifts apart: the same quality, not the same bits.
-        let [a, b] = [&card, &cpu].map(|summary| summary["r_factor"].as_f64().unwrap());
+        let [a, b] = [&gpu, &cpu].map(|summary| summary["r_factor"].as_f64().unwrap());
         assert!(a < 2.0 * b + 0.01 && b < 2.0 * a + 0.01, "R {a} on {device}, {b} on the CPU");
-        assert_eq!(card["runs"], 3);
+        assert_eq!(gpu["runs"], 3);
     }
 }
 
 #[test]
-fn objects_stay_on_the_card() {
+fn objects_stay_on_the_gpu() {
     let Some(driver) = emulator() else { return };
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -124,7 +124,7 @@ fn objects_stay_on_the_card() {
 }
 
 #[test]
-fn without_a_card_that_can_be_used_the_cpu_phases() {
+fn without_a_gpu_that_can_be_used_the_cpu_phases() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     write_good(&here.join("good.cxi"), [1, 64, 64]);
@@ -157,7 +157,7 @@ fn without_a_card_that_can_be_used_the_cpu_phases() {
         assert!(told.lines().count() == 1 && told.contains(why), "{told}");
         assert!(text(&with_driver(driver, here, &["doctor"], settings).stdout).contains("--device auto runs on"));
     }
-    // A card that dies on the way: one line, nothing left.
+    // A GPU that fails on the way: one line, nothing left.
     let output = with_driver(driver, here, &run("cuda"), &[("FAIL", "300")]);
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
@@ -165,7 +165,7 @@ fn without_a_card_that_can_be_used_the_cpu_phases() {
 }
 
 #[test]
-fn the_doctor_names_the_cards() {
+fn the_doctor_names_the_gpus() {
     let Some(driver) = emulator() else { return };
     let here = tempfile::tempdir().unwrap();
     let output = with_driver(driver, here.path(), &["doctor", "--json"], &[("DEVICES", "2"), ("CC", "9.0")]);

@@ -2,31 +2,31 @@
 
 mod bench;
 mod compare;
+mod console;
 mod demo;
 mod doctor;
 mod evaluate;
 mod info;
 mod inpaint;
-mod load;
-mod merge;
-mod outputs;
-mod page;
 mod phase;
 mod prepare;
 mod presets;
-mod progress;
-mod reconstruct;
 mod run;
+pub mod signals;
 mod simulate;
 mod train;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use lacuna::error::{Error, Result};
+use lacuna::settings::{GapKeys, InputKeys, PhasingKeys, Settings, TypedSettings};
 use std::io::Write;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
-/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames) or EDF.
+/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames), EDF or CBF.
+///
+/// Lists are separated by commas. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by
+/// SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
 #[derive(Debug, Parser)]
 #[command(name = "lacuna", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -54,8 +54,6 @@ enum Verb {
     Evaluate(evaluate::Command),
     /// Phase patterns with their gap treated in several ways, and say which is nearest to the truth
     Compare(compare::Command),
-    /// Put the parts of a comparison together that was dealt out with --shard
-    Merge(merge::Command),
     /// Train the network that fills gaps
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
@@ -68,6 +66,7 @@ enum Verb {
 
 /// Options of every verb that writes a file.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
 struct OutputFlags {
     /// Replace existing outputs
     #[arg(long)]
@@ -82,6 +81,7 @@ struct OutputFlags {
 
 /// Options of the machine.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
 struct MachineFlags {
     /// Number of threads; the result does not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
@@ -106,9 +106,9 @@ impl MachineFlags {
         Ok(())
     }
 
-    /// Bytes that may be used.
-    fn memory(&self) -> u64 {
-        self.max_memory.map_or_else(lacuna::phasing::memory::available, |gb| (gb.max(0.0) * 1e9) as u64)
+    /// Bytes that may be used, where the flag says so.
+    fn memory(&self) -> Option<u64> {
+        self.max_memory.map(|gb| (gb.max(0.0) * 1e9) as u64)
     }
 }
 
@@ -118,6 +118,48 @@ struct PresetFlags {
     /// Preset by name (bragg, particle, forward) or a TOML file of settings
     #[arg(long, value_name = "NAME|FILE", default_value = "bragg")]
     preset: String,
+}
+
+/// The settings of a reconstruction, as they are typed for a verb.
+#[derive(Debug, Args)]
+struct ReconstructionFlags {
+    #[command(flatten)]
+    preset: PresetFlags,
+    #[command(flatten)]
+    gap: GapKeys,
+    #[command(flatten)]
+    phasing: PhasingKeys,
+    #[command(flatten)]
+    machine: MachineFlags,
+}
+
+impl ReconstructionFlags {
+    /// What was typed means, with these settings of the input; sets the number of threads.
+    fn settings(&self, input: &InputKeys) -> Result<Settings> {
+        self.machine.apply()?;
+        let typed = TypedSettings { input: input.clone(), gap: self.gap.clone(), phasing: self.phasing.clone() };
+        let mut settings = Settings::resolve(&self.preset.preset, &typed)?;
+        settings.device.max_memory = self.machine.memory();
+        Ok(settings)
+    }
+}
+
+/// Format of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// HDF5 in CXI form: silx view, h5py, PyNX, cdiutils
+    Cxi,
+    /// numpy
+    Npz,
+}
+
+impl Format {
+    fn of_library(self) -> lacuna::reconstruct::Format {
+        match self {
+            Format::Cxi => lacuna::reconstruct::Format::Cxi,
+            Format::Npz => lacuna::reconstruct::Format::Npz,
+        }
+    }
 }
 
 /// Does what was typed.
@@ -132,7 +174,6 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Simulate(command) => command.execute(),
         Verb::Evaluate(command) => command.execute(),
         Verb::Compare(command) => command.execute(),
-        Verb::Merge(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),

@@ -123,7 +123,8 @@ impl Fft {
         self.shape
     }
 
-    /// Transforms in place from object to Fourier space: `F(k) = sum O(r) exp(-2 pi i k r / n) / sqrt(n)`.
+    /// Transforms in place from object to Fourier space: `F(k) = sum O(r) exp(-2 pi i k r / n) /
+    /// sqrt(n)`.
     ///
     /// # Panics
     /// If the length of `data` is not the product of the extents.
@@ -304,8 +305,8 @@ impl<U> Columns<'_, U> {
     }
 }
 
-/// Returns the largest even number up to `n` without a prime factor above 13, which are the sizes that
-/// every FFT library transforms fast; 1 for 1, the thin axis of a 2D pattern.
+/// Returns the largest even number up to `n` without a prime factor above 13, which are the sizes
+/// that every FFT library transforms fast; 1 for 1, the thin axis of a 2D pattern.
 pub fn fft_friendly(n: usize) -> usize {
     (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
 }

@@ -98,7 +98,8 @@ impl StagePass<'_> {
         let StagePass { stage, input, output } = self;
         let (blocks, stride) = (stage.blocks, stage.stride);
         let apart = stride * blocks;
-        // Input rows in R equal pieces; a block of each goes to R neighbouring pieces of the output.
+        // Input rows in R equal pieces; a block of each goes to R neighbouring pieces of the
+        // output.
         let pieces: [&[Row]; R] = std::array::from_fn(|k| &input[k * apart..(k + 1) * apart]);
         for (p, out) in output.chunks_exact_mut(R * stride).enumerate() {
             let twiddles = &stage.twiddles[p * (R - 1)..(p + 1) * (R - 1)];

@@ -3,8 +3,9 @@
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
-use super::run::{self, DivergedRun, Draw, Ended, Point, Run, RunOutcome};
+use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
+use super::walk::walk;
 use crate::error::{Error, Result};
 use crate::metrics::{self, FscShell, Modes, Shell};
 use crate::pixels::Pattern;
@@ -47,7 +48,7 @@ pub enum FirstSupport {
 #[derive(Debug, Clone)]
 pub struct EnsemblePlan {
     /// Settings of each run.
-    pub run: run::RunSettings,
+    pub run: RunSettings,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
     /// The starts of runs.
@@ -114,8 +115,8 @@ impl RunVerdict {
 /// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug)]
 pub struct Ensemble {
-    /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were held
-    /// out.
+    /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were
+    /// held out.
     pub kept: Vec<Run>,
     /// Summaries of all runs that were started, in their order.
     pub all: Vec<RunSummary>,
@@ -181,7 +182,7 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
         }
         let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
         let mut observe = |run: usize, point: &Point| observer.point(batch.start + run, point);
-        let outcomes = run::run(backend, &plan.run, draws, &mut observe)?;
+        let outcomes = walk(backend, &plan.run, draws, &mut observe)?;
         for (index, outcome) in batch.zip(outcomes) {
             result.add(outcome, searched, plan.keep);
             if let Some(summary) = result.all.last() {
@@ -331,7 +332,7 @@ mod tests {
         let pattern = Pattern::new(intensity, Centered::filled(shape, 0), Geometry::default())?;
         let problem = Problem::new(&pattern, &Centered::filled(shape, false), false)?;
         let plan = EnsemblePlan {
-            run: run::RunSettings {
+            run: RunSettings {
                 recipe: recipe.parse()?,
                 beta: 0.9,
                 positivity: false,

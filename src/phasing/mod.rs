@@ -1,5 +1,5 @@
 //! Phase retrieval: the problem ([`problem`]), the recipe ([`recipe`]), the devices that follow it
-//! ([`backend`], [`cpu`], GPUs; [`select`]), single runs ([`run`]) and ensembles of them
+//! ([`backend`], [`cpu`], GPUs; [`select`]), single runs ([`run`], [`walk`]) and ensembles of them
 //! ([`ensemble`]).
 //!
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency
@@ -23,6 +23,7 @@ pub mod run;
 pub mod select;
 pub mod start;
 pub mod support;
+pub mod walk;
 
 pub use backend::{Backend, Fit};
 pub use problem::Problem;

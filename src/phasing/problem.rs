@@ -27,8 +27,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Makes the problem of this pattern, with the pixels where `held_out` is true kept for the free
-    /// likelihood.
+    /// Makes the problem of this pattern, with the pixels where `held_out` is true kept for the
+    /// free likelihood.
     ///
     /// The pattern of a real object is symmetric, `|F(q)| = |F(-q)|` (Friedel), so with `real` a
     /// gap takes the measurement of its mate as an estimate.

@@ -74,8 +74,8 @@ pub struct Standard {
 }
 
 impl Recipe {
-    /// Builds the recipe of the standard form. The support is left alone after the last update, so that
-    /// the object can settle in it.
+    /// Builds the recipe of the standard form. The support is left alone after the last update, so
+    /// that the object can settle in it.
     pub fn standard(form: Standard) -> Self {
         const DETWIN: usize = 10;
         let phases = [(Algorithm::Hio, form.nb_hio), (Algorithm::Raar, form.nb_raar), (Algorithm::Er, form.nb_er)];

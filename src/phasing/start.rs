@@ -36,8 +36,9 @@ impl Form {
     }
 }
 
-/// Finds the pixels where the autocorrelation of the object exceeds `threshold` times its maximum. The
-/// object fits into it: the autocorrelation is at least as wide as the object in every direction.
+/// Finds the pixels where the autocorrelation of the object exceeds `threshold` times its maximum.
+/// The object fits into it: the autocorrelation is at least as wide as the object in every
+/// direction.
 ///
 /// `intensity` holds photons, zero where nothing is known.
 ///
@@ -74,8 +75,8 @@ impl Draws {
         low + (high - low) * self.0.random::<f32>()
     }
 
-    /// Draws an object inside `support` with moduli uniform in 0..1 and phases uniform in `-range..range`
-    /// radians, scaled to `photons`.
+    /// Draws an object inside `support` with moduli uniform in 0..1 and phases uniform in
+    /// `-range..range` radians, scaled to `photons`.
     pub fn object(&mut self, support: &Cornered<bool>, range: f32, photons: f64) -> Cornered<Complex32> {
         let mut object = Cornered::filled(support.shape(), Complex32::ZERO);
         let mut energy = 0.0;

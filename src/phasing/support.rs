@@ -196,8 +196,8 @@ fn reference_sums(modulus: &[f32], support: &[bool]) -> (f64, f64, f64, usize) {
     if total.0.is_finite() { total } else { (f64::NAN, f64::NAN, f64::NAN, total.3) }
 }
 
-/// Blurs by a periodic Gaussian, separably, cut off at four standard deviations. `scratch` has the same
-/// length. Returns what is blurred, which is one of both, and the other.
+/// Blurs by a periodic Gaussian, separably, cut off at four standard deviations. `scratch` has the
+/// same length. Returns what is blurred, which is one of both, and the other.
 pub(crate) fn blur<'a>(
     shape: Shape,
     sigma: f32,

@@ -219,6 +219,40 @@ impl Settings {
         &self.typed
     }
 
+    /// The same settings for a pattern that is prepared already: it stays as it is.
+    ///
+    /// # Errors
+    /// None that these settings have not passed before.
+    pub fn for_prepared(&self) -> Result<Self> {
+        let input = InputKeys {
+            centre: Some("keep".into()),
+            hot_pixels: Some(0.0),
+            dead_pixels: Some(false),
+            ..InputKeys::default()
+        };
+        self.resolved_again(TypedSettings { input, ..self.typed.clone() })
+    }
+
+    /// The same settings for a pattern of which this one is a copy with other bad pixels: its centre
+    /// is where this one's is, pixels `(z, y, x)`.
+    ///
+    /// # Errors
+    /// None that these settings have not passed before.
+    pub fn for_twin(&self, centre: [usize; 3], flat: bool) -> Result<Self> {
+        let centre = if flat { &centre[1..] } else { &centre[..] };
+        let mut typed = self.typed.clone();
+        typed.input.centre = Some(centre.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        typed.input.hot_pixels = Some(0.0);
+        typed.input.dead_pixels = Some(false);
+        self.resolved_again(typed)
+    }
+
+    fn resolved_again(&self, typed: TypedSettings) -> Result<Self> {
+        let mut settings = resolve::settings(typed)?;
+        settings.device.max_memory = self.device.max_memory;
+        Ok(settings)
+    }
+
     /// The same settings with others laid over them.
     ///
     /// # Errors

@@ -55,7 +55,8 @@ pub fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
     settings(all)
 }
 
-fn settings(typed: TypedSettings) -> Result<Settings> {
+/// What complete settings mean.
+pub fn settings(typed: TypedSettings) -> Result<Settings> {
     let recipe = recipe(&typed)?;
     let settings = Settings {
         input: input(&typed)?,

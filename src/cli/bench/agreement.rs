@@ -5,9 +5,10 @@ use lacuna::geometry::Geometry;
 use lacuna::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use lacuna::phasing::cpu::Batch;
 use lacuna::phasing::problem::{Problem, hold_out};
-use lacuna::phasing::run::{self, Draw, Run};
+use lacuna::phasing::run::{Draw, Run, RunSettings};
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::phasing::support::{Reference, SupportRule};
+use lacuna::phasing::walk::walk;
 use lacuna::phasing::{Algorithm, Recipe};
 use lacuna::pixels::{Estimate, Pattern, bit, trimmed};
 use lacuna::volume::{Centered, Cornered, Shape};
@@ -274,7 +275,7 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
 /// in a batch. Gives what was compared, the difference and its limit.
 fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
     let recipe: Recipe = "ML**5,ER**20,(Sup*HIO**20)**3,DetwinRAAR**5,RAAR**20,ER**40".parse()?;
-    let settings = run::RunSettings {
+    let settings = RunSettings {
         recipe: recipe.clone(),
         beta: 0.9,
         positivity: false,
@@ -288,15 +289,15 @@ fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
         runs.map(|run| Draw { seed: run as u64, threshold: 0.2 + 0.02 * run as f32, start: case.starts[run].clone() })
             .collect()
     };
-    let walk = |backend: &mut dyn Backend, runs| -> Result<Vec<Run>> {
-        let outcomes = run::run(backend, &settings, draws(runs), &mut |_, _| true)?;
+    let phased = |backend: &mut dyn Backend, runs| -> Result<Vec<Run>> {
+        let outcomes = walk(backend, &settings, draws(runs), &mut |_, _| true)?;
         outcomes.into_iter().map(|outcome| outcome.completed().ok_or(Error::NoObject { runs: 1 })).collect()
     };
     let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
-    let all = walk(&mut *device, 0..RUNS)?;
-    let again = walk(&mut *device, 0..RUNS)?;
-    let alone = walk(&mut *device, 1..2)?;
-    let cpu = walk(&mut Batch::new(Arc::clone(&case.problem), RUNS), 0..RUNS)?;
+    let all = phased(&mut *device, 0..RUNS)?;
+    let again = phased(&mut *device, 0..RUNS)?;
+    let alone = phased(&mut *device, 1..2)?;
+    let cpu = phased(&mut Batch::new(Arc::clone(&case.problem), RUNS), 0..RUNS)?;
     let same = |a: &[Run], b: &[Run]| {
         let differ = a.iter().zip(b).any(|(a, b)| a.object != b.object || a.support != b.support || a.fit != b.fit);
         f64::from(u8::from(differ))

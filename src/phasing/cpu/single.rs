@@ -71,8 +71,9 @@ impl Cpu {
         }
     }
 
-    /// `O' = O + beta (P_S f_M(O) - P_M f_S(O))`, `f_M = (1 + 1/beta) P_M - 1/beta`, `f_S = (1 -
-    /// 1/beta) P_S + 1/beta`: V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his optimal gammas.
+    /// `O' = O + beta (P_S f_M(O) - P_M f_S(O))`, `f_M = (1 + 1/beta) P_M - 1/beta`,
+    /// `f_S = (1 - 1/beta) P_S + 1/beta`: V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his
+    /// optimal gammas.
     fn difference_map(&mut self, beta: f32, positivity: bool) {
         let Cpu { problem, fft, object, work, support, gaps, .. } = self;
         let g = 1.0 / beta.max(1e-3);

@@ -1,0 +1,389 @@
+//! Runs of a recipe, walked step by step by all runs of a batch on a backend.
+
+use super::backend::{Backend, GapConstraint, Start};
+use super::recipe::{Parameter, Step};
+use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
+use super::support::SupportRule;
+use crate::error::{Error, Result};
+use crate::volume::Centered;
+use num_complex::Complex32;
+use std::time::Instant;
+
+/// The state that a recipe changes, beside the backend's.
+struct Walk<'a> {
+    backend: &'a mut dyn Backend,
+    settings: RunSettings,
+    /// Blur and threshold set by the recipe, instead of the schedule's.
+    sigma: Option<f32>,
+    threshold: Option<f32>,
+    cycle: usize,
+    total: usize,
+    /// The cycle of the fits that were requested and not collected yet: meanwhile the next cycles
+    /// are queued, so that a device never waits.
+    requested: Option<usize>,
+    tracks: Vec<Track>,
+    observe: &'a mut dyn FnMut(usize, &Point) -> bool,
+}
+
+/// What is known of one run of the batch.
+struct Track {
+    threshold: f32,
+    curve: Vec<Point>,
+    /// How it ended and after how many cycles.
+    ended: Option<(Ended, usize)>,
+}
+
+/// Why a walk stops before its end.
+enum Stop {
+    /// No run goes on.
+    Ended,
+    /// The device failed.
+    Failed(Error),
+}
+
+/// Walks `settings.recipe` with every draw, as one batch of the backend. `observe` is called with
+/// the number of the run in the batch at every point of its curve, and says whether to go on. The
+/// outcomes are in the order of the draws.
+///
+/// # Errors
+/// If the device failed.
+pub fn walk(
+    backend: &mut dyn Backend,
+    settings: &RunSettings,
+    draws: Vec<Draw>,
+    observe: &mut dyn FnMut(usize, &Point) -> bool,
+) -> Result<Vec<RunOutcome>> {
+    let begun = Instant::now();
+    let (starts, draws): (Vec<Start>, Vec<_>) =
+        draws.into_iter().map(|draw| (draw.start, (draw.seed, draw.threshold))).unzip();
+    backend.start(&starts);
+    let first_supports: Vec<Centered<bool>> = starts.iter().map(|start| start.support.to_centered()).collect();
+    drop(starts);
+    backend.set_gap_constraint(settings.gap_constraint);
+    let track = |&(_, threshold): &(u64, f32)| Track { threshold, curve: Vec::new(), ended: None };
+    let mut state = Walk {
+        backend,
+        settings: settings.clone(),
+        sigma: None,
+        threshold: None,
+        cycle: 0,
+        total: settings.recipe.cycles(),
+        requested: None,
+        tracks: draws.iter().map(track).collect(),
+        observe,
+    };
+    let all = settings.recipe.unrolled().into_iter().try_for_each(|step| state.step(step));
+    if let Err(Stop::Failed(error)) = all.and_then(|()| state.collect()) {
+        return Err(error);
+    }
+    let Walk { backend, tracks, cycle, .. } = state;
+    backend.request_fit();
+    let fits = backend.collect_fits()?;
+    let number = draws.len() as f64;
+    let mut outcomes = Vec::new();
+    for (index, (((track, fit), first_support), (seed, threshold))) in
+        tracks.into_iter().zip(fits).zip(first_supports).zip(draws).enumerate()
+    {
+        let seconds = begun.elapsed().as_secs_f64() / number;
+        let (ended, cycles) = track.ended.unwrap_or((Ended::Finished, cycle));
+        let Some(fit) = fit.filter(|_| ended != Ended::Diverged) else {
+            outcomes.push(RunOutcome::Diverged(DivergedRun { seed, threshold, curve: track.curve, cycles, seconds }));
+            continue;
+        };
+        let finished = backend.finish(index)?;
+        let outside = outside(&finished.density, finished.support.as_slice());
+        let mut object = finished.object;
+        let scale = fit.scale as f32;
+        object.0.zip_mut_with(&finished.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
+        outcomes.push(RunOutcome::Completed(Box::new(Run {
+            seed,
+            object: object.to_centered(),
+            support: finished.support.to_centered(),
+            first_support,
+            fit,
+            outside,
+            cycles,
+            curve: track.curve,
+            ended,
+            seconds: begun.elapsed().as_secs_f64() / number,
+            search_seconds: 0.0,
+            threshold,
+        })));
+    }
+    Ok(outcomes)
+}
+
+/// Fraction of the energy outside the support.
+fn outside(density: &[f32], support: &[bool]) -> f64 {
+    let (all, out) = density.iter().zip(support).fold((0.0, 0.0), |(all, out), (&d, &inside)| {
+        let energy = f64::from(d) * f64::from(d);
+        (all + energy, if inside { out } else { out + energy })
+    });
+    if all > 0.0 { out / all } else { 0.0 }
+}
+
+impl Walk<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        match *step {
+            Step::Cycles(algorithm, n) => {
+                let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
+                self.in_intervals(n, |backend, n| backend.cycles(cycle, n))
+            }
+            Step::Detwin(algorithm, n) => {
+                let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
+                self.backend.halve_supports();
+                let done = self.in_intervals(n, |backend, n| backend.cycles(cycle, n));
+                self.backend.restore_supports();
+                done
+            }
+            Step::MaximumLikelihood(n) => self.in_intervals(n, |backend, n| backend.conjugate_gradients(n)),
+            Step::SupportUpdate(n) => {
+                (0..n).for_each(|_| self.update_supports());
+                Ok(())
+            }
+            Step::Set(parameter) => {
+                self.set(parameter);
+                Ok(())
+            }
+            Step::Repeat(ref steps, n) => (0..n).try_for_each(|_| steps.iter().try_for_each(|s| self.step(s))),
+        }
+    }
+
+    /// Does `n` cycles, stopping at the cycles where the curve has its points.
+    fn in_intervals(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Stop> {
+        let interval = self.settings.curve_interval.max(1);
+        let mut left = n;
+        while left > 0 {
+            let now = left.min(interval - self.cycle % interval);
+            work(self.backend, now);
+            left -= now;
+            self.cycle += now;
+            if self.cycle.is_multiple_of(interval) || self.cycle == self.total {
+                self.collect()?;
+                self.backend.request_fit();
+                self.requested = Some(self.cycle);
+            }
+        }
+        Ok(())
+    }
+
+    /// Collects the fits that were requested.
+    fn collect(&mut self) -> Result<(), Stop> {
+        let Some(cycle) = self.requested.take() else { return Ok(()) };
+        let fits = self.backend.collect_fits().map_err(Stop::Failed)?;
+        let mut go_on = true;
+        for (index, (track, fit)) in self.tracks.iter_mut().zip(fits).enumerate() {
+            if track.ended.is_some() {
+                continue;
+            }
+            match fit {
+                Some(fit) => {
+                    let point = Point { cycle, fit };
+                    track.curve.push(point);
+                    go_on &= (self.observe)(index, &point);
+                }
+                None => track.ended = Some((Ended::Diverged, cycle)),
+            }
+        }
+        if !go_on {
+            let interrupted = (Ended::Interrupted, self.cycle);
+            self.tracks.iter_mut().for_each(|track| track.ended = track.ended.or(Some(interrupted)));
+        }
+        if self.tracks.iter().all(|track| track.ended.is_some()) { Err(Stop::Ended) } else { Ok(()) }
+    }
+
+    fn update_supports(&mut self) {
+        let [begin, end] = self.settings.smooth;
+        let progress = self.cycle as f32 / self.total.max(1) as f32;
+        // An exponential has no zero: a blur of a twentieth of a pixel is none.
+        let scheduled = if begin > 0.0 { begin * (end.max(0.05) / begin).powf(progress) } else { end * progress };
+        let settings = &self.settings;
+        let rule = SupportRule {
+            sigma: self.sigma.unwrap_or(scheduled),
+            positivity: settings.positivity,
+            ..settings.support.clone()
+        };
+        let threshold = |track: &Track| {
+            let first = track.threshold;
+            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * progress)
+        };
+        let thresholds: Vec<f32> = self.tracks.iter().map(threshold).collect();
+        self.backend.update_supports(&rule, &thresholds);
+    }
+
+    fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+        self.settings.gap_constraint = gaps;
+        self.backend.set_gap_constraint(gaps);
+    }
+
+    fn set(&mut self, parameter: Parameter) {
+        let support = &mut self.settings.support;
+        match parameter {
+            Parameter::Beta(v) => self.settings.beta = v,
+            Parameter::Positivity(v) => self.settings.positivity = v,
+            Parameter::SupportThreshold(v) => self.threshold = Some(v),
+            Parameter::SupportThresholdMethod(v) => support.reference = v,
+            Parameter::SupportOnlyShrink(v) => support.only_shrink = v,
+            Parameter::SupportUpdateBorderN(v) => support.border = v,
+            Parameter::SupportSmoothWidth(v) => self.sigma = Some(v),
+            Parameter::GapBounds(v) => {
+                self.set_gap_constraint(GapConstraint { released: !v, ..self.settings.gap_constraint })
+            }
+            Parameter::GapLeak(v) => self.set_gap_constraint(GapConstraint { leak: v, ..self.settings.gap_constraint }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phasing::backend::{Finished, Fit};
+    use crate::phasing::problem::Problem;
+    use crate::phasing::rules::{Algorithm, Cycle};
+    use crate::volume::Cornered;
+
+    /// A backend that records the calls of its methods.
+    struct RecordingBackend {
+        lines: Vec<String>,
+        supports: Vec<Cornered<bool>>,
+        /// The run whose object vanishes at the first support update.
+        diverging: Option<usize>,
+        updated: bool,
+        requested: std::collections::VecDeque<Vec<Option<Fit>>>,
+    }
+
+    impl Backend for RecordingBackend {
+        fn batch_size(&self) -> usize {
+            2
+        }
+        fn start(&mut self, starts: &[Start]) {
+            self.supports = starts.iter().map(|start| start.support.clone()).collect();
+            self.lines.push("start".into());
+        }
+        fn cycles(&mut self, cycle: Cycle, n: usize) {
+            let name = Algorithm::ALL
+                .into_iter()
+                .find(|a| [0.5, 0.9].iter().any(|&beta| a.cycle(beta, false) == cycle))
+                .map_or("positive", Algorithm::name);
+            self.lines.push(format!("{name} {n}"));
+        }
+        fn conjugate_gradients(&mut self, n: usize) {
+            self.lines.push(format!("ML {n}"));
+        }
+        fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
+            assert_eq!(thresholds.len(), self.supports.len());
+            let thresholds: Vec<String> = thresholds.iter().map(f32::to_string).collect();
+            self.lines.push(format!("update {:.2} {}", rule.sigma, thresholds.join(" ")));
+            self.updated = true;
+        }
+        fn halve_supports(&mut self) {
+            self.lines.push("halves".into());
+        }
+        fn restore_supports(&mut self) {
+            self.lines.push("wholes".into());
+        }
+        fn set_gap_constraint(&mut self, gaps: GapConstraint) {
+            if gaps != GapConstraint::default() {
+                self.lines.push(format!("released {} leak {}", gaps.released, gaps.leak));
+            }
+        }
+        fn request_fit(&mut self) {
+            let fit =
+                Fit { r_factor: 0.1, llk_poisson: 1.0, free_llk_poisson: None, scale: 1.0, support_fraction: 0.5 };
+            let of = |run| (!self.updated || self.diverging != Some(run)).then_some(fit);
+            self.requested.push_back((0..self.supports.len()).map(of).collect());
+        }
+        fn collect_fits(&mut self) -> Result<Vec<Option<Fit>>> {
+            Ok(self.requested.pop_front().unwrap())
+        }
+        fn finish(&mut self, run: usize) -> Result<Finished> {
+            let support = self.supports[run].clone();
+            let object = Cornered::filled(support.shape(), Complex32::ONE);
+            Ok(Finished { density: vec![1.0; support.0.len()], object, support })
+        }
+        fn problem(&self) -> &Problem {
+            unreachable!("a run does not ask for the problem")
+        }
+    }
+
+    fn batch(
+        text: &str,
+        curve_interval: usize,
+        diverging: Option<usize>,
+        stop_at: usize,
+        count: u64,
+    ) -> (Vec<String>, Vec<RunOutcome>) {
+        let shape = [1, 8, 8];
+        let mut backend =
+            RecordingBackend { lines: vec![], supports: vec![], diverging, updated: false, requested: [].into() };
+        let settings = RunSettings {
+            recipe: text.parse().unwrap(),
+            beta: 0.9,
+            positivity: false,
+            support: SupportRule::default(),
+            smooth: [2.0, 0.5],
+            threshold_end: None,
+            gap_constraint: GapConstraint::default(),
+            curve_interval,
+        };
+        let start = Start { support: Cornered::filled(shape, true), object: Cornered::filled(shape, Complex32::ONE) };
+        let draw = |run| Draw { seed: run, threshold: 0.25 + 0.25 * run as f32, start: start.clone() };
+        let runs =
+            walk(&mut backend, &settings, (0..count).map(draw).collect(), &mut |_, p| p.cycle < stop_at).unwrap();
+        assert!(backend.requested.is_empty(), "all requests are collected");
+        (backend.lines, runs)
+    }
+
+    fn walked(text: &str, curve_interval: usize, stop_at: usize) -> (Vec<String>, Run) {
+        let (lines, mut runs) = batch(text, curve_interval, None, stop_at, 1);
+        (lines, runs.pop().and_then(RunOutcome::completed).unwrap())
+    }
+
+    #[test]
+    fn steps_in_the_order_of_execution() {
+        let (lines, run) = walked("ER**20,(Sup*HIO**40)**2", 1000, usize::MAX);
+        assert_eq!(lines, ["start", "HIO 40", "update 1.15 0.25", "HIO 40", "update 0.66 0.25", "ER 20"]);
+        assert_eq!((run.cycles, run.ended), (100, Ended::Finished));
+    }
+
+    #[test]
+    fn parameters_hold_from_where_they_stand() {
+        let (lines, _) =
+            walked("ML**3,gap_bounds=0,Sup,support_threshold=0.4,ER**2,positivity=1,beta=0.5,HIO**2", 1000, 99);
+        assert_eq!(lines, ["start", "HIO 2", "positive 2", "update 0.91 0.4", "released true leak 1", "ML 3"]);
+        let (lines, _) = walked("Sup,HIO,support_smooth_width=3", 1000, 99);
+        assert_eq!(lines, ["start", "HIO 1", "update 3.00 0.25"]);
+    }
+
+    #[test]
+    fn detwinning_halves_the_support_for_a_while() {
+        let (lines, _) = walked("ER**5,DetwinRAAR**10", 1000, usize::MAX);
+        assert_eq!(lines, ["start", "halves", "RAAR 10", "wholes", "ER 5"]);
+    }
+
+    #[test]
+    fn curves_have_points_at_intervals_and_runs_can_be_stopped() {
+        // Fits are requested after 20 and 40 cycles; at the second the observer says stop, and it
+        // is collected when the third request is due.
+        let (lines, run) = walked("ER**45,HIO**30", 20, 40);
+        assert_eq!(lines, ["start", "HIO 20", "HIO 10", "ER 10", "ER 20"]);
+        assert_eq!(run.curve.iter().map(|p| p.cycle).collect::<Vec<_>>(), [20, 40]);
+        assert_eq!((run.ended, run.cycles), (Ended::Interrupted, 60));
+    }
+
+    #[test]
+    fn a_vanished_object_ends_its_run_and_not_the_batch() {
+        let text = "ER**20,HIO**10,Sup,HIO**30";
+        let (lines, runs) = batch(text, 10, Some(0), usize::MAX, 2);
+        assert_eq!(lines[..6], ["start", "HIO 10", "HIO 10", "HIO 10", "update 1.00 0.25 0.5", "HIO 10"]);
+        assert_eq!(lines[6..], ["ER 10", "ER 10"]);
+        let [RunOutcome::Diverged(diverged), RunOutcome::Completed(run)] = &runs[..] else { panic!("{runs:?}") };
+        assert_eq!((diverged.seed, diverged.cycles), (0, 40));
+        // Every point of a curve has a fit.
+        assert_eq!(diverged.curve.iter().map(|point| point.cycle).collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!((run.ended, run.cycles, run.curve.len()), (Ended::Finished, 60, 6));
+        let (lines, runs) = batch(text, 10, Some(0), usize::MAX, 1);
+        assert_eq!(lines.last().unwrap(), "ER 10");
+        assert!(matches!(&runs[..], [RunOutcome::Diverged(_)]));
+    }
+}
