@@ -12,6 +12,7 @@ mod network;
 mod prepare;
 mod prepare_real;
 mod readme;
+mod reading;
 mod real;
 mod real_gaps;
 mod report;

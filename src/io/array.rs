@@ -20,8 +20,8 @@ pub(super) enum Values {
 
 /// A part of an array that is spread over several data sets.
 pub(super) enum Part {
-    /// A data set with its extent along the first axis.
-    Dataset(hdf5::Dataset, usize),
+    /// A data set, and the range of its first axis that is read.
+    Dataset(hdf5::Dataset, Range<usize>),
     /// As many frames of which the file is lost.
     Lost(usize),
 }
@@ -58,6 +58,34 @@ impl RawArray {
             parts.insert(0, part);
             self.shape[0] += frames;
         }
+    }
+
+    /// Never reads `frames` of the first axis: HDF5 fails where the source of a virtual data set ends too early.
+    pub fn skip(&mut self, frames: &Range<usize>) {
+        let Values::Datasets(parts) = &mut self.values else { return };
+        let (mut start, mut split) = (0, Vec::new());
+        for part in parts.drain(..) {
+            match part {
+                Part::Lost(length) => {
+                    start += length;
+                    split.push(Part::Lost(length));
+                }
+                Part::Dataset(dataset, range) => {
+                    let inside = |frame: usize| frame.clamp(start, start + range.len()) - start + range.start;
+                    let (first, last) = (inside(frames.start), inside(frames.end));
+                    start += range.len();
+                    if first == last {
+                        split.push(Part::Dataset(dataset, range));
+                        continue;
+                    }
+                    split.push(Part::Dataset(dataset.clone(), range.start..first));
+                    split.push(Part::Lost(last - first));
+                    split.push(Part::Dataset(dataset, last..range.end));
+                }
+            }
+        }
+        split.retain(|part| !matches!(part, Part::Dataset(_, range) if range.is_empty()));
+        *parts = split;
     }
 
     /// The array as a volume; with `index` into its first axes.
@@ -152,14 +180,16 @@ impl RawArray {
                 let ranges = view.stored_ranges();
                 let mut start = 0;
                 for part in parts {
-                    let (dataset, frames) = match part {
-                        Part::Dataset(dataset, frames) => (Some(dataset), *frames),
-                        Part::Lost(frames) => (None, *frames),
+                    let (dataset, first, frames) = match part {
+                        Part::Dataset(dataset, range) => (Some(dataset), range.start, range.len()),
+                        Part::Lost(frames) => (None, 0, *frames),
                     };
                     let here = start..start + frames;
                     start = here.end;
                     let Some(dataset) = dataset else { continue };
-                    let Some((slab, place)) = slab(view, &ranges, here, parts.len() > 1) else { continue };
+                    // A single data set is read as it is, whatever its first axis means.
+                    let here = if parts.len() > 1 { Some((here, first)) } else { None };
+                    let Some((slab, place)) = slab(view, &ranges, here) else { continue };
                     let read = from_hdf5(dataset, slab, self.element.kind == Kind::Bool);
                     let read = read.map_err(|error| fail(format!("cannot be read: {}", reason(&error))))?;
                     let volume = arranged(read, view).ok_or_else(|| fail("changed while it was read".into()))?;
@@ -223,11 +253,16 @@ impl RawArray {
     }
 }
 
-/// What to read of a data set that covers `here` of the first stored axis, and the frames of the result that it fills.
-fn slab(view: &View, ranges: &[Range<usize>], here: Range<usize>, joined: bool) -> Option<(Hyperslab, Range<usize>)> {
+/// What to read of a data set and the frames of the result that it fills. One of several has the range of the joined array
+/// that it covers, and the frame of its own with which that begins.
+fn slab(
+    view: &View,
+    ranges: &[Range<usize>],
+    here: Option<(Range<usize>, usize)>,
+) -> Option<(Hyperslab, Range<usize>)> {
     let mut ranges = ranges.to_vec();
     let mut place = 0..view.region[0].len();
-    if joined {
+    if let Some((here, own)) = here {
         let first = ranges.first()?.clone();
         let common = first.start.max(here.start)..first.end.min(here.end);
         if common.is_empty() {
@@ -236,11 +271,10 @@ fn slab(view: &View, ranges: &[Range<usize>], here: Range<usize>, joined: bool) 
         if view.axes[0] == Some(0) {
             place = common.start - first.start..common.end - first.start;
         }
-        ranges[0] = common.start - here.start..common.end - here.start;
+        ranges[0] = common.start - here.start + own..common.end - here.start + own;
     }
-    let slices =
-        ranges.iter().map(|range| SliceOrIndex::SliceTo { start: range.start, step: 1, end: range.end, block: 1 });
-    Some((Hyperslab::from(slices.collect::<Vec<_>>()), place))
+    let slice = |range: &Range<usize>| SliceOrIndex::SliceTo { start: range.start, step: 1, end: range.end, block: 1 };
+    Some((Hyperslab::from(ranges.iter().map(slice).collect::<Vec<_>>()), place))
 }
 
 /// What was read, in the order `(z, y, x)`.

@@ -1,18 +1,31 @@
-//! Decoding of HDF5 chunks compressed with bitshuffle + LZ4 (filter 32008) or LZ4 (filter 32004), as Eiger detectors write them.
+//! Decoding of HDF5 chunks compressed with bitshuffle + LZ4 or Zstandard (filter 32008), LZ4 (32004) or Zstandard (32015), as
+//! Eiger detectors and archives write them.
 //!
-//! Formats: <https://github.com/kiyo-masui/bitshuffle> and the HDF5 group's page of registered filters. Numbers in the headers are big-endian.
+//! Formats: <https://github.com/kiyo-masui/bitshuffle> and the HDF5 group's page of registered filters. Numbers in the headers
+//! are big-endian.
+
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use std::io::Read;
+
+/// What comes after the shuffle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Lz4,
+    Zstandard,
+}
 
 /// Bytes per block where the header says 0: `bshuf_default_block_size` aims at 8 kB, a multiple of 8 elements.
 const TARGET_BLOCK: usize = 8192;
 
-/// Decodes a bitshuffle chunk of elements of `width` bytes; `compressed` if LZ4 follows the shuffle.
+/// Decodes a bitshuffle chunk of elements of `width` bytes.
 /// `block` is the number of elements a block if it is known from the filter's options (0: default).
-pub(super) fn bitshuffle(input: &[u8], width: usize, block: usize, compressed: bool) -> Option<Vec<u8>> {
+pub(super) fn bitshuffle(input: &[u8], width: usize, block: usize, compression: Compression) -> Option<Vec<u8>> {
     if width == 0 {
         return None;
     }
     let default = (TARGET_BLOCK / width / 8 * 8).max(128);
-    if !compressed {
+    if compression == Compression::None {
         let block = if block == 0 { default } else { block };
         let mut out = zeros(input.len())?;
         let whole = input.len() / width / 8 * 8 * width;
@@ -33,7 +46,7 @@ pub(super) fn bitshuffle(input: &[u8], width: usize, block: usize, compressed: b
     let whole = total / width / 8 * 8 * width;
     for output in out[..whole].chunks_mut(step) {
         let planes = &mut planes[..output.len()];
-        rest = lz4_block(rest, planes)?;
+        rest = packed_block(rest, planes, compression)?;
         unshuffle(planes, output, width);
     }
     // Elements that do not make up a multiple of 8 are stored as they are.
@@ -54,7 +67,7 @@ pub(super) fn lz4(input: &[u8]) -> Option<Vec<u8>> {
             output.copy_from_slice(stored);
             after
         } else {
-            lz4_block(rest, output)?
+            packed_block(rest, output, Compression::Lz4)?
         };
     }
     Some(out)
@@ -72,15 +85,35 @@ fn length(input: &[u8]) -> Option<usize> {
     Some(u32::from_be_bytes(input.get(..4)?.try_into().ok()?) as usize)
 }
 
+/// Decodes a chunk of Zstandard frames.
+pub(super) fn zstd(input: &[u8]) -> Option<Vec<u8>> {
+    let (mut out, mut rest) = (Vec::new(), input);
+    while !rest.is_empty() {
+        // HDF5 has no chunks above 4 GiB.
+        let limit = u64::from(u32::MAX);
+        StreamingDecoder::new(&mut rest).ok()?.take(limit).read_to_end(&mut out).ok()?;
+    }
+    Some(out)
+}
+
+/// Decompresses Zstandard frames into `output`; the bytes written.
+pub(super) fn zstd_into(input: &[u8], output: &mut [u8]) -> Option<usize> {
+    FrameDecoder::new().decode_all(input, output).ok()
+}
+
 /// Decompresses one block, preceded by its length, into the whole of `output`; returns what follows it.
-fn lz4_block<'a>(input: &'a [u8], output: &mut [u8]) -> Option<&'a [u8]> {
+fn packed_block<'a>(input: &'a [u8], output: &mut [u8], compression: Compression) -> Option<&'a [u8]> {
     let (block, rest) = input.get(4..)?.split_at_checked(length(input)?)?;
-    let written = lz4_flex::block::decompress_into(block, output).ok()?;
+    let written = match compression {
+        Compression::None => return None,
+        Compression::Lz4 => lz4_flex::block::decompress_into(block, output).ok()?,
+        Compression::Zstandard => zstd_into(block, output)?,
+    };
     (written == output.len()).then_some(rest)
 }
 
 /// A damaged header may claim any size: no abort when the memory is not there.
-fn zeros(count: usize) -> Option<Vec<u8>> {
+pub(super) fn zeros(count: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     out.try_reserve_exact(count).ok()?;
     out.resize(count, 0);
@@ -89,7 +122,7 @@ fn zeros(count: usize) -> Option<Vec<u8>> {
 
 /// Undoes the bit transposition of one block: input row `8 byte + bit` holds that bit of every element, element `e` in bit `e % 8` of
 /// byte `e / 8`.
-fn unshuffle(planes: &[u8], output: &mut [u8], width: usize) {
+pub(super) fn unshuffle(planes: &[u8], output: &mut [u8], width: usize) {
     let row = output.len() / width / 8;
     for byte in 0..width {
         let rows = &planes[8 * byte * row..8 * (byte + 1) * row];
@@ -127,9 +160,10 @@ mod tests {
     #[test]
     fn damaged_chunks_are_refused() {
         let huge = [0xff; 20];
-        assert_eq!(bitshuffle(&huge, 4, 0, true), None);
+        assert_eq!(bitshuffle(&huge, 4, 0, Compression::Lz4), None);
         assert_eq!(lz4(&huge), None);
-        assert_eq!(bitshuffle(&[0; 5], 4, 0, true), None);
+        assert_eq!(zstd(&huge), None);
+        assert_eq!(bitshuffle(&[0; 5], 4, 0, Compression::Zstandard), None);
         let stored = [&8u64.to_be_bytes()[..], &8u32.to_be_bytes(), &8u32.to_be_bytes(), b"abcdefgh"].concat();
         assert_eq!(lz4(&stored).as_deref(), Some(&b"abcdefgh"[..]));
         assert_eq!(lz4(&stored[..20]), None);

@@ -24,11 +24,14 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
     let tree = Tree::open(&place.path)?;
     let DataPath { datasets, entry, named, mut notes } = entry::find(&tree, place.inside.as_deref())?;
     let at = &datasets[0];
-    let array = tree.joined(&datasets)?;
+    let mut array = tree.joined(&datasets)?;
     let mut view = array.view(&place.index, options.axes)?;
     let stack = view.whole;
     let detectors = metadata::detectors_of(&tree, &entry, at);
     let lost = lost_data(&array, &view, &datasets);
+    if view.axes[0] == Some(0) {
+        lost.iter().filter(|lost| lost.at[1..] == [0..stack[1], 0..stack[2]]).for_each(|lost| array.skip(&lost.at[0]));
+    }
     let (region, more) = lost::region(&tree.path, stack, &lost, options)?;
     let planned = metadata::planned_frames(&tree, &detectors);
     if let Some(planned) = planned.filter(|&planned| planned > stack[0] && datasets.len() > 1 && lost.is_empty()) {
@@ -82,11 +85,11 @@ fn lost_data(array: &RawArray, view: &View, names: &[String]) -> Vec<Lost> {
     for (part, name) in parts.iter().zip(names) {
         match part {
             Part::Lost(frames) => {
-                let reason = format!("{name} leads to a file that is missing or cannot be read");
+                let reason = format!("{name} is missing, or leads to a file that is or cannot be read");
                 found.push(Lost::frames(start..start + frames, view.whole, reason));
                 start += frames;
             }
-            Part::Dataset(dataset, frames) => {
+            Part::Dataset(dataset, range) => {
                 for source in virtual_sources::lost(dataset) {
                     let mut ranges = source.ranges;
                     if joined && let Some(first) = ranges.first_mut() {
@@ -95,7 +98,7 @@ fn lost_data(array: &RawArray, view: &View, names: &[String]) -> Vec<Lost> {
                     let at = view.region_of(&ranges);
                     found.extend(at.map(|at| Lost { at, reason: source.reason }));
                 }
-                start += frames;
+                start += range.len();
             }
         }
     }

@@ -1,25 +1,31 @@
-//! Makes HDF5 decode bitshuffle (32008) and LZ4 (32004) chunks, the formats of Eiger detectors, without a plugin. Registered as filters
-//! rather than called on raw chunks, so that virtual data sets and external links into such files work like any other data.
+//! Makes HDF5 decode the compressions of detectors and archives without a plugin: bitshuffle, LZ4, Zstandard and Blosc.
+//! Registered as filters rather than called on raw chunks, so that virtual data sets and external links into such files
+//! work like any other data.
 //!
 //! `unsafe`, because HDF5 takes filters as C functions that own their buffers.
 #![allow(unsafe_code)]
 
-use super::bitshuffle;
+use super::bitshuffle::{self, Compression};
+use super::blosc;
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_CLASS_T_VERS, H5Z_FLAG_REVERSE, H5Z_class2_t, H5Z_filter_t, H5Zfilter_avail, H5Zregister};
 use std::ffi::{CStr, c_uint, c_void};
 use std::sync::Once;
 
+const BLOSC: H5Z_filter_t = 32001;
 const LZ4: H5Z_filter_t = 32004;
 const BITSHUFFLE: H5Z_filter_t = 32008;
+const ZSTANDARD: H5Z_filter_t = 32015;
 
-/// Registers both filters, once; later calls do nothing. A plugin that HDF5 already has is left alone.
+/// Registers the filters, once; later calls do nothing. A plugin that HDF5 already has is left alone.
 pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         hdf5::sync::sync(|| {
+            add(BLOSC, c"blosc", run_blosc);
             add(LZ4, c"lz4", run_lz4);
             add(BITSHUFFLE, c"bitshuffle", run_bitshuffle);
+            add(ZSTANDARD, c"zstd", run_zstd);
         });
     });
 }
@@ -57,6 +63,30 @@ unsafe extern "C" fn run_lz4(
     unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| bitshuffle::lz4(input)) }
 }
 
+unsafe extern "C" fn run_zstd(
+    flags: c_uint,
+    count: usize,
+    options: *const c_uint,
+    bytes: usize,
+    size: *mut usize,
+    buffer: *mut *mut c_void,
+) -> usize {
+    // SAFETY: the arguments are those of HDF5, unchanged.
+    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| bitshuffle::zstd(input)) }
+}
+
+unsafe extern "C" fn run_blosc(
+    flags: c_uint,
+    count: usize,
+    options: *const c_uint,
+    bytes: usize,
+    size: *mut usize,
+    buffer: *mut *mut c_void,
+) -> usize {
+    // SAFETY: the arguments are those of HDF5, unchanged.
+    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| blosc::blosc(input)) }
+}
+
 unsafe extern "C" fn run_bitshuffle(
     flags: c_uint,
     count: usize,
@@ -69,8 +99,9 @@ unsafe extern "C" fn run_bitshuffle(
     let decode = |input: &[u8], options: &[c_uint]| {
         let option = |index| options.get(index).map_or(0, |&value| value as usize);
         match option(4) {
-            0 => bitshuffle::bitshuffle(input, option(2), option(3), false),
-            2 => bitshuffle::bitshuffle(input, option(2), option(3), true),
+            0 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::None),
+            2 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::Lz4),
+            3 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::Zstandard),
             _ => None,
         }
     };

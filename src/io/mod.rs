@@ -10,6 +10,7 @@
 
 mod array;
 mod bitshuffle;
+mod blosc;
 mod cbf;
 mod content;
 mod cxi;
@@ -37,6 +38,7 @@ mod tiff;
 mod tree;
 mod units;
 mod view;
+mod virtual_map;
 mod virtual_sources;
 
 pub use cxi_write::{Reconstruction, write_pattern, write_result};

@@ -112,7 +112,7 @@ impl Tree {
         }
         let shape = dataset.shape();
         let frames = shape.first().copied().unwrap_or(1);
-        let values = Values::Datasets(vec![Part::Dataset(dataset, frames)]);
+        let values = Values::Datasets(vec![Part::Dataset(dataset, 0..frames)]);
         Ok(RawArray { name: self.name(at), shape, element, fortran: false, values })
     }
 
@@ -122,7 +122,7 @@ impl Tree {
         let (mut all, mut lost): (Option<RawArray>, usize) = (None, 0);
         let mut typical = 0;
         for at in at {
-            if self.dataset(at).is_none() && self.is_external(at) {
+            if self.dataset(at).is_none() && self.is_lost(at) {
                 match &mut all {
                     None => lost += 1,
                     Some(all) => all.push(Part::Lost(typical), typical),
@@ -153,10 +153,10 @@ impl Tree {
         all.ok_or_else(|| at.first().map_or_else(|| Error::file(&self.path, "holds no data"), |at| self.missing(at)))
     }
 
-    /// Whether a path is a link into another file.
-    pub fn is_external(&self, at: &str) -> bool {
+    /// Whether a path is a link into another file, or nothing at all.
+    fn is_lost(&self, at: &str) -> bool {
         let (home, name) = (parent(at), at.rsplit('/').next().unwrap_or_default());
-        self.link(home, name) == Some(LinkType::External)
+        matches!(self.link(home, name), None | Some(LinkType::External))
     }
 
     /// Why there is no data set at `at`, and what is there instead.

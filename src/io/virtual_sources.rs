@@ -1,9 +1,9 @@
 //! Sources of virtual data sets: HDF5 gives the fill value, zero, for those that it does not find, without a word.
 
 use super::tree::Tree;
+use super::virtual_map::{Mapping, mappings};
+use hdf5::Dataset;
 use hdf5::dataset::Layout;
-use hdf5::plist::dataset_create::VirtualMapping;
-use hdf5::{Dataset, Selection};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -26,42 +26,42 @@ fn below(dataset: &Dataset, depth: usize) -> Vec<LostSource> {
     if depth == 0 || dataset.layout() != Layout::Virtual {
         return Vec::new();
     }
-    let Ok(plist) = dataset.dcpl() else { return Vec::new() };
     let shape = dataset.shape();
     let home = PathBuf::from(dataset.filename());
-    plist.virtual_map().iter().flat_map(|mapping| check(mapping, &home, &shape, depth)).collect()
+    mappings(dataset).iter().flat_map(|mapping| check(mapping, &home, &shape, depth)).collect()
 }
 
-fn check(mapping: &VirtualMapping, home: &Path, shape: &[usize], depth: usize) -> Vec<LostSource> {
-    if mapping.src_filename.contains('%') || mapping.src_dataset.contains('%') {
+fn check(mapping: &Mapping, home: &Path, shape: &[usize], depth: usize) -> Vec<LostSource> {
+    let name = &mapping.file;
+    if name.contains('%') || mapping.dataset.contains('%') {
         return numbered(mapping, home, shape);
     }
-    let Some(target) = ranges(&mapping.vds_selection, shape) else { return Vec::new() };
-    let name = &mapping.src_filename;
-    let gone = |reason: String| vec![LostSource { ranges: target.clone(), reason }];
-    let source = match open(name, &mapping.src_dataset, home) {
+    let all = || shape.iter().map(|&n| 0..n).collect();
+    let target: Vec<Range<usize>> = mapping.target.clone().unwrap_or_else(all);
+    let source = match open(name, &mapping.dataset, home) {
         Ok(source) => source,
-        Err(reason) => return gone(reason),
+        Err(reason) => return vec![LostSource { ranges: target, reason }],
     };
-    let extents = source.shape();
-    let Some(wanted) = ranges(&mapping.src_selection, &extents) else { return Vec::new() };
+    // The extents of a source that is used as a whole are not kept: they are those of what it fills.
+    let whole = || mapping.target.as_ref().map(|target| target.iter().map(|range| 0..range.len()).collect());
+    let Some(used) = mapping.source.clone().or_else(whole) else { return Vec::new() };
     // Frame n of the source is frame n + first of the target only where both have as many.
-    let aligned = target.first().zip(wanted.first()).filter(|(target, wanted)| target.len() == wanted.len());
+    let aligned = target.first().zip(used.first()).filter(|(target, used)| target.len() == used.len());
     let frames = |lost: Range<usize>| {
         let mut at = target.clone();
-        if let Some((target, wanted)) = aligned {
-            let (start, end) =
-                (lost.start.max(wanted.start), lost.end.min(wanted.end).max(lost.start.max(wanted.start)));
-            at[0] = start - wanted.start + target.start..end - wanted.start + target.start;
+        if let Some((target, used)) = aligned {
+            let start = lost.start.clamp(used.start, used.end);
+            let end = lost.end.clamp(start, used.end);
+            at[0] = start - used.start + target.start..end - used.start + target.start;
         }
         at
     };
     let mut found = Vec::new();
-    if let (Some(wanted), Some(&there)) = (wanted.first(), extents.first())
-        && wanted.end > there
+    if let (Some(used), Some(&there)) = (used.first(), source.shape().first())
+        && used.end > there
     {
-        let reason = format!("{name} has {there} frames of {}", wanted.end);
-        found.push(LostSource { ranges: frames(there..wanted.end), reason });
+        let reason = format!("{name} has {there} frames of {}", used.end);
+        found.push(LostSource { ranges: frames(there..used.end), reason });
     }
     for inner in below(&source, depth - 1) {
         let ranges = inner.ranges.first().map_or_else(|| target.clone(), |lost| frames(lost.clone()));
@@ -72,49 +72,20 @@ fn check(mapping: &VirtualMapping, home: &Path, shape: &[usize], depth: usize) -
 }
 
 /// A mapping to any number of files, `%b` in the name counting its blocks along the first axis.
-fn numbered(mapping: &VirtualMapping, home: &Path, shape: &[usize]) -> Vec<LostSource> {
-    let Selection::Hyperslab(slab) = &mapping.vds_selection else { return Vec::new() };
-    let Ok(raw) = slab.clone().into_raw(shape) else { return Vec::new() };
-    let (Some(first), Some(&frames)) = (raw.first(), shape.first()) else { return Vec::new() };
+fn numbered(mapping: &Mapping, home: &Path, shape: &[usize]) -> Vec<LostSource> {
+    let (Some([first, step, length]), Some(&frames)) = (mapping.blocks, shape.first()) else { return Vec::new() };
+    let starts =
+        (0..100_000).map(|block| (block, first + block * step.max(1))).take_while(|(_, start)| *start < frames);
     let mut found = Vec::new();
-    let blocks = (0..).map(|block| (block, first.start + block * first.step)).take_while(|(_, start)| *start < frames);
-    for (block, start) in blocks.take(100_000) {
+    for (block, start) in starts {
         let fill = |text: &str| text.replace("%b", &block.to_string());
-        if let Err(reason) = open(&fill(&mapping.src_filename), &fill(&mapping.src_dataset), home) {
+        if let Err(reason) = open(&fill(&mapping.file), &fill(&mapping.dataset), home) {
             let mut ranges: Vec<Range<usize>> = shape.iter().map(|&n| 0..n).collect();
-            ranges[0] = start..(start + first.block).min(frames);
+            ranges[0] = start..(start + length).min(frames);
             found.push(LostSource { ranges, reason });
-        }
-        if first.step == 0 {
-            break;
         }
     }
     found
-}
-
-/// The smallest box around a selection of an array with extents `shape`.
-fn ranges(selection: &Selection, shape: &[usize]) -> Option<Vec<Range<usize>>> {
-    match selection {
-        Selection::All => Some(shape.iter().map(|&n| 0..n).collect()),
-        Selection::Points(_) => None,
-        Selection::Hyperslab(slab) => {
-            let raw: Vec<_> = slab.iter().copied().collect();
-            raw.iter()
-                .zip(shape)
-                .map(|(slice, &n)| {
-                    use hdf5::SliceOrIndex::{Index, SliceCount, SliceTo, Unlimited};
-                    Some(match *slice {
-                        Index(at) => at..at + 1,
-                        SliceTo { start, end, .. } => start..end,
-                        SliceCount { start, step, count, block } => {
-                            start..start + count.saturating_sub(1) * step + block
-                        }
-                        Unlimited { start, .. } => start..n,
-                    })
-                })
-                .collect()
-        }
-    }
 }
 
 /// A source, looked for where HDF5 looks: beside the virtual data set, then from the working folder.
