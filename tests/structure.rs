@@ -34,8 +34,7 @@ fn the_ground_imports_nothing_above_it() {
 #[test]
 fn siblings_never_import_each_other() {
     let siblings = ["simulate", "inpaint", "phasing", "io"];
-    let others =
-        [&siblings[..], &["cli", "settings", "reconstruct", "evaluate", "compare", "report"]].concat();
+    let others = [&siblings[..], &["cli", "settings", "reconstruct", "evaluate", "compare", "report"]].concat();
     let imports = Imports::read();
     for source in imports.sources().iter().filter(|source| siblings.contains(&source.top())) {
         assert_eq!(imports_from(&imports, &source.name, &others), Vec::<&str>::new(), "{}", source.name);

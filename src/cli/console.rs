@@ -169,8 +169,11 @@ impl Observer for Console {
     fn observe(&self, event: Event<'_>) {
         match event {
             Event::Note(text) => self.note(text),
-            Event::Prepared { steps, shape, centre, rebin } => {
-                self.event("prepared", &json!({"steps": steps, "shape": shape, "centre": centre, "rebin": rebin}));
+            Event::Prepared { notes, steps, shape, centre, rebin } => {
+                self.event(
+                    "prepared",
+                    &json!({"notes": notes, "steps": steps, "shape": shape, "centre": centre, "rebin": rebin}),
+                );
             }
             Event::Filled { gap, pixels, unmeasured } => {
                 self.event("filled", &json!({"gap": gap, "pixels": pixels, "unmeasured": unmeasured}));

@@ -30,6 +30,7 @@ impl Command {
         let shape = input.intensity.shape();
         let needed = memory::estimate(shape, &settings.recipe.recipe, 1, 1);
         let geometry = input.geometry;
+        let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
         if self.json {
             let gaps: Vec<_> = found
                 .gaps
@@ -44,7 +45,7 @@ impl Command {
                     "max": found.max, "zeros_fraction": found.zeros, "masked_fraction": found.masked_fraction,
                     "masked": found.masked, "gaps": gaps, "isolated_bad_pixels": found.isolated,
                     "detector": found.detector, "oversampling": found.oversampling,
-                    "suspicious": found.suspicious, "energy_ev": geometry.energy.map(|e| e / EV),
+                    "suspicious": found.suspicious, "notes": notes, "energy_ev": geometry.energy.map(|e| e / EV),
                     "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
                     "has_support": input.support.is_some(), "has_estimate": input.estimate.is_some(),
                     "phasing_memory_bytes": needed,
@@ -93,6 +94,9 @@ impl Command {
             line("estimates", "in the file".into());
         }
         line("memory", format!("about {} to phase it unbinned", lacuna::error::bytes_text(needed)));
+        for note in notes {
+            line("note", note);
+        }
         for warning in &found.suspicious {
             line("look at", warning.clone());
         }

@@ -69,6 +69,8 @@ pub struct Prepared {
     pub support: Option<Centered<bool>>,
     /// One line for each thing that was done.
     pub steps: Vec<String>,
+    /// What the reader of the file noted: missing data, doubts about its mask or units.
+    pub notes: Vec<String>,
     /// Zero frequency in the input, pixels `(z, y, x)`.
     pub centre: [usize; 3],
     /// The part of the input that was used.
@@ -175,7 +177,7 @@ pub fn prepare(
         None => None,
     };
     let window = std::array::from_fn(|a| window[a].start + roi[a].start..window[a].end + roi[a].start);
-    Ok(Prepared { pattern, support, steps, centre, window, rebin: options.rebin })
+    Ok(Prepared { pattern, support, steps, notes: Vec::new(), centre, window, rebin: options.rebin })
 }
 
 /// Refuses options that make no sense for data of this shape.

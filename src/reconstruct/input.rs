@@ -71,7 +71,11 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         frames,
     };
     let path = input.source.path.clone();
-    let prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
+    let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
+    for note in &notes {
+        observer.observe(Event::Note(&format!("{}: {note}", path.display())));
+    }
+    let mut prepared = prepare::prepare(input.intensity, input.mask, input.estimate, support, input.geometry, &options)
         .map_err(|error| match error {
             Error::Pattern(problem) | Error::Support(problem) => Error::file(&path, problem),
             other => other,
@@ -84,7 +88,9 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
     for step in &prepared.steps {
         observer.observe(Event::Note(&format!("prepared: {step}")));
     }
+    prepared.notes = notes;
     observer.observe(Event::Prepared {
+        notes: &prepared.notes,
         steps: &prepared.steps,
         shape: prepared.pattern.shape(),
         centre: prepared.centre,

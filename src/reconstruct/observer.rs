@@ -12,6 +12,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// The pattern is ready to be phased.
     Prepared {
+        /// What the reader of the file noted.
+        notes: &'a [String],
         /// One line for each thing that was done.
         steps: &'a [String],
         /// Extents `(z, y, x)`, pixels.

@@ -42,7 +42,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         facts,
         sections: vec![
             object_section(result, pixel),
-            pattern_section(pattern, best, &result.steps),
+            pattern_section(pattern, best, &result.steps, &result.summary.notes),
             curves_section(result, pixel),
             runs_section(result, settings),
         ],
@@ -130,7 +130,7 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
     Section { title: "Object".into(), text: String::new(), figures, tables: vec![] }
 }
 
-fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String]) -> Section {
+fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[String]) -> Section {
     let shape = pattern.shape();
     let measured = Centered(
         ndarray::Zip::from(&pattern.intensity.0)
@@ -172,12 +172,13 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String]) -> Section {
     add("Calculated", "Squared transform of the object.", &calculated, Scale::Log, "photons");
     let labels = ["measured", "free", "estimated"].map(String::from).to_vec();
     add("Pixels", "What is known of each pixel.", &classes, Scale::Categories(labels), "class");
-    let text = if steps.is_empty() {
+    let noted = if notes.is_empty() { String::new() } else { format!("\n\nThe file: {}.", notes.join("; ")) };
+    let text: String = if steps.is_empty() {
         "The pattern was used as it is in the file.".into()
     } else {
         format!("Preparation: {}.", steps.join("; "))
     };
-    Section { title: "Pattern".into(), text, figures, tables: vec![] }
+    Section { title: "Pattern".into(), text: text + &noted, figures, tables: vec![] }
 }
 
 fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {

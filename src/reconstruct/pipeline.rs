@@ -32,29 +32,8 @@ pub struct Reconstruction {
 ///
 /// # Errors
 /// Those of [`estimate`] and [`phase()`].
-///
-/// # Examples
-/// ```
-/// use lacuna::settings::{PhasingKeys, Settings, TypedSettings};
-/// use lacuna::reconstruct::{Format, load, reconstruct};
-/// # fn main() -> lacuna::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # std::env::set_current_dir(&folder).unwrap();
-/// # let example = lacuna::simulate::example(0).pattern;
-/// # lacuna::io::write_pattern("pattern.cxi".as_ref(), false, &example, None, &Default::default())?;
-/// let quick = PhasingKeys { algorithm: Some("ER**20,(Sup*HIO**20)**4".into()), ..Default::default() };
-/// let mut typed = TypedSettings { phasing: quick, ..Default::default() };
-/// typed.gap.gap = Some("linear-soft".into());
-/// let settings = Settings::resolve("forward", &typed)?;
-/// let prepared = load("pattern.cxi", &settings, &())?;
-/// let result = reconstruct(prepared, &settings, &())?;
-/// println!("R = {:.3}", result.summary.r_factor);
-/// result.write("result.cxi".as_ref(), Format::Cxi, false, "my script", &settings)?;
-/// # Ok(())
-/// # }
-/// ```
 pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Observer) -> Result<Reconstruction> {
-    let Prepared { pattern, support, steps, .. } = prepared;
+    let Prepared { pattern, support, steps, notes, .. } = prepared;
     let mut result = match settings.gap.policy {
         GapPolicy::Fixed(gap) => {
             let estimate = estimate(&pattern, gap, settings, observer)?;
@@ -62,7 +41,7 @@ pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Obser
         }
         GapPolicy::Auto => automatic(pattern, support, settings, observer),
     }?;
-    result.steps = steps;
+    (result.steps, result.summary.notes) = (steps, notes);
     if result.ensemble.interrupted {
         observer.observe(Event::Note("interrupted: what was reached is written"));
     }

@@ -58,6 +58,8 @@ pub struct Summary {
     pub device: String,
     /// Treatment of the gap in this reconstruction.
     pub gap: GapTreatment,
+    /// What the reader of the file noted: missing data, doubts about its mask or units.
+    pub notes: Vec<String>,
     /// What the automatic policy went by.
     #[serde(flatten)]
     pub automatic: Option<AutomaticChoice>,
@@ -132,6 +134,7 @@ impl Summary {
             recipe: phased.recipe.to_string(),
             device: phased.device.clone(),
             gap,
+            notes: Vec::new(),
             automatic: None,
         }
     }

@@ -137,12 +137,9 @@ impl Imports {
     }
 
     /// The shortest circle of imports through each file that is in one, each circle once.
-    /// What the `ignored` files import does not count.
-    pub fn circles(&self, ignored: &[&str]) -> BTreeSet<Vec<&str>> {
-        let counted = |source: &&Source| !ignored.contains(&source.name.as_str());
-        let imports = |source: &Source| Some(source).filter(counted).map_or_else(BTreeSet::new, |it| self.of_file(it));
+    pub fn circles(&self) -> BTreeSet<Vec<&str>> {
         let graph: BTreeMap<&str, BTreeSet<&str>> =
-            self.sources.iter().map(|source| (source.name.as_str(), imports(source))).collect();
+            self.sources.iter().map(|source| (source.name.as_str(), self.of_file(source))).collect();
         graph.keys().filter_map(|start| circle(&graph, start)).collect()
     }
 }
