@@ -1,4 +1,5 @@
-//! Fills the gap of an array with the network, and says how sure it is: `cargo run --release --example fill_an_array`.
+//! Fills the gap of an array with the network, and says how sure it is: `cargo run --release
+//! --example fill_an_array`.
 
 use lacuna::geometry::Geometry;
 use lacuna::inpaint::model::Model;
@@ -8,8 +9,8 @@ use lacuna::simulate;
 use lacuna::volume::Centered;
 
 fn main() -> lacuna::Result<()> {
-    // Photons and a mask, both (z, y, x) with z = 1: here those of a simulated flake, whose mask has a
-    // gap of six rows and columns.
+    // Photons and a mask, both (z, y, x) with z = 1: here those of a simulated flake, whose mask
+    // has a gap of six rows and columns.
     let example = simulate::example(0).pattern;
     let (photons, mask): (Centered<f32>, Centered<u32>) = (example.intensity, example.mask);
     let gap = mask.as_slice().iter().filter(|&&bits| bits & bit::MISSING != 0).count();

@@ -1,4 +1,5 @@
-//! Phases a pattern from a file and writes the result: `cargo run --release --example phase_a_file -- scan.cxi`.
+//! Phases a pattern from a file and writes the result: `cargo run --release --example phase_a_file
+//! -- scan.cxi`.
 //!
 //! Without a file it takes the built-in example, and a shorter recipe.
 

@@ -146,7 +146,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of reading `path`: [`Error::Missing`] where there is no such file, otherwise [`Error::Read`].
+    /// An error of reading `path`: [`Error::Missing`] where there is no such file, otherwise
+    /// [`Error::Read`].
     pub fn read(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
         let (path, source) = (path.as_ref().to_path_buf(), source.into());
         match source.downcast_ref::<io::Error>() {

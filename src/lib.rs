@@ -1,9 +1,9 @@
 //! Coherent diffraction imaging with detector gaps.
 //!
-//! A coherent diffraction pattern holds intensities only; iterative algorithms find the phases and so
-//! the object. Detectors have gaps. Lacuna knows for every pixel which moduli it allows (an interval:
-//! [`pixels`]), estimates what the gaps hide ([`inpaint`]), phases with what is known and nothing
-//! more ([`phasing`]), and says how far to trust the result ([`metrics`], [`report`]).
+//! A coherent diffraction pattern holds intensities only; iterative algorithms find the phases and
+//! so the object. Detectors have gaps. Lacuna knows for every pixel which moduli it allows (an
+//! interval: [`pixels`]), estimates what the gaps hide ([`inpaint`]), phases with what is known and
+//! nothing more ([`phasing`]), and says how far to trust the result ([`metrics`], [`report`]).
 //!
 //! A pattern is read, its gap filled, phased, and the result written:
 //!
@@ -32,8 +32,8 @@
 //! The walk of a pattern through the modules, and how to add to them: `docs/architecture.md`.
 //!
 //! # Conventions
-//! - Arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Zero frequency is at index `n / 2` in
-//!   files and in the public API ([`volume::Centered`]), at 0 inside the phasing engine
+//! - Arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Zero frequency is at index `n / 2`
+//!   in files and in the public API ([`volume::Centered`]), at 0 inside the phasing engine
 //!   ([`volume::Cornered`]).
 //! - Transforms are unitary, so the squared norm of the object is the number of photons.
 //! - SI units: metres, joules; intensities in photons.

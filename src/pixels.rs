@@ -48,9 +48,9 @@ pub struct MaskDoubt {
 }
 
 impl MaskDoubt {
-    /// Looks at a mask of the shape of `intensity`, or one frame of it: doubtful is one that masks more than half of the
-    /// pixels and of the photons, or nine pixels of ten. Values that are no counts (not finite, negative, or
-    /// `sentinel` and above) do not count as photons.
+    /// Looks at a mask of the shape of `intensity`, or one frame of it: doubtful is one that masks
+    /// more than half of the pixels and of the photons, or nine pixels of ten. Values that are no
+    /// counts (not finite, negative, or `sentinel` and above) do not count as photons.
     pub fn of(intensity: &Centered<f32>, mask: &Centered<u32>, sentinel: Option<f64>) -> Option<MaskDoubt> {
         let limit = sentinel.map_or(f32::INFINITY, |value| value as f32);
         let bits = mask.0.broadcast(intensity.0.dim())?;

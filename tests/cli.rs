@@ -60,7 +60,8 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Expects exit code 1, one line on standard error with all of `words`, nothing on standard output and nothing on disk.
+/// Expects exit code 1, one line on standard error with all of `words`, nothing on standard output
+/// and nothing on disk.
 pub fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
     refused_with(1, folder, arguments, words);
 }
@@ -360,7 +361,8 @@ fn long_run(here: &Path) -> (std::process::Child, std::io::Lines<BufReader<std::
     (child, lines)
 }
 
-/// What waits for success must not go on with half a result, so the exit code says which signal it was.
+/// What waits for success must not go on with half a result, so the exit code says which signal it
+/// was.
 #[test]
 #[cfg(unix)]
 fn an_interrupt_keeps_what_was_reached_and_says_so() {
@@ -447,7 +449,8 @@ fn short_help_is_short() {
     );
 }
 
-/// Object 8, its transform 8, support 1, bounds 4, density 4, new support 1, held-out pixels 0.8; a run on a laptop must not need more.
+/// Object 8, its transform 8, support 1, bounds 4, density 4, new support 1, held-out pixels 0.8; a
+/// run on a laptop must not need more.
 #[test]
 fn a_run_takes_at_most_28_bytes_a_voxel() {
     let here = tempfile::tempdir().unwrap();

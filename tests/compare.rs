@@ -73,7 +73,8 @@ fn a_comparison_in_parts_is_the_whole_and_goes_on_after_an_interruption() {
     refused(here, &glue, &["gap = glue", "SOURCE[-hard|-soft]", "network"]);
 }
 
-/// A crystal behind a gap of two and a half times the oversampling, phased with a fill that is `off` in `ln(1 + I)`.
+/// A crystal behind a gap of two and a half times the oversampling, phased with a fill that is
+/// `off` in `ln(1 + I)`.
 fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
     let (mut recipe, _) = Recipe::read("forward2d-smoke").unwrap();
     recipe.object = lacuna::simulate::object::ObjectRecipe::only(Family::Crystal);

@@ -71,7 +71,8 @@ fn straight_slopes_are_exact() {
             assert!(worst < tolerance, "{method} {worst}");
         }
     }
-    // The crossing of a cross has no measured end along any axis; the biharmonic surface is exact there too.
+    // The crossing of a cross has no measured end along any axis; the biharmonic surface is exact
+    // there too.
     for shape in [[1, 40, 48], [9, 40, 48]] {
         let pattern = pattern(shape, log, cross);
         for volume in [true, false] {
@@ -130,7 +131,8 @@ fn the_number_of_threads_changes_nothing() {
     assert_eq!(run(1), run(3));
 }
 
-/// Against the noise-free intensity. Read the numbers with `cargo test --test fills -- --nocapture`.
+/// Against the noise-free intensity. Read the numbers with `cargo test --test fills --
+/// --nocapture`.
 #[test]
 fn fills_on_speckles() {
     let example = example(1);
@@ -144,7 +146,8 @@ fn fills_on_speckles() {
         println!("{method}: mean absolute error {mean:.3} in ln(1 + I) over {count} pixels");
         scores.push(mean);
     }
-    // Whatever the noise: any interpolation beats zeros, and smooth surfaces beat straight lines on smooth speckles.
+    // Whatever the noise: any interpolation beats zeros, and smooth surfaces beat straight lines on
+    // smooth speckles.
     assert!(scores[1] < 0.6 * scores[0] && scores[2] < 0.7 * scores[0] && scores[3] < scores[1]);
 }
 

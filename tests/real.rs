@@ -1,5 +1,5 @@
-//! Reconstructions of measured patterns by the program, as a user asks for them. The bounds are the aims that the project set
-//! itself; BENCHMARKS.md says what is reached.
+//! Reconstructions of measured patterns by the program, as a user asks for them. The bounds are the
+//! aims that the project set itself; BENCHMARKS.md says what is reached.
 
 use crate::cli::{done, summary};
 use lacuna::io::read_support;

@@ -1,5 +1,6 @@
-//! Fills of gaps in measured patterns whose pixels behind the gap were measured too, as a user asks for them. Against counts even the
-//! truth would have an error; BENCHMARKS.md quotes what is printed here.
+//! Fills of gaps in measured patterns whose pixels behind the gap were measured too, as a user asks
+//! for them. Against counts even the truth would have an error; BENCHMARKS.md quotes what is
+//! printed here.
 
 use crate::cli::done;
 use crate::network::write_npz;
@@ -9,8 +10,9 @@ use ndarray::{Array3, s};
 use ndarray_npy::NpzReader;
 use std::fs::File;
 
-/// Fills the gaps of `file` in all ways and prints how near they come to `truth` where it is `measured` and all say something. Returns the
-/// mean absolute errors of `log10(1 + I)`, the network's first.
+/// Fills the gaps of `file` in all ways and prints how near they come to `truth` where it is
+/// `measured` and all say something. Returns the mean absolute errors of `log10(1 + I)`, the
+/// network's first.
 fn compare(name: &str, file: &str, truth: &Array3<f32>, measured: &Array3<bool>, dims: &str) -> [f64; 4] {
     let folder = tempfile::tempdir().unwrap();
     let ways = ["network", "linear", "idw", "biharmonic"];

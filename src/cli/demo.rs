@@ -1,4 +1,5 @@
-//! `lacuna demo`: what a gap does to a reconstruction, and what filling it does, on a particle whose truth is known.
+//! `lacuna demo`: what a gap does to a reconstruction, and what filling it does, on a particle
+//! whose truth is known.
 
 use super::console::Console;
 use super::flags::{MachineFlags, OutputFlags};

@@ -1,4 +1,5 @@
-//! `lacuna evaluate`: how accurate a network is inside gaps, beside the classical fills, on patterns whose truth is known.
+//! `lacuna evaluate`: how accurate a network is inside gaps, beside the classical fills, on
+//! patterns whose truth is known.
 
 use super::console::Console;
 use super::flags::{MachineFlags, OutputFlags};
@@ -23,7 +24,8 @@ pub struct Command {
     /// Patterns to use: test, validation or train
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     split: Split,
-    /// Widths of the straight gaps that are cut into patterns without any, pixels; own: the gaps and bad pixels that they have
+    /// Widths of the straight gaps that are cut into patterns without any, pixels; own: the gaps
+    /// and bad pixels that they have
     #[arg(long, value_name = "PX", value_delimiter = ',', default_value = "own,3,6,9,12")]
     widths: Vec<String>,
     /// Patterns at most
@@ -41,7 +43,8 @@ pub struct Command {
     /// Put the scores on the card of --model
     #[arg(long, requires = "model")]
     write_card: bool,
-    /// First fit the intervals of --model to the set's validation patterns (--limit of them), and put them on its card
+    /// First fit the intervals of --model to the set's validation patterns (--limit of them), and
+    /// put them on its card
     #[arg(long, requires = "model")]
     calibrate: bool,
     #[command(flatten)]

@@ -17,15 +17,18 @@ use std::path::PathBuf;
 /// Arguments of `lacuna inpaint`.
 #[derive(Debug, clap::Args)]
 pub struct Command {
-    /// The pattern, raw or prepared; it is prepared as `lacuna prepare` does, a prepared one stays as it is
+    /// The pattern, raw or prepared; it is prepared as `lacuna prepare` does, a prepared one stays
+    /// as it is
     file: String,
     /// Where the completed pattern goes (CXI)
     #[arg(long, short, value_name = "FILE", required_unless_present = "self_check")]
     output: Option<PathBuf>,
-    /// Treatment of the gap, one that estimates: network, zero, linear, idw, biharmonic; -hard fixes the values, -soft bounds them
+    /// Treatment of the gap, one that estimates: network, zero, linear, idw, biharmonic; -hard
+    /// fixes the values, -soft bounds them
     #[arg(long, visible_alias = "method", value_name = "TREATMENT", default_value = "network")]
     gap: String,
-    /// Bounds of linear, idw and biharmonic, as multiples of the estimate [default: those of -hard or -soft]
+    /// Bounds of linear, idw and biharmonic, as multiples of the estimate [default: those of -hard
+    /// or -soft]
     #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
     gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals
@@ -34,10 +37,12 @@ pub struct Command {
     /// Folder of the network's model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     model: Option<String>,
-    /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the pattern]
+    /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the
+    /// pattern]
     #[arg(long, value_name = "2|3")]
     dims: Option<usize>,
-    /// Check the network on this pattern: fill copies of its gap cut into measured pixels, and compare
+    /// Check the network on this pattern: fill copies of its gap cut into measured pixels, and
+    /// compare
     #[arg(long)]
     self_check: bool,
     /// One HTML page that shows the self-check

@@ -23,10 +23,11 @@ use lacuna::error::Result;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
-/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames), EDF or CBF.
+/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames), EDF
+/// or CBF.
 ///
-/// Lists are separated by commas. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by
-/// SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
+/// Lists are separated by commas. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130
+/// interrupted by SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
 #[derive(Debug, Parser)]
 #[command(name = "lacuna", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -36,9 +37,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Simulate a crystal behind a detector gap, fill the gap, phase it with and without, and show what it did for the object
+    /// Simulate a crystal behind a detector gap, fill the gap, phase it with and without, and show
+    /// what it did for the object
     Demo(demo::Command),
-    /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a folder
+    /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a
+    /// folder
     Run(run::Command),
     /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
     Info(info::Command),

@@ -20,7 +20,8 @@ pub struct Command {
     /// Use the example that is built in: a simulated pattern with a detector gap and a beamstop
     #[arg(long, conflicts_with = "file")]
     example: bool,
-    /// Folder for result.cxi, report.html and settings.toml; completed.cxi too where gaps were filled
+    /// Folder for result.cxi, report.html and settings.toml; completed.cxi too where gaps were
+    /// filled
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Format of the result

@@ -12,7 +12,8 @@ static HANDLER: Once = Once::new();
 /// From now on the first SIGINT (Ctrl-C) or SIGTERM asks to stop, and the second one stops at once.
 pub fn catch() {
     HANDLER.call_once(|| {
-        // Without a handler a signal ends the process, which loses no file: outputs are renamed into place.
+        // Without a handler a signal ends the process, which loses no file: outputs are renamed
+        // into place.
         let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))
@@ -30,8 +31,8 @@ pub fn received() -> Option<i32> {
     }
 }
 
-/// The exit code of a call that a signal ended, also where its partial result was written: 130 after
-/// SIGINT, 143 after SIGTERM.
+/// The exit code of a call that a signal ended, also where its partial result was written: 130
+/// after SIGINT, 143 after SIGTERM.
 pub fn exit_code() -> Option<u8> {
     received().and_then(|signal| u8::try_from(128 + signal).ok())
 }

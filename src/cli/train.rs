@@ -23,19 +23,23 @@ use std::time::Instant;
 /// Arguments of `lacuna train`.
 #[derive(Debug, clap::Args)]
 pub struct Command {
-    /// Training recipe: a TOML file, or one that is built in (unet2d, unet3d, unet2d-smoke, unet3d-smoke; finetune2d, finetune3d)
+    /// Training recipe: a TOML file, or one that is built in (unet2d, unet3d, unet2d-smoke,
+    /// unet3d-smoke; finetune2d, finetune3d)
     #[arg(required_unless_present = "finetune")]
     recipe: Option<String>,
     /// Folder of the model: weights and card, checkpoint and curves
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
-    /// Set of patterns to train on, made by lacuna simulate [default: simulated as the recipe says, into the folder]
+    /// Set of patterns to train on, made by lacuna simulate [default: simulated as the recipe says,
+    /// into the folder]
     #[arg(long, value_name = "SET.h5")]
     set: Option<PathBuf>,
-    /// Adapt a model to this pattern, from its measured pixels alone; a self-check on the same pattern is flattering afterwards
+    /// Adapt a model to this pattern, from its measured pixels alone; a self-check on the same
+    /// pattern is flattering afterwards
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     finetune: Option<String>,
-    /// Folder of the model that is adapted [default: the one in the program for the pattern's dimensions]
+    /// Folder of the model that is adapted [default: the one in the program for the pattern's
+    /// dimensions]
     #[arg(long, value_name = "DIR", requires = "finetune")]
     model: Option<PathBuf>,
     /// Start from the weights of this model instead of random ones
@@ -149,7 +153,8 @@ impl Command {
         Ok(())
     }
 
-    /// The set that was given, or the one that the recipe names, which is made if it is not there yet.
+    /// The set that was given, or the one that the recipe names, which is made if it is not there
+    /// yet.
     fn open_set(&self, recipe: &TrainingRecipe, console: &Console) -> Result<Arc<Set>> {
         let path = match &self.set {
             Some(path) => path.clone(),

@@ -1,6 +1,6 @@
-//! Does filling a gap help? The same pattern phased with its gap treated in several ways, with equal
-//! seeds, supports and recipes, and scored against the truth, or against measured pixels that no
-//! contender saw.
+//! Does filling a gap help? The same pattern phased with its gap treated in several ways, with
+//! equal seeds, supports and recipes, and scored against the truth, or against measured pixels that
+//! no contender saw.
 
 mod case;
 mod contender;

@@ -21,7 +21,8 @@ pub struct Truth {
 pub struct Score {
     /// `|c O - truth| / |truth|` after registration: 0 for a perfect match.
     pub error: f64,
-    /// Root mean square of the phase difference inside the true support, weighted by the true intensity, radians.
+    /// Root mean square of the phase difference inside the true support, weighted by the true
+    /// intensity, radians.
     pub phase: f64,
     /// Root mean square of the difference of the moduli there, in units of the true rms modulus.
     pub modulus: f64,

@@ -1,5 +1,5 @@
-//! The comparison over a simulated set: one line of JSON for each pattern and gap, so that it can be
-//! stopped, resumed and shared among machines.
+//! The comparison over a simulated set: one line of JSON for each pattern and gap, so that it can
+//! be stopped, resumed and shared among machines.
 
 use super::case::{held_out, network};
 use super::{Contender, ContenderOutcome, Outcome, Score, Trial, Truth};

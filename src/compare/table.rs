@@ -43,11 +43,13 @@ pub struct Outcome {
     pub contenders: BTreeMap<Contender, ContenderOutcome>,
 }
 
-/// Relative error of an object that has nothing in common with the truth: of an contender without any object too.
+/// Relative error of an object that has nothing in common with the truth: of an contender without
+/// any object too.
 const LOST: f64 = 1.0;
 /// A run succeeds whose error is at most this many times the best of all runs of all contenders.
 const SUCCESS: f64 = 1.5;
-/// Patterns whose object has a larger error than this even without a gap cannot be reconstructed: they say nothing of gaps.
+/// Patterns whose object has a larger error than this even without a gap cannot be reconstructed:
+/// they say nothing of gaps.
 const HOPELESS: f64 = 0.5;
 /// Worse by more than this part is worse.
 const WORSE: f64 = 1.05;
@@ -84,8 +86,8 @@ impl Outcome {
         good as f64 / outcome.runs.len().max(1) as f64
     }
 
-    /// Rank correlation (Spearman) of what a judge says of each contender and its true error, over the contenders that share the gap; nothing with
-    /// fewer than three.
+    /// Rank correlation (Spearman) of what a judge says of each contender and its true error, over
+    /// the contenders that share the gap; nothing with fewer than three.
     pub fn rank_correlation(&self, judge: Judge) -> Option<f64> {
         let pairs: Vec<(f64, f64)> = self
             .contenders

@@ -56,7 +56,8 @@ impl Trial<'_> {
         settings.ensemble.keep = settings.ensemble.count;
         let Some((&first, others)) = contenders.split_first() else { return Ok(Vec::new()) };
         let (first, device) = self.one(first, &settings, observer)?;
-        // A card takes all runs of a contender at once; another contender beside it would only wait.
+        // A card takes all runs of a contender at once; another contender beside it would only
+        // wait.
         let others: Vec<ContenderRuns> = if device == "cpu" {
             let jobs = others.par_iter().with_max_len(1);
             jobs.map(|&other| Ok(self.one(other, &settings, observer)?.0)).collect::<Result<_>>()?

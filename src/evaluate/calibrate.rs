@@ -1,4 +1,5 @@
-//! Intervals of whole patterns: patches are blended there, so that their errors are not those of one patch.
+//! Intervals of whole patterns: patches are blended there, so that their errors are not those of
+//! one patch.
 
 use crate::error::Result;
 use crate::inpaint::calibration::Calibration;

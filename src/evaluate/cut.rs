@@ -34,7 +34,8 @@ impl DetectorGap {
     }
 }
 
-/// A gap of this width whose middle is anywhere in the middle half of the frame; the same for the same seed and pattern.
+/// A gap of this width whose middle is anywhere in the middle half of the frame; the same for the
+/// same seed and pattern.
 pub fn straight_gap(shape: [usize; 3], width: usize, seed: u64, pattern: usize) -> DetectorGap {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream((pattern as u64) << 8 | width as u64);
@@ -44,9 +45,9 @@ pub fn straight_gap(shape: [usize; 3], width: usize, seed: u64, pattern: usize) 
     DetectorGap { axis, first: middle.saturating_sub(width / 2).min(n - width), width }
 }
 
-/// Gaps that are `ratio` times as wide as the linear oversampling across them, at least one pixel: the two arms of
-/// a cross. Their middles are within an eighth of the frame from the centre: farther out there is so little intensity that
-/// no treatment of a gap changes the object.
+/// Gaps that are `ratio` times as wide as the linear oversampling across them, at least one pixel:
+/// the two arms of a cross. Their middles are within an eighth of the frame from the centre:
+/// farther out there is so little intensity that no treatment of a gap changes the object.
 pub fn gaps_of_ratio(
     shape: [usize; 3],
     oversampling: [f64; 3],
@@ -65,7 +66,8 @@ pub fn gaps_of_ratio(
     })
 }
 
-/// The pattern as a detector without gaps and bad pixels would have counted it: where it was blind, photons are drawn anew.
+/// The pattern as a detector without gaps and bad pixels would have counted it: where it was blind,
+/// photons are drawn anew.
 pub fn without_gaps(measured: &Measurement, seed: u64, pattern: usize) -> Pattern {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0063_6f75_6e74);
     rng.set_stream(pattern as u64);

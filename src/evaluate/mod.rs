@@ -1,5 +1,5 @@
-//! How accurate is the inpainting: gaps of given widths cut into patterns whose noise-free intensity is known, filled by a network and
-//! by the classical fills, scored on the same pixels.
+//! How accurate is the inpainting: gaps of given widths cut into patterns whose noise-free
+//! intensity is known, filled by a network and by the classical fills, scored on the same pixels.
 
 mod accuracy;
 mod calibrate;
@@ -25,9 +25,11 @@ use crate::pixels::Pattern;
 use ndarray::Array3;
 use serde::Serialize;
 
-/// Classical fills that a network is compared with: what everyone has, what PyNX does, and the best there is without a network.
+/// Classical fills that a network is compared with: what everyone has, what PyNX does, and the best
+/// there is without a network.
 pub const CLASSICAL: [Fill; 3] = [Fill::Linear, Fill::Idw, Fill::Biharmonic];
-/// Pixels farther than this from what is measured are left to the network alone: classical fills say nothing there.
+/// Pixels farther than this from what is measured are left to the network alone: classical fills
+/// say nothing there.
 pub const REACH: f32 = 8.0;
 
 /// What came of one gap in one pattern.
@@ -58,8 +60,8 @@ pub struct Filled {
     pub half_width: Array3<f32>,
 }
 
-/// Fills the pixels `inside` of a pattern in all ways, and scores them against `truth`, photons. Nothing if there is no such pixel that the
-/// classical fills reach.
+/// Fills the pixels `inside` of a pattern in all ways, and scores them against `truth`, photons.
+/// Nothing if there is no such pixel that the classical fills reach.
 ///
 /// # Errors
 /// Those of [`predict`] and [`fill()`].

@@ -1,4 +1,5 @@
-//! A check without truth: the pattern's own gap, shifted onto pixels that were measured, is filled and compared with the measurement.
+//! A check without truth: the pattern's own gap, shifted onto pixels that were measured, is filled
+//! and compared with the measurement.
 
 use super::{CLASSICAL, REACH, blinded};
 use crate::error::{Error, Result};
@@ -130,7 +131,8 @@ fn shifted(measured: &Array3<bool>, [dy, dx]: [isize; 2]) -> Array3<bool> {
     })
 }
 
-/// The shifts that cover most pixels: just far enough to leave some between gap and copy, so that the distance to the peak changes little.
+/// The shifts that cover most pixels: just far enough to leave some between gap and copy, so that
+/// the distance to the peak changes little.
 fn shifts(measured: &Array3<bool>, deepest: f32) -> Vec<[isize; 2]> {
     let step = (2.0 * deepest).round() as isize + MARGIN as isize;
     let mut found = Vec::new();

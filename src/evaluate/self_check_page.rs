@@ -33,8 +33,8 @@ impl SelfCheck {
         text
     }
 
-    /// The page: the copies as they were filled, and the scores. `file` names the pattern, `model` the
-    /// network, `command` is quoted.
+    /// The page: the copies as they were filled, and the scores. `file` names the pattern, `model`
+    /// the network, `command` is quoted.
     pub fn page(&self, pattern: &Pattern, file: &str, model: &str, command: &str) -> Report {
         let names = ["network", "linear", "inverse distance", "biharmonic"];
         let row = |(name, score): (&str, &GapScore)| {

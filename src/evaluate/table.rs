@@ -32,7 +32,8 @@ pub struct Class {
     pub name: String,
     /// Patterns.
     pub patterns: usize,
-    /// Of the network: Pearson of log10(1 + I), mean absolute error of log10(1 + I), Pearson of the modulus.
+    /// Of the network: Pearson of log10(1 + I), mean absolute error of log10(1 + I), Pearson of the
+    /// modulus.
     pub network: [f64; 3],
     /// The same of linear, inverse-distance and biharmonic fill.
     pub classical: [[f64; 3]; 3],

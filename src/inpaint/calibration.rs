@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Part of the pixels that an interval should hold.
 const COVERAGE: f64 = 0.9;
-/// Predicted `ln(1 + I)` between which a factor is found for itself: most pixels are dark, and what is nearly zero errs otherwise than
-/// what is bright.
+/// Predicted `ln(1 + I)` between which a factor is found for itself: most pixels are dark, and what
+/// is nearly zero errs otherwise than what is bright.
 const EDGES: [f32; 14] = [0.003, 0.01, 0.03, 0.1, 0.3, 0.7, 1.2, 2.0, 3.0, 4.5, 6.0, 8.0, 10.0, 13.0];
 /// Pixels that each factor needs, so that the quantile is good to 1 %.
 const LEAST: usize = 1000;
@@ -14,7 +14,8 @@ const LEAST: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Predicted `ln(1 + I)` at which the factors hold, ascending; between them straight lines, beyond them the nearest.
+    /// Predicted `ln(1 + I)` at which the factors hold, ascending; between them straight lines,
+    /// beyond them the nearest.
     pub levels: Vec<f32>,
     /// One for each level.
     pub factors: Vec<f32>,
@@ -41,8 +42,9 @@ impl Calibration {
         }
     }
 
-    /// The factors under which intervals hold nine of ten of these pixels: predicted `ln(1 + I)`, and distance of the truth from it in
-    /// units of the stated spread. The nominal ones if there are too few pixels.
+    /// The factors under which intervals hold nine of ten of these pixels: predicted `ln(1 + I)`,
+    /// and distance of the truth from it in units of the stated spread. The nominal ones if there
+    /// are too few pixels.
     pub fn fit(mut pixels: Vec<(f32, f32)>) -> Self {
         pixels.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut fitted = Self { levels: Vec::new(), factors: Vec::new(), ..Self::nominal() };

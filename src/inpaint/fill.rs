@@ -1,8 +1,10 @@
-//! Classical fills of detector gaps: what one does without a network, and what the network must beat.
+//! Classical fills of detector gaps: what one does without a network, and what the network must
+//! beat.
 //!
-//! All of them interpolate `ln(1 + I)`: intensities span five decades and fall off like a power of the distance from the
-//! centre, so that in the intensities themselves the brightest neighbour would decide alone; the logarithm makes
-//! steep slopes straight, and the one keeps zero photons finite.
+//! All of them interpolate `ln(1 + I)`: intensities span five decades and fall off like a power of
+//! the distance from the centre, so that in the intensities themselves the brightest neighbour
+//! would decide alone; the logarithm makes steep slopes straight, and the one keeps zero photons
+//! finite.
 
 use super::{biharmonic, distance};
 use crate::error::{Error, Result};
@@ -54,14 +56,16 @@ impl FromStr for Fill {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FillOptions {
-    /// Lower and upper bound of the intensity, in units of the fill; `(1, 1)` binds hard. PyNX uses `(0.5, 1.2)`.
+    /// Lower and upper bound of the intensity, in units of the fill; `(1, 1)` binds hard. PyNX uses
+    /// `(0.5, 1.2)`.
     pub bounds: (f32, f32),
-    /// Pixels farther than this from every measured one stay without an estimate, but for [`Fill::Zero`].
+    /// Pixels farther than this from every measured one stay without an estimate, but for
+    /// [`Fill::Zero`].
     pub max_distance: f32,
     /// Whether neighbouring frames take part, or each frame is filled alone.
     pub volume: bool,
-    /// Whether to fill the shadow of the beamstop and a hole around the centre, where the pattern is least like its
-    /// surroundings.
+    /// Whether to fill the shadow of the beamstop and a hole around the centre, where the pattern
+    /// is least like its surroundings.
     pub beamstop: bool,
 }
 
@@ -71,15 +75,18 @@ impl Default for FillOptions {
     }
 }
 
-/// Pixels beyond the nearest measured one that inverse-distance weighting takes in, and its exponent.
+/// Pixels beyond the nearest measured one that inverse-distance weighting takes in, and its
+/// exponent.
 const IDW_MARGIN: f32 = 3.0;
 const IDW_POWER: i32 = 2;
-/// Depth, pixels, that a hole around the centre has and a straight gap of the usual detectors does not.
+/// Depth, pixels, that a hole around the centre has and a straight gap of the usual detectors does
+/// not.
 const HOLE_DEPTH: f32 = 4.5;
 /// Part of the frame that a hole may fill: wide gaps reach from edge to edge.
 const HOLE_SHARE: usize = 3;
 
-/// Estimates the intensities of the pixels that were not measured. Measured pixels have no estimate.
+/// Estimates the intensities of the pixels that were not measured. Measured pixels have no
+/// estimate.
 ///
 /// `progress` is told the fraction done. The result does not depend on the number of threads.
 ///
@@ -140,8 +147,8 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
     Ok(Estimate { lower: bound(lower), upper: bound(upper), mean, at: Centered(at) })
 }
 
-/// Takes out of `at` the hole around the centre, if there is one: in each frame, the deep part of the mask in which the
-/// centre is, and the pixels between it and the nearest measured ones.
+/// Takes out of `at` the hole around the centre, if there is one: in each frame, the deep part of
+/// the mask in which the centre is, and the pixels between it and the nearest measured ones.
 fn clear_hole(at: &mut Array3<bool>, measured: &Array3<bool>) {
     let (nz, ny, nx) = at.dim();
     let depth = distance::to_nearest(measured.view(), false);
@@ -198,8 +205,8 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Mean of the straight lines across the gap along each axis, weighted by inverse length. `None` where no axis has
-    /// measured pixels at both ends.
+    /// Mean of the straight lines across the gap along each axis, weighted by inverse length.
+    /// `None` where no axis has measured pixels at both ends.
     fn along_axes(&self, index: [usize; 3]) -> Option<f32> {
         let (mut sum, mut weights) = (0.0, 0.0);
         for axis in (if self.volume { 0 } else { 1 })..3 {
@@ -228,7 +235,8 @@ impl Known<'_> {
         None
     }
 
-    /// Mean of the measured pixels up to `reach`, weighted by the inverse of their distance to the power [`IDW_POWER`].
+    /// Mean of the measured pixels up to `reach`, weighted by the inverse of their distance to the
+    /// power [`IDW_POWER`].
     fn inverse_distance(&self, [z, y, x]: [usize; 3], reach: f32) -> Option<f32> {
         let (nz, ny, nx) = self.log.dim();
         let span = |i: usize, n: usize| i.saturating_sub(reach as usize)..(i + reach as usize + 1).min(n);

@@ -1,5 +1,5 @@
-//! A network applied to a whole pattern: overlapping patches over the gaps, blended by confidence; gaps wider than half a patch first
-//! on binned copies.
+//! A network applied to a whole pattern: overlapping patches over the gaps, blended by confidence;
+//! gaps wider than half a patch first on binned copies.
 
 use super::calibration::Calibration;
 use super::distance;
@@ -15,7 +15,8 @@ use rayon::prelude::*;
 const CHUNK: [usize; 2] = [256, 16];
 /// Patches that one core computes at a time.
 const PART: [usize; 2] = [8, 1];
-/// Patches overlap by this part of their size along each axis: three quarters in 2D, half along each of three axes.
+/// Patches overlap by this part of their size along each axis: three quarters in 2D, half along
+/// each of three axes.
 const STRIDE: [usize; 2] = [4, 2];
 /// Times a pattern is binned at most.
 const DEEPEST: usize = 6;
@@ -27,7 +28,8 @@ pub struct PredictOptions {
     pub slices: bool,
 }
 
-/// What is said of every pixel that is not measured, in `ln(1 + I)`. All arrays have the pattern's shape.
+/// What is said of every pixel that is not measured, in `ln(1 + I)`. All arrays have the pattern's
+/// shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// Where something is said.
@@ -39,7 +41,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// Intensities and bounds, for the pixels of which enough is known. Bounds are `width` times as far as the 90 % intervals.
+    /// Intensities and bounds, for the pixels of which enough is known. Bounds are `width` times as
+    /// far as the 90 % intervals.
     pub fn estimate(&self, calibration: &Calibration, width: f32) -> Estimate {
         let mut at = self.at.clone();
         Zip::from(&mut at).and(&self.half_width).for_each(|at, &half| *at &= half <= calibration.unknown);
@@ -56,8 +59,8 @@ impl Field {
     }
 }
 
-/// What the network predicts of a pattern's gaps, with its calibration and the width that its bounds
-/// have in phasing.
+/// What the network predicts of a pattern's gaps, with its calibration and the width that its
+/// bounds have in phasing.
 #[derive(Debug, Clone)]
 pub struct NetworkEstimate {
     /// Values and 90 % intervals.
@@ -89,7 +92,8 @@ impl NetworkEstimate {
     }
 }
 
-/// Says what a model knows of the pixels that were not measured. The result does not depend on the number of threads.
+/// Says what a model knows of the pixels that were not measured. The result does not depend on the
+/// number of threads.
 ///
 /// `progress` is told the fraction done and asks to stop by returning false.
 ///
@@ -176,7 +180,8 @@ impl Blend<'_> {
         let mut at = known.mapv(|known| !known);
         Zip::from(&mut at).and(&votes).for_each(|at, &votes| *at &= votes > 0.0);
         Zip::from(&mut means).and(&weights).for_each(|mean, &weight| *mean /= weight.max(f32::MIN_POSITIVE));
-        // Overlapping patches see the same pixels: their errors are one error, not many that average out.
+        // Overlapping patches see the same pixels: their errors are one error, not many that
+        // average out.
         let half_width = {
             let mut half = votes;
             Zip::from(&mut half).and(&weights).for_each(|half, &weight| {
@@ -189,7 +194,8 @@ impl Blend<'_> {
         Ok(field)
     }
 
-    /// Pixels farther than a quarter of a patch from all that is measured are told by a binned copy as well.
+    /// Pixels farther than a quarter of a patch from all that is measured are told by a binned copy
+    /// as well.
     fn deepen(&self, field: &mut Field, intensity: &Array3<f32>, known: &Array3<bool>, depth: usize) -> Result<()> {
         let (nz, ny, nx) = known.dim();
         let binned: [usize; 3] = [if self.slices { nz } else { nz / 2 }, ny / 2, nx / 2];

@@ -56,7 +56,8 @@ impl Reconstruction {
         }
     }
 
-    /// Writes the report: one HTML page with pictures, curves and settings. `file` names the pattern.
+    /// Writes the report: one HTML page with pictures, curves and settings. `file` names the
+    /// pattern.
     ///
     /// # Errors
     /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].

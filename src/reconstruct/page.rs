@@ -143,7 +143,8 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
         Class::Gap => 1.0,
         Class::Estimated => 2.0,
     }));
-    // One range for all patterns, so that they compare: from one photon to the brightest measured pixel.
+    // One range for all patterns, so that they compare: from one photon to the brightest measured
+    // pixel.
     let brightest = measured.as_slice().iter().copied().filter(|v| v.is_finite()).fold(1.0, f32::max);
     let lowest = if brightest > 10.0 { 0.5 } else { brightest / 1e4 };
     let mut figures = Vec::new();

@@ -64,8 +64,8 @@ pub struct Phased {
 /// the last part of the recipe.
 ///
 /// # Errors
-/// [`crate::Error::Memory`], [`crate::Error::Device`], [`crate::Error::NoObject`] where no run gave anything, and
-/// [`crate::Error::Interrupted`] where nothing was reached yet.
+/// [`crate::Error::Memory`], [`crate::Error::Device`], [`crate::Error::NoObject`] where no run gave
+/// anything, and [`crate::Error::Interrupted`] where nothing was reached yet.
 pub fn phase(
     pattern: &Pattern,
     start: PhasingStart,

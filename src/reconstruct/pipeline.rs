@@ -164,7 +164,8 @@ fn advice(
             let advice = advise(pattern, &network, oversampling);
             Ok((advice, Some((GapTreatment::NETWORK, network.bounded()))))
         }
-        // Other errors, of a model that cannot be read for instance, are no reason to go on without it.
+        // Other errors, of a model that cannot be read for instance, are no reason to go on without
+        // it.
         Err(Error::Model { problem, .. }) => {
             Ok((GapAdvice::against(format!("the network cannot fill them: {problem}")), None))
         }

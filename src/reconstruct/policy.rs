@@ -6,12 +6,12 @@ use crate::inpaint::predict::NetworkEstimate;
 use crate::pixels::Pattern;
 use serde::{Deserialize, Serialize};
 
-/// Gaps up to this many times as wide as the linear oversampling are determined by the support: free
-/// pixels are as good as measured ones there. Against the true oversampling the limit is near 1.5,
-/// but the autocorrelation makes objects a quarter too small.
+/// Gaps up to this many times as wide as the linear oversampling are determined by the support:
+/// free pixels are as good as measured ones there. Against the true oversampling the limit is near
+/// 1.5, but the autocorrelation makes objects a quarter too small.
 const NARROW: f64 = 1.2;
-/// Fraction of the photons that a gap must hide to change the object: few suffice, because a support
-/// that is found on the way goes astray with the pixels that are free to vary.
+/// Fraction of the photons that a gap must hide to change the object: few suffice, because a
+/// support that is found on the way goes astray with the pixels that are free to vary.
 const HIDDEN: f64 = 1e-5;
 /// Fraction of what it hides that the network may not know.
 const UNKNOWN: f64 = 0.9;

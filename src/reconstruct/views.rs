@@ -4,7 +4,8 @@ use crate::volume::{Centered, Shape};
 use ndarray::{Array2, Axis};
 use num_complex::Complex32;
 
-/// The middle planes of a volume, or the one plane of a 2D array, with their names and axes `(vertical, horizontal)`.
+/// The middle planes of a volume, or the one plane of a 2D array, with their names and axes
+/// `(vertical, horizontal)`.
 pub fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static str, [usize; 2], Array2<T>)> {
     let plane = |axis: usize| volume.0.index_axis(Axis(axis), at[axis]).to_owned();
     if volume.shape()[0] == 1 {
@@ -13,8 +14,9 @@ pub fn planes<T: Clone>(volume: &Centered<T>, at: [usize; 3]) -> Vec<(&'static s
     vec![("frame (y, x)", [1, 2], plane(0)), ("plane (z, x)", [0, 2], plane(1)), ("plane (z, y)", [0, 1], plane(2))]
 }
 
-/// The window, with a margin, that holds the object but for a thousandth of its energy at either side of each axis: objects are
-/// small in their arrays, and a stray pixel of the support should not make the picture smaller.
+/// The window, with a margin, that holds the object but for a thousandth of its energy at either
+/// side of each axis: objects are small in their arrays, and a stray pixel of the support should
+/// not make the picture smaller.
 pub fn window(object: &Centered<Complex32>) -> [(usize, usize); 3] {
     const TAIL: f64 = 1e-3;
     let shape = object.shape();

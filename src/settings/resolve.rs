@@ -46,8 +46,8 @@ impl Settings {
         self.resolved_again(TypedSettings { input, ..self.typed.clone() })
     }
 
-    /// The same settings for a pattern of which this one is a copy with other bad pixels: its centre
-    /// is where this one's is, pixels `(z, y, x)`.
+    /// The same settings for a pattern of which this one is a copy with other bad pixels: its
+    /// centre is where this one's is, pixels `(z, y, x)`.
     ///
     /// # Errors
     /// None that these settings have not passed before.

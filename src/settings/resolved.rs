@@ -74,7 +74,8 @@ pub struct GapSettings {
     pub interval: f32,
     /// Folder of the network's model; the one in the program where absent.
     pub model: Option<PathBuf>,
-    /// Whether the network fills volumes frame by frame (2) or whole (3); as the pattern where absent.
+    /// Whether the network fills volumes frame by frame (2) or whole (3); as the pattern where
+    /// absent.
     pub dimensions: Option<usize>,
     /// Factor on free moduli in every projection.
     pub leak: f32,

@@ -47,7 +47,8 @@ impl TypedSettings {
     pub fn over(&self, below: &TypedSettings) -> TypedSettings {
         let mut table = below.table();
         table.extend(self.table());
-        // Both were read or typed as these very structs: their tables have no key or type to refuse.
+        // Both were read or typed as these very structs: their tables have no key or type to
+        // refuse.
         Self::from_table(&table).unwrap_or_else(|_| self.clone())
     }
 
@@ -123,7 +124,8 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Input and preparation")]
 pub struct InputKeys {
-    /// Mask beside the file's own: files, good=FILE (1 is good), zero, negative, nan, saturated=VALUE, maxipix; comma-separated
+    /// Mask beside the file's own: files, good=FILE (1 is good), zero, negative, nan,
+    /// saturated=VALUE, maxipix; comma-separated
     #[arg(long, value_name = "LIST")]
     pub mask: Option<String>,
     /// File by which the data are divided
@@ -144,7 +146,8 @@ pub struct InputKeys {
     /// Mask pixels that are dark in every frame although their neighbours are not
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dead_pixels: Option<bool>,
-    /// Zero frequency: auto, com (centre of mass), max, friedel (of symmetry), keep (n/2), or Y,X or Z,Y,X in pixels
+    /// Zero frequency: auto, com (centre of mass), max, friedel (of symmetry), keep (n/2), or Y,X
+    /// or Z,Y,X in pixels
     #[arg(long, value_name = "HOW")]
     pub centre: Option<String>,
     /// Part to use: Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1
@@ -165,25 +168,29 @@ pub struct InputKeys {
 pub struct GapKeys {
     /// Treatment of the pixels without measurement: auto, or SOURCE[-hard|-soft][-release]
     ///
-    /// auto: free pixels, or the network's bounds where they predict measured pixels better that neither saw. Sources: free (nothing
-    /// is assumed), network, zero, linear, idw, biharmonic, and file (the estimate that the file brings). -hard fixes the estimated
-    /// values, which is what the classical sources do by default; -soft lets each vary within bounds, which is what the network does;
-    /// -release lets the pixels go free for the last part of the recipe.
+    /// auto: free pixels, or the network's bounds where they predict measured pixels better that
+    /// neither saw. Sources: free (nothing is assumed), network, zero, linear, idw, biharmonic, and
+    /// file (the estimate that the file brings). -hard fixes the estimated values, which is what
+    /// the classical sources do by default; -soft lets each vary within bounds, which is what the
+    /// network does; -release lets the pixels go free for the last part of the recipe.
     #[arg(long, value_name = "TREATMENT")]
     pub gap: Option<String>,
-    /// Bounds of linear, idw and biharmonic, as multiples of the estimate: 1,1 fixes it [default: those of -hard or -soft]
+    /// Bounds of linear, idw and biharmonic, as multiples of the estimate: 1,1 fixes it [default:
+    /// those of -hard or -soft]
     #[arg(long, hide_short_help = true, value_name = "LO,HI", value_delimiter = ',')]
     pub gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals
     #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub gap_interval: Option<f64>,
-    /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
+    /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies
+    /// from growing
     #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub gap_leak: Option<f64>,
     /// Folder of the network's model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     pub model: Option<String>,
-    /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the pattern]
+    /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the
+    /// pattern]
     #[arg(long, hide_short_help = true, value_name = "2|3")]
     pub dims: Option<usize>,
 }
@@ -223,10 +230,12 @@ pub struct PhasingKeys {
     /// Whether negative real parts count as outside the support
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub positivity: Option<bool>,
-    /// Whether the object is real: imaginary parts are dropped, and gaps take the measurement of their Friedel mates
+    /// Whether the object is real: imaginary parts are dropped, and gaps take the measurement of
+    /// their Friedel mates
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
-    /// How runs start where no support is given: random, or guided by a search at low resolution (2D, real and positive)
+    /// How runs start where no support is given: random, or guided by a search at low resolution
+    /// (2D, real and positive)
     #[arg(long, hide_short_help = true, value_name = "HOW")]
     pub start: Option<String>,
     /// Objects in the population of the search
@@ -238,7 +247,8 @@ pub struct PhasingKeys {
     /// Smallest side of the pattern on which the search is done, pixels
     #[arg(long, hide_short_help = true, value_name = "PX")]
     pub search_size: Option<usize>,
-    /// Part of the box around the object that is object; two numbers: drawn between them for each run
+    /// Part of the box around the object that is object; two numbers: drawn between them for each
+    /// run
     #[arg(long, hide_short_help = true, value_name = "F", value_delimiter = ',')]
     pub search_area: Option<Vec<f64>>,
     /// Factor on free moduli in every projection of the search
@@ -247,7 +257,8 @@ pub struct PhasingKeys {
     /// Phases of the random start, radians either side of zero
     #[arg(long, hide_short_help = true, value_name = "RAD")]
     pub start_phase: Option<f64>,
-    /// Threshold of the first support, of the autocorrelation's maximum; two numbers: drawn between them
+    /// Threshold of the first support, of the autocorrelation's maximum; two numbers: drawn between
+    /// them
     #[arg(long, hide_short_help = true, value_name = "T", value_delimiter = ',')]
     pub support_autocorrelation_threshold: Option<Vec<f64>>,
     /// Threshold of the support update, times the reference; two numbers: drawn between them
@@ -292,7 +303,8 @@ pub struct PhasingKeys {
     /// Fraction of the measured pixels held out for the free log-likelihood
     #[arg(long, hide_short_help = true, value_name = "F")]
     pub free_fraction: Option<f64>,
-    /// Where phasing runs: auto (a GPU if there is one), cpu, cuda, cuda:N, or several GPUs cuda:N,M
+    /// Where phasing runs: auto (a GPU if there is one), cpu, cuda, cuda:N, or several GPUs
+    /// cuda:N,M
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 }

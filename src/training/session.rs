@@ -141,9 +141,9 @@ pub enum SessionEvent<'a> {
 }
 
 impl TrainingSession<'_> {
-    /// Trains, and writes weights, card and curve at each validation. `on` is told what happens, and
-    /// asks to stop by returning false; the checkpoint is written then, and [`Error::Interrupted`]
-    /// returned.
+    /// Trains, and writes weights, card and curve at each validation. `on` is told what happens,
+    /// and asks to stop by returning false; the checkpoint is written then, and
+    /// [`Error::Interrupted`] returned.
     ///
     /// # Errors
     /// [`Error::Model`] for weights of another architecture, those of the data and of writing.

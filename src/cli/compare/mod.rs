@@ -42,8 +42,9 @@ struct Comparison {
     /// Folder of the outcomes and the report
     #[arg(long, short, value_name = "DIR", required = true)]
     output: Option<PathBuf>,
-    /// Treatments of the gap, as those of `lacuna run --gap`, auto, and full (no gap at all) [default: full, free, zero, linear,
-    /// linear-soft, linear-soft-release, idw-soft, network, network-hard, network-release]
+    /// Treatments of the gap, as those of `lacuna run --gap`, auto, and full (no gap at all)
+    /// [default: full, free, zero, linear, linear-soft, linear-soft-release, idw-soft, network,
+    /// network-hard, network-release]
     #[arg(long, visible_alias = "arms", value_name = "LIST", value_delimiter = ',')]
     gaps: Vec<String>,
     /// Folder of the network's model [default: the one in the program]

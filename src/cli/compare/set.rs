@@ -25,7 +25,8 @@ pub struct SetFlags {
     /// Patterns at most
     #[arg(long, requires = "set", value_name = "N")]
     limit: Option<usize>,
-    /// Also cut copies of the gap into measured pixels, and score how well each treatment predicts those
+    /// Also cut copies of the gap into measured pixels, and score how well each treatment predicts
+    /// those
     #[arg(long, requires = "set")]
     hold_out: bool,
     /// Cut a cross instead of a straight gap
@@ -34,7 +35,8 @@ pub struct SetFlags {
     /// Each pattern with one of the ratios in turn, instead of all
     #[arg(long, requires = "set")]
     in_turn: bool,
-    /// Only patterns with at least so many photons: dim ones cannot be reconstructed with or without a gap
+    /// Only patterns with at least so many photons: dim ones cannot be reconstructed with or
+    /// without a gap
     #[arg(long, requires = "set", value_name = "PHOTONS", default_value_t = 1e6)]
     least_photons: f64,
     /// Do part I of N; lacuna compare merge puts the parts together

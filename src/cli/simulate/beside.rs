@@ -1,4 +1,5 @@
-//! The look of a recipe's patterns beside that of measured ones: are real data inside the range that is simulated?
+//! The look of a recipe's patterns beside that of measured ones: are real data inside the range
+//! that is simulated?
 
 use crate::cli::console::Console;
 use crate::cli::text::print;

@@ -1,4 +1,5 @@
-//! `lacuna simulate`: data sets with their truth, single patterns, contact sheets, and a comparison with measured patterns.
+//! `lacuna simulate`: data sets with their truth, single patterns, contact sheets, and a comparison
+//! with measured patterns.
 
 mod beside;
 mod one;
@@ -25,8 +26,9 @@ use std::path::{Path, PathBuf};
     lacuna simulate my_recipe.toml --preview sheet.png\n  \
     lacuna simulate --shape 256,256 --object crystal --gap 6 --output one.cxi")]
 pub struct Command {
-    /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, particles2d, particles3d, forward2d-smoke, bragg3d-smoke). Without one, the flags
-    /// under "One pattern" say what is simulated
+    /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, particles2d,
+    /// particles3d, forward2d-smoke, bragg3d-smoke). Without one, the flags under "One pattern" say
+    /// what is simulated
     #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop"])]
     recipe: Option<String>,
     /// Where it goes: a set (.h5), or one pattern (.cxi) with its truth beside it (NAME-truth.cxi)
@@ -38,10 +40,12 @@ pub struct Command {
     /// Seed of everything that is drawn [default: the recipe's, 0 without a recipe]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Draw a contact sheet (PNG): counts with their mask in red, noise-free intensity, and object of each of the first patterns
+    /// Draw a contact sheet (PNG): counts with their mask in red, noise-free intensity, and object
+    /// of each of the first patterns
     #[arg(long, value_name = "SHEET.png")]
     preview: Option<PathBuf>,
-    /// Compare the look of the simulated patterns (fall-off, zeros, speckle size, contrast) with that of measured ones
+    /// Compare the look of the simulated patterns (fall-off, zeros, speckle size, contrast) with
+    /// that of measured ones
     #[arg(long, value_name = "FILE", num_args = 1..)]
     beside: Vec<String>,
     #[command(flatten)]
@@ -89,7 +93,8 @@ impl Command {
         match &self.output {
             None => Ok(()),
             Some(path) if is_set(path) => {
-                // The recipe as it was written, comments and all; of one that was put together from flags, all its values.
+                // The recipe as it was written, comments and all; of one that was put together from
+                // flags, all its values.
                 let text = match text {
                     Some(text) => text,
                     None => toml::to_string(&recipe).map_err(|e| Error::encode("the recipe", e))?,
@@ -127,7 +132,8 @@ impl Command {
 
 /// Refuses patterns that do not fit into memory, one for each thread.
 fn check_memory(recipe: &Recipe) -> Result<()> {
-    // Planes of the particle at twice the resolution, amplitude, object, and the arrays of the result: at an oversampling of 2.
+    // Planes of the particle at twice the resolution, amplitude, object, and the arrays of the
+    // result: at an oversampling of 2.
     const BYTES_A_VOXEL: u64 = 60;
     let voxels: u64 = recipe.extents().iter().map(|&n| n as u64).product();
     let needed = BYTES_A_VOXEL * voxels * rayon::current_num_threads().min(recipe.count) as u64;

@@ -41,7 +41,8 @@ pub fn draw(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Res
     Ok(())
 }
 
-/// Counts and noise-free intensity of the middle frame; the object, in 3D its middle slice across the rocking curve.
+/// Counts and noise-free intensity of the middle frame; the object, in 3D its middle slice across
+/// the rocking curve.
 fn tiles(simulated: &Simulated) -> Vec<sheet::Tile> {
     let middle = simulated.intensity.shape()[0] / 2;
     let mask = simulated.mask.0.index_axis(Axis(0), middle).map(|bits| *bits != 0);

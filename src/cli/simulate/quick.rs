@@ -15,8 +15,8 @@ pub struct QuickFlags {
     /// Pixels: Y,X, or Z,Y,X for the rocking curve of a Bragg peak
     #[arg(long, value_name = "PIXELS", value_delimiter = ',', default_value = "256,256")]
     shape: Vec<usize>,
-    /// Kind of particle: crystal (any of fcc, bcc, hcp, cube, octahedron, rod, plate), rounded, ellipsoid, aggregate, cluster, cell, flake,
-    /// pattern, star, illuminated (2D)
+    /// Kind of particle: crystal (any of fcc, bcc, hcp, cube, octahedron, rod, plate), rounded,
+    /// ellipsoid, aggregate, cluster, cell, flake, pattern, star, illuminated (2D)
     #[arg(long, value_name = "NAME", default_value = "crystal")]
     object: String,
     /// A detector gap of this width, a cross
@@ -31,7 +31,8 @@ pub struct QuickFlags {
     /// Linear oversampling ratio
     #[arg(long, value_name = "RATIO", default_value_t = 3.0)]
     oversampling: f64,
-    /// Strain of the particle: root mean square of its phase inside, radians (in 2D before it is projected)
+    /// Strain of the particle: root mean square of its phase inside, radians (in 2D before it is
+    /// projected)
     #[arg(long, value_name = "RADIANS", default_value_t = 0.0)]
     strain: f64,
     /// A round beamstop of this radius
