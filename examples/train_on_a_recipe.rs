@@ -1,10 +1,9 @@
 //! Trains a network on a recipe, into a model that `--model` takes:
 //! `cargo run --release --example train_on_a_recipe -- unet2d-smoke 20`.
 
-use lacuna::io::set::{Set, SetHeader, SetWriter};
-use lacuna::simulate::pattern::pattern;
+use lacuna::io::set::Set;
 use lacuna::simulate::recipe::Recipe;
-use lacuna::training::{SessionEvent, TrainingData, TrainingRecipe, TrainingSession, set_entry};
+use lacuna::training::{SessionEvent, TrainingData, TrainingRecipe, TrainingSession, simulate_set};
 use std::sync::Arc;
 
 fn main() -> lacuna::Result<()> {
@@ -18,18 +17,7 @@ fn main() -> lacuna::Result<()> {
     let (mut data, text) = Recipe::read(&recipe.data)?;
     data.count = 32;
     let file = folder.join("patterns.h5");
-    let header = SetHeader {
-        shape: data.extents(),
-        count: data.count,
-        seed: data.seed,
-        recipe_name: data.name.clone(),
-        recipe_text: text,
-    };
-    let writer = SetWriter::open(&file, header, true)?;
-    for index in writer.missing() {
-        writer.put(index, &set_entry(&data, pattern(&data, index)))?;
-    }
-    writer.finish(|_| {})?;
+    simulate_set(&file, true, &data, text, &|_| true)?;
 
     let data = TrainingData::Set(Arc::new(Set::open(&file)?));
     let session = TrainingSession { recipe: &recipe, data, start: None, folder: &folder, resume: false };

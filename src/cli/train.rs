@@ -7,16 +7,15 @@ use super::text::command_line;
 use indicatif::ProgressBar;
 use lacuna::error::{Error, Result};
 use lacuna::inpaint::model::{CARD, Model, WEIGHTS};
-use lacuna::io;
 use lacuna::io::set::Set;
 use lacuna::reconstruct::{Observer, load, model};
 use lacuna::settings::Settings;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{
-    CHECKPOINT, CURVE, CURVE_PAGE, CurvePoint, SessionEvent, TrainingData, TrainingRecipe, TrainingSession,
+    CHECKPOINT, CURVE_PAGE, CurvePoint, SessionEvent, TrainingData, TrainingRecipe, TrainingSession, claim_folder,
 };
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,7 +73,7 @@ impl Command {
         let console = Console::new(&self.flags);
         let adapted = self.adapted(&console)?;
         let recipe = self.training_recipe(adapted.as_ref())?;
-        self.check_folder(&self.output.join(CHECKPOINT))?;
+        claim_folder(&self.output, self.resume, self.flags.force)?;
         let data = match adapted {
             Some(adapted) => adapted,
             None => TrainingData::Set(self.open_set(&recipe, &console)?),
@@ -129,28 +128,6 @@ impl Command {
         }
         let data = TrainingData::Pattern { model: Box::new(model), pattern: Arc::new(pattern), file: file.clone() };
         Ok(Some(data))
-    }
-
-    /// Refuses to mix two trainings in a folder.
-    fn check_folder(&self, checkpoint: &Path) -> Result<()> {
-        if self.resume {
-            return Ok(());
-        }
-        if checkpoint.exists() && !self.flags.force {
-            let problem =
-                "is of an earlier training: give --resume to go on with it, --force to start anew, or another --output";
-            return Err(Error::file(checkpoint, problem));
-        }
-        for name in [WEIGHTS, CARD, CURVE] {
-            io::check_output(&self.output.join(name), self.flags.force)?;
-        }
-        for path in [checkpoint, &self.output.join(CURVE)] {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path, error)),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// The set that was given, or the one that the recipe names, which is made if it is not there

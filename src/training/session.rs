@@ -1,6 +1,6 @@
 //! A training from its data to the files of a model: checkpoints, curve, weights and card.
 
-use super::curve::{Curve, CurvePoint};
+use super::curve::{CURVE, Curve, CurvePoint};
 use super::{
     MeasuredPatches, PatchOptions, PatchStream, Patches, Score, TrainedNetwork, TrainingEvent, TrainingRecipe,
     TrainingRun, calibrate, samples, train,
@@ -218,6 +218,34 @@ impl TrainingSession<'_> {
             })
         })
     }
+}
+
+/// Makes a folder ready for a training: refuses to mix two trainings, and removes what an earlier one
+/// left where `force` says so. With `resume` everything stays.
+///
+/// # Errors
+/// [`Error::File`] for a folder with a checkpoint, [`Error::Exists`] for one with a model, and
+/// [`Error::Write`].
+pub fn claim_folder(folder: &Path, resume: bool, force: bool) -> Result<()> {
+    if resume {
+        return Ok(());
+    }
+    let checkpoint = folder.join(CHECKPOINT);
+    if checkpoint.exists() && !force {
+        let problem =
+            "is of an earlier training: give --resume to go on with it, --force to start anew, or another --output";
+        return Err(Error::file(checkpoint, problem));
+    }
+    for name in [WEIGHTS, CARD, CURVE] {
+        io::check_output(&folder.join(name), force)?;
+    }
+    for path in [checkpoint, folder.join(CURVE)] {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The validation score, as the card keeps it.
