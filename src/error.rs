@@ -95,7 +95,7 @@ pub enum Error {
         problem: String,
     },
     /// A device failed while it computed.
-    #[error("{device} failed ({source}): try --device cpu")]
+    #[error("{device} failed ({source}): try device = cpu")]
     Device {
         /// The device, `GPU 0`.
         device: String,
@@ -104,8 +104,8 @@ pub enum Error {
     },
     /// No run of the phasing gave an object.
     #[error(
-        "none of {runs} runs gave an object (diverged, or outside its support): try another --support, a smaller \
-         --support-threshold, or lacuna info for what may be wrong with the data"
+        "none of {runs} runs gave an object (diverged, or outside its support): try another support, a smaller \
+         support-threshold, or lacuna info for what may be wrong with the data"
     )]
     NoObject {
         /// Runs that were made.

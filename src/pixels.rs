@@ -152,7 +152,7 @@ impl Pattern {
                 what: "mask".into(),
                 found: trimmed(mask.shape()),
                 expected: trimmed(intensity.shape()),
-                remedy: "give a mask of the same shape, or cut both with --roi".into(),
+                remedy: "give a mask of the same shape, or cut both with roi".into(),
             });
         }
         let pattern = Pattern { intensity, mask, estimate: None, geometry };
@@ -210,12 +210,12 @@ impl Pattern {
             }
             if !value.is_finite() {
                 return Err(Error::Pattern(format!(
-                    "pixel {index:?} (z, y, x) is {value} and not masked: give --mask nan to mask such pixels"
+                    "pixel {index:?} (z, y, x) is {value} and not masked: give mask = nan to mask such pixels"
                 )));
             }
             if value < 0.0 {
                 return Err(Error::Pattern(format!(
-                    "pixel {index:?} (z, y, x) has {value} photons and is not masked: give --mask negative to mask such pixels"
+                    "pixel {index:?} (z, y, x) has {value} photons and is not masked: give mask = negative to mask such pixels"
                 )));
             }
         }

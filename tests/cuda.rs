@@ -161,7 +161,7 @@ fn without_a_gpu_that_can_be_used_the_cpu_phases() {
     let output = with_driver(driver, here, &run("cuda"), &[("FAIL", "300")]);
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.lines().count() == 1 && told.contains("the GPU failed") && told.contains("--device cpu"), "{told}");
+    assert!(told.lines().count() == 1 && told.contains("the GPU failed") && told.contains("device = cpu"), "{told}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
     refused(folder, &inpaint("small.npz", &[]), &["smaller than a patch", "20x40"]);
     let (counts, mask) = small((12, 40, 40));
     write_npz(&folder.join("short.npz"), &counts, &mask);
-    refused(folder, &inpaint("short.npz", &[]), &["smaller than a patch", "--dims 2"]);
+    refused(folder, &inpaint("short.npz", &[]), &["smaller than a patch", "dims = 2"]);
     done(folder, &inpaint("short.npz", &["--dims", "2"]));
     refused(folder, &["inpaint", "good.npz", "--self-check", "--method", "linear"], &["gap = linear", "network"]);
 }

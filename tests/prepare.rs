@@ -71,14 +71,14 @@ fn masked_values_become_zero_and_wrong_ones_are_refused() {
         prepare(intensity.clone(), Some(mask), None, None, Geometry::default(), options)
     };
     let error = run(mask.clone(), &Options::default()).unwrap_err().to_string();
-    assert_eq!(error, "pixel [0, 3, 4] (z, y, x) is NaN and not masked: give --mask nan to mask such pixels");
+    assert_eq!(error, "pixel [0, 3, 4] (z, y, x) is NaN and not masked: give mask = nan to mask such pixels");
     mask.0[[0, 3, 4]] = bit::INVALID;
     let prepared = run(mask.clone(), &Options::default()).unwrap();
     assert_eq!(prepared.centre, [0, 8, 8]);
     assert_eq!(prepared.pattern.intensity.0[[0, 3, 4]], 0.0);
     let refused = |options: Options| run(mask.clone(), &options).unwrap_err().to_string();
     assert!(refused(Options { rebin: [2, 1, 1], ..Options::default() }).contains("z must be 1"));
-    assert!(refused(Options { rebin: [1, 0, 1], ..Options::default() }).contains("--rebin"));
+    assert!(refused(Options { rebin: [1, 0, 1], ..Options::default() }).contains("rebin = "));
     assert!(refused(Options { rebin: [1, 4, 4], ..Options::default() }).contains("8 are needed"));
     assert!(refused(Options { roi: Some([0..1, 4..20, 0..16]), ..Options::default() }).contains("16x16"));
     assert!(refused(Options { centring: Centring::At([0, 30, 2]), ..Options::default() }).contains("outside"));

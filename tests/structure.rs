@@ -70,3 +70,38 @@ fn files_are_short() {
         assert!(lines <= 500, "{} has {lines} lines: is it one thing?", source.name);
     }
 }
+
+/// Messages name settings as files and flags do: a name that is in neither would send people looking.
+#[test]
+fn messages_name_what_can_be_typed() {
+    let settings = lacuna::settings::TypedSettings::names();
+    // Keys of other recipes, arguments of functions and flags of single verbs.
+    let others = [
+        "preset",
+        "threads",
+        "shard",
+        "split",
+        "widths",
+        "gaps",
+        "start-support",
+        "patch",
+        "shards",
+        "axes",
+        "optimizer.rate",
+        "gaps.width",
+        "bounds",
+        "hot",
+        "max distance",
+        "patterns_per_block and patches_per_pattern",
+    ];
+    let wrong = |name: &str| {
+        name.starts_with('-')
+            || !(settings.iter().any(|known| known == name) || others.contains(&name) || name.starts_with("network."))
+    };
+    for source in Imports::read().sources().iter().filter(|source| source.top() != "cli") {
+        let code = source.text.split("#[cfg(test)]").next().unwrap();
+        let named = code.split("Error::setting(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        let names: Vec<&str> = named.filter_map(|rest| rest.split('"').next()).filter(|name| wrong(name)).collect();
+        assert!(names.is_empty(), "{} names {names:?}, which nobody can type", source.name);
+    }
+}

@@ -48,7 +48,7 @@ impl FromStr for Fill {
         [Fill::Zero, Fill::Linear, Fill::Idw, Fill::Biharmonic]
             .into_iter()
             .find(|fill| fill.to_string().eq_ignore_ascii_case(text.trim()))
-            .ok_or_else(|| Error::setting("--fill", text, "give zero, linear, idw or biharmonic"))
+            .ok_or_else(|| Error::setting("gap", text, "give zero, linear, idw or biharmonic"))
     }
 }
 

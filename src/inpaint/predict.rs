@@ -109,7 +109,7 @@ pub fn predict(
     let slices = options.slices || shape[0] == 1;
     let wanted = if slices { 2 } else { 3 };
     if model.dimensions() != wanted {
-        let remedy = if wanted == 3 { "give one for volumes, or --dims 2" } else { "give one for frames" };
+        let remedy = if wanted == 3 { "give one for volumes, or dims = 2" } else { "give one for frames" };
         let problem = format!("is for {} dimensions, the pattern is filled in {wanted}: {remedy}", model.dimensions());
         return Err(Error::Model { model: model.card.name.clone(), problem });
     }
@@ -119,7 +119,7 @@ pub fn predict(
         let problem = format!(
             "the pattern of {} pixels is smaller than a patch of the network, {size} along each axis: give more of the frame{}",
             shape_text(&trimmed(shape)),
-            if slices { "" } else { ", or fill frame by frame with --dims 2" }
+            if slices { "" } else { ", or fill frame by frame with dims = 2" }
         );
         return Err(Error::Model { model: model.card.name.clone(), problem });
     }

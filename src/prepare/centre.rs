@@ -57,7 +57,7 @@ impl FromStr for Centring {
             (_, Some(&[y, x])) => Ok(Centring::At([0, y, x])),
             (_, Some(&[z, y, x])) => Ok(Centring::At([z, y, x])),
             _ => Err(Error::setting(
-                "--centre",
+                "centre",
                 text,
                 "give auto, max, com, friedel, keep, or the pixel as z,y,x (2D: y,x)",
             )),
@@ -96,7 +96,7 @@ pub(super) fn find(
             return Ok(std::array::from_fn(|a| centre[a] - roi[a].start));
         }
         let problem = format!("pixel {centre:?} (z, y, x) is outside the data in use, {}", super::window_text(roi));
-        Err(Error::setting("--centre", centring, problem))
+        Err(Error::setting("centre", centring, problem))
     };
     let maximum = || brightest(intensity, measured);
     Ok(match centring {
@@ -122,9 +122,10 @@ pub(super) fn find(
                         "the centre of Friedel symmetry, correlation {symmetry:.2}, as masked pixels hide the brightest spot"
                     ),
                 ),
-                _ => {
-                    (spot, "the brightest measured spot; masked pixels touch it, so check it, or give --centre".into())
-                }
+                _ => (
+                    spot,
+                    "the brightest measured spot; masked pixels touch it, so check it, or give the centre".into(),
+                ),
             }
         }
     })

@@ -24,9 +24,7 @@ pub(super) fn flat_field(
     let usable = |value: f32| value.is_finite() && value > 0.0;
     let mut values: Vec<f32> = flat.as_slice().iter().copied().filter(|&value| usable(value)).collect();
     if values.is_empty() {
-        return Err(Error::Pattern(
-            "the flat field has no positive pixel: check the file given as --flat-field".into(),
-        ));
+        return Err(Error::Pattern("the flat field has no positive pixel: check the file given as flat-field".into()));
     }
     let middle = values.len() / 2;
     let median = *values.select_nth_unstable_by(middle, f32::total_cmp).1;

@@ -111,7 +111,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     }
     if max > 0.0 && plateau >= PLATEAU && f64::from(max) > 100.0 {
         suspicious.push(format!(
-            "{plateau} pixels hold exactly the maximum {max}: if they are saturated, give --mask saturated={max}"
+            "{plateau} pixels hold exactly the maximum {max}: if they are saturated, give mask = saturated={max}"
         ));
     }
     if pixels == 0 {
@@ -128,7 +128,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     for gap in find_dark_bands(intensity, &measured) {
         let lines = if gap.axis == 1 { "rows" } else { "columns" };
         suspicious.push(format!(
-            "{lines} {} to {} read zero everywhere: if they are a gap, give --mask with a mask file, zero or maxipix",
+            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
             gap.start,
             gap.start + gap.width - 1
         ));
@@ -157,11 +157,11 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     let unmasked = || intensity.0.iter().zip(&mask.0).filter(|(_, bits)| **bits == 0).map(|(&value, _)| value);
     let wrong = unmasked().filter(|value| !value.is_finite()).count();
     if wrong > 0 {
-        suspicious.push(format!("{wrong} pixels are NaN or infinite: give --mask nan"));
+        suspicious.push(format!("{wrong} pixels are NaN or infinite: give mask = nan"));
     }
     let negative = unmasked().filter(|&value| value < 0.0).count();
     if negative > 0 {
-        suspicious.push(format!("{negative} pixels are negative: give --mask negative"));
+        suspicious.push(format!("{negative} pixels are negative: give mask = negative"));
     }
     let mut found: Vec<f32> = Vec::new();
     let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
@@ -170,7 +170,7 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
         // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons may be 32767 photons.
         let pixels = unmasked().filter(|&pixel| pixel == value).count();
         if pixels > 0 && !found.contains(&value) && largest <= value * 1.001 {
-            suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give --mask saturated={sentinel}"));
+            suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give mask = saturated={sentinel}"));
             found.push(value);
         }
     }
@@ -356,10 +356,10 @@ mod tests {
         assert_eq!(
             found.suspicious,
             [
-                "1 pixels are NaN or infinite: give --mask nan",
-                "1 pixels are negative: give --mask negative",
-                "1 pixels hold 65535, the largest value of uint16: give --mask saturated=65535",
-                "rows 30 to 33 read zero everywhere: if they are a gap, give --mask with a mask file, zero or maxipix",
+                "1 pixels are NaN or infinite: give mask = nan",
+                "1 pixels are negative: give mask = negative",
+                "1 pixels hold 65535, the largest value of uint16: give mask = saturated=65535",
+                "rows 30 to 33 read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
             ]
         );
         assert_eq!(found.max, 3.0);

@@ -63,18 +63,18 @@ fn parse_item(item: &str) -> Result<MaskItem> {
         return Ok(MaskItem::Good(path.into()));
     }
     match item.to_ascii_lowercase().as_str() {
-        "" => Err(Error::setting("--mask", "''", format!("an item is empty: give a file or one of {WORDS}"))),
+        "" => Err(Error::setting("mask", "''", format!("an item is empty: give a file or one of {WORDS}"))),
         "zero" => Ok(MaskItem::Zero),
         "negative" => Ok(MaskItem::Negative),
         "nan" => Ok(MaskItem::Nan),
         "maxipix" => Ok(MaskItem::Maxipix),
         word => match word.strip_prefix("saturated=").map(str::parse::<f64>) {
             Some(Ok(value)) if value > 0.0 => Ok(MaskItem::Saturated(value)),
-            Some(_) => Err(Error::setting("--mask", item, "the saturated value must be a number above zero")),
+            Some(_) => Err(Error::setting("mask", item, "the saturated value must be a number above zero")),
             None if item.contains(['.', '/', '\\', ':']) || std::path::Path::new(item).exists() => {
                 Ok(MaskItem::File(item.into()))
             }
-            None => Err(Error::setting("--mask", item, format!("no such word or file: give a file or one of {WORDS}"))),
+            None => Err(Error::setting("mask", item, format!("no such word or file: give a file or one of {WORDS}"))),
         },
     }
 }
@@ -126,7 +126,7 @@ fn mark_seams(mask: &mut Centered<u32>) -> Result<()> {
     let [_, ny, nx] = mask.shape();
     if ny % CHIP != 0 || nx % CHIP != 0 || (ny == CHIP && nx == CHIP) {
         return Err(Error::setting(
-            "--mask",
+            "mask",
             "maxipix",
             format!(
                 "frames are {ny}x{nx}, but a Maxipix assembly has {CHIP} pixels a chip, as in 516x516: give a mask file"
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(text, ["zero", "nan", "saturated=65535", "maxipix", "negative", "bad.h5:/entry/mask"]);
         assert_eq!(
             parse_mask("zreo").unwrap_err().to_string(),
-            "--mask = zreo: no such word or file: give a file or one of good=FILE, zero, negative, nan, saturated=VALUE, maxipix"
+            "mask = zreo: no such word or file: give a file or one of good=FILE, zero, negative, nan, saturated=VALUE, maxipix"
         );
         assert!(parse_mask("saturated=-1").is_err());
         assert!(parse_mask("zero,,nan").is_err());

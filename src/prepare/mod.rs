@@ -187,13 +187,13 @@ fn check(options: &Options, shape: Shape) -> Result<()> {
     }
     if options.rebin.contains(&0) || (shape[0] == 1 && options.rebin[0] != 1) {
         let problem = if shape[0] == 1 { "z must be 1 for a 2D pattern" } else { "must be 1 or more along every axis" };
-        return Err(Error::setting("--rebin", shape_text(&options.rebin), problem));
+        return Err(Error::setting("rebin", shape_text(&options.rebin), problem));
     }
     if let Some(roi) = &options.roi {
         let fits = roi.iter().zip(shape).all(|(range, n)| range.start < range.end && range.end <= n);
         if !fits {
             let problem = format!("must be within the data, which are {}", shape_text(&shape));
-            return Err(Error::setting("--roi", window_text(roi), problem));
+            return Err(Error::setting("roi", window_text(roi), problem));
         }
     }
     Ok(())

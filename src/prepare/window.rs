@@ -36,7 +36,7 @@ pub(super) fn around(
         }
         _ => Err(Error::Pattern(format!(
             "the centre is at {axis} = {centre} of {length} pixels: a window around it has {fits} pixels after binning by {bin}, \
-             {SMALLEST} are needed: check the centre (--centre), the binning and the maximum size"
+             {SMALLEST} are needed: check the centre (centre), the binning and the maximum size"
         ))),
     }
 }

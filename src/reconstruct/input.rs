@@ -125,7 +125,7 @@ fn refuse_sentinels(input: &io::Input) -> Result<()> {
     Err(Error::file(
         &input.source.path,
         format!(
-            "{count} pixels hold {largest}, the largest {}, and are not masked: give --mask saturated={largest}",
+            "{count} pixels hold {largest}, the largest {}, and are not masked: give mask = saturated={largest}",
             input.source.element
         ),
     ))
