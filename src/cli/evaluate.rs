@@ -129,7 +129,7 @@ fn write_card(folder: &Path, model: &mut Model, console: &Console) -> Result<()>
     Ok(())
 }
 
-/// `own` is 0.
+/// The width of a gap in pixels; 0 stands for `own`.
 fn width(text: &str) -> Result<usize> {
     match text {
         "own" => Ok(0),

@@ -7,7 +7,7 @@ use crate::volume::Centered;
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 
-/// The true object.
+/// A true object, with the pixels that it fills.
 #[derive(Debug, Clone)]
 pub struct Truth {
     /// Square roots of photons, zero frequency of its pattern at `n / 2`.

@@ -93,13 +93,13 @@ impl From<StartSupport> for String {
 
 /// What is compared on the patterns of a set.
 pub struct SetComparison<'a> {
-    /// The set.
+    /// File of the simulated set.
     pub set: &'a Path,
     /// Folder of the outcomes.
     pub folder: &'a Path,
     /// Contenders; `full` is always possible here.
     pub contenders: &'a [Contender],
-    /// Patterns to use.
+    /// Split of the set whose patterns are used.
     pub split: Split,
     /// Number of patterns at most.
     pub limit: Option<usize>,
@@ -113,7 +113,7 @@ pub struct SetComparison<'a> {
     pub cross: bool,
     /// Whether copies of the gap are cut into measured pixels too.
     pub hold_out: bool,
-    /// First support.
+    /// First support of all contenders.
     pub start: StartSupport,
     /// Part of the work that is done here.
     pub shard: Shard,
@@ -124,17 +124,17 @@ pub struct SetComparison<'a> {
 /// What tells a comparison from another one in the same folder: the first line of each file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SetIdentity {
-    /// Settings of phasing.
+    /// Settings with which all contenders were phased.
     pub settings: TypedSettings,
     /// Checksum of the network's weights.
     pub model: String,
-    /// Split of the set.
+    /// Split of the set, by name.
     pub split: String,
     /// Seed of the places of the gaps.
     pub seed: u64,
-    /// Contenders.
+    /// Contenders, in the order in which they were asked for.
     pub gaps: Vec<Contender>,
-    /// First support.
+    /// First support of all contenders.
     pub start: StartSupport,
     /// Whether gaps are crosses.
     pub cross: bool,
@@ -161,14 +161,14 @@ pub enum SetEvent<'a> {
     Resumed {
         /// Comparisons that are there.
         done: usize,
-        /// Comparisons in all.
+        /// Number of comparisons in this part of the work.
         of: usize,
-        /// Their file.
+        /// File in which the earlier outcomes are.
         path: &'a Path,
     },
     /// A comparison is done; one that an earlier call made has no outcome here.
     Done {
-        /// Comparisons in all.
+        /// Number of comparisons in this part of the work.
         of: usize,
         /// Scores of all contenders.
         outcome: Option<&'a Outcome>,

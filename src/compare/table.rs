@@ -31,7 +31,7 @@ pub struct Outcome {
     pub width: usize,
     /// Linear oversampling across it.
     pub oversampling: f64,
-    /// Width over oversampling.
+    /// Width of the gap over the oversampling across it.
     pub ratio: f64,
     /// Photons of the pattern.
     pub photons: f64,
@@ -39,7 +39,7 @@ pub struct Outcome {
     pub offset: f64,
     /// Whether the pattern itself spoke for filling, before it was phased.
     pub advice: bool,
-    /// Scores by contender.
+    /// Scores of each contender.
     pub contenders: BTreeMap<Contender, ContenderOutcome>,
 }
 
@@ -121,12 +121,12 @@ impl Outcome {
 pub enum Judge {
     /// Copies of the gap that were cut into measured pixels.
     HoldOut,
-    /// The free log-likelihood.
+    /// The free log-likelihood of the contender's own run.
     FreeLikelihood,
 }
 
 impl Judge {
-    /// Both judges.
+    /// Both judges, in the order of tables.
     pub const ALL: [Judge; 2] = [Judge::HoldOut, Judge::FreeLikelihood];
 
     /// The judge in words.
@@ -143,7 +143,7 @@ impl Judge {
 pub struct ContenderRow {
     /// Its name; `auto` for the automatic choice.
     pub contender: String,
-    /// Median complex error.
+    /// Median error of the complex object.
     pub error: f64,
     /// Median over patterns of the error over that with free pixels.
     pub to_free: f64,
@@ -164,13 +164,13 @@ pub struct ContenderRow {
 pub struct RatioClass {
     /// Its bounds in words.
     pub name: String,
-    /// Comparisons.
+    /// Number of comparisons in the class.
     pub outcomes: usize,
     /// Others, left out because their objects cannot be reconstructed even without a gap.
     pub hopeless: usize,
     /// Particles among the comparisons.
     pub particles: usize,
-    /// The contenders.
+    /// Contenders that every comparison of the class has, and the automatic choice.
     pub contenders: Vec<ContenderRow>,
 }
 

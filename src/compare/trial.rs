@@ -28,7 +28,7 @@ pub struct Trial<'a> {
 /// The runs of a contender.
 #[derive(Debug)]
 pub struct ContenderRuns {
-    /// The contender.
+    /// The treatment, or the pattern without a gap.
     pub contender: Contender,
     /// Runs that gave an object, in the order of their seeds.
     pub runs: Vec<Run>,

@@ -34,7 +34,7 @@ pub struct PredictOptions {
 pub struct Field {
     /// Where something is said.
     pub at: Array3<bool>,
-    /// Most likely value.
+    /// Most likely value, `ln(1 + I)`.
     pub mean: Array3<f32>,
     /// Half width of the 90 % interval.
     pub half_width: Array3<f32>,

@@ -15,15 +15,15 @@ use std::str::FromStr;
 pub enum GapSource {
     /// Nothing is assumed: the pixels are free.
     Free,
-    /// No photons.
+    /// No photons: what a program assumes that knows no gaps.
     Zero,
     /// Straight lines across the gap.
     Linear,
     /// Means of the nearest measured pixels, weighted by inverse distance.
     Idw,
-    /// The smoothest surface.
+    /// The smoothest surface that continues value and slope.
     Biharmonic,
-    /// The network.
+    /// The network, with an interval for each pixel.
     Network,
     /// The estimate that the pattern's file brings.
     File,
@@ -107,9 +107,9 @@ pub struct GapTreatment {
 }
 
 impl GapTreatment {
-    /// Free pixels.
+    /// Free pixels: nothing is assumed of what was not measured.
     pub const FREE: GapTreatment = GapTreatment { source: GapSource::Free, bounds: GapBounds::Hard, release: false };
-    /// The network's bounds.
+    /// Bounds around the network's estimate.
     pub const NETWORK: GapTreatment =
         GapTreatment { source: GapSource::Network, bounds: GapBounds::Soft, release: false };
     /// The bounds that the pattern's file brings.
