@@ -20,14 +20,14 @@ fn main() -> ExitCode {
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => eprint!("{error}"),
                 _ => eprintln!("lacuna: {}", one_line(&error)),
             }
-            // clap exits with 2; here every bad input exits with 1.
-            return ExitCode::from(1);
+            return ExitCode::from(2);
         }
     };
-    match cli::execute(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(lacuna::Error::Interrupted) => ExitCode::from(130),
-        Err(error) => {
+    match (cli::execute(cli), cli::signals::exit_code()) {
+        // Also where a partial result was written: what waits for success must not go on with it.
+        (Ok(()) | Err(lacuna::Error::Interrupted), Some(code)) => ExitCode::from(code),
+        (Ok(()), None) => ExitCode::SUCCESS,
+        (Err(error), _) => {
             eprintln!("lacuna: {error}");
             ExitCode::from(1)
         }

@@ -62,15 +62,24 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Expects exit code 1, one line on standard error with all of `words`, nothing on standard output and nothing on disk.
 pub fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
+    refused_with(1, folder, arguments, words);
+}
+
+/// The same of words that are no command: exit code 2.
+fn misused(folder: &Path, arguments: &[&str], words: &[&str]) {
+    refused_with(2, folder, arguments, words);
+}
+
+fn refused_with(code: i32, folder: &Path, arguments: &[&str], words: &[&str]) {
     let before = tree(folder);
     let output = lacuna(folder, arguments).output().unwrap();
-    refused_so(&output, &format!("lacuna {}", arguments.join(" ")), words);
+    refused_so(code, &output, &format!("lacuna {}", arguments.join(" ")), words);
     assert!(tree(folder) == before, "lacuna {}: something was left or changed", arguments.join(" "));
 }
 
-fn refused_so(output: &Output, command: &str, words: &[&str]) {
+fn refused_so(code: i32, output: &Output, command: &str, words: &[&str]) {
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{command}: {told}");
+    assert_eq!(output.status.code(), Some(code), "{command}: {told}");
     assert_eq!(told.lines().count(), 1, "{command}: {told}");
     assert!(told.starts_with("lacuna: ") && !told.contains("panicked"), "{command}: {told}");
     for word in words {
@@ -138,7 +147,7 @@ fn bad_files_give_one_line() {
     write_npy(here.join("mask_32.npy"), &Array2::<u8>::zeros((32, 64))).unwrap();
 
     for (file, more, words) in [
-        ("nowhere.cxi", &[][..], &["nowhere.cxi"][..]),
+        ("nowhere.cxi", &[][..], &["nowhere.cxi: no such file"][..]),
         ("truncated.cxi", &[], &["truncated.cxi"]),
         ("text.cxi", &[], &["text.cxi", "is not an HDF5 file"]),
         ("good.cxi:/entry_1/nothing", &[], &["good.cxi", "/entry_1/nothing"]),
@@ -151,7 +160,7 @@ fn bad_files_give_one_line() {
         ("negative.npy", &[], &["negative.npy", "10, 11", "-3", "--mask negative"]),
         ("good.cxi", &["--mask", "mask_all.npy"], &["good.cxi", "every pixel is masked", "0 = good"]),
         ("good.cxi", &["--mask", "mask_32.npy"], &["mask_32.npy", "32x64", "64x64"]),
-        ("good.cxi", &["--mask", "nowhere.npy"], &["nowhere.npy"]),
+        ("good.cxi", &["--mask", "nowhere.npy"], &["nowhere.npy: no such file"]),
     ] {
         for verb in [&["run", "-o", "out"][..], &["prepare", "-o", "out/prepared.cxi"]] {
             refused(here, &[verb, &["--quiet", file], more].concat(), words);
@@ -176,23 +185,44 @@ fn bad_settings_give_one_line() {
         (&["--algorithm", "ER**5,(HIO**3"], &["'ER**5,(HIO**3'", "column"]),
         (&["--preset", "typo.toml"], &["typo.toml", "'nb-raaar'", "did you mean 'nb-raar'"]),
         (&["--preset", "wrong.toml"], &["wrong.toml", "line 2"]),
-        (&["--preset", "nowhere.toml"], &["nowhere.toml"]),
+        (&["--preset", "nowhere.toml"], &["nowhere.toml: no such file"]),
         (&["--preset", "brag"], &["brag", "known are bragg, particle, forward"]),
         (&["--beta", "1.5"], &["beta", "1.5", "from 0 to 1"]),
         (&["--gap", "lineaar"], &["gap", "lineaar", "biharmonic"]),
         (&["--threads", "0"], &["--threads", "0", "from 1"]),
         (&["--roi", "5:3,1:2"], &["roi", "5:3,1:2", "Y0:Y1,X0:X1"]),
         (&["--support", "circle:-3"], &["support", "circle:-3", "circle:RADIUS"]),
-        (&["--support", "nowhere.npz"], &["nowhere.npz"]),
-        (&["--nb-run", "many"], &["'many'", "--nb-run", "try 'lacuna run --help'"]),
-        (&["--foo"], &["unexpected argument '--foo'", "try 'lacuna run --help'"]),
-        (&["--forse"], &["'--forse'", "'--force'", "try 'lacuna run --help'"]),
+        (&["--support", "nowhere.npz"], &["nowhere.npz: no such file"]),
+        (&["--support", "circle"], &["support = circle", "circle:RADIUS"]),
+        (&["--centre", "middle"], &["middle", "friedel"]),
+        (&["--gap-bounds", "0.5,2"], &["gap-bounds = 0.5,2", "gap-interval"]),
+        (&["--device", "gpu"], &["device = gpu", "cuda:N"]),
+        (&["--energy", "0"], &["energy = 0", "eV"]),
         (&["--max-memory", "0.000001"], &["memory", "1.0 kB", "needs about"]),
     ] {
         refused(here, &[&run[..], more].concat(), words);
     }
-    refused(here, &["run", "good.cxi"], &["required", "--output <DIR>", "try 'lacuna run --help'"]);
-    refused(here, &["rum"], &["'rum'", "'run'", "try 'lacuna --help'"]);
+    let run = ["run", "good.cxi", "--quiet", "-o", "out"];
+    for (more, words) in [
+        (&["--nb-run", "many"][..], &["'many'", "--nb-run", "try 'lacuna run --help'"][..]),
+        (&["--foo"], &["unexpected argument '--foo'", "try 'lacuna run --help'"]),
+        (&["--forse"], &["'--forse'", "'--force'", "try 'lacuna run --help'"]),
+    ] {
+        misused(here, &[&run[..], more].concat(), words);
+    }
+    misused(here, &["run", "good.cxi"], &["required", "--output <DIR>", "try 'lacuna run --help'"]);
+    misused(here, &["rum"], &["'rum'", "'run'", "try 'lacuna --help'"]);
+    // Options of sets say so beside a file.
+    misused(here, &["compare", "good.cxi", "-o", "out", "--cross"], &["--set"]);
+    misused(here, &["compare", "good.cxi", "-o", "out", "--ratios", "2"], &["--set"]);
+    // What is wrong with the settings is said before any file is looked for.
+    refused(here, &["run", "nowhere.cxi", "--support", "box:1", "-o", "out"], &["support = box:1"]);
+    refused(here, &["compare", "nowhere.cxi", "--gaps", "foo", "-o", "out"], &["gap = foo"]);
+    refused(
+        here,
+        &["inpaint", "nowhere.cxi", "--gap", "auto", "-o", "out.cxi"],
+        &["gap = auto", "takes network, zero"],
+    );
     // A path below a regular file: nobody can write there, not even root.
     refused(here, &["run", "good.cxi", "-q", "-o", "file/out"], &["cannot write", "file/out"]);
     refused(here, &["phase", "good.cxi", "-q", "-o", "file/result.cxi"], &["cannot write", "file/result.cxi"]);
@@ -235,7 +265,7 @@ fn a_full_disk_leaves_the_old_result() {
         let before = tree(here);
         let arguments = format!("run good.cxi -q --algorithm '{SHORT}' -o out --output-format {format} --force");
         let Ok(output) = limited(&arguments) else { return println!("skipped: no bash to limit the size of files") };
-        refused_so(&output, &arguments, &["cannot write", old]);
+        refused_so(1, &output, &arguments, &["cannot write", old]);
         assert!(tree(here) == before, "{format}: something was left or changed");
     }
 }
@@ -317,36 +347,104 @@ fn verbs_follow_each_other() {
     done(here, &["run", "good.cxi", "-q", "--preset", "bragg.toml", "--algorithm", SHORT, "-o", "preset"]);
 }
 
+/// A run that takes long, once it has told of its first progress.
+#[cfg(unix)]
+fn long_run(here: &Path) -> (std::process::Child, std::io::Lines<BufReader<std::process::ChildStdout>>) {
+    write_good(&here.join("flat.cxi"), [1, 256, 256]);
+    let arguments = ["run", "flat.cxi", "--json", "--algorithm", "HIO**50000", "--output-format", "npz"];
+    let more = ["-o", "out", "--nb-run", "3"];
+    let mut command = lacuna(here, &[&arguments[..], &more].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"progress\"")), "no progress was told");
+    (child, lines)
+}
+
+/// What waits for success must not go on with half a result, so the exit code says which signal it was.
 #[test]
 #[cfg(unix)]
-fn an_interrupt_keeps_what_was_reached() {
-    let folder = tempfile::tempdir().unwrap();
+fn an_interrupt_keeps_what_was_reached_and_says_so() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let (mut child, lines) = long_run(here);
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let last = lines.map(Result::unwrap).last().expect("a summary");
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        let summary: Value = serde_json::from_str(&last).unwrap();
+        assert_eq!((&summary["event"], &summary["interrupted"]), (&json!("summary"), &json!(true)));
+        assert!(summary["cycles"].as_u64().is_some_and(|cycles| cycles > 0 && cycles < 50_000), "{summary}");
+        assert_eq!(bits(&here.join("out/result.npz"), "obj").len(), 256 * 256);
+        assert!(here.join("out/report.html").is_file());
+    }
+}
+
+/// `--json | head -1`: the reader goes, the reconstruction stays.
+#[test]
+fn a_reader_that_goes_away_costs_nothing() {
+    let folder = folder();
     let here = folder.path();
-    write_good(&here.join("flat.cxi"), [1, 256, 256]);
-    let arguments = [
-        "run",
-        "flat.cxi",
-        "--json",
-        "--algorithm",
-        "HIO**50000",
-        "--output-format",
-        "npz",
-        "-o",
-        "out",
-        "--nb-run",
-        "3",
-    ];
+    let arguments = ["run", "good.cxi", "--json", "--algorithm", "ER**400", "-o", "out"];
     let mut child = lacuna(here, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("\"progress\"")), "no progress was told");
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let last = lines.last().expect("a summary");
-    assert!(child.wait().unwrap().success(), "an interrupted run that wrote its result is no failure");
-    let summary: Value = serde_json::from_str(&last).unwrap();
-    assert_eq!((&summary["event"], &summary["interrupted"]), (&json!("summary"), &json!(true)));
-    assert!(summary["cycles"].as_u64().is_some_and(|cycles| cycles > 0 && cycles < 50_000), "{summary}");
-    assert_eq!(bits(&here.join("out/result.npz"), "obj").len(), 256 * 256);
-    assert!(here.join("out/report.html").is_file());
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("prepared"), "{line}");
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty() && here.join("out/result.cxi").is_file());
+}
+
+/// What a file brings is one more source of an estimate: freed, fixed or bounded as any other.
+#[test]
+fn an_estimate_in_the_file_is_treated_as_asked() {
+    let folder = folder();
+    let here = folder.path();
+    // A fill that is far off, so that it shows whether it was used.
+    done(here, &["inpaint", "good.cxi", "-q", "--gap", "zero", "-o", "zero.cxi"]);
+    let phased = |file: &str, gap: &str| {
+        let out = format!("{file}-{gap}");
+        let fixed = ["run", file, "--json", "--algorithm", SHORT, "--centre", "keep", "--support", "circle:12"];
+        let output = done(here, &[&fixed[..], &["--gap", gap, "--output-format", "npz", "-o", &out]].concat());
+        (summary(&output)["gap"].clone(), bits(&here.join(&out).join("result.npz"), "obj"))
+    };
+    let (free, freed) = phased("zero.cxi", "free");
+    assert_eq!(free, "free");
+    assert!(freed == phased("good.cxi", "free").1, "the file's bounds were used although its pixels are free");
+    let (file, bounded) = phased("zero.cxi", "file");
+    assert_eq!(file, "file");
+    assert!(bounded == phased("good.cxi", "zero").1, "the file's estimate was not used");
+    refused(here, &["run", "good.cxi", "-q", "--gap", "file", "-o", "none"], &["gap = file", "brings no estimate"]);
+    // Names of comparisons are those of runs.
+    for gap in ["linear-soft", "idw-soft", "biharmonic-soft-release", "linear:0.8..1.2"] {
+        assert_eq!(phased("good.cxi", gap).0, gap);
+    }
+}
+
+/// What the network cannot fill stays free; a model that cannot be read is an error.
+#[test]
+fn only_what_the_network_cannot_fill_stays_free() {
+    let folder = folder();
+    let here = folder.path();
+    // Smaller than a patch of the network along one axis.
+    write_good(&here.join("small.cxi"), [1, 24, 96]);
+    let fixed = ["run", "small.cxi", "--json", "--algorithm", SHORT, "--centre", "keep"];
+    let summary = summary(&done(here, &[&fixed[..], &["-o", "small"]].concat()));
+    let reason = summary["gap_advice"]["reason"].as_str().unwrap().to_string();
+    assert!(summary["gap"] == "free" && reason.contains("smaller than a patch"), "{reason}");
+    fs::create_dir(here.join("model")).unwrap();
+    let broken = [&fixed[..2], &["-q", "--centre", "keep", "--model", "model", "-o", "out"]].concat();
+    refused(here, &broken, &["model"]);
+}
+
+#[test]
+fn short_help_is_short() {
+    let here = tempfile::tempdir().unwrap();
+    let help = |flag: &str| String::from_utf8(done(here.path(), &["run", flag]).stdout).unwrap();
+    let (short, long) = (help("-h"), help("--help"));
+    assert!(short.lines().count() < long.lines().count() / 2, "{} lines", short.lines().count());
+    assert!(
+        short.contains("--gap <") && !short.contains("--search-population") && long.contains("--search-population")
+    );
 }
 
 /// Object 8, its transform 8, support 1, bounds 4, density 4, new support 1, held-out pixels 0.8; a run on a laptop must not need more.
@@ -390,7 +488,7 @@ fn help_texts() {
         &["bench", "inpaint"],
         &["doctor"],
         &["compare"],
-        &["merge"],
+        &["compare", "merge"],
         &["demo"],
     ];
     for verb in verbs {

@@ -1,17 +1,15 @@
-//! Comparisons of ways to treat a gap: over sets, in parts, interrupted; and fills that are wrong.
+//! Comparisons of treatments of a gap: over sets, in parts, interrupted; and fills that are wrong.
 
 use crate::cli::{done, refused, summary};
-use lacuna::compare::{Arm, ArmOutcome, Outcome, Prediction, Said, Score, Trial, Truth, hold_outs};
+use lacuna::compare::{Contender, ContenderOutcome, Outcome, Prediction, Score, Trial, Truth, hold_outs};
 use lacuna::evaluate::{blinded, gaps_of_ratio};
 use lacuna::geometry::Geometry;
 use lacuna::inpaint::calibration::Calibration;
-use lacuna::inpaint::predict::Field;
-use lacuna::phasing::backend::GapConstraint;
-use lacuna::phasing::ensemble::{EnsemblePlan, FirstSupport};
-use lacuna::phasing::problem::hold_out;
-use lacuna::phasing::run;
-use lacuna::phasing::support::{Reference, SupportRule};
+use lacuna::inpaint::predict::{Field, NetworkEstimate};
+use lacuna::phasing::ensemble::FirstSupport;
 use lacuna::pixels::Pattern;
+use lacuna::reconstruct::PhasingStart;
+use lacuna::settings::{PhasingKeys, Settings, TypedSettings};
 use lacuna::simulate::draw::ParameterRange;
 use lacuna::simulate::object::Family;
 use lacuna::simulate::pattern::pattern;
@@ -36,7 +34,7 @@ const SHORT: [&str; 19] = [
     "5",
     "--support-update-period",
     "10",
-    "--arms",
+    "--gaps",
     "free,zero,network",
     "-q",
 ];
@@ -52,7 +50,7 @@ fn a_comparison_in_parts_is_the_whole_and_goes_on_after_an_interruption() {
     compare("whole", &[]);
     compare("parts", &["--shard", "1/2"]);
     compare("parts", &["--shard", "2/2"]);
-    let [whole, parts] = ["whole", "parts"].map(|name| summary(&done(here, &["merge", name, "--json"])));
+    let [whole, parts] = ["whole", "parts"].map(|name| summary(&done(here, &["compare", "merge", name, "--json"])));
     assert_eq!(whole["classes"], parts["classes"]);
     assert_eq!(whole["outcomes"], 6);
     assert!(fs::read_to_string(here.join("parts/compare.html")).unwrap().contains("free pixels"));
@@ -69,14 +67,14 @@ fn a_comparison_in_parts_is_the_whole_and_goes_on_after_an_interruption() {
     };
     refuses(&["--gap-interval", "1"], &["outcomes-1-of-1.jsonl", "other settings", "--force"]);
     refused(here, &["compare", "--set", "set.h5", "-o", "x", "--least-photons", "1e20"], &["set.h5", "photons"]);
-    refused(here, &["merge", "."], &["outcomes-*.jsonl"]);
+    refused(here, &["compare", "merge", "."], &["outcomes-*.jsonl"]);
     let glue =
-        ["compare", "--set", "set.h5", "-o", "x", "--split", "train", "--least-photons", "0", "--arms", "free,glue"];
-    refused(here, &glue, &["--arms", "glue", "network-hard"]);
+        ["compare", "--set", "set.h5", "-o", "x", "--split", "train", "--least-photons", "0", "--gaps", "free,glue"];
+    refused(here, &glue, &["gap = glue", "SOURCE[-hard|-soft]", "network"]);
 }
 
 /// A crystal behind a gap of two and a half times the oversampling, phased with a fill that is `off` in `ln(1 + I)`.
-fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
+fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
     let (mut recipe, _) = Recipe::read("forward2d-smoke").unwrap();
     recipe.object = lacuna::simulate::object::ObjectRecipe::only(Family::Crystal);
     recipe.object.real = 1.0;
@@ -96,35 +94,16 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
     let gap = gaps_of_ratio(full.shape(), [1.0, 4.0, 4.0], 2.5, 0, 1)[0];
     let seen = blinded(full.clone(), &gap.pixels(full.shape()));
     let truth = Truth { object: simulated.object, support: simulated.support };
-    let plan = EnsemblePlan {
-        run: run::RunSettings {
-            recipe: "ER**50,HIO**500".parse().unwrap(),
-            beta: 0.9,
-            positivity: false,
-            support: SupportRule {
-                sigma: 1.0,
-                threshold: 0.2,
-                reference: Reference::Rms,
-                positivity: false,
-                only_shrink: false,
-                border: 0,
-                expand: Vec::new(),
-                fraction: [0.0, 1.0],
-            },
-            smooth: [1.0, 1.0],
-            threshold_end: None,
-            gap_constraint: GapConstraint::default(),
-            curve_interval: 1000,
-        },
-        threshold: [0.2; 2],
-        support: FirstSupport::Given(truth.support.to_cornered()),
-        start_phase: std::f32::consts::PI,
-        seed: 0,
-        count: 6,
-        keep: 1,
+    let phasing = PhasingKeys {
+        algorithm: Some("ER**50,HIO**500".into()),
+        nb_run: Some(6),
+        seed: Some(0),
+        device: Some("cpu".into()),
+        ..Default::default()
     };
+    let settings = Settings::resolve("bragg", &TypedSettings { phasing, ..Default::default() }).unwrap();
     // What a network would say that knows the truth but for a factor, and is sure of it.
-    let say = |pattern: &Pattern| Said {
+    let predicted = |pattern: &Pattern| NetworkEstimate {
         field: Field {
             at: pattern.mask.0.mapv(|bits| bits != 0),
             mean: simulated.intensity.0.mapv(|intensity| intensity.ln_1p() + off),
@@ -133,19 +112,18 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
         calibration: Calibration::nominal(),
         width: 0.5,
     };
-    let arms = [Arm::Free, Arm::Network];
+    let contenders = [Contender::FREE, Contender::NETWORK];
     let phase = |pattern: &Pattern| {
-        let said = say(pattern);
-        let held_out = hold_out(pattern, 0.05, 0, false);
-        let device = &lacuna::phasing::select::Device::Cpu;
-        let trial =
-            Trial { pattern, full: None, said: Some(&said), held_out: &held_out, plan: &plan, real: false, device };
-        trial.phase(&arms, &|| true).unwrap()
+        let network = predicted(pattern);
+        let held_out = PhasingStart::new(pattern, None, &settings).held_out;
+        let start = PhasingStart { held_out, support: FirstSupport::Given(truth.support.to_cornered()) };
+        let trial = Trial { pattern, full: None, network: Some(&network), start: &start, settings: &settings };
+        trial.phase(&contenders, &()).unwrap()
     };
     let outcomes = phase(&seen).into_iter().map(|runs| {
         let scores: Vec<Score> = runs.runs.iter().map(|run| Score::new(run, &truth, true).unwrap()).collect();
         let chosen = Score::new(runs.best().unwrap(), &truth, true).unwrap();
-        (runs.arm, ArmOutcome { chosen: Some(chosen), runs: scores, hold_out: None })
+        (runs.contender, ContenderOutcome { chosen: Some(chosen), runs: scores, hold_out: None })
     });
     let outcome = Outcome {
         pattern: 0,
@@ -157,12 +135,12 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
         photons: 1e7,
         offset: 0.0,
         advice: true,
-        arms: outcomes.collect(),
+        contenders: outcomes.collect(),
     };
     let copy = &hold_outs(&seen, 1)[0];
     let predictions = phase(&copy.pattern).into_iter().map(|runs| {
         let best = runs.best().unwrap();
-        (runs.arm, Prediction::new(&best.object, &seen.intensity, &copy.inside))
+        (runs.contender, Prediction::new(&best.object, &seen.intensity, &copy.inside))
     });
     (outcome, predictions.collect())
 }
@@ -170,10 +148,14 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Arm, Prediction>) {
 #[test]
 fn a_wrong_fill_is_caught_and_a_right_one_is_not() {
     let (wrong, predictions) = phased_with(2.0);
-    let error = |outcome: &Outcome, arm| outcome.error(Some(arm));
-    assert!(error(&wrong, Arm::Network) > 1.2 * error(&wrong, Arm::Free), "{wrong:?}");
-    assert_eq!(wrong.error(None), error(&wrong, Arm::Free), "the automatic choice takes the wrong fill: {wrong:?}");
-    assert!(predictions[&Arm::Network].llk > 1.1 * predictions[&Arm::Free].llk, "{predictions:?}");
+    let error = |outcome: &Outcome, contender| outcome.error(Some(contender));
+    assert!(error(&wrong, Contender::NETWORK) > 1.2 * error(&wrong, Contender::FREE), "{wrong:?}");
+    assert_eq!(
+        wrong.error(None),
+        error(&wrong, Contender::FREE),
+        "the automatic choice takes the wrong fill: {wrong:?}"
+    );
+    assert!(predictions[&Contender::NETWORK].llk > 1.1 * predictions[&Contender::FREE].llk, "{predictions:?}");
     let (right, _) = phased_with(0.0);
-    assert!(error(&right, Arm::Network) < 1.1 * error(&right, Arm::Free), "{right:?}");
+    assert!(error(&right, Contender::NETWORK) < 1.1 * error(&right, Contender::FREE), "{right:?}");
 }

@@ -1,15 +1,17 @@
 //! `lacuna demo`: what a gap does to a reconstruction, and what filling it does, on a particle whose truth is known.
 
-use super::compare::Case;
-use super::progress::{self, Voice};
-use super::{MachineFlags, OutputFlags, load, reconstruct, simulate};
-use lacuna::compare::{Arm, Trial, Truth};
-use lacuna::config;
-use lacuna::error::{Error, Result};
+use super::console::Console;
+use super::flags::{MachineFlags, OutputFlags};
+use super::simulate;
+use super::text::command_line;
+use lacuna::compare::{Case, Contender, Truth};
+use lacuna::error::Result;
 use lacuna::evaluate::{blinded, gaps_of_ratio};
 use lacuna::geometry::Geometry;
 use lacuna::io;
 use lacuna::pixels::Pattern;
+use lacuna::reconstruct::{PhasingStart, model};
+use lacuna::settings::{PhasingKeys, Settings, TypedSettings};
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
 use serde_json::json;
@@ -43,8 +45,7 @@ impl Command {
         for path in [&file, &page] {
             io::check_output(path, self.flags.force)?;
         }
-        let voice = Voice::new(&self.flags);
-        progress::catch_interrupts();
+        let console = Console::new(&self.flags);
         let shape = if self.deep { vec![64; 3] } else { vec![256; 2] };
         let recipe = Recipe { seed: self.seed, ..simulate::crystal(shape)? };
         let simulated = pattern(&recipe, 0);
@@ -52,36 +53,35 @@ impl Command {
         let full = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
         let gap = gaps_of_ratio(full.shape(), oversampling, RATIO, self.seed, 0)[0];
         let seen = blinded(full.clone(), &gap.pixels(full.shape()));
-        voice.note(format!("a gap of {} pixels, {RATIO} times the oversampling", gap.width));
+        console.note(format!("a gap of {} pixels, {RATIO} times the oversampling", gap.width));
         let process =
-            io::Process::new(super::command_line(), &json!({"seed": self.seed}), &json!({"simulated": recipe.name}))?;
+            io::Process::new(command_line(), &json!({"seed": self.seed}), &json!({"simulated": recipe.name}))?;
         io::write_pattern(&file, self.flags.force, &seen, None, &process)?;
-        let flags = config::PhasingFlags {
+        let runs = PhasingKeys {
             nb_run: Some(if self.deep { 2 } else { 3 }),
             seed: Some(self.seed),
-            ..Default::default()
+            ..PhasingKeys::default()
         };
-        let settings = config::resolve("bragg", &[config::overlay(&flags)?])?;
-        let model = load::model(None, if self.deep { 3 } else { 2 })?;
-        let threshold =
-            config::range("support-autocorrelation-threshold", &settings.support_autocorrelation_threshold)?;
-        let plan = reconstruct::plan(&settings, Trial::autocorrelation(&seen, threshold))?;
+        let settings = Settings::resolve("bragg", &TypedSettings { phasing: runs, ..TypedSettings::default() })?;
+        let model = model(None, if self.deep { 3 } else { 2 })?;
+        let gaps = ["full", "free", "zero", "linear-soft", "idw-soft", "network"].map(String::from);
         let case = Case {
             name: "a simulated crystal".into(),
+            start: PhasingStart::new(&seen, None, &settings),
             pattern: seen,
             full: Some(full),
             truth: Some(Truth { object: simulated.object, support: simulated.support }),
             hold_out: false,
-            arms: vec![Arm::Full, Arm::Free, Arm::Zero, Arm::LinearSoft, Arm::Idw, Arm::Network],
+            contenders: Contender::list(&gaps)?,
             model: &model,
-            plan,
             settings: &settings,
         };
-        let compared = case.compare(&voice)?;
-        let html = compared.page()?.to_html();
-        io::replace(&page, self.flags.force, |part| std::fs::write(part, &html).map_err(|e| Error::write(part, e)))?;
-        voice.note(compared.verdict());
-        voice.note(format!("wrote {}: open it in a browser", page.display()));
-        voice.event("summary", compared.summary()?)
+        let compared = case.compare(&console)?;
+        let command = command_line();
+        io::write_text(&page, self.flags.force, &compared.page(&command)?.to_html())?;
+        console.note(compared.verdict());
+        console.note(format!("wrote {}: open it in a browser", page.display()));
+        console.event("summary", &compared.summary(&command)?);
+        Ok(())
     }
 }

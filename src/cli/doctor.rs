@@ -17,7 +17,7 @@ impl Command {
         let cpu = Cpu::found();
         let gpu = Gpu::found();
         if self.json {
-            return super::print(format!(
+            return super::text::print(format!(
                 "{}\n",
                 json!({"version": env!("CARGO_PKG_VERSION"), "cpu": cpu.json(), "gpu": gpu.json(), "device": gpu.device()})
             ));
@@ -29,7 +29,7 @@ impl Command {
         gpu.lines(&mut line);
         line("phasing", &format!("--device auto runs on {}", gpu.runs_on()));
         line("network", "trains and fills on the CPU");
-        super::print(page)
+        super::text::print(page)
     }
 }
 

@@ -1,12 +1,12 @@
 //! `lacuna info`: what is understood of a file.
 
-use super::load;
-use lacuna::config::{self, InputFlags};
 use lacuna::error::{Result, shape_text};
 use lacuna::geometry::EV;
 use lacuna::phasing::memory;
 use lacuna::pixels::trimmed;
 use lacuna::prepare::inspect;
+use lacuna::reconstruct;
+use lacuna::settings::{InputKeys, Settings, TypedSettings};
 use serde_json::json;
 
 /// Arguments of `lacuna info`.
@@ -18,16 +18,17 @@ pub struct Command {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    input: InputFlags,
+    input: InputKeys,
 }
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        let settings = config::resolve("bragg", &[config::overlay(&self.input)?])?;
-        let input = load::read(&self.file, &settings)?;
+        let typed = TypedSettings { input: self.input.clone(), ..TypedSettings::default() };
+        let settings = Settings::resolve("bragg", &typed)?;
+        let input = reconstruct::read(&self.file, &settings)?;
         let found = inspect(&input.intensity, input.mask.as_ref())?;
         let shape = input.intensity.shape();
-        let needed = memory::estimate(shape, &settings.recipe()?, 1, 1);
+        let needed = memory::estimate(shape, &settings.recipe.recipe, 1, 1);
         let geometry = input.geometry;
         if self.json {
             let gaps: Vec<_> = found
@@ -35,7 +36,7 @@ impl Command {
                 .iter()
                 .map(|gap| json!({"axis": gap.axis, "start": gap.start, "width": gap.width}))
                 .collect();
-            return super::print(format!(
+            return super::text::print(format!(
                 "{}\n",
                 json!({
                     "file": input.source.path, "dataset": input.source.dataset, "format": input.source.format,
@@ -95,6 +96,6 @@ impl Command {
         for warning in &found.suspicious {
             line("look at", warning.clone());
         }
-        super::print(page)
+        super::text::print(page)
     }
 }

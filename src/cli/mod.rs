@@ -2,31 +2,31 @@
 
 mod bench;
 mod compare;
+mod console;
 mod demo;
 mod doctor;
 mod evaluate;
+mod flags;
 mod info;
 mod inpaint;
-mod load;
-mod merge;
-mod outputs;
-mod page;
 mod phase;
 mod prepare;
 mod presets;
-mod progress;
-mod reconstruct;
 mod run;
+pub mod signals;
 mod simulate;
+mod text;
 mod train;
 
-use clap::{Args, Parser, Subcommand};
-use lacuna::error::{Error, Result};
-use std::io::Write;
+use clap::{Parser, Subcommand};
+use lacuna::error::Result;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
 ///
-/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames) or EDF.
+/// FILE is CXI/HDF5 (also FILE:/path/inside), NPZ, NPY, TIFF (a file, or a folder of frames), EDF or CBF.
+///
+/// Lists are separated by commas. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by
+/// SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
 #[derive(Debug, Parser)]
 #[command(name = "lacuna", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -54,8 +54,6 @@ enum Verb {
     Evaluate(evaluate::Command),
     /// Phase patterns with their gap treated in several ways, and say which is nearest to the truth
     Compare(compare::Command),
-    /// Put the parts of a comparison together that was dealt out with --shard
-    Merge(merge::Command),
     /// Train the network that fills gaps
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
@@ -64,60 +62,6 @@ enum Verb {
     Bench(bench::Command),
     /// Say what this machine has for lacuna, GPUs above all, and what would run where
     Doctor(doctor::Command),
-}
-
-/// Options of every verb that writes a file.
-#[derive(Debug, Args)]
-struct OutputFlags {
-    /// Replace existing outputs
-    #[arg(long)]
-    force: bool,
-    /// One JSON object a line on standard output, the last one a summary
-    #[arg(long)]
-    json: bool,
-    /// No progress and no notes
-    #[arg(long, short)]
-    quiet: bool,
-}
-
-/// Options of the machine.
-#[derive(Debug, Args)]
-struct MachineFlags {
-    /// Number of threads; the result does not depend on it [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Memory that may be used, GB [default: what is available]
-    #[arg(long, value_name = "GB")]
-    max_memory: Option<f64>,
-}
-
-impl MachineFlags {
-    /// Sets the number of threads of the process.
-    fn apply(&self) -> Result<()> {
-        if let Some(threads) = self.threads {
-            if threads == 0 || threads > 4096 {
-                return Err(Error::setting("--threads", threads, "must be from 1 to 4096"));
-            }
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build_global()
-                .map_err(|e| Error::setting("--threads", threads, e.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// Bytes that may be used.
-    fn memory(&self) -> u64 {
-        self.max_memory.map_or_else(lacuna::phasing::memory::available, |gb| (gb.max(0.0) * 1e9) as u64)
-    }
-}
-
-/// The preset that settings start from.
-#[derive(Debug, Args)]
-struct PresetFlags {
-    /// Preset by name (bragg, particle, forward) or a TOML file of settings
-    #[arg(long, value_name = "NAME|FILE", default_value = "bragg")]
-    preset: String,
 }
 
 /// Does what was typed.
@@ -132,34 +76,9 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Simulate(command) => command.execute(),
         Verb::Evaluate(command) => command.execute(),
         Verb::Compare(command) => command.execute(),
-        Verb::Merge(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
         Verb::Doctor(command) => command.execute(),
     }
-}
-
-/// Writes to standard output; a reader that went away (`| head`) is no error.
-fn print(text: impl AsRef<str>) -> Result<()> {
-    match std::io::stdout().write_all(text.as_ref().as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output", error)),
-        _ => Ok(()),
-    }
-}
-
-/// The command as typed, for the outputs to quote.
-fn command_line() -> String {
-    std::env::args_os()
-        .map(|word| {
-            let word = word.to_string_lossy().into_owned();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
-            if !word.is_empty() && word.chars().all(plain) {
-                word
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -1,11 +1,12 @@
 //! `lacuna phase`: a prepared pattern in, a reconstruction out.
 
-use super::outputs::{self, Format};
-use super::progress::Voice;
-use super::reconstruct::treated;
-use super::{MachineFlags, OutputFlags, PresetFlags, load, page};
-use lacuna::config::{self, GapFlags, InputFlags, PhasingFlags};
+use super::console::Console;
+use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::text::command_line;
 use lacuna::error::Result;
+use lacuna::io;
+use lacuna::reconstruct::{load, not_onto_itself, reconstruct};
+use lacuna::settings::InputKeys;
 use std::path::PathBuf;
 
 /// Arguments of `lacuna phase`.
@@ -20,56 +21,32 @@ pub struct Command {
     #[arg(long, value_enum, default_value_t = Format::Cxi)]
     output_format: Format,
     /// Also write a report
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "PAGE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    preset: PresetFlags,
-    #[command(flatten)]
-    gaps: GapFlags,
-    #[command(flatten)]
-    phasing: PhasingFlags,
-    #[command(flatten)]
-    machine: MachineFlags,
+    settings: ReconstructionFlags,
     #[command(flatten)]
     flags: OutputFlags,
 }
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        lacuna::io::check_output(&self.output, self.flags.force)?;
-        if let Some(report) = &self.report {
-            lacuna::io::check_output(report, self.flags.force)?;
+        let settings = self.settings.settings(&InputKeys::default())?.for_prepared()?;
+        for path in [&self.output].into_iter().chain(&self.report) {
+            io::check_output(path, self.flags.force)?;
+            not_onto_itself(&self.file, path)?;
         }
-        load::not_onto_itself(&self.file, &self.output)?;
-        self.machine.apply()?;
-        let flags = [
-            // A prepared pattern stays as it is.
-            config::overlay(&InputFlags {
-                centre: Some("keep".into()),
-                hot_pixels: Some(0.0),
-                dead_pixels: Some(false),
-                mask: Some(String::new()),
-                flat_field: Some(String::new()),
-                roi: Some(String::new()),
-                max_size: Some(Vec::new()),
-                rebin: Some(Vec::new()),
-                energy: Some(0.0),
-                distance: Some(0.0),
-                pixel_size: Some(0.0),
-            })?,
-            config::overlay(&self.gaps)?,
-            config::overlay(&self.phasing)?,
-        ];
-        let settings = config::resolve(&self.preset.preset, &flags)?;
-        let voice = Voice::new(&self.flags);
-        let prepared = load::prepared(&self.file, &settings, false, &voice)?;
-        let result = treated(prepared.pattern, prepared.support, &settings, &self.machine, &voice)?;
-        outputs::result(&self.output, self.output_format, self.flags.force, &result, &settings)?;
-        voice.note(format!("wrote {}", self.output.display()));
+        let console = Console::new(&self.flags);
+        let result = reconstruct(load(&self.file, &settings, &console)?, &settings, &console)?;
+        let command = command_line();
+        let format = self.output_format.of_library();
+        result.write(&self.output, format, self.flags.force, &command, &settings)?;
+        console.note(format!("wrote {}", self.output.display()));
         if let Some(report) = &self.report {
-            page::write(report, self.flags.force, &self.file, &prepared.steps, &result, &settings)?;
-            voice.note(format!("wrote {}", report.display()));
+            result.write_page(report, self.flags.force, &self.file, &command, &settings)?;
+            console.note(format!("wrote {}", report.display()));
         }
-        voice.event("summary", result.summary)
+        console.event("summary", &result.summary);
+        Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! `lacuna prepare`: a raw file in, a pattern ready for phasing out.
 
-use super::progress::Voice;
-use super::{OutputFlags, PresetFlags, command_line, load};
-use lacuna::config::{self, InputFlags};
+use super::console::Console;
+use super::flags::{OutputFlags, PresetFlags};
+use super::text::command_line;
 use lacuna::error::Result;
 use lacuna::io;
-use serde_json::json;
+use lacuna::reconstruct::{load, not_onto_itself};
+use lacuna::settings::{InputKeys, Settings, TypedSettings};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Arguments of `lacuna prepare`.
@@ -19,23 +21,33 @@ pub struct Command {
     #[command(flatten)]
     preset: PresetFlags,
     #[command(flatten)]
-    input: InputFlags,
+    input: InputKeys,
     #[command(flatten)]
     flags: OutputFlags,
 }
 
+/// What the output and the last JSON line say.
+#[derive(Serialize)]
+struct Results {
+    measured_pixels: usize,
+    photons: f64,
+    steps: String,
+}
+
 impl Command {
     pub fn execute(self) -> Result<()> {
+        let typed = TypedSettings { input: self.input, ..TypedSettings::default() };
+        let settings = Settings::resolve(&self.preset.preset, &typed)?;
         io::check_output(&self.output, self.flags.force)?;
-        load::not_onto_itself(&self.file, &self.output)?;
-        let settings = config::resolve(&self.preset.preset, &[config::overlay(&self.input)?])?;
-        let voice = Voice::new(&self.flags);
-        let prepared = load::prepared(&self.file, &settings, false, &voice)?;
-        let (measured, photons) = prepared.pattern.totals();
-        let results = json!({"measured_pixels": measured, "photons": photons, "steps": prepared.steps.join("; ")});
+        not_onto_itself(&self.file, &self.output)?;
+        let console = Console::new(&self.flags);
+        let prepared = load(&self.file, &settings, &console)?;
+        let (measured_pixels, photons) = prepared.pattern.totals();
+        let results = Results { measured_pixels, photons, steps: prepared.steps.join("; ") };
         let process = io::Process::new(command_line(), &settings, &results)?;
         io::write_pattern(&self.output, self.flags.force, &prepared.pattern, prepared.support.as_ref(), &process)?;
-        voice.note(format!("wrote {}", self.output.display()));
-        voice.event("summary", json!({"output": self.output, "results": results}))
+        console.note(format!("wrote {}", self.output.display()));
+        console.event("summary", &serde_json::json!({"output": self.output, "results": results}));
+        Ok(())
     }
 }

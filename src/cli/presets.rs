@@ -1,18 +1,18 @@
 //! `lacuna presets`: what a preset says, to be read or edited.
 
-use lacuna::config;
 use lacuna::error::Result;
+use lacuna::settings::preset_text;
 
 /// Arguments of `lacuna presets`.
 #[derive(Debug, clap::Args)]
 pub struct Command {
-    /// Which one
+    /// The preset
     #[arg(default_value = "bragg")]
     name: String,
 }
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        super::print(config::preset(&self.name)?)
+        super::text::print(preset_text(&self.name)?)
     }
 }

@@ -1,11 +1,12 @@
 //! `lacuna run`: all of it.
 
-use super::outputs::{self, Format};
-use super::progress::Voice;
-use super::{MachineFlags, OutputFlags, PresetFlags, load, page, reconstruct};
-use lacuna::config::{self, GapFlags, GapMode, InputFlags, PhasingFlags};
+use super::console::Console;
+use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::io;
+use lacuna::reconstruct::{load, reconstruct};
+use lacuna::settings::InputKeys;
 use lacuna::simulate;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -26,74 +27,63 @@ pub struct Command {
     #[arg(long, value_enum, default_value_t = Format::Cxi)]
     output_format: Format,
     #[command(flatten)]
-    preset: PresetFlags,
+    input: InputKeys,
     #[command(flatten)]
-    input: InputFlags,
-    #[command(flatten)]
-    gaps: GapFlags,
-    #[command(flatten)]
-    phasing: PhasingFlags,
-    #[command(flatten)]
-    machine: MachineFlags,
+    settings: ReconstructionFlags,
     #[command(flatten)]
     flags: OutputFlags,
 }
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        let force = self.flags.force;
-        let settings = config::resolve(
-            &self.preset.preset,
-            &[config::overlay(&self.input)?, config::overlay(&self.gaps)?, config::overlay(&self.phasing)?],
-        )?;
+        let settings = self.settings.settings(&self.input)?;
+        let (force, format) = (self.flags.force, self.output_format.of_library());
         let place = |name: &str| self.output.join(name);
-        let result_path = place(&format!("result.{}", self.output_format.extension()));
-        let outputs = [&result_path, &place("report.html"), &place("settings.toml"), &place("completed.cxi")];
+        let result_path = place(&format!("result.{}", format.extension()));
         // Before any work: hours of phasing must not end at a file that cannot be written.
-        for path in outputs {
+        for path in [&result_path, &place("report.html"), &place("settings.toml"), &place("completed.cxi")] {
             io::check_output(path, force)?;
         }
-        if force {
-            // What this run does not write must not stay beside its result as if it did.
-            let mut stale = vec![place("result.cxi"), place("result.npz")];
-            stale.retain(|path| *path != result_path);
-            if matches!(settings.gap_mode()?, GapMode::Free | GapMode::Auto) {
-                stale.push(place("completed.cxi"));
-            }
-            for path in stale.iter().filter(|path| path.is_file()) {
-                std::fs::remove_file(path).map_err(|e| Error::write(path, e))?;
-            }
-        }
-        self.machine.apply()?;
-        let voice = Voice::new(&self.flags);
-        let file = match (&self.file, self.example) {
-            (Some(file), _) => file.clone(),
-            _ => example(&place("example.cxi"), force, &voice)?,
+        let console = Console::new(&self.flags);
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => example(&place("example.cxi"), force, &console)?,
         };
-        let prepared = load::prepared(&file, &settings, false, &voice)?;
-        let result = reconstruct::treated(prepared.pattern, prepared.support, &settings, &self.machine, &voice)?;
-        outputs::result(&result_path, self.output_format, force, &result, &settings)?;
-        page::write(&place("report.html"), force, &file, &prepared.steps, &result, &settings)?;
-        if settings.gap_mode()? != GapMode::Free && result.pattern.estimate.is_some() {
-            let process =
-                io::Process::new(super::command_line(), &settings, &json!({"method": result.summary["gap"]}))?;
-            io::write_pattern(&place("completed.cxi"), force, &result.pattern, None, &process)?;
+        let prepared = load(&file, &settings, &console)?;
+        let result = reconstruct(prepared, &settings, &console)?;
+        let command = command_line();
+        result.write(&result_path, format, force, &command, &settings)?;
+        result.write_page(&place("report.html"), force, &file, &command, &settings)?;
+        let completed = result.write_completed(&place("completed.cxi"), force, &command, &settings)?;
+        io::write_text(&place("settings.toml"), force, &settings.typed().to_toml()?)?;
+        if force {
+            self.remove_stale(&result_path, completed)?;
         }
-        let text = toml::to_string(&settings).map_err(|e| Error::setting("settings", "all", e.to_string()))?;
-        io::replace(&place("settings.toml"), force, |path| {
-            std::fs::write(path, &text).map_err(|e| Error::write(path, e))
-        })?;
-        voice.note(format!("wrote {} and report.html beside it", result_path.display()));
-        voice.event("summary", result.summary)
+        console.note(format!("wrote {} and report.html beside it", result_path.display()));
+        console.event("summary", &result.summary);
+        Ok(())
+    }
+
+    /// Files of an earlier run that this one did not write must not stay beside its result as if it
+    /// did.
+    fn remove_stale(&self, result: &Path, completed: bool) -> Result<()> {
+        let mut stale = vec![self.output.join("result.cxi"), self.output.join("result.npz")];
+        stale.retain(|path| path != result);
+        if !completed {
+            stale.push(self.output.join("completed.cxi"));
+        }
+        for path in stale.iter().filter(|path| path.is_file()) {
+            std::fs::remove_file(path).map_err(|e| Error::write(path, e))?;
+        }
+        Ok(())
     }
 }
 
 /// Writes the built-in example and returns its path.
-fn example(path: &Path, force: bool, voice: &Voice) -> Result<String> {
+fn example(path: &Path, force: bool, console: &Console) -> Result<String> {
     let example = simulate::example(0);
-    let process =
-        io::Process::new(super::command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
+    let process = io::Process::new(command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
     io::write_pattern(path, force, &example.pattern, Some(&example.support), &process)?;
-    voice.note(format!("wrote the example to {}", path.display()));
+    console.note(format!("wrote the example to {}", path.display()));
     Ok(path.to_string_lossy().into_owned())
 }

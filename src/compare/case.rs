@@ -9,8 +9,8 @@ use crate::metrics::{self, fsc_crossing, interval, median, prtf_crossing};
 use crate::phasing::ensemble::combine;
 use crate::pixels::Pattern;
 use crate::reconstruct::{Event, GapAdvice, Observer, PhasingStart, advise, fill_wins};
-use crate::settings::Settings;
 use crate::report::Table;
+use crate::settings::Settings;
 use serde::Serialize;
 
 /// Copies of the gap that are tried.
@@ -110,8 +110,7 @@ pub(super) fn held_out(
         // Pixels of the copy are held out already; the others are drawn anew from what is left.
         let drawn = PhasingStart::new(&copy.pattern, None, settings);
         let start = PhasingStart { held_out: drawn.held_out, support: start.support.clone() };
-        let trial =
-            Trial { pattern: &copy.pattern, full: None, network: network.as_ref(), start: &start, settings };
+        let trial = Trial { pattern: &copy.pattern, full: None, network: network.as_ref(), start: &start, settings };
         for (predictions, runs) in predictions.iter_mut().zip(&trial.phase(&contenders, observer)?) {
             let best = runs.best();
             predictions.extend(best.map(|run| Prediction::new(&run.object, &pattern.intensity, &copy.inside)));
@@ -197,7 +196,8 @@ impl Compared<'_> {
         }
         let mut ranked: Vec<&(Contender, Prediction)> = self.predictions.iter().collect();
         ranked.sort_by(|a, b| a.1.error_log.total_cmp(&b.1.error_log));
-        if let (Some(first), Some(free)) = (ranked.first(), ranked.iter().find(|(other, _)| *other == Contender::FREE)) {
+        if let (Some(first), Some(free)) = (ranked.first(), ranked.iter().find(|(other, _)| *other == Contender::FREE))
+        {
             parts.push(format!(
                 "Measured pixels under copies of the gap are predicted best by {} (error of log10(1 + I) {:.3}; with free pixels {:.3})",
                 first.0.text(),
@@ -246,14 +246,16 @@ impl Compared<'_> {
                 if let Some(reference) =
                     self.reference.as_ref().filter(|_| self.case.truth.is_some() || runs.contender != Contender::Full)
                 {
-                    let options = metrics::RegistrationOptions { subpixel: true, ramp: !self.case.settings.recipe.positivity };
+                    let options =
+                        metrics::RegistrationOptions { subpixel: true, ramp: !self.case.settings.recipe.positivity };
                     let found = metrics::register(&run.object, &reference.object, options)?;
                     fsc = fsc_crossing(&metrics::fsc(&found.object, &reference.object)?)
                         .resolution(None)
                         .map(|found| found.pixels);
                 }
             }
-            let prediction = self.predictions.iter().find(|(other, _)| *other == runs.contender).map(|(_, p)| p.error_log);
+            let prediction =
+                self.predictions.iter().find(|(other, _)| *other == runs.contender).map(|(_, p)| p.error_log);
             rows.push(vec![
                 runs.contender.to_string(),
                 number(chosen.map(|score| score.error)),

@@ -204,7 +204,8 @@ impl Outcomes {
             let points = (0..20).filter_map(|bin| {
                 let inside =
                     self.list.iter().filter(|outcome| !outcome.hopeless() && (outcome.ratio / BIN) as usize == bin);
-                let ratios: Vec<f64> = inside.map(|o| o.error(Some(contender)) / o.error(Some(Contender::FREE))).collect();
+                let ratios: Vec<f64> =
+                    inside.map(|o| o.error(Some(contender)) / o.error(Some(Contender::FREE))).collect();
                 (!ratios.is_empty()).then(|| ((bin as f64 + 0.5) * BIN, median(&ratios)))
             });
             Series { name: contender.to_string(), points: points.collect(), emphasis: contender == Contender::NETWORK }

@@ -38,7 +38,13 @@ impl Compared<'_> {
                 ),
                 ("Network".into(), self.case.model.card.name.clone()),
                 ("Bounds".into(), format!("{} times the 90 % intervals", self.case.settings.gap.interval)),
-                ("Runs".into(), format!("{} for each treatment, seeds from {}", self.case.settings.ensemble.count, self.case.settings.ensemble.seed)),
+                (
+                    "Runs".into(),
+                    format!(
+                        "{} for each treatment, seeds from {}",
+                        self.case.settings.ensemble.count, self.case.settings.ensemble.seed
+                    ),
+                ),
                 ("Recipe".into(), self.case.settings.recipe.recipe.to_string()),
             ],
             sections,

@@ -277,15 +277,13 @@ impl SetComparison<'_> {
         let truth = Truth { object: entry.object, support: entry.support };
         let start = self.first(&seen, &truth, settings);
         let network = network(&seen, self.contenders, model, settings, observer)?;
-        let trial =
-            Trial { pattern: &seen, full: Some(&full), network: network.as_ref(), start: &start, settings };
+        let trial = Trial { pattern: &seen, full: Some(&full), network: network.as_ref(), start: &start, settings };
         let mut contenders = BTreeMap::new();
         for runs in &trial.phase(self.contenders, observer)? {
             let score = |run| Score::new(run, &truth, !settings.recipe.positivity);
             let scores: Vec<Score> = runs.runs.iter().map(score).collect::<Result<_>>()?;
             let chosen = runs.best().and_then(|best| runs.runs.iter().position(|run| run.seed == best.seed));
-            let outcome =
-                ContenderOutcome { chosen: chosen.map(|index| scores[index]), runs: scores, hold_out: None };
+            let outcome = ContenderOutcome { chosen: chosen.map(|index| scores[index]), runs: scores, hold_out: None };
             contenders.insert(runs.contender, outcome);
         }
         if self.hold_out {

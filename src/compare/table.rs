@@ -213,7 +213,11 @@ fn class(name: &str, rows: &[&Outcome], hopeless: usize) -> RatioClass {
         .filter(|contender| rows.iter().all(|row| row.contenders.contains_key(contender)))
         .collect();
     let error = |rows: &[&Outcome], contender| median(&rows.iter().map(|row| row.error(contender)).collect::<Vec<_>>());
-    let classical: Vec<Contender> = contenders.iter().copied().filter(|contender| !contender.needs_network() && *contender != Contender::Full).collect();
+    let classical: Vec<Contender> = contenders
+        .iter()
+        .copied()
+        .filter(|contender| !contender.needs_network() && *contender != Contender::Full)
+        .collect();
     let row = |contender: Option<Contender>| {
         let to_free = |rows: &[&Outcome]| {
             median(&rows.iter().map(|row| row.error(contender) / row.error(Some(Contender::FREE))).collect::<Vec<_>>())
@@ -223,7 +227,8 @@ fn class(name: &str, rows: &[&Outcome], hopeless: usize) -> RatioClass {
             error(rows, contender) / best
         };
         let worse = rows.iter().filter(|row| row.error(contender) > WORSE * row.error(Some(Contender::FREE))).count();
-        let success = |contender: Contender| rows.iter().map(|row| row.success(contender)).sum::<f64>() / rows.len() as f64;
+        let success =
+            |contender: Contender| rows.iter().map(|row| row.success(contender)).sum::<f64>() / rows.len() as f64;
         ContenderRow {
             contender: contender.map_or("auto".into(), |contender| contender.to_string()),
             error: error(rows, contender),
@@ -260,7 +265,11 @@ mod tests {
             runs: vec![score(error, error)],
             hold_out: Some(Prediction { error_log: held, llk: 0.0 }),
         };
-        let contenders = [(Contender::FREE, contender(free, free)), ("linear".parse().unwrap(), contender(0.5, 0.5)), (Contender::NETWORK, contender(network, network))];
+        let contenders = [
+            (Contender::FREE, contender(free, free)),
+            ("linear".parse().unwrap(), contender(0.5, 0.5)),
+            (Contender::NETWORK, contender(network, network)),
+        ];
         let (width, pattern) = ((3.0 * ratio) as usize, particle as usize);
         Outcome {
             pattern,
@@ -281,7 +290,8 @@ mod tests {
         let rows = [outcome(1, 2.5, 0.4, 0.2, true), outcome(2, 2.5, 0.4, 0.1, true), outcome(3, 2.0, 0.4, 0.5, true)];
         let classes = ratio_classes(&rows);
         assert_eq!((classes.len(), classes[0].outcomes, classes[0].particles), (1, 3, 3));
-        let contender = |name: &str| classes[0].contenders.iter().find(|contender| contender.contender == name).unwrap();
+        let contender =
+            |name: &str| classes[0].contenders.iter().find(|contender| contender.contender == name).unwrap();
         assert_eq!((contender("network").error, contender("network").to_best), (0.2, 0.5));
         assert!((contender("network").worse - 1.0 / 3.0).abs() < 1e-12);
         // The automatic choice sees that the third is predicted worse.

@@ -1,14 +1,19 @@
 //! How accurate is the inpainting: gaps of given widths cut into patterns whose noise-free intensity is known, filled by a network and
 //! by the classical fills, scored on the same pixels.
 
+mod accuracy;
 mod calibrate;
 mod cut;
+mod page;
 mod self_check;
+mod self_check_page;
 mod table;
 
+pub use accuracy::{Evaluated, EvaluatedCase, Evaluation};
 pub use calibrate::Calibrator;
 pub use cut::{DetectorGap, blinded, gaps_of_ratio, straight_gap, without_gaps};
-pub use self_check::{Copy, SelfCheck, copies_of_gap, self_check};
+pub use page::{card_scores, page, text};
+pub use self_check::{GapCopy, SelfCheck, copies_of_gap, self_check};
 pub use table::{Class, Row, classes};
 
 use crate::error::Result;

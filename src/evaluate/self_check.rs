@@ -34,12 +34,12 @@ pub struct SelfCheck {
     pub free: f64,
     /// The copies for pictures.
     #[serde(skip)]
-    pub copies: Vec<Copy>,
+    pub copies: Vec<GapCopy>,
 }
 
 /// A copy of the gap and what was put there, photons.
 #[derive(Debug, Clone)]
-pub struct Copy {
+pub struct GapCopy {
     /// Its pixels that were scored.
     pub inside: Array3<bool>,
     /// By the network.
@@ -97,7 +97,7 @@ pub fn self_check(
                 pairs.push((fill.mean.0[index], count));
             }
         }
-        copies.push(Copy { inside: scored, network: intensity, biharmonic: fills[2].mean.0.clone() });
+        copies.push(GapCopy { inside: scored, network: intensity, biharmonic: fills[2].mean.0.clone() });
     }
     let count = network.len().max(1) as f64;
     Ok(SelfCheck {

@@ -73,12 +73,7 @@ impl NetworkEstimate {
     ///
     /// # Errors
     /// Those of [`predict`].
-    pub fn new(
-        pattern: &Pattern,
-        model: &Model,
-        width: f32,
-        progress: &mut dyn FnMut(f64) -> bool,
-    ) -> Result<Self> {
+    pub fn new(pattern: &Pattern, model: &Model, width: f32, progress: &mut dyn FnMut(f64) -> bool) -> Result<Self> {
         let field = predict(pattern, model, PredictOptions { slices: model.dimensions() == 2 }, progress)?;
         Ok(Self { field, calibration: model.card.calibration.clone(), width })
     }

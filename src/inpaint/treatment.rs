@@ -108,14 +108,12 @@ pub struct GapTreatment {
 
 impl GapTreatment {
     /// Free pixels.
-    pub const FREE: GapTreatment =
-        GapTreatment { source: GapSource::Free, bounds: GapBounds::Hard, release: false };
+    pub const FREE: GapTreatment = GapTreatment { source: GapSource::Free, bounds: GapBounds::Hard, release: false };
     /// The network's bounds.
     pub const NETWORK: GapTreatment =
         GapTreatment { source: GapSource::Network, bounds: GapBounds::Soft, release: false };
     /// The bounds that the pattern's file brings.
-    pub const FILE: GapTreatment =
-        GapTreatment { source: GapSource::File, bounds: GapBounds::Soft, release: false };
+    pub const FILE: GapTreatment = GapTreatment { source: GapSource::File, bounds: GapBounds::Soft, release: false };
 
     /// Whether the network has to say what is in the gaps.
     pub fn needs_network(&self) -> bool {
@@ -205,9 +203,10 @@ impl FromStr for GapTreatment {
             (_, Some(name)) => (name, Some(GapBounds::Soft)),
             _ => (rest, None),
         };
-        let source = GapSource::ALL.into_iter().find(|source| source.to_string() == name).ok_or_else(|| {
-            wrong(format!("takes SOURCE[-hard|-soft][-release], SOURCE being {sources}"))
-        })?;
+        let source = GapSource::ALL
+            .into_iter()
+            .find(|source| source.to_string() == name)
+            .ok_or_else(|| wrong(format!("takes SOURCE[-hard|-soft][-release], SOURCE being {sources}")))?;
         let by_itself = match source {
             GapSource::Network | GapSource::File => GapBounds::Soft,
             _ => GapBounds::Hard,

@@ -55,10 +55,10 @@ pub(super) fn region(file: &Path, stack: Shape, lost: &[Lost], options: &ReadOpt
     let mut notes = Vec::new();
     if options.roi.is_none() {
         let whole = |lost: &&Lost| lost.at[1] == (0..stack[1]) && lost.at[2] == (0..stack[2]);
-        while let Some(last) =
-            lost.iter().filter(whole).find(|lost| lost.at[0].end >= region[0].end && !region[0].is_empty())
-        {
-            region[0].end = last.at[0].start.min(region[0].end);
+        let at_end =
+            |end: usize| lost.iter().filter(whole).find(|lost| lost.at[0].start < end && lost.at[0].end >= end);
+        while let Some(last) = at_end(region[0].end) {
+            region[0].end = last.at[0].start;
             notes = vec![Note::Incomplete { found: region[0].end, planned: stack[0], reason: last.reason.clone() }];
         }
     }

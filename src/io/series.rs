@@ -44,8 +44,13 @@ impl Series {
             let problem = format!("holds several series, give the pattern of one: {}", all.join(", "));
             return Err(Error::file(place, problem));
         }
-        let notes = groups.into_values().flatten().map(|file| Note::LeftOut { file, series: text.clone() }).collect();
-        Ok(Series { notes, ..numbered(files, &text) })
+        let mut series = numbered(files, &text);
+        let strangers = groups.into_iter().map(|(key, mut files)| match files.len() {
+            1 => files.remove(0),
+            _ => PathBuf::from(key.replace('#', "*")),
+        });
+        series.notes.extend(strangers.map(|file| Note::LeftOut { file, series: text.clone() }));
+        Ok(series)
     }
 }
 

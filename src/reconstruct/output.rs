@@ -1,7 +1,7 @@
 //! The files of a reconstruction: the result as CXI or NPZ, the completed pattern, the page.
 
-use super::Reconstruction;
 use super::page;
+use super::pipeline::Reconstruction;
 use crate::error::Result;
 use crate::io;
 use crate::phasing::run::Point;

@@ -1,6 +1,6 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
-use super::Reconstruction;
+use super::pipeline::Reconstruction;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
 use crate::error::{counted, shape_text};
 use crate::metrics::{Crossing, calculated_intensity, fsc_crossing, prtf_crossing};

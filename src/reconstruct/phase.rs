@@ -2,6 +2,7 @@
 
 use super::observer::{Event, Observer};
 use crate::error::{Result, counted, shape_text};
+use crate::phasing::Algorithm;
 use crate::phasing::backend::{Backend, GapConstraint, Start};
 use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
 use crate::phasing::guided::Search;
@@ -11,7 +12,6 @@ use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::select::{DeviceRequest, OpenDevice};
 use crate::phasing::support::SupportRule;
-use crate::phasing::Algorithm;
 use crate::pixels::{Pattern, trimmed};
 use crate::settings::{Settings, SupportChoice};
 use crate::volume::{Centered, Cornered};
@@ -41,8 +41,7 @@ impl PhasingStart {
     ///
     /// Without one, estimates of the pattern take part in the autocorrelation.
     pub fn new(pattern: &Pattern, support: Option<&Centered<bool>>, settings: &Settings) -> Self {
-        let held_out =
-            problem::hold_out(pattern, settings.ensemble.free_fraction, HOLD_OUT_SEED, settings.recipe.real);
+        let held_out = problem::hold_out(pattern, settings.ensemble.free_fraction, HOLD_OUT_SEED, settings.recipe.real);
         let support = first_support(pattern, &held_out, support, settings);
         PhasingStart { held_out, support }
     }
@@ -74,8 +73,7 @@ pub fn phase(
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Phased> {
-    let recipe =
-        if release { settings.recipe.recipe.released(RELEASE) } else { settings.recipe.recipe.clone() };
+    let recipe = if release { settings.recipe.recipe.released(RELEASE) } else { settings.recipe.recipe.clone() };
     let request = DeviceRequest {
         device: &settings.device.device,
         recipe: &recipe,

@@ -1,9 +1,11 @@
 //! From what was typed to what it means.
 
-use super::{
-    DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PRESETS, PrepareSettings, RecipeSettings, SearchSettings,
-    Settings, StartSettings, SupportSettings, TypedSettings, preset,
+use super::presets::{PRESETS, preset};
+use super::resolved::{
+    DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PrepareSettings, RecipeSettings,
+    SearchSettings, Settings, StartSettings, SupportChoice, SupportSettings,
 };
+use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
 use crate::phasing::recipe::{Recipe, Standard};
@@ -12,28 +14,78 @@ use crate::prepare::parse_mask;
 use std::ops::Range;
 use std::path::Path;
 
-/// First support of all runs.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SupportChoice {
-    /// Where the autocorrelation exceeds a threshold, or what the search finds.
-    Auto,
-    /// A circle or a box.
-    Form(Form),
-    /// The support in a file, in the frame of the input.
-    File(String),
+impl Settings {
+    /// The settings of a preset.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where there is none of this name.
+    pub fn preset(name: &str) -> Result<Self> {
+        Self::resolve(name, &TypedSettings::default())
+    }
+
+    /// The settings that `typed` means, over a preset: its name, or a TOML file of settings.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] and [`Error::File`] for the preset's file, [`Error::Setting`] and
+    /// [`Error::Recipe`] for values that make no sense.
+    pub fn resolve(preset: &str, typed: &TypedSettings) -> Result<Self> {
+        resolve(preset, typed)
+    }
+
+    /// The same settings for a pattern that is prepared already: it stays as it is.
+    ///
+    /// # Errors
+    /// None that these settings have not passed before.
+    pub fn for_prepared(&self) -> Result<Self> {
+        let input = InputKeys {
+            centre: Some("keep".into()),
+            hot_pixels: Some(0.0),
+            dead_pixels: Some(false),
+            ..InputKeys::default()
+        };
+        self.resolved_again(TypedSettings { input, ..self.typed.clone() })
+    }
+
+    /// The same settings for a pattern of which this one is a copy with other bad pixels: its centre
+    /// is where this one's is, pixels `(z, y, x)`.
+    ///
+    /// # Errors
+    /// None that these settings have not passed before.
+    pub fn for_twin(&self, centre: [usize; 3], flat: bool) -> Result<Self> {
+        let centre = if flat { &centre[1..] } else { &centre[..] };
+        let mut typed = self.typed.clone();
+        typed.input.centre = Some(centre.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        typed.input.hot_pixels = Some(0.0);
+        typed.input.dead_pixels = Some(false);
+        self.resolved_again(typed)
+    }
+
+    fn resolved_again(&self, typed: TypedSettings) -> Result<Self> {
+        let mut settings = settings(typed)?;
+        settings.device.max_memory = self.device.max_memory;
+        Ok(settings)
+    }
+
+    /// The same settings with others laid over them.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn with(&self, typed: &TypedSettings) -> Result<Self> {
+        over(&self.typed, typed)
+    }
 }
 
 /// Settings that describe the standard form of a recipe.
 const STANDARD: [&str; 6] = ["nb-hio", "nb-raar", "nb-er", "nb-ml", "support-update-period", "detwin"];
 
 /// The settings that `typed` means over a preset.
-pub fn resolve(preset_or_file: &str, typed: &TypedSettings) -> Result<Settings> {
+fn resolve(preset_or_file: &str, typed: &TypedSettings) -> Result<Settings> {
     let ground = TypedSettings::from_toml(Path::new("bragg.toml"), PRESETS[0].1)?;
     over(&over(&ground, &preset(preset_or_file)?)?.typed, typed)
 }
 
 /// The settings that `typed` means over those that were typed before.
-pub fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
+fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
     let mut all = typed.over(below);
     let given = typed.table();
     let phasing = &mut all.phasing;
@@ -55,6 +107,7 @@ pub fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
     settings(all)
 }
 
+/// What complete settings mean.
 fn settings(typed: TypedSettings) -> Result<Settings> {
     let recipe = recipe(&typed)?;
     let settings = Settings {

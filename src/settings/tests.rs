@@ -1,5 +1,7 @@
 use super::*;
 use crate::inpaint::{GapBounds, GapSource};
+use crate::phasing::recipe::Recipe;
+use std::path::Path;
 
 fn phasing(keys: PhasingKeys) -> TypedSettings {
     TypedSettings { phasing: keys, ..Default::default() }
@@ -34,8 +36,7 @@ fn flags_override_even_with_the_default_value() {
     let settings = Settings::resolve("forward", &typed).unwrap();
     assert_eq!((settings.typed().phasing.nb_raar, settings.ensemble.seed), (Some(600), 5));
     assert!(settings.recipe.positivity);
-    let typed =
-        phasing(PhasingKeys { nb_hio: Some(30), nb_raar: Some(0), nb_er: Some(5), ..Default::default() });
+    let typed = phasing(PhasingKeys { nb_hio: Some(30), nb_raar: Some(0), nb_er: Some(5), ..Default::default() });
     assert_eq!(Settings::resolve("forward", &typed).unwrap().recipe.recipe.cycles(), 35 + 10);
     let one = phasing(PhasingKeys { nb_run: Some(1), ..Default::default() });
     assert_eq!(Settings::resolve("forward", &one).unwrap().ensemble.keep, 1);
@@ -45,7 +46,8 @@ fn flags_override_even_with_the_default_value() {
 
 #[test]
 fn what_was_typed_is_echoed_as_it_was_typed() {
-    let typed = phasing(PhasingKeys { beta: Some(0.9), support_threshold: Some(vec![0.1, 0.25]), ..Default::default() });
+    let typed =
+        phasing(PhasingKeys { beta: Some(0.9), support_threshold: Some(vec![0.1, 0.25]), ..Default::default() });
     let settings = Settings::resolve("particle", &typed).unwrap();
     let text = settings.typed().to_toml().unwrap();
     for line in ["beta = 0.9\n", "support-threshold = [0.1, 0.25]\n", "gap = \"auto\"\n"] {
@@ -70,11 +72,7 @@ fn gaps_have_one_vocabulary() {
     let GapPolicy::Fixed(linear) = gap("linear-release", Some(vec![0.5, 2.0])).unwrap().gap.policy else {
         panic!("a fixed treatment")
     };
-    assert_eq!((linear.source, linear.bounds, linear.release), (
-        GapSource::Linear,
-        GapBounds::Factors(0.5, 2.0),
-        true
-    ));
+    assert_eq!((linear.source, linear.bounds, linear.release), (GapSource::Linear, GapBounds::Factors(0.5, 2.0), true));
     for (name, bounds) in [("network", vec![0.5, 2.0]), ("linear", vec![0.5]), ("linear", vec![1.5, 2.0])] {
         assert!(gap(name, Some(bounds)).unwrap_err().to_string().starts_with("gap-bounds = "), "{name}");
     }

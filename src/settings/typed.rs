@@ -37,8 +37,7 @@ impl TypedSettings {
         let known = Self::names();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
             let nearest = known.iter().min_by_key(|name| edit_distance(name, key)).map_or("", String::as_str);
-            let problem =
-                format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
+            let problem = format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
             return Err(Error::file(path, problem));
         }
         Self::from_table(&table).map_err(|problem| Error::file(path, problem))
@@ -128,7 +127,7 @@ pub struct InputKeys {
     #[arg(long, value_name = "LIST")]
     pub mask: Option<String>,
     /// File by which the data are divided
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub flat_field: Option<String>,
     /// Photon energy, eV
     #[arg(long, value_name = "EV")]
@@ -140,10 +139,10 @@ pub struct InputKeys {
     #[arg(long, value_name = "M")]
     pub pixel_size: Option<f64>,
     /// Mask pixels this many times brighter than their second brightest neighbour; 0 looks for none
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub hot_pixels: Option<f64>,
     /// Mask pixels that are dark in every frame although their neighbours are not
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dead_pixels: Option<bool>,
     /// Zero frequency: auto, com (centre of mass), max, friedel (of symmetry), keep (n/2), or Y,X or Z,Y,X in pixels
     #[arg(long, value_name = "HOW")]
@@ -173,19 +172,19 @@ pub struct GapKeys {
     #[arg(long, value_name = "TREATMENT")]
     pub gap: Option<String>,
     /// Bounds of linear, idw and biharmonic, as multiples of the estimate: 1,1 fixes it [default: those of -hard or -soft]
-    #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
+    #[arg(long, hide_short_help = true, value_name = "LO,HI", value_delimiter = ',')]
     pub gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub gap_interval: Option<f64>,
     /// Factor on free moduli in every projection, 0 to 1: below 1 it keeps hidden low frequencies from growing
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub gap_leak: Option<f64>,
     /// Folder of the network's model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     pub model: Option<String>,
     /// Dimensions in which the network works: 2 fills volumes frame by frame [default: those of the pattern]
-    #[arg(long, value_name = "2|3")]
+    #[arg(long, hide_short_help = true, value_name = "2|3")]
     pub dims: Option<usize>,
 }
 
@@ -201,7 +200,7 @@ pub struct PhasingKeys {
     #[arg(long, value_name = "RECIPE")]
     pub algorithm: Option<String>,
     /// Cycles of HIO (standard form: HIO, then RAAR, then ER, then ML)
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub nb_hio: Option<usize>,
     /// Cycles of RAAR
     #[arg(long, value_name = "N")]
@@ -210,76 +209,76 @@ pub struct PhasingKeys {
     #[arg(long, value_name = "N")]
     pub nb_er: Option<usize>,
     /// Steps of maximum-likelihood conjugate gradients
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub nb_ml: Option<usize>,
     /// Cycles between support updates; 0 keeps the support
     #[arg(long, value_name = "N")]
     pub support_update_period: Option<usize>,
     /// Ten cycles with half the support after a quarter of HIO and RAAR
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub detwin: Option<bool>,
     /// Relaxation of HIO, HPR, RAAR and DM
-    #[arg(long, value_name = "BETA")]
+    #[arg(long, hide_short_help = true, value_name = "BETA")]
     pub beta: Option<f64>,
     /// Whether negative real parts count as outside the support
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub positivity: Option<bool>,
     /// Whether the object is real: imaginary parts are dropped, and gaps take the measurement of their Friedel mates
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
     /// How runs start where no support is given: random, or guided by a search at low resolution (2D, real and positive)
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, hide_short_help = true, value_name = "HOW")]
     pub start: Option<String>,
     /// Objects in the population of the search
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub search_population: Option<usize>,
     /// Times that the search phases its population
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub search_generations: Option<usize>,
     /// Smallest side of the pattern on which the search is done, pixels
-    #[arg(long, value_name = "PX")]
+    #[arg(long, hide_short_help = true, value_name = "PX")]
     pub search_size: Option<usize>,
     /// Part of the box around the object that is object; two numbers: drawn between them for each run
-    #[arg(long, value_name = "F", value_delimiter = ',')]
+    #[arg(long, hide_short_help = true, value_name = "F", value_delimiter = ',')]
     pub search_area: Option<Vec<f64>>,
     /// Factor on free moduli in every projection of the search
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub search_leak: Option<f64>,
     /// Phases of the random start, radians either side of zero
-    #[arg(long, value_name = "RAD")]
+    #[arg(long, hide_short_help = true, value_name = "RAD")]
     pub start_phase: Option<f64>,
     /// Threshold of the first support, of the autocorrelation's maximum; two numbers: drawn between them
-    #[arg(long, value_name = "T", value_delimiter = ',')]
+    #[arg(long, hide_short_help = true, value_name = "T", value_delimiter = ',')]
     pub support_autocorrelation_threshold: Option<Vec<f64>>,
     /// Threshold of the support update, times the reference; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',')]
     pub support_threshold: Option<Vec<f64>>,
     /// Threshold at the last cycle, on a straight line from the first [default: that of the first]
-    #[arg(long, value_name = "T")]
+    #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub support_threshold_method: Option<String>,
     /// Blur of the support update at the first cycle, pixels
-    #[arg(long, value_name = "PX")]
+    #[arg(long, hide_short_help = true, value_name = "PX")]
     pub support_smooth_width_begin: Option<f64>,
     /// Blur of the support update at the last cycle, pixels
-    #[arg(long, value_name = "PX")]
+    #[arg(long, hide_short_help = true, value_name = "PX")]
     pub support_smooth_width_end: Option<f64>,
     /// Whether the support may only shrink
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub support_only_shrink: Option<bool>,
     /// Pixels that an update may move the border of the support; 0 is any number
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub support_update_border_n: Option<usize>,
     /// Steps after each update: -1,2 shrinks by one pixel, then expands by two
-    #[arg(long, value_name = "STEPS", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, hide_short_help = true, value_name = "STEPS", value_delimiter = ',', allow_hyphen_values = true)]
     pub support_post_expand: Option<Vec<i32>>,
     /// Smallest fraction of the array that may be support
-    #[arg(long, value_name = "F")]
+    #[arg(long, hide_short_help = true, value_name = "F")]
     pub support_fraction_min: Option<f64>,
     /// Largest fraction of the array that may be support
-    #[arg(long, value_name = "F")]
+    #[arg(long, hide_short_help = true, value_name = "F")]
     pub support_fraction_max: Option<f64>,
     /// Number of runs, each from its own random start
     #[arg(long, value_name = "N")]
@@ -291,7 +290,7 @@ pub struct PhasingKeys {
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
     /// Fraction of the measured pixels held out for the free log-likelihood
-    #[arg(long, value_name = "F")]
+    #[arg(long, hide_short_help = true, value_name = "F")]
     pub free_fraction: Option<f64>,
     /// Where phasing runs: auto (a GPU if there is one), cpu, cuda, cuda:N, or several GPUs cuda:N,M
     #[arg(long, value_name = "DEVICE")]

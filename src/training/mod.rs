@@ -4,22 +4,28 @@
 mod augment;
 mod calibrate;
 mod checkpoint;
+mod curve;
+mod entry;
 mod gaps;
 mod measured;
 mod patches;
 mod recipe;
 mod run;
 mod samples;
+mod session;
 mod step;
 
 pub use augment::Augmentation;
 pub use calibrate::calibrate;
+pub use curve::{CURVE, CURVE_PAGE, CurvePoint};
+pub use entry::set_entry;
 pub use gaps::TrainingGapRecipe;
 pub use measured::MeasuredPatches;
 pub use patches::{Patch, PatchOptions, PatchStream};
 pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
 pub use run::{Patches, TrainedNetwork, TrainingEvent, TrainingRun, samples, train};
 pub use samples::Sample;
+pub use session::{CHECKPOINT, SessionEvent, TrainingData, TrainingSession};
 pub use step::{Learner, Score};
 
 #[cfg(test)]

@@ -103,13 +103,15 @@ impl Gpu {
         let text = "| size | transforms | HIO, ms a cycle | ER | RAAR | support update | to two bare cuFFT transforms | bytes moved | \
                     of the copy bandwidth | memory |\n|---|---|---|---|---|---|---|---|---|---|";
         if !self.json {
-            crate::cli::print(format!("{text}\n"))?;
+            crate::cli::text::print(format!("{text}\n"))?;
         }
         for size in &self.sizes {
             self.size(size, shape(size)?)?;
         }
         if !self.json {
-            crate::cli::print("\n| size | runs | ms a cycle of HIO for all | ms for each |\n|---|---|---|---|\n")?;
+            crate::cli::text::print(
+                "\n| size | runs | ms a cycle of HIO for all | ms for each |\n|---|---|---|---|\n",
+            )?;
         }
         for size in &self.batches {
             let shape = shape(size)?;
@@ -224,7 +226,7 @@ impl Gpu {
 
     fn print(&self, mut line: serde_json::Value, text: &str) -> Result<()> {
         line["bench"] = "gpu".into();
-        crate::cli::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
+        crate::cli::text::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
     }
 }
 

@@ -48,7 +48,7 @@ impl Inpaint {
             outcome?;
             let (train, fill) = (recipe.batch as f64 / train, batch as f64 / fill);
             let shape = if dimensions == 2 { "512x512" } else { "128x128x128" };
-            crate::cli::print(if self.json {
+            crate::cli::text::print(if self.json {
                 let line = json!({"bench": "inpaint", "model": model.card.name, "dimensions": dimensions, "batch": recipe.batch,
                                   "training_patches_per_second": train, "patches_per_second": fill, "pattern": shape,
                                   "gap": GAP, "seconds": whole, "threads": rayon::current_num_threads(), "rounds": self.rounds,

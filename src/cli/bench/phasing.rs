@@ -39,7 +39,7 @@ pub struct Phasing {
 
 impl Phasing {
     pub fn execute(self) -> Result<()> {
-        crate::cli::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        crate::cli::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
         for size in &self.sizes {
             self.size(shape(size)?)?;
         }
@@ -145,7 +145,7 @@ impl Phasing {
         line["threads"] = rayon::current_num_threads().into();
         line["repeat"] = self.repeat.into();
         line["version"] = env!("CARGO_PKG_VERSION").into();
-        crate::cli::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
+        crate::cli::text::print(if self.json { format!("{line}\n") } else { format!("{text}\n") })
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Simulate {
 
 impl Simulate {
     pub fn execute(self) -> Result<()> {
-        crate::cli::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        crate::cli::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
         if self.patterns == 0 || self.patches == 0 {
             return Err(Error::setting("--patterns", self.patterns, "at least one pattern and one patch are measured"));
         }
@@ -56,7 +56,7 @@ impl Simulate {
         (0..recipe.count)
             .into_par_iter()
             .with_max_len(1)
-            .try_for_each(|index| writer.put(index, &crate::cli::simulate::entry(&recipe, pattern(&recipe, index))))?;
+            .try_for_each(|index| writer.put(index, &lacuna::training::set_entry(&recipe, pattern(&recipe, index))))?;
         self.print(name, shape, "patterns", recipe.count, wall, cpu)?;
         writer.finish(|_| {})?;
 
@@ -80,7 +80,7 @@ impl Simulate {
         let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         let size = lacuna::error::shape_text(shape);
         let rate = count as f64 / wall;
-        crate::cli::print(if self.json {
+        crate::cli::text::print(if self.json {
             let line = json!({"bench": "simulate", "recipe": recipe, "size": size, "what": what, "count": count,
                               "per_second": rate, "cpu_seconds_each": cpu / count as f64,
                               "threads": rayon::current_num_threads(), "version": env!("CARGO_PKG_VERSION")});

@@ -1,7 +1,7 @@
 //! The look of a recipe's patterns beside that of measured ones: are real data inside the range that is simulated?
 
-use crate::cli::print;
-use crate::cli::progress::Voice;
+use crate::cli::console::Console;
+use crate::cli::text::print;
 use lacuna::error::{Error, Result};
 use lacuna::io;
 use lacuna::metrics::{Texture, texture};
@@ -19,11 +19,11 @@ const MOST: usize = 200;
 const FRAMES: usize = 32;
 
 /// Compares each file with the recipe and prints a table, or JSON.
-pub fn compare(recipe: &Recipe, files: &[String], json: bool, voice: &Voice) -> Result<()> {
+pub fn compare(recipe: &Recipe, files: &[String], json: bool, console: &Console) -> Result<()> {
     let measured =
         files.iter().map(|file| Ok((file, of_file(file, recipe.shape.len())?))).collect::<Result<Vec<_>>>()?;
     let count = recipe.count.min(MOST);
-    let bar = voice.bar(count as u64, "simulate");
+    let bar = console.bar(count as u64, "simulate");
     let simulated: Vec<Texture> = (0..count)
         .into_par_iter()
         .map(|index| {
@@ -46,11 +46,11 @@ pub fn compare(recipe: &Recipe, files: &[String], json: bool, voice: &Voice) -> 
             let inside = real[0] >= range[0] && real[1] <= range[1];
             let verdict = if inside { "inside" } else { "OUTSIDE" };
             lines += &format!("  {:.3} to {:.3} {verdict}", real[0], real[1]);
-            voice.event(
+            console.event(
                 "beside",
-                json!({"statistic": name, "recipe": recipe.name, "patterns": count, "simulated": range, "file": file,
+                &json!({"statistic": name, "recipe": recipe.name, "patterns": count, "simulated": range, "file": file,
                        "measured": real, "inside": inside}),
-            )?;
+            );
         }
         lines.push('\n');
     }

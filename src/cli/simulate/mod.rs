@@ -6,12 +6,13 @@ mod preview;
 mod quick;
 mod set;
 
-pub use set::{entry, write as write_set};
+pub use set::write as write_set;
 
-use super::progress::Voice;
-use super::{OutputFlags, load};
+use super::console::Console;
+use super::flags::OutputFlags;
 use lacuna::error::{Error, Result};
 use lacuna::io;
+use lacuna::reconstruct::not_onto_itself;
 use lacuna::simulate::object::{DensityKind, DensityRecipe};
 use lacuna::simulate::recipe::Recipe;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub struct Command {
 
 impl Command {
     pub fn execute(self) -> Result<()> {
-        super::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        super::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
         let (mut recipe, text) = match &self.recipe {
             Some(name) => {
                 let (recipe, text) = Recipe::read(name)?;
@@ -73,17 +74,17 @@ impl Command {
         }
         for path in self.output.iter().chain(&self.preview) {
             if let Some(recipe) = &self.recipe {
-                load::not_onto_itself(recipe, path)?;
+                not_onto_itself(recipe, path)?;
             }
         }
         check_memory(&recipe)?;
         self.check_outputs()?;
-        let voice = Voice::new(&self.flags);
+        let console = Console::new(&self.flags);
         if let Some(path) = &self.preview {
-            preview::draw(path, self.flags.force, &recipe, &voice)?;
+            preview::draw(path, self.flags.force, &recipe, &console)?;
         }
         if !self.beside.is_empty() {
-            beside::compare(&recipe, &self.beside, self.flags.json, &voice)?;
+            beside::compare(&recipe, &self.beside, self.flags.json, &console)?;
         }
         match &self.output {
             None => Ok(()),
@@ -93,14 +94,14 @@ impl Command {
                     Some(text) => text,
                     None => toml::to_string(&recipe).map_err(|e| Error::encode("the recipe", e))?,
                 };
-                set::write(path, self.flags.force, &recipe, text, &voice)
+                set::write(path, self.flags.force, &recipe, text, &console)
             }
             Some(path) => {
                 if self.count.is_some_and(|count| count != 1) {
                     let problem = "a CXI file takes one pattern: give a set, --output SET.h5";
                     return Err(Error::setting("--count", recipe.count, problem));
                 }
-                one::write(path, self.flags.force, &recipe, &voice)
+                one::write(path, self.flags.force, &recipe, &console)
             }
         }
     }

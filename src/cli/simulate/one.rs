@@ -1,7 +1,7 @@
 //! One pattern in CXI form, with its truth in a second file: what phases the pattern never sees it.
 
-use crate::cli::command_line;
-use crate::cli::progress::Voice;
+use crate::cli::console::Console;
+use crate::cli::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::geometry::Geometry;
 use lacuna::io::{self, Process, Reconstruction};
@@ -13,12 +13,12 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Writes the first pattern of the recipe.
-pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result<()> {
+pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Result<()> {
     let truth_path = truth_path(path)?;
     for path in [path, &truth_path] {
         io::check_output(path, force)?;
     }
-    let bar = voice.bar(1, "simulate");
+    let bar = console.bar(1, "simulate");
     let simulated = pattern(recipe, 0);
     bar.finish_and_clear();
     let process = Process::new(command_line(), recipe, &simulated.parameters)?;
@@ -42,11 +42,12 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result
     // The truth first: whoever finds the pattern finds its truth as well.
     io::write_result(&truth_path, force, &truth)?;
     io::write_pattern(path, force, &counted, None, &process)?;
-    voice.note(format!("wrote {} and its truth, {}", path.display(), truth_path.display()));
-    voice.event(
+    console.note(format!("wrote {} and its truth, {}", path.display(), truth_path.display()));
+    console.event(
         "summary",
-        json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": simulated.parameters}),
-    )
+        &json!({"output": path, "truth": truth_path, "seed": recipe.seed, "parameters": simulated.parameters}),
+    );
+    Ok(())
 }
 
 /// `one.cxi` to `one-truth.cxi`.

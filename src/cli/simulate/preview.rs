@@ -1,6 +1,6 @@
 //! The contact sheet of a recipe.
 
-use crate::cli::progress::Voice;
+use crate::cli::console::Console;
 use lacuna::error::{Error, Result};
 use lacuna::io;
 use lacuna::report::sheet;
@@ -19,9 +19,9 @@ const COLUMNS: usize = 4;
 const TILE: usize = 128;
 
 /// Draws the first patterns of the recipe.
-pub fn draw(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result<()> {
+pub fn draw(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Result<()> {
     let count = recipe.count.min(MOST);
-    let bar = voice.bar(count as u64, "draw");
+    let bar = console.bar(count as u64, "draw");
     let items: Vec<Vec<sheet::Tile>> = (0..count)
         .into_par_iter()
         .map(|index| {
@@ -33,11 +33,12 @@ pub fn draw(path: &Path, force: bool, recipe: &Recipe, voice: &Voice) -> Result<
     bar.finish_and_clear();
     let bytes = sheet::png(&sheet::sheet(&items, COLUMNS, TILE))?;
     io::replace(path, force, |part| std::fs::write(part, &bytes).map_err(|error| Error::write(path, error)))?;
-    voice.note(format!(
+    console.note(format!(
         "wrote {}: {count} patterns, each as counts (masked pixels red), expectation and object",
         path.display()
     ));
-    voice.event("preview", json!({"preview": path, "patterns": count}))
+    console.event("preview", &json!({"preview": path, "patterns": count}));
+    Ok(())
 }
 
 /// Counts and noise-free intensity of the middle frame; the object, in 3D its middle slice across the rocking curve.

@@ -1,18 +1,19 @@
 //! Writing a set: patterns are made in parallel, kept one by one, and put together at the end.
 
-use crate::cli::progress::{self, Voice};
+use crate::cli::console::Console;
 use lacuna::error::{Error, Result, bytes_text};
-use lacuna::io::set::{Entry, SetHeader, SetWriter, Split};
-use lacuna::simulate::pattern::{Simulated, pattern};
+use lacuna::io::set::{SetHeader, SetWriter};
+use lacuna::reconstruct::Observer;
+use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
+use lacuna::training::set_entry;
 use rayon::prelude::*;
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
 /// Simulates what is missing of the set at `path`, and puts it together.
-pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, voice: &Voice) -> Result<()> {
-    progress::catch_interrupts();
+pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, console: &Console) -> Result<()> {
     let header = SetHeader {
         shape: recipe.extents(),
         count: recipe.count,
@@ -24,31 +25,33 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, voi
     let missing = writer.missing();
     let resumed = recipe.count - missing.len();
     if resumed > 0 {
-        voice.note(format!("{resumed} of {} patterns are there from an earlier call", recipe.count));
+        console.note(format!("{resumed} of {} patterns are there from an earlier call", recipe.count));
     }
     let start = Instant::now();
-    let bar = voice.bar(recipe.count as u64, "simulate");
+    let bar = console.bar(recipe.count as u64, "simulate");
     bar.set_position(resumed as u64);
     let done = missing.par_iter().with_max_len(1).try_for_each(|&index| {
-        if progress::interrupted() {
+        if !console.go_on() {
             return Err(Error::Interrupted);
         }
-        writer.put(index, &entry(recipe, pattern(recipe, index)))?;
+        writer.put(index, &set_entry(recipe, pattern(recipe, index)))?;
         bar.inc(1);
-        voice.event("pattern", json!({"index": index}))
+        console.event("pattern", &json!({"index": index}));
+        Ok(())
     });
     bar.finish_and_clear();
     if let Err(error) = done {
-        voice.note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
+        console
+            .note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
         return Err(error);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let bar = voice.bar(recipe.count as u64, "write");
+    let bar = console.bar(recipe.count as u64, "write");
     writer.finish(|written| bar.set_position(written as u64))?;
     bar.finish_and_clear();
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     let rate = missing.len() as f64 / seconds.max(1e-9);
-    voice.note(format!(
+    console.note(format!(
         "wrote {}: {} patterns, {}; {rate:.1} patterns/s",
         path.display(),
         recipe.count,
@@ -56,25 +59,6 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, voi
     ));
     let summary = json!({"output": path, "patterns": recipe.count, "simulated": missing.len(), "seed": recipe.seed,
                          "bytes": bytes, "seconds": seconds, "patterns_per_second": rate});
-    voice.event("summary", summary)
-}
-
-/// A simulated pattern as an entry of a set.
-pub fn entry(recipe: &Recipe, simulated: Simulated) -> Entry {
-    let position = Recipe::split_position(simulated.particle);
-    let split = match recipe.split {
-        parts if position < parts.train => Split::Train,
-        parts if position < parts.train + parts.validation => Split::Validation,
-        _ => Split::Test,
-    };
-    Entry {
-        intensity: simulated.intensity,
-        counts: simulated.counts,
-        mask: simulated.mask,
-        object: simulated.object,
-        support: simulated.support,
-        parameters: simulated.parameters,
-        split,
-        particle: simulated.particle,
-    }
+    console.event("summary", &summary);
+    Ok(())
 }

@@ -19,6 +19,7 @@ mod writer;
 pub use reader::Set;
 pub use writer::SetWriter;
 
+use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 use crate::volume::{Centered, Shape};
 use num_complex::Complex32;
@@ -49,6 +50,15 @@ impl Split {
     /// Name of the split: `train`, `validation` or `test`.
     pub fn name(self) -> &'static str {
         ["train", "validation", "test"][self as usize]
+    }
+}
+
+impl std::str::FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|split| split.name() == text);
+        found.ok_or_else(|| Error::setting("split", text, "takes test, validation or train"))
     }
 }
 

@@ -1,0 +1,44 @@
+//! Trains a network on a recipe, into a model that `--model` takes:
+//! `cargo run --release --example train_on_a_recipe -- unet2d-smoke 20`.
+
+use lacuna::io::set::{Set, SetHeader, SetWriter};
+use lacuna::simulate::pattern::pattern;
+use lacuna::simulate::recipe::Recipe;
+use lacuna::training::{SessionEvent, TrainingData, TrainingRecipe, TrainingSession, set_entry};
+use std::sync::Arc;
+
+fn main() -> lacuna::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let mut recipe = TrainingRecipe::read(&words.next().unwrap_or("unet2d-smoke".into()))?;
+    recipe.steps = words.next().and_then(|steps| steps.parse().ok()).unwrap_or(4);
+    recipe.validation.every = recipe.validation.every.min(recipe.steps);
+    let folder = std::env::temp_dir().join("lacuna-train-on-a-recipe");
+
+    // The data that the recipe names, a few patterns of them.
+    let (mut data, text) = Recipe::read(&recipe.data)?;
+    data.count = 32;
+    let file = folder.join("patterns.h5");
+    let header = SetHeader {
+        shape: data.extents(),
+        count: data.count,
+        seed: data.seed,
+        recipe_name: data.name.clone(),
+        recipe_text: text,
+    };
+    let writer = SetWriter::open(&file, header, true)?;
+    for index in writer.missing() {
+        writer.put(index, &set_entry(&data, pattern(&data, index)))?;
+    }
+    writer.finish(|_| {})?;
+
+    let data = TrainingData::Set(Arc::new(Set::open(&file)?));
+    let session = TrainingSession { recipe: &recipe, data, start: None, folder: &folder, resume: false };
+    let trained = session.run(&mut |event| {
+        if let SessionEvent::Validation(point) = event {
+            println!("step {}: error of ln(1 + I) {:.4}", point.step, point.mean_absolute_log_error);
+        }
+        true
+    })?;
+    println!("{} patches seen; give --model {}", trained.patches, folder.display());
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Words on standard output, and the command as it was typed.
+
+use lacuna::error::{Error, Result};
+use std::io::Write;
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+pub fn print(text: impl AsRef<str>) -> Result<()> {
+    match std::io::stdout().write_all(text.as_ref().as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output", error)),
+        _ => Ok(()),
+    }
+}
+
+/// The command as typed, for the outputs to quote.
+pub fn command_line() -> String {
+    std::env::args_os()
+        .map(|word| {
+            let word = word.to_string_lossy().into_owned();
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
+            if !word.is_empty() && word.chars().all(plain) {
+                word
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,194 @@
+//! From a prepared pattern to a reconstruction.
+
+use super::network::network_estimate;
+use super::observer::{Event, Observer};
+use super::phase::{PhasingStart, phase};
+use super::policy::{GapAdvice, advise, fill_wins, narrow};
+use super::summary::{AutomaticChoice, Summary};
+use crate::error::{Error, Result};
+use crate::inpaint::GapTreatment;
+use crate::phasing::ensemble::{self, Combined, Ensemble};
+use crate::pixels::{Estimate, Pattern};
+use crate::prepare::Prepared;
+use crate::settings::{GapPolicy, Settings};
+use crate::volume::Centered;
+use std::time::Instant;
+
+/// A reconstruction, and everything that is said about it.
+pub struct Reconstruction {
+    /// The pattern as it was phased, with the estimates of its gap.
+    pub pattern: Pattern,
+    /// One line for each thing that was done to prepare it.
+    pub steps: Vec<String>,
+    /// The kept runs, best first, and a line about each run.
+    pub ensemble: Ensemble,
+    /// What the kept runs say together.
+    pub combined: Combined,
+    /// Numbers for pages, files and machines.
+    pub summary: Summary,
+}
+
+/// Reconstructs a prepared pattern: its gap treated, phased and judged as the settings say.
+///
+/// # Errors
+/// Those of [`estimate`] and [`phase()`].
+///
+/// # Examples
+/// ```
+/// use lacuna::settings::{PhasingKeys, Settings, TypedSettings};
+/// use lacuna::reconstruct::{Format, load, reconstruct};
+/// # fn main() -> lacuna::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # std::env::set_current_dir(&folder).unwrap();
+/// # let example = lacuna::simulate::example(0).pattern;
+/// # lacuna::io::write_pattern("pattern.cxi".as_ref(), false, &example, None, &Default::default())?;
+/// let quick = PhasingKeys { algorithm: Some("ER**20,(Sup*HIO**20)**4".into()), ..Default::default() };
+/// let mut typed = TypedSettings { phasing: quick, ..Default::default() };
+/// typed.gap.gap = Some("linear-soft".into());
+/// let settings = Settings::resolve("forward", &typed)?;
+/// let prepared = load("pattern.cxi", &settings, &())?;
+/// let result = reconstruct(prepared, &settings, &())?;
+/// println!("R = {:.3}", result.summary.r_factor);
+/// result.write("result.cxi".as_ref(), Format::Cxi, false, "my script", &settings)?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Observer) -> Result<Reconstruction> {
+    let Prepared { pattern, support, steps, .. } = prepared;
+    let mut result = match settings.gap.policy {
+        GapPolicy::Fixed(gap) => {
+            let estimate = estimate(&pattern, gap, settings, observer)?;
+            treated(Pattern { estimate, ..pattern }, support, gap, settings, observer)
+        }
+        GapPolicy::Auto => automatic(pattern, support, settings, observer),
+    }?;
+    result.steps = steps;
+    if result.ensemble.interrupted {
+        observer.observe(Event::Note("interrupted: what was reached is written"));
+    }
+    Ok(result)
+}
+
+/// The estimate of a pattern's gap; `None` leaves its pixels free.
+///
+/// # Errors
+/// Those of [`GapTreatment::estimate`], and of the network where the treatment needs it.
+pub fn estimate(
+    pattern: &Pattern,
+    gap: GapTreatment,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Option<Estimate>> {
+    let network = if gap.needs_network() { Some(network_estimate(pattern, settings, observer)?) } else { None };
+    let progress = |done| observer.observe(Event::Work { name: "filling", done });
+    let estimate = gap.estimate(pattern, network.as_ref(), &progress)?;
+    if let Some(estimate) = &estimate {
+        told(pattern, gap, estimate, observer);
+    }
+    Ok(estimate)
+}
+
+/// Says how much of the gap has an estimate.
+fn told(pattern: &Pattern, gap: GapTreatment, estimate: &Estimate, observer: &dyn Observer) {
+    let pixels = estimate.at.as_slice().iter().filter(|&&at| at).count();
+    let unmeasured = pattern.mask.as_slice().iter().filter(|&&bits| bits != 0).count();
+    observer.observe(Event::Note(&format!(
+        "filled {pixels} of {unmeasured} pixels without measurement ({gap}); the others stay free"
+    )));
+    observer.observe(Event::Filled { gap, pixels, unmeasured });
+}
+
+/// Phases a pattern whose gap was treated.
+fn treated(
+    pattern: Pattern,
+    support: Option<Centered<bool>>,
+    gap: GapTreatment,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Reconstruction> {
+    let begun = Instant::now();
+    let start = PhasingStart::new(&pattern, support.as_ref(), settings);
+    let phased = phase(&pattern, start, gap.release, settings, observer)?;
+    let combined = ensemble::combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
+    let summary = Summary::new(&pattern, &phased, &combined, gap, begun.elapsed());
+    Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, summary })
+}
+
+/// Phases with free pixels, and with filled ones where that is worth trying; takes what predicts
+/// pixels better that were measured and shown to neither.
+fn automatic(
+    pattern: Pattern,
+    support: Option<Centered<bool>>,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Reconstruction> {
+    let (advice, filling) = advice(&pattern, settings, observer)?;
+    observer.observe(Event::Note(&format!(
+        "gaps: {}: {}",
+        if advice.fill { "free and filled pixels are both tried" } else { "free pixels" },
+        advice.reason
+    )));
+    observer.observe(Event::Advice(&advice));
+    let chosen = |mut result: Reconstruction, [free, filled]: [Option<f64>; 2]| {
+        result.summary.automatic = Some(AutomaticChoice {
+            gap_advice: advice.clone(),
+            free_llk_with_free_pixels: free,
+            free_llk_with_filled_pixels: filled,
+        });
+        result
+    };
+    let free = Pattern { estimate: None, ..pattern };
+    let (Some((gap, estimate)), true) = (filling, advice.fill) else {
+        return Ok(chosen(treated(free, support, GapTreatment::FREE, settings, observer)?, [None; 2]));
+    };
+    let filled = Pattern { estimate: Some(estimate), ..free.clone() };
+    let free = treated(free, support.clone(), GapTreatment::FREE, settings, observer)?;
+    if free.ensemble.interrupted {
+        return Ok(chosen(free, [None; 2]));
+    }
+    let filled = treated(filled, support, gap, settings, observer)?;
+    let scores = [&free, &filled].map(|result| result.summary.free_llk_poisson);
+    let fills = match scores {
+        [Some(free), Some(filled)] => fill_wins(free, filled),
+        _ => true,
+    };
+    let [a, b] = scores.map(|score| score.map_or("-".into(), |score| format!("{score:.4}")));
+    let verdict = if fills { "the filled ones are taken" } else { "the free ones are taken" };
+    observer.observe(Event::Note(&format!(
+        "gaps: free log-likelihood {a} with free pixels, {b} with filled ones: {verdict}"
+    )));
+    Ok(chosen(if fills { filled } else { free }, scores))
+}
+
+/// Whether filling is worth trying, and with what: the file's own estimate, or the network's.
+fn advice(
+    pattern: &Pattern,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<(GapAdvice, Option<(GapTreatment, Estimate)>)> {
+    if pattern.mask.as_slice().iter().all(|&bits| bits == 0) {
+        return Ok((GapAdvice::against("there is no gap"), None));
+    }
+    if settings.recipe.real {
+        return Ok((GapAdvice::real(), None));
+    }
+    if let Some(own) = &pattern.estimate {
+        let reason = GapAdvice::against("the file brings an estimate of its own");
+        return Ok((GapAdvice { fill: true, ..reason }, Some((GapTreatment::FILE, own.clone()))));
+    }
+    let oversampling = crate::prepare::oversampling(&pattern.intensity, &pattern.measured());
+    if let Some(advice) = narrow(pattern, oversampling) {
+        return Ok((advice, None));
+    }
+    match network_estimate(pattern, settings, observer) {
+        Ok(network) => {
+            let advice = advise(pattern, &network, oversampling);
+            Ok((advice, Some((GapTreatment::NETWORK, network.bounded()))))
+        }
+        // Other errors, of a model that cannot be read for instance, are no reason to go on without it.
+        Err(Error::Model { problem, .. }) => {
+            Ok((GapAdvice::against(format!("the network cannot fill them: {problem}")), None))
+        }
+        Err(error) => Err(error),
+    }
+}

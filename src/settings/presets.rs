@@ -1,0 +1,35 @@
+//! The presets that are part of the program, and files that are used as one.
+
+use super::typed::TypedSettings;
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The presets by name. The first is complete and the ground of the others.
+pub const PRESETS: [(&str, &str); 3] = [
+    ("bragg", include_str!("presets/bragg.toml")),
+    ("particle", include_str!("presets/particle.toml")),
+    ("forward", include_str!("presets/forward.toml")),
+];
+
+/// The text of a preset, to be read, edited and given back as a file.
+///
+/// # Errors
+/// [`Error::Setting`] where there is none of this name.
+pub fn preset_text(name: &str) -> Result<&'static str> {
+    let names = PRESETS.map(|(name, _)| name).join(", ");
+    PRESETS
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| text)
+        .ok_or_else(|| Error::setting("preset", name, format!("known are {names}, or give a .toml file")))
+}
+
+/// What a preset types: that of a name, or of a TOML file.
+pub fn preset(name_or_file: &str) -> Result<TypedSettings> {
+    if !name_or_file.ends_with(".toml") {
+        return TypedSettings::from_toml(Path::new(name_or_file), preset_text(name_or_file)?);
+    }
+    let path = Path::new(name_or_file);
+    let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    TypedSettings::from_toml(path, &text)
+}
