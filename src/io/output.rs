@@ -6,8 +6,13 @@ use std::io;
 use std::path::Path;
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is refused without `force`, and stays
-/// untouched unless `write` succeeds.
+/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file
+/// is refused without `force`, and stays untouched unless `write` succeeds.
+///
+/// # Errors
+///
+/// Those of `write`, [`Error::Exists`] for a file that is there without `force`, and
+/// [`Error::Write`] where the system refuses.
 pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     check_exists(path, force)?;
     let fail = |source| Error::write(path, source);
@@ -31,7 +36,8 @@ pub fn write_text(path: &Path, force: bool, text: &str) -> Result<()> {
 /// Gives a finished temporary file, on the same file system, its name.
 pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     let fail = |source| Error::write(path, source);
-    // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
+    // Some file systems report a full disk only now; and after a crash the name must not point to
+    // an empty file.
     File::open(&part).and_then(|file| file.sync_all()).map_err(fail)?;
     let renamed = if force { part.persist(path) } else { part.persist_noclobber(path) };
     renamed.map_err(|error| match error.error.kind() {
@@ -40,8 +46,13 @@ pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     })
 }
 
-/// Whether `path` can be written, before hours of work are spent on what goes there. Leaves nothing behind: folders that `path`
-/// lacks are made and removed again.
+/// Whether `path` can be written, before hours of work are spent on what goes there. Leaves nothing
+/// behind: folders that `path` lacks are made and removed again.
+///
+/// # Errors
+///
+/// [`Error::Exists`] for a file that is there without `force`, [`Error::Write`] where the system
+/// refuses.
 pub fn check_output(path: &Path, force: bool) -> Result<()> {
     check_exists(path, force)?;
     let missing: Vec<&Path> =
@@ -70,7 +81,8 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
     builder.prefix(".lacuna-").suffix(".part");
-    // Temporary files are private by default; a result is as readable as any other file, minus the umask.
+    // Temporary files are private by default; a result is as readable as any other file, minus the
+    // umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

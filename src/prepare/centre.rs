@@ -10,19 +10,20 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// How the centre of the pattern is found.
+/// Method by which the centre of the pattern is found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Centring {
-    /// The brightest spot, or, where that spot touches a beamstop or a gap, the centre of Friedel symmetry.
+    /// The brightest spot, or, where that spot touches a beamstop or a gap, the centre of Friedel
+    /// symmetry.
     #[default]
     Auto,
     /// The brightest measured spot, after a light smoothing.
     Maximum,
     /// The centre of mass of the photons around the brightest spot.
     CentreOfMass,
-    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds for objects
-    /// without phase structure and roughly for others, wherever the centre hides.
+    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds
+    /// for objects without phase structure and roughly for others, wherever the centre hides.
     Friedel,
     /// The centre of the file, `n / 2`.
     Keep,
@@ -79,11 +80,13 @@ impl TryFrom<String> for Centring {
     }
 }
 
-/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for perfect symmetry.
+/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for
+/// perfect symmetry.
 const SYMMETRY: f64 = 0.5;
 
-/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given centre and the middle of
-/// the file are meant in the whole frame, of shape `frame`. `intensity` must be finite wherever it was measured.
+/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given
+/// centre and the middle of the file are meant in the whole frame, of shape `frame`. `intensity`
+/// must be finite wherever it was measured.
 pub(super) fn find(
     intensity: &Centered<f32>,
     measured: &Centered<bool>,
@@ -122,10 +125,7 @@ pub(super) fn find(
                         "the centre of Friedel symmetry, correlation {symmetry:.2}, as masked pixels hide the brightest spot"
                     ),
                 ),
-                _ => (
-                    spot,
-                    "the brightest measured spot; masked pixels touch it, so check it, or give the centre".into(),
-                ),
+                _ => (spot, "the brightest measured spot; masked pixels touch it, so check it, or give centre".into()),
             }
         }
     })
@@ -158,7 +158,8 @@ fn brightest(intensity: &Centered<f32>, measured: &Centered<bool>) -> [usize; 3]
     best.0
 }
 
-/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5 around it.
+/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5
+/// around it.
 fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     let [_, ny, nx] = measured.shape();
     let around =
@@ -166,8 +167,8 @@ fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     around.iter().filter(|measured| !**measured).count() >= 4
 }
 
-/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests. Only pixels whose mate
-/// across the centre was measured too, so that gaps do not pull.
+/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests.
+/// Only pixels whose mate across the centre was measured too, so that gaps do not pull.
 fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [usize; 3]) -> [usize; 3] {
     let shape = intensity.shape();
     let mut centre = start;
@@ -204,10 +205,11 @@ fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [
 
 /// The point of highest Friedel symmetry and the correlation there.
 ///
-/// In the detector plane, for every point `c` at once: the normalised correlation of log intensities at `c + q` and
-/// `c - q` over the pairs that were both measured. The sums over pairs are self-convolutions at `2 c` (masked normalised
-/// correlation, Padfield, IEEE Trans. Image Process. 21, 2706 (2012), with the mirrored image as the template).
-/// A stack is averaged over its frames first; its `z` is the frame about which it is most symmetric then.
+/// In the detector plane, for every point `c` at once: the normalised correlation of log
+/// intensities at `c + q` and `c - q` over the pairs that were both measured. The sums over pairs
+/// are self-convolutions at `2 c` (masked normalised correlation, Padfield, IEEE Trans. Image
+/// Process. 21, 2706 (2012), with the mirrored image as the template). A stack is averaged over its
+/// frames first; its `z` is the frame about which it is most symmetric then.
 fn friedel(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 3], f64) {
     let [nz, ny, nx] = intensity.shape();
     let mut weight = Array2::<f32>::zeros((ny, nx));
@@ -242,7 +244,8 @@ fn friedel(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 3],
     let convolve = |a: &[Complex32], b: &[Complex32]| {
         let mut product: Vec<Complex32> = a.iter().zip(b).map(|(a, b)| a * b).collect();
         plan.inverse(&mut product);
-        // Unitary transforms leave the square root of the number of elements to the convolution theorem.
+        // Unitary transforms leave the square root of the number of elements to the convolution
+        // theorem.
         let scale = (4.0 * (ny * nx) as f64).sqrt();
         move |y: usize, x: usize| f64::from(product[2 * y * 2 * nx + 2 * x].re) * scale
     };
@@ -290,7 +293,8 @@ fn best_frame(intensity: &Centered<f32>, measured: &Centered<bool>, [_, cy, cx]:
     best
 }
 
-/// Pearson's correlation of pairs that contain each pair in both orders, so that both sides have the same mean and spread.
+/// Pearson's correlation of pairs that contain each pair in both orders, so that both sides have
+/// the same mean and spread.
 fn correlation(pairs: f64, sums: f64, squares: f64, products: f64) -> f64 {
     let spread = pairs * squares - sums * sums;
     // A flat region is symmetric about everything and says nothing.
