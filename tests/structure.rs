@@ -92,6 +92,7 @@ fn messages_name_what_can_be_typed() {
         "bounds",
         "hot",
         "max distance",
+        "thinning",
         "patterns_per_block and patches_per_pattern",
     ];
     let wrong = |name: &str| {

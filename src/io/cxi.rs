@@ -5,6 +5,7 @@
 //! complex object; the intensities are then the detector's.
 
 use super::array::{Part, RawArray, Values};
+use super::contents::Contents;
 use super::element::Kind;
 use super::entry::{self, DataPath, absolute, is_array, only_array};
 use super::location::Location;
@@ -15,7 +16,7 @@ use super::note::Note;
 use super::options::{FileMask, ReadOptions};
 use super::tree::{Tree, parent};
 use super::view::{Region, View};
-use super::{Contents, virtual_sources};
+use super::virtual_sources;
 use crate::error::{Result, shape_text};
 use crate::pixels::{Estimate, trimmed};
 use crate::volume::{Centered, Shape};

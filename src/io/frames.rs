@@ -1,12 +1,13 @@
 //! Formats with one array a file, alone or as the numbered frames of a scan, stacked along z.
 
 use super::array::{RawArray, Values};
+use super::contents::Contents;
 use super::location::{Format, Location};
 use super::lost::{self, Lost};
 use super::note::Note;
 use super::options::ReadOptions;
 use super::view::{Region, View};
-use super::{Contents, cbf, content, edf, npy, tiff};
+use super::{cbf, content, edf, npy, tiff};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::volume::Shape;

@@ -16,6 +16,7 @@ mod blosc;
 mod blosc2;
 mod cbf;
 mod content;
+mod contents;
 mod cxi;
 mod cxi_write;
 mod edf;
@@ -56,12 +57,10 @@ use crate::error::Result;
 use crate::geometry::{Geometry, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
 use crate::volume::{Centered, Shape};
-use array::RawArray;
+use contents::Contents;
 use location::{Format, Location};
-use lost::Lost;
 use mask::MaskConvention;
 use std::path::PathBuf;
-use view::View;
 
 /// What was read from a file, before any preparation. Arrays have the shape of `intensity` where
 /// nothing else is said.
@@ -103,57 +102,6 @@ pub struct Source {
     pub maximum_of_type: Option<f64>,
     /// Whether lacuna wrote the file: its pattern has been prepared already.
     pub by_lacuna: bool,
-}
-
-/// What a format's reader found, the intensities not yet converted.
-struct Contents {
-    array: RawArray,
-    /// The part of `array` that is read.
-    view: View,
-    /// Extents of the whole stack.
-    stack: Shape,
-    /// The part of the stack that is read.
-    region: Region,
-    mask: Option<Centered<u32>>,
-    support: Option<Centered<bool>>,
-    estimate: Option<Estimate>,
-    geometry: Geometry,
-    /// First row and column of the frames in the detector.
-    offset: Option<[usize; 2]>,
-    by_lacuna: bool,
-    dataset: Option<String>,
-    format: &'static str,
-    lost: Vec<Lost>,
-    notes: Vec<Note>,
-}
-
-impl Contents {
-    /// Intensities alone.
-    fn new(
-        array: RawArray,
-        view: View,
-        stack: Shape,
-        region: Region,
-        geometry: Geometry,
-        format: &'static str,
-    ) -> Self {
-        Contents {
-            array,
-            view,
-            stack,
-            region,
-            geometry,
-            format,
-            mask: None,
-            support: None,
-            estimate: None,
-            offset: None,
-            by_lacuna: false,
-            dataset: None,
-            lost: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
 }
 
 /// Reads a pattern from `file`, `file.h5:/path/inside`, `file.npz:key`, a folder of frames or a

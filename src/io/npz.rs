@@ -5,14 +5,15 @@
 //! or y and x).
 
 use super::array::RawArray;
+use super::contents::Contents;
 use super::element::Kind;
 use super::location::Location;
 use super::lost;
 use super::mask::{self, Frame, MaskConvention, Misfit, repeated};
 use super::note::Note;
+use super::npy;
 use super::options::{FileMask, ReadOptions};
 use super::units::Quantity;
-use super::{Contents, npy};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::pixels::trimmed;
