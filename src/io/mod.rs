@@ -12,6 +12,7 @@ mod array;
 mod bitshuffle;
 mod blosc;
 mod cbf;
+mod claim;
 mod content;
 mod cxi;
 mod cxi_write;
@@ -41,6 +42,7 @@ mod view;
 mod virtual_map;
 mod virtual_sources;
 
+pub use claim::Claim;
 pub use cxi_write::{Reconstruction, write_pattern, write_result};
 pub use note::Note;
 pub use npz_write::write_result_npz;
