@@ -16,6 +16,7 @@ mod claim;
 mod content;
 mod cxi;
 mod cxi_write;
+mod driver;
 mod edf;
 mod element;
 mod entry;
