@@ -179,7 +179,8 @@ mod tests {
         // Files in a claimed folder are other outputs.
         let file = Claim::file(&out.join("one.cxi")).unwrap();
         assert!(Claim::file(&out.join("one.cxi")).is_err());
-        drop((claim, file));
+        drop(file);
+        drop(claim);
         assert!(names(folder.path()).is_empty());
         let claim = Claim::folder(&out).unwrap();
         fs::write(out.join("result"), "").unwrap();
