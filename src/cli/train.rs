@@ -73,7 +73,7 @@ impl Command {
         let console = Console::new(&self.flags);
         let adapted = self.adapted(&console)?;
         let recipe = self.training_recipe(adapted.as_ref())?;
-        claim_folder(&self.output, self.resume, self.flags.force)?;
+        let claim = claim_folder(&self.output, self.resume, self.flags.force)?;
         let data = match adapted {
             Some(adapted) => adapted,
             None => TrainingData::Set(self.open_set(&recipe, &console)?),
@@ -91,6 +91,7 @@ impl Command {
             console.note(format!("stopped; the same command with --resume goes on from {}", checkpoint.display()));
         }
         let trained = trained?;
+        claim.finish();
         console.note(format!("wrote {WEIGHTS}, {CARD} and {CURVE_PAGE} to {}", self.output.display()));
         console.event(
             "summary",

@@ -2,6 +2,7 @@
 //! there instead.
 
 use super::array::{Part, RawArray, Values};
+use super::driver;
 use super::element::{Element, Kind, unsupported};
 use super::hdf5_error::{missing_filter, reason, unreadable_filter};
 use crate::error::{Error, Result, shape_text};
@@ -23,11 +24,10 @@ impl Tree {
     /// no writer is kept out.
     pub fn open(path: &Path) -> Result<Self> {
         super::filters::register();
-        let open = |mode| File::with_options().with_fapl(|access| access.file_locking(false)).open_as(path, mode);
-        let opened = open(OpenMode::Read).map(|root| (root, false));
-        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader
-        // sees is whole.
-        let opened = opened.or_else(|error| open(OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
+        let opened = driver::open(path, OpenMode::Read).map(|root| (root, false));
+        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader sees is whole.
+        let opened =
+            opened.or_else(|error| driver::open(path, OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
         let (root, swmr) = opened.map_err(|error| {
             let reason = reason(&error);
             if reason.contains("already open for write") || reason.contains("consistency flags") {

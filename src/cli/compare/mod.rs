@@ -111,7 +111,8 @@ impl Comparison {
         console: &Console,
     ) -> Result<()> {
         let page = output.join("compare.html");
-        io::check_output(&page, self.flags.force)?;
+        let mut claim = io::Claim::folder(output)?;
+        let force = claim.outputs(&[&page], self.flags.force)?;
         let prepared = load(file, settings, console)?;
         let flat = prepared.pattern.is_2d();
         let full = match &self.truth {
@@ -146,7 +147,8 @@ impl Comparison {
         };
         let compared = case.compare(console)?;
         let command = command_line();
-        io::write_text(&page, self.flags.force, &compared.page(&command)?.to_html())?;
+        io::write_text(&page, force, &compared.page(&command)?.to_html())?;
+        claim.finish();
         console.note(compared.verdict());
         console.note(format!("wrote {}", page.display()));
         console.event("summary", &compared.summary(&command)?);
