@@ -10,6 +10,7 @@ mod fills;
 mod interop;
 mod network;
 mod prepare;
+mod prepare_centre;
 mod prepare_real;
 mod reading;
 mod readme;
