@@ -100,6 +100,17 @@ fn an_alien_brighter_than_the_peak_is_masked() {
 }
 
 #[test]
+fn a_weak_alien_is_named() {
+    let mut intensity = crystal(2e6);
+    let centre = undoubted(&intensity);
+    add_spot(&mut intensity, [8, 12, 50], 300.0, 1.5);
+    let prepared = prepared(&intensity, None);
+    assert_eq!(prepared.centre, centre);
+    let [note] = prepared.notes.as_slice() else { panic!("{:?}", prepared.notes) };
+    assert!(note.contains("photons around (8, 12, 50)") && note.contains("perhaps an alien"), "{note}");
+}
+
+#[test]
 fn a_broad_alien_is_doubted() {
     let mut intensity = crystal(2e4);
     let brightest = largest(&intensity);

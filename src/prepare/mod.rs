@@ -210,7 +210,8 @@ fn locate(
     notes: &mut Vec<String>,
 ) -> Result<[usize; 3]> {
     let text = |pixel: [usize; 3]| trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
-    if options.centring == Centring::Auto && !options.frames {
+    let automatic = options.centring == Centring::Auto && !options.frames;
+    if automatic {
         let flashed = defects::flashed_frames(&pattern.intensity, &mut pattern.mask);
         if !flashed.is_empty() {
             let frames: Vec<String> = flashed.iter().map(|z| (z + roi[0].start).to_string()).collect();
@@ -246,6 +247,17 @@ fn locate(
     if !found.doubts.is_empty() {
         let doubts = found.doubts.join(", and ");
         notes.push(format!("the centre {centre}, {}, is in doubt: {doubts}: check it, or give the centre", found.how));
+    }
+    if automatic {
+        let spot = alien::unmatched_spot(&pattern.intensity, &pattern.measured(), found.centre);
+        notes.extend(spot.map(|spot| {
+            format!(
+                "{:.0} photons around {}, and {:.0} across the centre: perhaps an alien; mask it with mask = FILE",
+                spot.photons,
+                text(spot.at),
+                spot.mate_photons
+            )
+        }));
     }
     Ok(found.centre)
 }
