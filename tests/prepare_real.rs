@@ -49,6 +49,7 @@ fn logo_is_centred_behind_its_beamstop() {
         println!("hot: {index:?} {value}");
     }
     assert_eq!(prepared.centre, [0, 256, 256]);
+    assert_eq!(prepared.notes, [""; 0]);
     assert_eq!(prepared.pattern.shape(), [1, 512, 512]);
     let hot = prepared.pattern.mask.as_slice().iter().filter(|&&bits| bits & bit::HOT != 0).count();
     // 71 lone pixels of 30 to 1200 photons whose neighbours see next to none, which five-fold
@@ -98,11 +99,12 @@ fn gold_keeps_its_pixels_and_peak() {
     )
     .unwrap();
     println!("{:?} {:?} {:.1} s", prepared.steps, prepared.window, start.elapsed().as_secs_f64());
-    assert!(
-        prepared.centre[0].abs_diff(99) <= 1
-            && prepared.centre[1].abs_diff(126) <= 1
-            && prepared.centre[2].abs_diff(127) <= 1
-    );
+    println!("{:?}", prepared.notes);
+    assert_eq!(prepared.centre, [99, 126, 127]);
+    // The stray spot of this scan: rows 50 to 75, columns 90 to 115 of the frames around 165.
+    let [note] = prepared.notes.as_slice() else { panic!("{:?}", prepared.notes) };
+    assert!(note.contains("perhaps an alien"), "{note}");
+    assert!(prepared.pattern.mask.as_slice().iter().all(|&bits| bits & bit::BAD == 0));
 }
 
 #[test]
@@ -126,6 +128,6 @@ fn virus_is_centred_in_its_hole() {
     let mask = bits(&mut archive, "mask", bit::BAD);
     println!("{:?}", inspect(&intensity, Some(&mask)).unwrap());
     let prepared = prepare(intensity, Some(mask), None, None, Geometry::default(), &Options::default()).unwrap();
-    println!("{:?}", prepared.steps);
+    println!("{:?} {:?}", prepared.steps, prepared.notes);
     assert!(prepared.centre[1].abs_diff(61) <= 2 && prepared.centre[2].abs_diff(61) <= 2, "{:?}", prepared.centre);
 }

@@ -16,6 +16,16 @@ const DEAD_FRAMES: usize = 8;
 /// Photons, summed over the frames, that the neighbours of a dead pixel see: Poisson counts stay
 /// zero with e^-30.
 const DEAD_PHOTONS: f32 = 30.0;
+/// Fewest frames among which one may be called flashed.
+const FLASH_FRAMES: usize = 5;
+/// Tiles along each side of a frame, and how many of them all must be too bright in a flashed frame.
+const TILES: usize = 4;
+const FLASH_TILES: usize = 12;
+/// Factor by which they are brighter than in the frames beside, and photons above those of a few
+/// chance counts. Between neighbours of a rocking curve that is sampled well the light of a tile, of
+/// many speckles, changes by less than two.
+const FLASH: f32 = 5.0;
+const FLASH_PHOTONS: f32 = 30.0;
 
 /// Divides by the flat field, normalised by its median so that photons stay photons. Pixels whose
 /// flat field is not a positive number are masked as dead; their number is returned.
@@ -103,6 +113,38 @@ pub(super) fn dead_pixels(intensity: &Centered<f32>, mask: &mut Centered<u32>) -
         }
     }
     count
+}
+
+/// Masks flashed frames, several times as bright all over as the two before and the two after, and
+/// returns them: a burst of the beam, or of the detector. A peak that a scan passes within one frame
+/// is bright in a part of the frame only.
+pub(super) fn flashed_frames(intensity: &Centered<f32>, mask: &mut Centered<u32>) -> Vec<usize> {
+    let [frames, ny, nx] = intensity.shape();
+    if frames < FLASH_FRAMES || ny.min(nx) < TILES {
+        return Vec::new();
+    }
+    let tiles: Vec<[f32; TILES * TILES]> = (intensity.0.outer_iter().zip(mask.0.outer_iter()))
+        .map(|(frame, mask)| {
+            let mut sums = [0.0; TILES * TILES];
+            for (((y, x), &value), &bits) in frame.indexed_iter().zip(&mask) {
+                sums[y * TILES / ny * TILES + x * TILES / nx] += if bits == 0 { value } else { 0.0 };
+            }
+            sums
+        })
+        .collect();
+    let flashed = |&z: &usize| {
+        let beside = || (z.saturating_sub(2)..(z + 3).min(frames)).filter(|&other| other != z);
+        let bright = (0..TILES * TILES).filter(|&tile| {
+            let usual = beside().map(|other| tiles[other][tile]).fold(0.0, f32::max);
+            tiles[z][tile] > FLASH * usual + FLASH_PHOTONS
+        });
+        bright.count() >= FLASH_TILES
+    };
+    let flashed: Vec<usize> = (0..frames).filter(flashed).collect();
+    for &z in &flashed {
+        mask.0.index_axis_mut(ndarray::Axis(0), z).mapv_inplace(|bits| bits | bit::BAD);
+    }
+    flashed
 }
 
 /// The sum of all frames, and where every frame was measured.

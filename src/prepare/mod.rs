@@ -1,12 +1,14 @@
 //! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping
 //! and binning.
 
+mod alien;
 mod centre;
 mod counts;
 mod defects;
 mod detector;
 mod inspect;
 mod mask;
+mod symmetry;
 mod window;
 
 pub use crate::fft::fft_friendly;
@@ -17,7 +19,7 @@ pub use mask::{DoubtfulMask, MaskItem, apply_mask, parse_mask};
 
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::{Geometry, Placement};
-use crate::pixels::{Estimate, Pattern, trimmed};
+use crate::pixels::{Estimate, Pattern, bit, trimmed};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,9 @@ pub struct Options {
     pub max_size: Option<[usize; 3]>,
     /// Pixels `(z, y, x)` that are summed into one.
     pub rebin: [usize; 3],
+    /// Whether the whole frame is kept, with unmeasured pixels around it that put the centre in the
+    /// middle, instead of being cropped about the centre.
+    pub pad: bool,
     /// Whether extents are even without prime factors above 13, or just even.
     pub fft_friendly: bool,
     /// Whether the first axis counts frames that stand alone: all of them are kept.
@@ -82,6 +87,7 @@ impl Default for Options {
             centring: Centring::Auto,
             max_size: None,
             rebin: [1; 3],
+            pad: false,
             fft_friendly: true,
             frames: false,
         }
@@ -97,7 +103,8 @@ pub struct Prepared {
     pub support: Option<Centered<bool>>,
     /// Descriptions of the steps, one line each.
     pub steps: Vec<String>,
-    /// What the reader of the file noted: missing data, doubts about its mask or units.
+    /// What a person should know: doubts about the centre, aliens, how much a crop costs; and, of a
+    /// pattern that was read from a file, what its reader noted.
     pub notes: Vec<String>,
     /// Zero frequency in the input, pixels `(z, y, x)`.
     pub centre: [usize; 3],
@@ -194,18 +201,23 @@ pub fn prepare(
         steps.push(format!("cut to the region of interest {}", window_text(&roi)));
     }
 
-    let (found, how) = centre::find(&pattern.intensity, &pattern.measured(), &roi, shape, options.centring)?;
-    let centre: [usize; 3] = std::array::from_fn(|a| found[a] + roi[a].start);
-    steps.push(format!("centre at {}: {how}", trimmed_text(centre, shape)));
-
+    let mut notes = Vec::new();
+    let found = locate(&mut pattern, &roi, shape, options, &mut steps, &mut notes)?;
     let mut window = [0..1, 0..1, 0..1];
     for a in 0..3 {
         if a == 0 && options.frames {
-            window[a] = 0..roi[a].len() / options.rebin[a] * options.rebin[a];
+            window[a] = 0..(roi[a].len() / options.rebin[a] * options.rebin[a]) as isize;
         } else if shape[a] > 1 {
-            let most = options.max_size.map(|most| most[a]);
-            let axis = ['z', 'y', 'x'][a];
-            window[a] = window::around(roi[a].len(), found[a], options.rebin[a], most, options.fft_friendly, axis)?;
+            let axis = window::Axis {
+                name: ['z', 'y', 'x'][a],
+                length: roi[a].len(),
+                centre: found[a],
+                bin: options.rebin[a],
+                most: options.max_size.map(|most| most[a]),
+                friendly: options.fft_friendly,
+            };
+            window[a] = if options.pad { axis.padded() } else { axis.cropped()? };
+            notes.extend(axis.loss(&window[a]));
         }
     }
     let (intensity, mask, estimate) = window::cut_and_bin(&pattern, &window, options.rebin);
@@ -213,7 +225,10 @@ pub fn prepare(
     let mut pattern = Pattern::new(intensity, mask, Geometry { pixel_size, ..geometry })?;
     pattern.estimate = estimate;
     let lengths: Shape = std::array::from_fn(|a| window[a].len());
-    if lengths != shape {
+    if (0..3).any(|a| lengths[a] > roi[a].len()) {
+        let before = shape_text(&trimmed(roi.each_ref().map(Range::len)));
+        steps.push(format!("padded with unmeasured pixels from {before} to {}", shape_text(&trimmed(lengths))));
+    } else if lengths != shape {
         steps.push(format!("cropped from {} to {}", shape_text(&trimmed(shape)), shape_text(&trimmed(lengths))));
     }
     if options.rebin != [1; 3] {
@@ -221,11 +236,78 @@ pub fn prepare(
         steps.push(format!("binned by {} to {}", shape_text(bins), shape_text(&trimmed(pattern.shape()))));
     }
     let support = match support {
-        Some(support) => Some(window::carry_support(&support, &window, options.rebin)?),
+        Some(support) => Some(window::carry_support(&support, lengths, options.rebin)?),
         None => None,
     };
-    let window = std::array::from_fn(|a| window[a].start + roi[a].start..window[a].end + roi[a].start);
-    Ok(Prepared { pattern, support, steps, notes: Vec::new(), centre, window, rebin: options.rebin })
+    let centre = std::array::from_fn(|a| found[a] + roi[a].start);
+    let window = std::array::from_fn(|a| {
+        let used = |end: isize| roi[a].start + end.clamp(0, roi[a].len() as isize) as usize;
+        used(window[a].start)..used(window[a].end)
+    });
+    Ok(Prepared { pattern, support, steps, notes, centre, window, rebin: options.rebin })
+}
+
+/// Finds the centre in the region of interest, to which the pattern has been cut, and masks flashed
+/// frames and aliens that are met on the way to it.
+fn locate(
+    pattern: &mut Pattern,
+    roi: &[Range<usize>; 3],
+    shape: Shape,
+    options: &Options,
+    steps: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) -> Result<[usize; 3]> {
+    let text = |pixel: [usize; 3]| trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
+    let automatic = options.centring == Centring::Auto && !options.frames;
+    if automatic {
+        let flashed = defects::flashed_frames(&pattern.intensity, &mut pattern.mask);
+        if !flashed.is_empty() {
+            let frames: Vec<String> = flashed.iter().map(|z| (z + roi[0].start).to_string()).collect();
+            steps.push(format!("masked {}", counted(flashed.len(), "flashed frame")));
+            notes.push(format!(
+                "frames several times as bright all over as those beside them are masked: {}",
+                frames.join(", ")
+            ));
+        }
+    }
+    let found = centre::find(&pattern.intensity, &pattern.measured(), roi, shape, options.centring)?;
+    for alien in &found.aliens {
+        for &pixel in &alien.pixels {
+            pattern.mask.0[pixel] |= bit::BAD;
+        }
+        let pixels = counted(alien.pixels.len(), "pixel");
+        let at = text(alien.at);
+        let treated = if alien.pixels.is_empty() {
+            "not masked, as it cannot be told from the pattern: give mask = FILE with it".into()
+        } else {
+            steps.push(format!("masked {pixels} of an alien at {at}"));
+            format!("{pixels} of it are masked")
+        };
+        notes.push(format!(
+            "the spot at {at}, of {:.0} photons, is brighter than the centre but has little light around it, and is \
+             taken for an alien: {treated}; if it is the centre, give centre = {}",
+            alien.photons,
+            at.trim_matches(['(', ')']).replace(", ", ",")
+        ));
+    }
+    let centre = text(found.centre);
+    steps.push(format!("centre at {centre}: {}", found.how));
+    if !found.doubts.is_empty() {
+        let doubts = found.doubts.join(", and ");
+        notes.push(format!("the centre {centre}, {}, is in doubt: {doubts}: check it, or give the centre", found.how));
+    }
+    if automatic {
+        let spot = alien::unmatched_spot(&pattern.intensity, &pattern.measured(), found.centre);
+        notes.extend(spot.map(|spot| {
+            format!(
+                "{:.0} photons around {}, and {:.0} across the centre: perhaps an alien; mask it with mask = FILE",
+                spot.photons,
+                text(spot.at),
+                spot.mate_photons
+            )
+        }));
+    }
+    Ok(found.centre)
 }
 
 /// Refuses options that make no sense for data of this shape.

@@ -67,12 +67,13 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         centring: if raw { own.centring } else { Centring::Keep },
         max_size: own.max_size.as_deref().map(|values| per_axis("max-size", values, flat)).transpose()?,
         rebin: own.rebin.as_deref().map(|values| per_axis("rebin", values, flat)).transpose()?.unwrap_or([1; 3]),
+        pad: own.pad,
         fft_friendly: true,
         frames,
         ..prepare::Options::default()
     };
     let path = input.source.path.clone();
-    let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
+    let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
     for note in &notes {
         observer.observe(Event::Note(&format!("{}: {note}", path.display())));
     }
@@ -89,6 +90,10 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
     for step in &prepared.steps {
         observer.observe(Event::Note(&format!("prepared: {step}")));
     }
+    for note in &prepared.notes {
+        observer.observe(Event::Note(note));
+    }
+    notes.append(&mut prepared.notes);
     prepared.notes = notes;
     observer.observe(Event::Prepared {
         notes: &prepared.notes,

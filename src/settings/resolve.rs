@@ -41,6 +41,7 @@ impl Settings {
             centre: Some("keep".into()),
             hot_pixels: Some(0.0),
             dead_pixels: Some(false),
+            pad: Some(false),
             ..InputKeys::default()
         };
         self.resolved_again(TypedSettings { input, ..self.typed.clone() })
@@ -160,6 +161,7 @@ fn prepare(typed: &TypedSettings) -> Result<PrepareSettings> {
         roi: keys.roi.as_deref().map(roi).transpose()?,
         max_size: extents("max-size", &keys.max_size)?,
         rebin: extents("rebin", &keys.rebin)?,
+        pad: required("pad", keys.pad)?,
     })
 }
 

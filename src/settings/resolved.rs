@@ -63,6 +63,8 @@ pub struct PrepareSettings {
     pub max_size: Option<Vec<usize>>,
     /// Pixels that are summed into one: one number for all axes, or one for each.
     pub rebin: Option<Vec<usize>>,
+    /// Whether the whole frame is kept, with unmeasured pixels around it.
+    pub pad: bool,
 }
 
 /// Treatment of the pixels without measurement.

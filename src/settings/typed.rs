@@ -159,6 +159,9 @@ pub struct InputKeys {
     /// Pixels summed into one: one number for all axes, or one for each
     #[arg(long, value_name = "N[,N[,N]]", value_delimiter = ',')]
     pub rebin: Option<Vec<usize>>,
+    /// Keep the whole frame, with unmeasured pixels around it, instead of cropping about the centre
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub pad: Option<bool>,
 }
 
 /// Settings of the gaps.
