@@ -52,7 +52,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
         if let Some(images) = number("num_images").filter(|&images| frames == 0 && images > 1) {
             let alone = after.get(stored.max(size)..).is_some_and(|next| next.trim_ascii_start().starts_with(b"{"));
             if !alone {
-                (count, stored) = (images, images.checked_mul(size).unwrap_or(usize::MAX));
+                (count, stored) = (images, images.saturating_mul(size));
             }
         }
         let frame = size.checked_mul(count).and_then(|size| after.get(..size));

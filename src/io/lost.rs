@@ -44,12 +44,11 @@ pub(super) fn region(file: &Path, stack: Shape, lost: &[Lost], options: &ReadOpt
     if let (Some(first), MissingData::Refuse) = (lost.first(), options.missing) {
         return Err(refusal(file, &place(&first.at, &stack), &first.reason));
     }
-    if let Some(roi) = &options.roi {
-        if !roi.iter().zip(stack).all(|(range, n)| range.start < range.end && range.end <= n) {
-            let text: Vec<String> = roi.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
-            let problem = format!("must be within the data, which are {}", shape_text(&trimmed(stack)));
-            return Err(Error::setting("roi", text.join(","), problem));
-        }
+    let fits = |roi: &&Region| roi.iter().zip(stack).all(|(range, n)| range.start < range.end && range.end <= n);
+    if let Some(roi) = options.roi.as_ref().filter(|roi| !fits(roi)) {
+        let text: Vec<String> = roi.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
+        let problem = format!("must be within the data, which are {}", shape_text(&trimmed(stack)));
+        return Err(Error::setting("roi", text.join(","), problem));
     }
     let mut region = options.roi.clone().unwrap_or_else(|| stack.map(|n| 0..n));
     let mut notes = Vec::new();

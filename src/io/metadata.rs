@@ -48,7 +48,7 @@ pub(super) fn planned_frames(tree: &Tree, detectors: &[String]) -> Option<usize>
     detectors.iter().find_map(|detector| {
         let count = |name: &str| tree.number(&format!("{detector}/detectorSpecific/{name}")).map(|(value, _)| value);
         let planned = count("nimages")? * count("ntrigger").unwrap_or(1.0);
-        (planned >= 1.0 && planned < 1e9).then_some(planned as usize)
+        (1.0..1e9).contains(&planned).then_some(planned as usize)
     })
 }
 
@@ -102,7 +102,7 @@ fn energy(tree: &Tree, entry: &str, detectors: &[String], notes: &mut Vec<Note>)
     // the photons.
     let sources = paths(&below("source", "NXsource"), "energy").into_iter().filter(|at| {
         let unit = tree.attribute(at, "units").unwrap_or_default().to_lowercase();
-        !unit.contains("gev") && !(unit.contains("mev") && tree.number(at).is_some_and(|(value, _)| value > 1.0))
+        !(unit.contains("gev") || unit.contains("mev") && tree.number(at).is_some_and(|(value, _)| value > 1.0))
     });
     // Only formats that define a unit may leave it out: CXI joules, Eiger electronvolts.
     let energies = [
