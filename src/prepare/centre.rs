@@ -23,8 +23,8 @@ pub enum Centring {
     Maximum,
     /// The centre of mass of the photons around the brightest spot.
     CentreOfMass,
-    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds for objects
-    /// without phase structure and roughly for others, wherever the centre hides.
+    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds
+    /// for objects without phase structure and roughly for others, wherever the centre hides.
     Friedel,
     /// The centre of the file, `n / 2`.
     Keep,
@@ -81,10 +81,11 @@ impl TryFrom<String> for Centring {
     }
 }
 
-/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for perfect symmetry.
+/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for
+/// perfect symmetry.
 const SYMMETRY: f64 = 0.5;
-/// Symmetry above which a Friedel centre is believed against the brightest spot, and the fraction of
-/// its score that the spot then has at most. Bragg peaks of strained crystals keep more.
+/// Symmetry above which a Friedel centre is believed against the brightest spot, and the fraction
+/// of its score that the spot then has at most. Bragg peaks of strained crystals keep more.
 const CLEAR_SYMMETRY: f64 = 0.8;
 const SPOT_SCORE: f64 = 0.75;
 /// The same fraction for a symmetry that is not clear: the spot is kept, and the doubt noted.
@@ -105,8 +106,9 @@ pub(super) struct Found {
     pub(super) doubts: Vec<String>,
 }
 
-/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given centre and the middle of
-/// the file are meant in the whole frame, of shape `frame`. `intensity` must be finite wherever it was measured.
+/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given
+/// centre and the middle of the file are meant in the whole frame, of shape `frame`. `intensity`
+/// must be finite wherever it was measured.
 pub(super) fn find(
     intensity: &Centered<f32>,
     measured: &Centered<bool>,
@@ -232,16 +234,17 @@ fn brightest(intensity: &Centered<f32>, measured: &Centered<bool>) -> [usize; 3]
     best.0
 }
 
-/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5 around it.
-fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
+/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5
+/// around it.
+pub(super) fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     let [_, ny, nx] = measured.shape();
     let around =
         measured.0.slice(ndarray::s![z, y.saturating_sub(2)..(y + 3).min(ny), x.saturating_sub(2)..(x + 3).min(nx)]);
     around.iter().filter(|measured| !**measured).count() >= 4
 }
 
-/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests. Only pixels whose mate
-/// across the centre was measured too, so that gaps do not pull.
+/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests.
+/// Only pixels whose mate across the centre was measured too, so that gaps do not pull.
 fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [usize; 3]) -> [usize; 3] {
     let shape = intensity.shape();
     let mut centre = start;

@@ -1,5 +1,8 @@
-//! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling, and what looks wrong.
+//! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling,
+//! and what looks wrong.
 
+use super::centre::beside_a_hole;
+use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
 use crate::pixels::bit;
@@ -40,17 +43,25 @@ pub struct Inspection {
     pub isolated: usize,
     /// The detector that frame size and gaps point to.
     pub detector: Option<String>,
-    /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can be said.
+    /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can
+    /// be said.
     pub oversampling: Option<[f64; 3]>,
+    /// Friedel symmetry of the summed frames about the point where it is highest: the correlation
+    /// of log intensities with their mates, 1 at most. `None` where nothing was measured.
+    pub symmetry: Option<f64>,
+    /// Whether masked pixels, of a beamstop for instance, hide that point.
+    pub centre_hidden: bool,
     /// What looks wrong, with the option that mends it.
     pub suspicious: Vec<String>,
 }
 
 /// Share of a row or column that must be masked, beamstop aside, to call it a gap.
 const GAP_SHARE: f64 = 0.8;
-/// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted copy.
+/// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted
+/// copy.
 const AUTOCORRELATION: f32 = 0.04;
-/// Numbers that detectors write where they have none: the largest of their integer type, and Eiger's second largest.
+/// Numbers that detectors write where they have none: the largest of their integer type, and
+/// Eiger's second largest.
 const SENTINELS: [(f64, &str); 7] = [
     (65535.0, "the largest value of uint16"),
     (65534.0, "the second largest value of uint16"),
@@ -66,7 +77,8 @@ const PLATEAU: usize = 5;
 /// Name, full frames, gaps.
 type Detector = (&'static str, &'static [[usize; 2]], [usize; 2]);
 
-/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns, from the makers' data sheets.
+/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns, from the makers'
+/// data sheets.
 #[rustfmt::skip]
 const DETECTORS: [Detector; 8] = [
     ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),
@@ -79,8 +91,8 @@ const DETECTORS: [Detector; 8] = [
     ("Jungfrau", &[[514, 1030], [1064, 1030], [2164, 2068]], [36, 8]),
 ];
 
-/// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a sentinel count as not
-/// measured.
+/// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a
+/// sentinel count as not measured.
 ///
 /// # Errors
 ///
@@ -133,7 +145,10 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
             gap.start + gap.width - 1
         ));
     }
+    let symmetric = (photons > 0.0).then(|| most_symmetric(intensity, &measured));
     Ok(Inspection {
+        symmetry: symmetric.map(|(_, symmetry)| symmetry),
+        centre_hidden: symmetric.is_some_and(|([y, x], _)| beside_a_hole(&measured, [shape[0] / 2, y, x])),
         shape,
         photons,
         max,
@@ -167,7 +182,8 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
     for (sentinel, name) in SENTINELS {
         let value = sentinel as f32;
-        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons may be 32767 photons.
+        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons
+        // may be 32767 photons.
         let pixels = unmasked().filter(|&pixel| pixel == value).count();
         if pixels > 0 && !found.contains(&value) && largest <= value * 1.001 {
             suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give mask = saturated={sentinel}"));
@@ -177,7 +193,8 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     found
 }
 
-/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as ranges.
+/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as
+/// ranges.
 fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     let shape = mask.shape();
     let mut gaps = Vec::new();
@@ -195,7 +212,8 @@ fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     gaps
 }
 
-/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have light.
+/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have
+/// light.
 fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<Gap> {
     let shape = intensity.shape();
     let mut bands = Vec::new();
@@ -243,7 +261,8 @@ fn isolated(mask: &Centered<u32>) -> usize {
     frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
 }
 
-/// The detector whose frame size fits, told apart by its gaps; else the one whose gaps alone fit (a cropped frame).
+/// The detector whose frame size fits, told apart by its gaps; else the one whose gaps alone fit (a
+/// cropped frame).
 fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
     let has = |axis: usize, width: usize| gaps.iter().any(|gap| gap.axis == axis && gap.width == width);
     let crossed = gaps.iter().any(|gap| gap.axis > 0);
@@ -267,8 +286,8 @@ fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
     }
 }
 
-/// Extents of the pattern over those of the object. The autocorrelation of the object, which is the transform of the
-/// pattern, is as far from its centre to its end as the object is wide.
+/// Extents of the pattern over those of the object. The autocorrelation of the object, which is the
+/// transform of the pattern, is as far from its centre to its end as the object is wide.
 pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
     let mut data: Vec<Complex32> =
@@ -289,8 +308,9 @@ pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f6
     std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
 }
 
-/// The intensities with a straight line across each masked run of a row, or of a column where that is shorter: zeros in
-/// a gap would add their own autocorrelation. Zero where a run reaches the edge both ways.
+/// The intensities with a straight line across each masked run of a row, or of a column where that
+/// is shorter: zeros in a gap would add their own autocorrelation. Zero where a run reaches the
+/// edge both ways.
 fn filled(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<f32> {
     let mut out = Vec::with_capacity(intensity.0.len());
     for (frame, measured) in intensity.0.outer_iter().zip(measured.0.outer_iter()) {
@@ -335,6 +355,7 @@ mod tests {
         assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
         assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
         assert_eq!(found.suspicious, [""; 0]);
+        assert!(found.centre_hidden && found.symmetry.is_some_and(|symmetry| symmetry > 0.9), "{:?}", found.symmetry);
         // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
         assert!(z == 1.0 && (3.5..4.3).contains(&y) && (3.5..4.3).contains(&x), "{y} {x}");

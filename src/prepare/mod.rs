@@ -1,4 +1,5 @@
-//! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping and binning.
+//! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping
+//! and binning.
 
 mod alien;
 mod centre;
@@ -21,18 +22,21 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How a pattern is prepared. The defaults find the centre and bad pixels, and crop to a size that transforms fast.
+/// How a pattern is prepared. The defaults find the centre and bad pixels, and crop to a size that
+/// transforms fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Response of the detector, of the data's shape or one frame: the data are divided by it.
     #[serde(skip)]
     pub flat: Option<Centered<f32>>,
-    /// Hot pixels exceed this many times the second brightest of their neighbours; `None` looks for none.
+    /// Hot pixels exceed this many times the second brightest of their neighbours; `None` looks for
+    /// none.
     pub hot: Option<f64>,
     /// Whether to look for dead pixels, which only stacks of frames can show.
     pub dead: bool,
-    /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all the same.
+    /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all
+    /// the same.
     pub roi: Option<[Range<usize>; 3]>,
     /// How the centre is found.
     pub centring: Centring,
@@ -86,15 +90,16 @@ pub struct Prepared {
     pub rebin: [usize; 3],
 }
 
-/// Prepares raw data for phasing: flat field, hot and dead pixels, region of interest, centre, crop, binning, in this order.
+/// Prepares raw data for phasing: flat field, hot and dead pixels, region of interest, centre,
+/// crop, binning, in this order.
 ///
-/// `support` is in the object space of the whole input array, and is carried along. Intensities of masked pixels
-/// become zero. [`apply_mask`] comes before this.
+/// `support` is in the object space of the whole input array, and is carried along. Intensities of
+/// masked pixels become zero. [`apply_mask`] comes before this.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be met, [`Error::Pattern`] where
-/// unmasked pixels are no photon counts or too little is left.
+/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be
+/// met, [`Error::Pattern`] where unmasked pixels are no photon counts or too little is left.
 pub fn prepare(
     mut intensity: Centered<f32>,
     mask: Option<Centered<u32>>,
