@@ -38,11 +38,11 @@ fn main() -> ExitCode {
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = |line: &str| line.trim_start_matches("error:").trim_start_matches("  tip:").trim().to_string();
-    let said = text.lines().take_while(|line| !line.is_empty()).map(line).collect::<Vec<_>>().join(" ");
+    let problem = text.lines().take_while(|line| !line.is_empty()).map(line).collect::<Vec<_>>().join(" ");
     // How to pass `--foo` as a value is nothing that anyone wants here.
     let tip = |line: &&str| line.starts_with("  tip:") && !line.contains("as a value");
     let tips: String = text.lines().filter(tip).map(|tip| format!(", {}", line(tip))).collect();
-    format!("{said}{tips}: try '{} --help'", verb())
+    format!("{problem}{tips}: try '{} --help'", verb())
 }
 
 /// `lacuna run`, as far as it was typed rightly.

@@ -7,7 +7,9 @@ mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fills;
+mod fuzz;
 mod interop;
+mod kills;
 mod network;
 mod prepare;
 mod prepare_centre;

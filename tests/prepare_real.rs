@@ -54,7 +54,8 @@ fn logo_is_centred_behind_its_beamstop() {
     assert_eq!(prepared.notes, [""; 0]);
     assert_eq!(prepared.pattern.shape(), [1, 512, 512]);
     let hot = prepared.pattern.mask.as_slice().iter().filter(|&&bits| bits & bit::HOT != 0).count();
-    // 71 lone pixels of 30 to 1200 photons whose neighbours see next to none, which five-fold oversampling forbids.
+    // 71 lone pixels of 30 to 1200 photons whose neighbours see next to none, which five-fold
+    // oversampling forbids.
     assert!(hot <= 100, "{hot}");
 }
 

@@ -20,7 +20,7 @@ pub struct Console {
     json: bool,
     quiet: bool,
     /// Whether nobody reads the JSON lines any more.
-    deaf: AtomicBool,
+    unread: AtomicBool,
     bar: Mutex<ProgressBar>,
 }
 
@@ -31,7 +31,7 @@ impl Console {
         Console {
             json: flags.json,
             quiet: flags.quiet || flags.json,
-            deaf: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             bar: Mutex::new(ProgressBar::hidden()),
         }
     }
@@ -47,7 +47,7 @@ impl Console {
     ///
     /// A reader that went away, or a log on a full disk, never costs the work itself.
     pub fn event(&self, event: &str, value: &impl Serialize) {
-        if !self.json || self.deaf.load(Ordering::Relaxed) {
+        if !self.json || self.unread.load(Ordering::Relaxed) {
             return;
         }
         #[derive(Serialize)]
@@ -60,7 +60,7 @@ impl Console {
             serde_json::to_string(&Line { event, value }).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
         let mut out = std::io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
-            self.deaf.store(true, Ordering::Relaxed);
+            self.unread.store(true, Ordering::Relaxed);
             if error.kind() != std::io::ErrorKind::BrokenPipe {
                 eprintln!("lacuna: standard output: {error}; the work goes on without events");
             }

@@ -43,9 +43,8 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
         let [file, page] = ["pattern.cxi", "compare.html"].map(|name| self.output.join(name));
-        for path in [&file, &page] {
-            io::check_output(path, self.flags.force)?;
-        }
+        let mut claim = io::Claim::folder(&self.output)?;
+        let force = claim.outputs(&[&file, &page], self.flags.force)?;
         let console = Console::new(&self.flags);
         let shape = if self.deep { vec![64; 3] } else { vec![256; 2] };
         let recipe = Recipe { seed: self.seed, ..simulate::crystal(shape)? };
@@ -57,7 +56,7 @@ impl Command {
         console.note(format!("a gap of {} pixels, {RATIO} times the oversampling", gap.width));
         let process =
             io::Process::new(command_line(), &json!({"seed": self.seed}), &json!({"simulated": recipe.name}))?;
-        io::write_pattern(&file, self.flags.force, &seen, None, &process)?;
+        io::write_pattern(&file, force, &seen, None, &process)?;
         let runs = PhasingKeys {
             nb_run: Some(if self.deep { 2 } else { 3 }),
             seed: Some(self.seed),
@@ -79,7 +78,8 @@ impl Command {
         };
         let compared = case.compare(&console)?;
         let command = command_line();
-        io::write_text(&page, self.flags.force, &compared.page(&command)?.to_html())?;
+        io::write_text(&page, force, &compared.page(&command)?.to_html())?;
+        claim.finish();
         console.note(compared.verdict());
         console.note(format!("wrote {}: open it in a browser", page.display()));
         console.event("summary", &compared.summary(&command)?);

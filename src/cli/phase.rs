@@ -7,7 +7,7 @@ use lacuna::error::Result;
 use lacuna::io;
 use lacuna::reconstruct::{load, not_onto_itself, reconstruct};
 use lacuna::settings::InputKeys;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `lacuna phase`.
 #[derive(Debug, clap::Args)]
@@ -32,20 +32,21 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         let settings = self.settings.settings(&InputKeys::default())?.for_prepared()?;
-        for path in [&self.output].into_iter().chain(&self.report) {
-            io::check_output(path, self.flags.force)?;
-            not_onto_itself(&self.file, path)?;
-        }
+        let outputs: Vec<&Path> = [&self.output].into_iter().chain(&self.report).map(PathBuf::as_path).collect();
+        let mut claim = io::Claim::file(&self.output)?;
+        let force = claim.outputs(&outputs, self.flags.force)?;
+        outputs.iter().try_for_each(|path| not_onto_itself(&self.file, path))?;
         let console = Console::new(&self.flags);
         let result = reconstruct(load(&self.file, &settings, &console)?, &settings, &console)?;
         let command = command_line();
         let format = self.output_format.of_library();
-        result.write(&self.output, format, self.flags.force, &command, &settings)?;
+        result.write(&self.output, format, force, &command, &settings)?;
         console.note(format!("wrote {}", self.output.display()));
         if let Some(report) = &self.report {
-            result.write_page(report, self.flags.force, &self.file, &command, &settings)?;
+            result.write_page(report, force, &self.file, &command, &settings)?;
             console.note(format!("wrote {}", report.display()));
         }
+        claim.finish();
         console.event("summary", &result.summary);
         Ok(())
     }

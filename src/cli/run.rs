@@ -38,28 +38,32 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         let settings = self.settings.settings(&self.input)?;
-        let (force, format) = (self.flags.force, self.output_format.of_library());
+        let format = self.output_format.of_library();
         let place = |name: &str| self.output.join(name);
         let result_path = place(&format!("result.{}", format.extension()));
         // Before any work: hours of phasing must not end at a file that cannot be written.
-        for path in [&result_path, &place("report.html"), &place("settings.toml"), &place("completed.cxi")] {
-            io::check_output(path, force)?;
-        }
+        let mut claim = io::Claim::folder(&self.output)?;
+        let [page, settings_path, completed_path, example_path] =
+            ["report.html", "settings.toml", "completed.cxi", "example.cxi"].map(place);
+        let mut outputs = vec![&*result_path, &page, &settings_path, &completed_path];
+        outputs.extend(self.example.then_some(&*example_path));
+        let force = claim.outputs(&outputs, self.flags.force)?;
         let console = Console::new(&self.flags);
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => example(&place("example.cxi"), force, &console)?,
+            None => example(&example_path, force, &console)?,
         };
         let prepared = load(&file, &settings, &console)?;
         let result = reconstruct(prepared, &settings, &console)?;
         let command = command_line();
         result.write(&result_path, format, force, &command, &settings)?;
-        result.write_page(&place("report.html"), force, &file, &command, &settings)?;
-        let completed = result.write_completed(&place("completed.cxi"), force, &command, &settings)?;
-        io::write_text(&place("settings.toml"), force, &settings.typed().to_toml()?)?;
-        if force {
+        result.write_page(&page, force, &file, &command, &settings)?;
+        let completed = result.write_completed(&completed_path, force, &command, &settings)?;
+        io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
+        if self.flags.force {
             self.remove_stale(&result_path, completed)?;
         }
+        claim.finish();
         console.note(format!("wrote {} and report.html beside it", result_path.display()));
         console.event("summary", &result.summary);
         Ok(())

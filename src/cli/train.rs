@@ -73,24 +73,25 @@ impl Command {
         let console = Console::new(&self.flags);
         let adapted = self.adapted(&console)?;
         let recipe = self.training_recipe(adapted.as_ref())?;
-        claim_folder(&self.output, self.resume, self.flags.force)?;
+        let claim = claim_folder(&self.output, self.resume, self.flags.force)?;
         let data = match adapted {
             Some(adapted) => adapted,
             None => TrainingData::Set(self.open_set(&recipe, &console)?),
         };
         let start = self.start.as_deref().map(Model::load).transpose()?;
         let session = TrainingSession { recipe: &recipe, data, start, folder: &self.output, resume: self.resume };
-        let mut watch = Watch::new(&recipe, &console);
+        let mut progress = TrainingProgress::new(&recipe, &console);
         let trained = session.run(&mut |event| {
-            watch.tell(&event);
+            progress.show(&event);
             console.go_on()
         });
-        watch.bar.finish_and_clear();
+        progress.bar.finish_and_clear();
         if matches!(trained, Err(Error::Interrupted)) {
             let checkpoint = self.output.join(CHECKPOINT);
             console.note(format!("stopped; the same command with --resume goes on from {}", checkpoint.display()));
         }
         let trained = trained?;
+        claim.finish();
         console.note(format!("wrote {WEIGHTS}, {CARD} and {CURVE_PAGE} to {}", self.output.display()));
         console.event(
             "summary",
@@ -157,7 +158,7 @@ impl Command {
 }
 
 /// Shows people and machines how a training goes on.
-struct Watch<'a> {
+struct TrainingProgress<'a> {
     console: &'a Console,
     bar: ProgressBar,
     recipe: &'a TrainingRecipe,
@@ -168,10 +169,10 @@ struct Watch<'a> {
     before: u64,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> TrainingProgress<'a> {
     fn new(recipe: &'a TrainingRecipe, console: &'a Console) -> Self {
         let bar = console.bar(recipe.steps, "train");
-        Watch { console, bar, recipe, loss: None, started: Instant::now(), before: 0 }
+        TrainingProgress { console, bar, recipe, loss: None, started: Instant::now(), before: 0 }
     }
 
     /// Patches a second since this call began.
@@ -179,7 +180,7 @@ impl<'a> Watch<'a> {
         (step - self.before) as f64 * self.recipe.batch as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn tell(&mut self, event: &SessionEvent<'_>) {
+    fn show(&mut self, event: &SessionEvent<'_>) {
         match *event {
             SessionEvent::Resumed(step) => {
                 self.before = step;

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use crate::inpaint::distance_to_measured;
 use crate::inpaint::model::Model;
+use crate::io::Claim;
 use crate::io::set::{Set, Split};
 use crate::phasing::ensemble::FirstSupport;
 use crate::pixels::Pattern;
@@ -194,9 +195,10 @@ impl SetComparison<'_> {
         let set = Set::open(self.set)?;
         let jobs = self.jobs(&set)?;
         let model = crate::reconstruct::model(model, if set.shape()[0] == 1 { 2 } else { 3 })?;
-        std::fs::create_dir_all(self.folder).map_err(|e| Error::write(self.folder, e))?;
         let name = format!("{}{}-of-{}{}", LINES.0, self.shard.index, self.shard.count, LINES.1);
         let path = self.folder.join(name);
+        // Other shards write other files of the same folder.
+        let claim = Claim::file(&path)?;
         let identity = SetIdentity {
             settings: settings.typed().clone(),
             model: model.card.sha256.clone(),
@@ -230,6 +232,7 @@ impl SetComparison<'_> {
             };
             on(SetEvent::Done { of: jobs.len(), outcome: outcome.as_ref() });
         }
+        claim.finish();
         Ok(path)
     }
 
@@ -361,7 +364,8 @@ fn done(path: &Path, head: &str, force: bool) -> Result<HashSet<(usize, u64)>> {
         return Err(Error::file(path, problem));
     }
     if whole.len() < text.len() {
-        std::fs::write(path, whole).map_err(|e| Error::write(path, e))?;
+        let file = OpenOptions::new().write(true).open(path);
+        file.and_then(|file| file.set_len(whole.len() as u64)).map_err(|e| Error::write(path, e))?;
     }
     let keys = whole.lines().skip(1).filter_map(|line| serde_json::from_str::<Key>(line).ok());
     Ok(keys.map(|found| key(found.pattern, found.asked)).collect())

@@ -95,11 +95,11 @@ impl Outcome {
             .filter(|(contender, _)| **contender != Contender::Full)
             .filter_map(|(_, outcome)| {
                 let chosen = outcome.chosen?;
-                let said = match judge {
+                let judged = match judge {
                     Judge::HoldOut => outcome.hold_out?.error_log,
                     Judge::FreeLikelihood => chosen.free_llk,
                 };
-                Some((said, chosen.error))
+                Some((judged, chosen.error))
             })
             .collect();
         let ranks = |of: &dyn Fn(&(f64, f64)) -> f64| -> Vec<f64> {

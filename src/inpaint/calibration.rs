@@ -29,6 +29,25 @@ impl Calibration {
         Self { levels: vec![0.0], factors: vec![std::f32::consts::LN_10], unknown: 4.0 }
     }
 
+    /// Checks that a factor can be found for every level.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (levels, factors) = (self.levels.len(), self.factors.len());
+        if levels == 0 || levels != factors {
+            return Err(format!("has {factors} factors for {levels} levels in its calibration: give one for each"));
+        }
+        if !self.levels.is_sorted_by(|a, b| a < b) || !self.levels.iter().all(|level| level.is_finite()) {
+            return Err("has levels in its calibration that do not ascend".into());
+        }
+        let widths = self.factors.iter().all(|factor| *factor >= 0.0 && factor.is_finite());
+        if !widths || self.unknown.is_nan() || self.unknown < 0.0 {
+            return Err("has factors or a limit unknown in its calibration that are below 0".into());
+        }
+        Ok(())
+    }
+
     /// The factor at a predicted `ln(1 + I)`.
     pub fn factor(&self, level: f32) -> f32 {
         let above = self.levels.partition_point(|&at| at <= level);

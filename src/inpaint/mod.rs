@@ -10,6 +10,7 @@ pub mod patch;
 pub mod predict;
 pub mod treatment;
 pub mod unet;
+pub(crate) mod weights;
 
 pub use fill::{Fill, FillOptions, fill};
 pub use treatment::{GapBounds, GapSource, GapTreatment};

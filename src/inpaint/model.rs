@@ -4,12 +4,12 @@
 use super::calibration::Calibration;
 use super::patch::NormalisedPatch;
 use super::unet::{Architecture, INPUTS, Unet};
+use super::weights::{self, checksum};
 use crate::error::{Error, Result};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// File of the weights in a model's folder.
@@ -196,11 +196,13 @@ impl Model {
             .map_err(|error| Error::file(place.join(CARD), format!("is no card of a model: {}", error.message())))?;
         card.network.check(card.patch).map_err(|error| Error::file(place.join(CARD), error.to_string()))?;
         let path = place.join(WEIGHTS);
-        if hex(&weights) != card.sha256 {
+        card.calibration.check().map_err(|problem| Error::file(place.join(CARD), problem))?;
+        if checksum(&weights) != card.sha256 {
             let problem =
                 "does not have the checksum on the card: the file is damaged or of another model, get it again";
             return Err(Error::file(path, problem));
         }
+        weights::check(&weights, &card.network).map_err(|problem| Error::file(&path, problem))?;
         let device = Device::flex();
         let mut network = match card.network.dimensions {
             2 => Network::Planar(Unet::new(&card.network, 0, &device)),
@@ -216,7 +218,7 @@ impl Model {
     /// [`Error::Encode`] if weights or card cannot be expressed in their formats.
     pub fn files(&mut self) -> Result<(Vec<u8>, String)> {
         let weights = self.network.bytes().map_err(|error| Error::encode("the weights of a model", error))?;
-        self.card.sha256 = hex(&weights);
+        self.card.sha256 = checksum(&weights);
         let card = toml::to_string(&self.card).map_err(|error| Error::encode("the card of a model", error))?;
         Ok((weights, card))
     }
@@ -225,10 +227,6 @@ impl Model {
     pub fn dimensions(&self) -> usize {
         self.card.network.dimensions
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -276,13 +274,22 @@ mod tests {
         *damaged.last_mut().unwrap() ^= 1;
         assert!(refused(damaged, &card).contains("checksum"));
         assert!(refused(weights[..100].to_vec(), &card).contains("checksum"));
-        let other = card.replace("channels = [8, 16]", "channels = [8, 24]");
-        assert_ne!(other, card);
-        assert!(
-            refused(weights.clone(), &other).contains("do not fit the architecture"),
-            "{}",
-            refused(weights.clone(), &other)
-        );
+        for (from, to, problem) in [
+            ("channels = [8, 16]", "channels = [8, 24]", "the architecture on the card has"),
+            ("channels = [8, 16]", "channels = [1000000]", "the architecture on the card has"),
+            ("channels = [8, 16]", "channels = [8, 9223372036854775804]", "more than any computer holds"),
+            ("patch = 16", "patch = 1099511627776", "patch = 1099511627776"),
+            ("dilations = [1]", "dilations = [1099511627776]", "network.dilations"),
+            ("factors = [2.302585", "factors = [1.0, 2.302585", "factors"),
+            ("levels = [0.0]", "levels = []", "factors"),
+            ("levels = [0.0]", "levels = [nan]", "levels"),
+            ("unknown = 4.0", "unknown = -1.0", "unknown"),
+        ] {
+            let other = card.replace(from, to);
+            assert_ne!(other, card, "{from}");
+            let refused = refused(weights.clone(), &other);
+            assert!(refused.contains(problem), "{to}: {refused}");
+        }
         assert!(refused(weights, "patch = 3").contains("no card"));
     }
 }

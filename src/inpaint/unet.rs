@@ -23,6 +23,9 @@ const TAPS: usize = 3;
 /// Added to the variance in normalisations.
 const EPSILON: f32 = 1e-5;
 
+/// Pixels of the largest patch: its layers must fit into memory.
+const LARGEST_PATCH: usize = 1 << 24;
+
 /// Everything that decides the shapes of the weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,10 +61,38 @@ impl Architecture {
             let problem = format!("must divide the channels {:?}", self.channels);
             return Err(Error::setting("network.groups", self.groups, problem));
         }
-        if self.dilations.contains(&0) {
-            return Err(Error::setting("network.dilations", format!("{:?}", self.dilations), "steps are at least 1"));
+        if self.dilations.iter().any(|&dilation| dilation == 0 || dilation > size) {
+            let problem = format!("steps are from 1 to the {size} pixels of a patch");
+            return Err(Error::setting("network.dilations", format!("{:?}", self.dilations), problem));
+        }
+        let pixels = size.checked_pow(self.dimensions as u32);
+        if !pixels.is_some_and(|pixels| (1..=LARGEST_PATCH).contains(&pixels)) {
+            return Err(Error::setting("patch", size, format!("a patch has from 1 to {LARGEST_PATCH} pixels")));
         }
         Ok(())
+    }
+
+    /// Number of weights of the network; nothing if no computer could count them.
+    pub(super) fn weights(&self) -> Option<usize> {
+        let taps = |taps: usize| taps.pow(self.dimensions as u32);
+        // Weights of the convolution; bias, scale and shift.
+        let block =
+            |from: usize, to: usize| from.checked_mul(to)?.checked_mul(taps(TAPS))?.checked_add(to.checked_mul(3)?);
+        let coarsest = *self.channels.last()?;
+        let (mut sum, mut from) = (0usize, INPUTS);
+        for pair in self.channels.windows(2) {
+            let (here, below) = (pair[0], pair[1]);
+            let up = below.checked_mul(here)?.checked_mul(taps(2))?.checked_add(here)?;
+            for part in
+                [block(from, here)?, block(here, here)?, up, block(here.checked_mul(2)?, here)?, block(here, here)?]
+            {
+                sum = sum.checked_add(part)?;
+            }
+            from = here;
+        }
+        let bottom = block(coarsest, coarsest)?.checked_mul(self.dilations.len())?;
+        let last = self.channels.first()?.checked_add(1)?.checked_mul(OUTPUTS + FILLS)?;
+        sum.checked_add(block(from, coarsest)?)?.checked_add(bottom)?.checked_add(last)
     }
 }
 

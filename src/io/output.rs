@@ -1,13 +1,21 @@
 //! Writing files so that nothing half-written is ever left under their name.
 
 use crate::error::{Error, Result};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is refused without `force`, and stays
-/// untouched unless `write` succeeds.
+/// Beginning and end of the names of temporary files; between them are the name of the output and
+/// random characters.
+const TEMPORARY: (&str, &str) = (".lacuna-", ".part");
+
+/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is
+/// refused without `force`, and stays untouched unless `write` succeeds.
+///
+/// # Errors
+/// [`Error::Exists`] without `force`, [`Error::Write`], and those of `write`.
 pub fn replace(path: &Path, force: bool, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     check_exists(path, force)?;
     let fail = |source| Error::write(path, source);
@@ -31,7 +39,8 @@ pub fn write_text(path: &Path, force: bool, text: &str) -> Result<()> {
 /// Gives a finished temporary file, on the same file system, its name.
 pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     let fail = |source| Error::write(path, source);
-    // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
+    // Some file systems report a full disk only now; and after a crash the name must not point to
+    // an empty file.
     File::open(&part).and_then(|file| file.sync_all()).map_err(fail)?;
     let renamed = if force { part.persist(path) } else { part.persist_noclobber(path) };
     renamed.map_err(|error| match error.error.kind() {
@@ -40,8 +49,11 @@ pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     })
 }
 
-/// Whether `path` can be written, before hours of work are spent on what goes there. Leaves nothing behind: folders that `path`
-/// lacks are made and removed again.
+/// Checks that `path` can be written, before hours of work are spent on what goes there. Leaves
+/// nothing behind: folders that `path` lacks are created and removed again.
+///
+/// # Errors
+/// [`Error::Exists`] without `force`, and [`Error::Write`].
 pub fn check_output(path: &Path, force: bool) -> Result<()> {
     check_exists(path, force)?;
     let missing: Vec<&Path> =
@@ -66,14 +78,37 @@ fn check_exists(path: &Path, force: bool) -> Result<()> {
 }
 
 fn temporary(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
-    builder.prefix(".lacuna-").suffix(".part");
+    let prefix = prefix(path);
+    builder.prefix(&prefix).suffix(TEMPORARY.1);
     // Temporary files are private by default; a result is as readable as any other file, minus the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
+}
+
+/// The temporary files of an output: those of killed processes, unless one is writing it now.
+pub(super) fn temporaries(path: &Path) -> Vec<PathBuf> {
+    let prefix = prefix(path);
+    let random = |name: &OsStr| {
+        let name = name.to_str()?.strip_prefix(prefix.to_str()?)?.strip_suffix(TEMPORARY.1)?;
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(())
+    };
+    let entries = fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
+    entries.filter(|entry| random(&entry.file_name()).is_some()).map(|entry| entry.path()).collect()
+}
+
+fn prefix(path: &Path) -> OsString {
+    let mut prefix = OsString::from(TEMPORARY.0);
+    prefix.push(path.file_name().unwrap_or_default());
+    prefix.push("-");
+    prefix
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Estimates of the memory that phasing takes, made before it is spent: on the machine and, for
 //! runs on a GPU, on that.
 
+pub use super::limits::available;
 use super::recipe::{Recipe, Step};
 use super::rules::Algorithm;
 #[cfg(feature = "cuda")]
@@ -63,18 +64,6 @@ pub fn estimate(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize) -
     let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra);
     let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
-}
-
-/// Returns the bytes that this process may use: the machine's available memory or the control
-/// group's limit, whichever is less.
-pub fn available() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let machine = system.available_memory();
-    match system.cgroup_limits() {
-        Some(limits) if limits.free_memory > 0 => machine.min(limits.free_memory),
-        _ => machine,
-    }
 }
 
 /// Returns the estimate, if it fits into `available` bytes.

@@ -2,6 +2,7 @@
 //! and what looks wrong.
 
 use super::centre::beside_a_hole;
+use super::detector::Detector;
 use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
@@ -14,15 +15,15 @@ use serde::Serialize;
 /// A straight gap through the whole frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// The axis that it cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
+    /// Axis that the gap cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
     pub axis: usize,
-    /// Its first pixel.
+    /// First pixel of the gap.
     pub start: usize,
-    /// Its width, pixels.
+    /// Width of the gap, pixels.
     pub width: usize,
 }
 
-/// What [`inspect`] found.
+/// Findings of [`inspect`]: counts, gaps, and what looks wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
     /// Extents `(z, y, x)`.
@@ -74,23 +75,6 @@ const SENTINELS: [(f64, &str); 7] = [
 /// Equal pixels at the maximum that look like saturation.
 const PLATEAU: usize = 5;
 
-/// Name, full frames, gaps.
-type Detector = (&'static str, &'static [[usize; 2]], [usize; 2]);
-
-/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns, from the makers'
-/// data sheets.
-#[rustfmt::skip]
-const DETECTORS: [Detector; 8] = [
-    ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),
-    ("Lambda", &[[516, 516], [516, 1556], [1556, 1556]], [4, 4]),
-    ("Merlin quad", &[[515, 515]], [3, 3]),
-    ("Eiger", &[[514, 1030], [1065, 1030], [2167, 2070], [3269, 3110], [4371, 4150]], [37, 10]),
-    ("Eiger2", &[[512, 1028], [1062, 1028], [2162, 2068], [3262, 3108], [4362, 4148]], [38, 12]),
-    ("Pilatus", &[[195, 487], [619, 487], [1043, 981], [1679, 1475], [2527, 2463]], [17, 7]),
-    ("Pilatus4", &[[2180, 2073]], [20, 7]),
-    ("Jungfrau", &[[514, 1030], [1064, 1030], [2164, 2068]], [36, 8]),
-];
-
 /// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a
 /// sentinel count as not measured.
 ///
@@ -140,7 +124,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     for gap in find_dark_bands(intensity, &measured) {
         let lines = if gap.axis == 1 { "rows" } else { "columns" };
         suspicious.push(format!(
-            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
+            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
             gap.start,
             gap.start + gap.width - 1
         ));
@@ -156,7 +140,10 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
         masked,
         masked_fraction: bad as f64 / intensity.0.len().max(1) as f64,
         isolated: isolated(&mask),
-        detector: guess_detector([shape[1], shape[2]], &gaps),
+        detector: {
+            let gaps: Vec<(usize, usize)> = gaps.iter().map(|gap| (gap.axis, gap.width)).collect();
+            Detector::guess([shape[1], shape[2]], &gaps)
+        },
         oversampling: if photons > 0.0 { Some(oversampling(intensity, &measured)) } else { None },
         gaps,
         suspicious,
@@ -261,31 +248,6 @@ fn isolated(mask: &Centered<u32>) -> usize {
     frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
 }
 
-/// The detector whose frame size fits, told apart by its gaps; else the one whose gaps alone fit (a
-/// cropped frame).
-fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
-    let has = |axis: usize, width: usize| gaps.iter().any(|gap| gap.axis == axis && gap.width == width);
-    let crossed = gaps.iter().any(|gap| gap.axis > 0);
-    let turned = |[rows, columns]: [usize; 2]| [columns, rows];
-    let (mut by_frame, mut by_gaps) = (Vec::new(), Vec::new());
-    for (name, frames, [rows, columns]) in DETECTORS {
-        let upright = has(1, rows) || has(2, columns);
-        let lying = has(1, columns) || has(2, rows);
-        if frames.contains(&frame) && (upright || !crossed) || frames.contains(&turned(frame)) && (lying || !crossed) {
-            by_frame.push(name);
-        }
-        if has(1, rows) && has(2, columns) || has(1, columns) && has(2, rows) {
-            by_gaps.push(name);
-        }
-    }
-    let text = |names: &[&str]| names.join(" or ");
-    match (by_frame.is_empty(), by_gaps.is_empty()) {
-        (false, _) => Some(text(&by_frame)),
-        (true, false) => Some(format!("{}, from its gaps", text(&by_gaps))),
-        _ => None,
-    }
-}
-
 /// Extents of the pattern over those of the object. The autocorrelation of the object, which is the
 /// transform of the pattern, is as far from its centre to its end as the object is wide.
 pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
@@ -380,7 +342,7 @@ mod tests {
                 "1 pixels are NaN or infinite: give mask = nan",
                 "1 pixels are negative: give mask = negative",
                 "1 pixels hold 65535, the largest value of uint16: give mask = saturated=65535",
-                "rows 30 to 33 read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
+                "rows 30 to 33 read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
             ]
         );
         assert_eq!(found.max, 3.0);
@@ -393,7 +355,9 @@ mod tests {
     #[test]
     fn frames_tell_the_detector() {
         let gap = |axis, start, width| Gap { axis, start, width };
-        let guess = |frame, gaps: &[Gap]| guess_detector(frame, gaps);
+        let guess = |frame, gaps: &[Gap]| {
+            Detector::guess(frame, &gaps.iter().map(|gap| (gap.axis, gap.width)).collect::<Vec<_>>())
+        };
         let names = [
             guess([516, 516], &[gap(1, 255, 6), gap(2, 255, 6)]),
             guess([516, 516], &[gap(1, 256, 4)]),

@@ -3,7 +3,9 @@
 
 mod alien;
 mod centre;
+mod counts;
 mod defects;
+mod detector;
 mod inspect;
 mod mask;
 mod symmetry;
@@ -11,22 +13,39 @@ mod window;
 
 pub use crate::fft::fft_friendly;
 pub use centre::Centring;
+pub use detector::Detector;
 pub use inspect::{Gap, Inspection, inspect, oversampling};
-pub use mask::{MaskItem, apply_mask, parse_mask};
+pub use mask::{DoubtfulMask, MaskItem, apply_mask, parse_mask};
 
 use crate::error::{Error, Result, shape_text};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Placement};
 use crate::pixels::{Estimate, Pattern, bit, trimmed};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How a pattern is prepared. The defaults find the centre and bad pixels, and crop to a size that
-/// transforms fast.
+/// Steps from a raw pattern to one that can be phased. The defaults find the centre and bad pixels,
+/// and crop to a size that transforms fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Place of the data in the stack of their file, where only a region of it was read: centre and
+    /// window count in the whole stack then. `None` for all of it.
+    #[serde(skip)]
+    pub placement: Option<Placement>,
+    /// Detector units (ADU) in one photon, by which the data are divided.
+    pub gain: Option<f64>,
+    /// Photons below which a pixel counts as empty, after the gain: half of one cuts the noise of a
+    /// camera.
+    pub threshold: Option<f64>,
+    /// Whether negative counts, which the subtraction of a dark frame leaves, are zero photons
+    /// instead of an error.
+    pub clip_negative: bool,
+    /// Reading of a flux monitor for each frame of the stack: each frame is brought to the mean
+    /// flux.
+    #[serde(skip)]
+    pub monitor: Option<Vec<f64>>,
     /// Response of the detector, of the data's shape or one frame: the data are divided by it.
     #[serde(skip)]
     pub flat: Option<Centered<f32>>,
@@ -38,7 +57,7 @@ pub struct Options {
     /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all
     /// the same.
     pub roi: Option<[Range<usize>; 3]>,
-    /// How the centre is found.
+    /// Method by which the centre is found.
     pub centring: Centring,
     /// Largest extents `(z, y, x)` of the result, after binning.
     pub max_size: Option<[usize; 3]>,
@@ -56,6 +75,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            placement: None,
+            gain: None,
+            threshold: None,
+            clip_negative: false,
+            monitor: None,
             flat: None,
             hot: Some(10.0),
             dead: true,
@@ -70,14 +94,14 @@ impl Default for Options {
     }
 }
 
-/// A pattern ready for phasing, and what was done to get there.
+/// A pattern ready for phasing, with the steps that led to it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The pattern, zero frequency at `n / 2`.
     pub pattern: Pattern,
     /// The support that was given, for the object of this pattern.
     pub support: Option<Centered<bool>>,
-    /// One line for each thing that was done.
+    /// Descriptions of the steps, one line each.
     pub steps: Vec<String>,
     /// What a person should know: doubts about the centre, aliens, how much a crop costs; and, of a
     /// pattern that was read from a file, what its reader noted.
@@ -90,11 +114,11 @@ pub struct Prepared {
     pub rebin: [usize; 3],
 }
 
-/// Prepares raw data for phasing: flat field, hot and dead pixels, region of interest, centre,
-/// crop, binning, in this order.
+/// Prepares raw data for phasing: detector units to photons, flux, flat field, hot and dead pixels,
+/// region of interest, centre, crop or padding, binning, in this order.
 ///
-/// `support` is in the object space of the whole input array, and is carried along. Intensities of
-/// masked pixels become zero. [`apply_mask`] comes before this.
+/// `support` is in the object space of the whole stack, and is carried along. Intensities of masked
+/// pixels become zero. [`apply_mask`] comes before this.
 ///
 /// # Errors
 ///
@@ -109,10 +133,22 @@ pub fn prepare(
     options: &Options,
 ) -> Result<Prepared> {
     let shape = intensity.shape();
+    let data_shape = shape;
     let mut mask = mask.unwrap_or_else(|| intensity.map(|_| 0));
     mask::check_shape("mask", &mask, &intensity)?;
-    if let Some(support) = &support {
-        mask::check_shape("support", support, &intensity)?;
+    let placement = options.placement.unwrap_or(Placement::whole(shape));
+    let fits = (0..3).all(|a| placement.start[a] + shape[a] <= placement.stack[a]);
+    if !fits {
+        let (part, stack) = (shape_text(&shape), shape_text(&placement.stack));
+        return Err(Error::Pattern(format!("{part} pixels from {:?} on are outside of {stack}", placement.start)));
+    }
+    if let Some(support) = support.as_ref().filter(|support| support.shape() != placement.stack) {
+        return Err(Error::Shape {
+            what: "support".into(),
+            found: trimmed(support.shape()),
+            expected: trimmed(placement.stack),
+            remedy: "give one of the same shape, cut as the data were".into(),
+        });
     }
     if let Some(estimate) = &estimate {
         mask::check_shape("estimate", &estimate.at, &intensity)?;
@@ -120,8 +156,8 @@ pub fn prepare(
             mask::check_shape("estimate", part, &intensity)?;
         }
     }
-    check(options, shape)?;
-    let mut steps = Vec::new();
+    check(options, shape, placement)?;
+    let mut steps = counts::photons(&mut intensity, &mask, options, placement)?;
 
     if let Some(flat) = &options.flat {
         let dead = defects::flat_field(&mut intensity, &mut mask, flat)?;
@@ -145,16 +181,23 @@ pub fn prepare(
     });
     pattern.estimate = estimate;
 
-    let roi = options.roi.clone().unwrap_or_else(|| shape.map(|n| 0..n));
+    // A region counts in the whole stack, of which the data may be a part.
+    let start = placement.start;
+    let whole = || std::array::from_fn(|a| start[a]..start[a] + shape[a]);
+    let roi = options.roi.clone().unwrap_or_else(whole);
+    let part: [Range<usize>; 3] = std::array::from_fn(|a| roi[a].start - start[a]..roi[a].end - start[a]);
     if options.roi.is_some() {
-        pattern.intensity = cut(&pattern.intensity, &roi);
-        pattern.mask = cut(&pattern.mask, &roi);
+        pattern.intensity = cut(&pattern.intensity, &part);
+        pattern.mask = cut(&pattern.mask, &part);
         pattern.estimate = pattern.estimate.map(|estimate| Estimate {
-            at: cut(&estimate.at, &roi),
-            mean: cut(&estimate.mean, &roi),
-            lower: cut(&estimate.lower, &roi),
-            upper: cut(&estimate.upper, &roi),
+            at: cut(&estimate.at, &part),
+            mean: cut(&estimate.mean, &part),
+            lower: cut(&estimate.lower, &part),
+            upper: cut(&estimate.upper, &part),
         });
+    }
+    let shape = placement.stack;
+    if options.roi.is_some() || placement.stack != data_shape {
         steps.push(format!("cut to the region of interest {}", window_text(&roi)));
     }
 
@@ -268,7 +311,7 @@ fn locate(
 }
 
 /// Refuses options that make no sense for data of this shape.
-fn check(options: &Options, shape: Shape) -> Result<()> {
+fn check(options: &Options, shape: Shape, placement: Placement) -> Result<()> {
     if let Some(factor) = options.hot.filter(|factor| factor.is_nan() || *factor <= 1.0) {
         return Err(Error::setting("hot", factor, "must be above 1; 10 is safe"));
     }
@@ -277,7 +320,8 @@ fn check(options: &Options, shape: Shape) -> Result<()> {
         return Err(Error::setting("rebin", shape_text(&options.rebin), problem));
     }
     if let Some(roi) = &options.roi {
-        let fits = roi.iter().zip(shape).all(|(range, n)| range.start < range.end && range.end <= n);
+        let fits = (roi.iter().zip(shape).zip(placement.start))
+            .all(|((range, n), start)| range.start >= start && range.start < range.end && range.end <= start + n);
         if !fits {
             let problem = format!("must be within the data, which are {}", shape_text(&shape));
             return Err(Error::setting("roi", window_text(roi), problem));

@@ -50,7 +50,7 @@ impl Axis {
         }
         Err(Error::Pattern(format!(
             "the centre is at {name} = {centre} of {length} pixels: a window around it has {fits} pixels after binning by {bin}, \
-             {SMALLEST} are needed: check the centre (centre), the binning and the maximum size, or keep the frame with \
+             {SMALLEST} are needed: check the centre, the binning and the maximum size, or keep the frame with \
              pad = true"
         )))
     }

@@ -24,7 +24,7 @@ pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
     input.geometry = overriding.or(input.geometry);
     if !own.mask.is_empty() {
         let mut mask = input.mask.take().unwrap_or_else(|| input.intensity.map(|_| 0));
-        prepare::apply_mask(&input.intensity, &mut mask, &own.mask, &|path| io::read_mask(path))?;
+        prepare::apply_mask(&input.intensity, &mut mask, &own.mask, &input.placement, &|path| io::read_mask(path))?;
         input.mask = Some(mask);
     }
     Ok(input)
@@ -70,6 +70,7 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         pad: own.pad,
         fft_friendly: true,
         frames,
+        ..prepare::Options::default()
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();

@@ -97,8 +97,8 @@ pub fn phase(
             "a guided start is for 2D patterns: the runs start at random in the autocorrelation's support",
         ));
     }
-    let mut watch = Watch { observer, cycles: recipe.cycles() };
-    let ensemble = ensemble::phase(&mut *backend, &plan, &mut watch)?;
+    let mut watcher = EnsembleWatcher { observer, cycles: recipe.cycles() };
+    let ensemble = ensemble::phase(&mut *backend, &plan, &mut watcher)?;
     Ok(Phased { ensemble, recipe, device, memory })
 }
 
@@ -197,12 +197,12 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
 }
 
 /// Passes what the ensemble says on to the observer.
-struct Watch<'a> {
+struct EnsembleWatcher<'a> {
     observer: &'a dyn Observer,
     cycles: usize,
 }
 
-impl ensemble::Observer for Watch<'_> {
+impl ensemble::Observer for EnsembleWatcher<'_> {
     fn begin(&mut self, runs: Range<usize>) {
         self.observer.observe(Event::RunsBegin { first: runs.start, count: runs.len(), cycles: self.cycles });
     }

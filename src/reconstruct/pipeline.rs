@@ -37,7 +37,7 @@ pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Obser
     let mut result = match settings.gap.policy {
         GapPolicy::Fixed(gap) => {
             let estimate = estimate(&pattern, gap, settings, observer)?;
-            treated(Pattern { estimate, ..pattern }, support, gap, settings, observer)
+            phase_and_judge(Pattern { estimate, ..pattern }, support, gap, settings, observer)
         }
         GapPolicy::Auto => automatic(pattern, support, settings, observer),
     }?;
@@ -62,13 +62,13 @@ pub fn estimate(
     let progress = |done| observer.observe(Event::Work { name: "filling", done });
     let estimate = gap.estimate(pattern, network.as_ref(), &progress)?;
     if let Some(estimate) = &estimate {
-        told(pattern, gap, estimate, observer);
+        report_estimate(pattern, gap, estimate, observer);
     }
     Ok(estimate)
 }
 
 /// Says how much of the gap has an estimate.
-fn told(pattern: &Pattern, gap: GapTreatment, estimate: &Estimate, observer: &dyn Observer) {
+fn report_estimate(pattern: &Pattern, gap: GapTreatment, estimate: &Estimate, observer: &dyn Observer) {
     let pixels = estimate.at.as_slice().iter().filter(|&&at| at).count();
     let unmeasured = pattern.mask.as_slice().iter().filter(|&&bits| bits != 0).count();
     observer.observe(Event::Note(&format!(
@@ -77,8 +77,8 @@ fn told(pattern: &Pattern, gap: GapTreatment, estimate: &Estimate, observer: &dy
     observer.observe(Event::Filled { gap, pixels, unmeasured });
 }
 
-/// Phases a pattern whose gap was treated.
-fn treated(
+/// Phases a pattern whose gap has its estimate, and judges the runs.
+fn phase_and_judge(
     pattern: Pattern,
     support: Option<Centered<bool>>,
     gap: GapTreatment,
@@ -108,7 +108,7 @@ fn automatic(
         advice.reason
     )));
     observer.observe(Event::Advice(&advice));
-    let chosen = |mut result: Reconstruction, [free, filled]: [Option<f64>; 2]| {
+    let with_choice = |mut result: Reconstruction, [free, filled]: [Option<f64>; 2]| {
         result.summary.automatic = Some(AutomaticChoice {
             gap_advice: advice.clone(),
             free_llk_with_free_pixels: free,
@@ -118,14 +118,14 @@ fn automatic(
     };
     let free = Pattern { estimate: None, ..pattern };
     let (Some((gap, estimate)), true) = (filling, advice.fill) else {
-        return Ok(chosen(treated(free, support, GapTreatment::FREE, settings, observer)?, [None; 2]));
+        return Ok(with_choice(phase_and_judge(free, support, GapTreatment::FREE, settings, observer)?, [None; 2]));
     };
     let filled = Pattern { estimate: Some(estimate), ..free.clone() };
-    let free = treated(free, support.clone(), GapTreatment::FREE, settings, observer)?;
+    let free = phase_and_judge(free, support.clone(), GapTreatment::FREE, settings, observer)?;
     if free.ensemble.interrupted {
-        return Ok(chosen(free, [None; 2]));
+        return Ok(with_choice(free, [None; 2]));
     }
-    let filled = treated(filled, support, gap, settings, observer)?;
+    let filled = phase_and_judge(filled, support, gap, settings, observer)?;
     let scores = [&free, &filled].map(|result| result.summary.free_llk_poisson);
     let fills = match scores {
         [Some(free), Some(filled)] => fill_wins(free, filled),
@@ -136,7 +136,7 @@ fn automatic(
     observer.observe(Event::Note(&format!(
         "gaps: free log-likelihood {a} with free pixels, {b} with filled ones: {verdict}"
     )));
-    Ok(chosen(if fills { filled } else { free }, scores))
+    Ok(with_choice(if fills { filled } else { free }, scores))
 }
 
 /// Whether filling is worth trying, and with what: the file's own estimate, or the network's.

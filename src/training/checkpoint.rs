@@ -3,6 +3,7 @@
 
 use super::step::Learner;
 use crate::error::{Error, Result};
+use crate::inpaint::weights::checksum;
 use crate::io;
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -31,6 +32,8 @@ const STATE: &str = "state.json";
 const NET: &str = "network.burnpack";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const AVERAGE: &str = "average.f32";
+/// Checksum of the members above, one after the other: burn trusts what it loads.
+const CHECKSUM: &str = "sha256";
 
 /// Writes a checkpoint in place of an older one.
 ///
@@ -46,9 +49,9 @@ pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -
         let mut zip = ZipWriter::new(File::create(temporary).map_err(|error| failed(&error))?);
         // Weights do not compress.
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        for (name, bytes) in
-            [(STATE, &state[..]), (NET, &net[..]), (OPTIMIZER, &optimizer[..]), (AVERAGE, &average[..])]
-        {
+        let members = [(STATE, &state[..]), (NET, &net[..]), (OPTIMIZER, &optimizer[..]), (AVERAGE, &average[..])];
+        let sum = checksum(&members.map(|(_, bytes)| bytes).concat());
+        for (name, bytes) in members.into_iter().chain([(CHECKSUM, sum.as_bytes())]) {
             zip.start_file(name, options).map_err(|error| failed(&error))?;
             zip.write_all(bytes).map_err(|error| failed(&error))?;
         }
@@ -66,23 +69,29 @@ pub fn read<const D: usize>(path: &Path, run: &str, mut learner: Learner<D>) -> 
         Error::file(path, format!("is no checkpoint that can be read ({error}): remove it to start anew"))
     };
     let file = File::open(path).map_err(|error| Error::read(path, error))?;
+    let length = file.metadata().map_err(|error| Error::read(path, error))?.len();
     let mut zip = ZipArchive::new(file).map_err(|error| damaged(&error))?;
-    let mut entry = |name: &str| -> Result<Vec<u8>> {
+    let mut member = |name: &str| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut file = zip.by_name(name).map_err(|error| damaged(&error))?;
-        file.read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
+        let member = zip.by_name(name).map_err(|error| damaged(&error))?;
+        // Nothing is compressed: a member that claims to be longer than the file is not read.
+        member.take(length).read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
         Ok(bytes)
     };
-    let state: State = serde_json::from_slice(&entry(STATE)?).map_err(|error| damaged(&error))?;
+    let [state, net, optimizer, average, sum] = [STATE, NET, OPTIMIZER, AVERAGE, CHECKSUM].map(&mut member);
+    let (state, net, optimizer, average) = (state?, net?, optimizer?, average?);
+    if checksum(&[&state[..], &net, &optimizer, &average].concat()).as_bytes() != sum? {
+        return Err(damaged(&"its checksum is wrong"));
+    }
+    let state: State = serde_json::from_slice(&state).map_err(|error| damaged(&error))?;
     if state.run != run {
         let problem = "is of a training with another recipe, set or version: give that, another --output, or --force to start anew";
         return Err(Error::file(path, problem));
     }
-    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(entry(NET)?)).map_err(|error| damaged(&error))?;
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(net)).map_err(|error| damaged(&error))?;
     learner.net = learner.net.try_load_record(record).map_err(|error| damaged(&error))?;
-    let optimizer = Bytes::from_bytes_vec(entry(OPTIMIZER)?);
+    let optimizer = Bytes::from_bytes_vec(optimizer);
     learner.optimizer = learner.optimizer.from_bytes(optimizer).map_err(|error| damaged(&error))?;
-    let average = entry(AVERAGE)?;
     if average.len() != 4 * learner.average.len() {
         return Err(damaged(&"another number of weights"));
     }

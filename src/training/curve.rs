@@ -53,6 +53,11 @@ impl Curve {
         self.0.retain(|point| point.step <= step);
     }
 
+    /// Whether there is a point after this step.
+    pub fn has(&self, step: u64) -> bool {
+        self.0.iter().any(|point| point.step == step)
+    }
+
     /// Adds a point, and writes file and page.
     pub fn add(&mut self, point: CurvePoint, folder: &Path) -> Result<()> {
         self.0.push(point);

@@ -113,6 +113,15 @@ fn train_dimensions<const D: usize>(
         (state, learner) = checkpoint::read(run.checkpoint, &run.identity, learner)?;
         on(TrainingEvent::Resumed(state.step))?;
     }
+    let validated = |averaged: Unet<D>, state: &State| {
+        let shard = (recipe.batch / recipe.shards).max(1);
+        let score = score(&averaged, run.validation, &recipe.loss, shard);
+        TrainingEvent::Validation { step: state.step, score, trained: Box::new(snapshot(wrap(averaged), state)) }
+    };
+    if state.step >= recipe.steps {
+        // The call before ended between its last checkpoint and the files of the model.
+        on(validated(learner.averaged(), &state))?;
+    }
     let mut patches = (run.patches)(state.next_patch)?;
     let mut clock = Instant::now();
     while state.step < recipe.steps {
@@ -130,14 +139,7 @@ fn train_dimensions<const D: usize>(
             state.seconds += clock.elapsed().as_secs_f64();
             checkpoint::write(run.checkpoint, &state, &learner)?;
             if validate {
-                let shard = (recipe.batch / recipe.shards).max(1);
-                let averaged = learner.averaged();
-                let score = score(&averaged, run.validation, &recipe.loss, shard);
-                proceed &= on(TrainingEvent::Validation {
-                    step: state.step,
-                    score,
-                    trained: Box::new(snapshot(wrap(averaged), &state)),
-                })?;
+                proceed &= on(validated(learner.averaged(), &state))?;
             }
             clock = Instant::now();
         }

@@ -1,6 +1,6 @@
 //! A training from its data to the files of a model: checkpoints, curve, weights and card.
 
-use super::curve::{CURVE, Curve, CurvePoint};
+use super::curve::{CURVE, CURVE_PAGE, Curve, CurvePoint};
 use super::{
     MeasuredPatches, PatchOptions, PatchStream, Patches, Score, TrainedNetwork, TrainingEvent, TrainingRecipe,
     TrainingRun, calibrate, samples, train,
@@ -12,7 +12,7 @@ use crate::io;
 use crate::io::set::{Set, Split};
 use crate::pixels::Pattern;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// File from which an interrupted training goes on.
@@ -212,7 +212,10 @@ impl TrainingSession<'_> {
                         starting_fill: score.filled,
                         within_nominal_interval: score.covered,
                     };
-                    curve.add(point, self.folder)?;
+                    // A training that was complete already says no more of itself than before.
+                    if !curve.has(step) {
+                        curve.add(point, self.folder)?;
+                    }
                     on(SessionEvent::Validation(&point))
                 }
             })
@@ -220,15 +223,19 @@ impl TrainingSession<'_> {
     }
 }
 
-/// Makes a folder ready for a training: refuses to mix two trainings, and removes what an earlier one
+/// Claims a folder for a training: refuses to mix two trainings, and removes what an earlier one
 /// left where `force` says so. With `resume` everything stays.
 ///
 /// # Errors
-/// [`Error::File`] for a folder with a checkpoint, [`Error::Exists`] for one with a model, and
-/// [`Error::Write`].
-pub fn claim_folder(folder: &Path, resume: bool, force: bool) -> Result<()> {
+/// [`Error::File`] for a folder with a checkpoint or one in which another training is at work,
+/// [`Error::Exists`] for one with a model, and [`Error::Write`].
+pub fn claim_folder(folder: &Path, resume: bool, force: bool) -> Result<io::Claim> {
+    let mut claim = io::Claim::folder(folder)?;
+    let outputs = [WEIGHTS, CARD, CURVE, CURVE_PAGE, CHECKPOINT].map(|name| folder.join(name));
+    let outputs = outputs.each_ref().map(PathBuf::as_path);
     if resume {
-        return Ok(());
+        claim.outputs(&outputs, true)?;
+        return Ok(claim);
     }
     let checkpoint = folder.join(CHECKPOINT);
     if checkpoint.exists() && !force {
@@ -236,16 +243,14 @@ pub fn claim_folder(folder: &Path, resume: bool, force: bool) -> Result<()> {
             "is of an earlier training: give --resume to go on with it, --force to start anew, or another --output";
         return Err(Error::file(checkpoint, problem));
     }
-    for name in [WEIGHTS, CARD, CURVE] {
-        io::check_output(&folder.join(name), force)?;
-    }
+    claim.outputs(&outputs, force)?;
     for path in [checkpoint, folder.join(CURVE)] {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path, error)),
             _ => {}
         }
     }
-    Ok(())
+    Ok(claim)
 }
 
 /// The validation score, as the card keeps it.

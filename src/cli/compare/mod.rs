@@ -90,6 +90,10 @@ impl Comparison {
         let output = self.output.clone().unwrap_or_default();
         let console = Console::new(&self.flags);
         match &self.file {
+            // Not left to clap: a set that stands in conflict with a file would satisfy what requires one.
+            Some(file) if self.set.set.is_some() => {
+                Err(Error::setting("set", file, "a set takes the place of the file: leave one of them out"))
+            }
             Some(file) => self.one(file, &output, contenders, &settings, &console),
             None => {
                 self.set.compare(&output, &contenders, self.model.as_deref(), self.flags.force, &settings, &console)
@@ -107,7 +111,8 @@ impl Comparison {
         console: &Console,
     ) -> Result<()> {
         let page = output.join("compare.html");
-        io::check_output(&page, self.flags.force)?;
+        let mut claim = io::Claim::folder(output)?;
+        let force = claim.outputs(&[&page], self.flags.force)?;
         let prepared = load(file, settings, console)?;
         let flat = prepared.pattern.is_2d();
         let full = match &self.truth {
@@ -142,7 +147,8 @@ impl Comparison {
         };
         let compared = case.compare(console)?;
         let command = command_line();
-        io::write_text(&page, self.flags.force, &compared.page(&command)?.to_html())?;
+        io::write_text(&page, force, &compared.page(&command)?.to_html())?;
+        claim.finish();
         console.note(compared.verdict());
         console.note(format!("wrote {}", page.display()));
         console.event("summary", &compared.summary(&command)?);

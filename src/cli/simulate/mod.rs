@@ -12,7 +12,7 @@ pub use set::write as write_set;
 use super::console::Console;
 use super::flags::OutputFlags;
 use lacuna::error::{Error, Result};
-use lacuna::io;
+use lacuna::io::Claim;
 use lacuna::reconstruct::not_onto_itself;
 use lacuna::simulate::object::{DensityKind, DensityRecipe};
 use lacuna::simulate::recipe::Recipe;
@@ -82,16 +82,16 @@ impl Command {
             }
         }
         check_memory(&recipe)?;
-        self.check_outputs()?;
+        let (claim, force) = self.claim()?;
         let console = Console::new(&self.flags);
         if let Some(path) = &self.preview {
-            preview::draw(path, self.flags.force, &recipe, &console)?;
+            preview::draw(path, force, &recipe, &console)?;
         }
         if !self.beside.is_empty() {
             beside::compare(&recipe, &self.beside, self.flags.json, &console)?;
         }
         match &self.output {
-            None => Ok(()),
+            None => {}
             Some(path) if is_set(path) => {
                 // The recipe as it was written, comments and all; of one that was put together from
                 // flags, all its values.
@@ -99,34 +99,40 @@ impl Command {
                     Some(text) => text,
                     None => toml::to_string(&recipe).map_err(|e| Error::encode("the recipe", e))?,
                 };
-                set::write(path, self.flags.force, &recipe, text, &console)
+                // A contact sheet of a killed call is no reason to discard finished patterns.
+                let force = self.flags.force || (force && path.exists());
+                set::write(path, force, &recipe, text, &console)?;
             }
             Some(path) => {
                 if self.count.is_some_and(|count| count != 1) {
                     let problem = "a CXI file takes one pattern: give a set, --output SET.h5";
                     return Err(Error::setting("--count", recipe.count, problem));
                 }
-                one::write(path, self.flags.force, &recipe, &console)
+                one::write(path, force, &recipe, &console)?;
             }
         }
+        claim.into_iter().for_each(Claim::finish);
+        Ok(())
     }
-}
 
-impl Command {
-    /// Refuses what cannot be written, before anything is simulated.
-    fn check_outputs(&self) -> Result<()> {
-        let Some(preview) = &self.preview else { return Ok(()) };
-        if !preview.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-            return Err(Error::setting(
-                "--preview",
-                preview.display(),
-                "a contact sheet is a PNG: give a name that ends with .png",
-            ));
+    /// Claims what is written, before anything is simulated, and says whether existing files may be
+    /// replaced.
+    fn claim(&self) -> Result<(Option<Claim>, bool)> {
+        if let Some(preview) = &self.preview
+            && !preview.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+        {
+            let problem = "a contact sheet is a PNG: give a name that ends with .png";
+            return Err(Error::setting("--preview", preview.display(), problem));
         }
-        if let Some(output) = &self.output {
-            io::check_output(output, self.flags.force)?;
+        let mut outputs: Vec<PathBuf> = self.output.iter().chain(&self.preview).cloned().collect();
+        let Some(first) = outputs.first() else { return Ok((None, self.flags.force)) };
+        let mut claim = Claim::file(first)?;
+        if let Some(output) = self.output.as_ref().filter(|output| !is_set(output)) {
+            outputs.push(one::truth_path(output)?);
         }
-        io::check_output(preview, self.flags.force)
+        let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
+        let force = claim.outputs(&outputs, self.flags.force)?;
+        Ok((Some(claim), force))
     }
 }
 

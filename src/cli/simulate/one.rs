@@ -15,9 +15,6 @@ use std::path::{Path, PathBuf};
 /// Writes the first pattern of the recipe.
 pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Result<()> {
     let truth_path = truth_path(path)?;
-    for path in [path, &truth_path] {
-        io::check_output(path, force)?;
-    }
     let bar = console.bar(1, "simulate");
     let simulated = pattern(recipe, 0);
     bar.finish_and_clear();
@@ -51,7 +48,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
 }
 
 /// `one.cxi` to `one-truth.cxi`.
-fn truth_path(path: &Path) -> Result<PathBuf> {
+pub fn truth_path(path: &Path) -> Result<PathBuf> {
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     match (stem, path.extension().and_then(|ending| ending.to_str())) {
         (Some(stem), Some("cxi")) => Ok(path.with_file_name(format!("{stem}-truth.cxi"))),

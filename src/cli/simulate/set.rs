@@ -1,7 +1,7 @@
 //! `lacuna simulate --output SET.h5`: a set, with its progress.
 
 use crate::cli::console::Console;
-use lacuna::error::{Result, bytes_text};
+use lacuna::error::{Error, Result, bytes_text};
 use lacuna::reconstruct::Observer;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{SimulationEvent, simulate_set};

@@ -4,12 +4,12 @@
 use super::part::{self, Part};
 use super::{Entry, SetHeader, assemble};
 use crate::error::{Error, Result};
+use crate::io::claim;
 use crate::io::output::{check_output, persist};
 use rayon::prelude::*;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempPath;
 
 const RECIPE: &str = "recipe";
@@ -126,13 +126,8 @@ impl SetWriter {
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| Error::write(&path, error))?;
-    // A process that this one is just starting holds its locks for a moment.
-    for _ in 0..40 {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(25)),
-            // Some network file systems have no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
-        }
+    if claim::lock(&file) {
+        return Ok(file);
     }
     Err(Error::file(folder, "another process is making this set: wait for it, or give another --output"))
 }

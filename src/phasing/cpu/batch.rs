@@ -52,7 +52,7 @@ impl Batch {
     fn each(&mut self, work: impl Fn(&mut Slot) + Sync + Send) {
         match &mut self.slots[..self.active] {
             [one] => work(one),
-            many => many.par_iter_mut().with_max_len(1).for_each(work),
+            all => all.par_iter_mut().with_max_len(1).for_each(work),
         }
     }
 }
