@@ -59,7 +59,7 @@ pub use view::{AxisOrder, Region};
 use crate::error::Result;
 use crate::geometry::{Geometry, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
-use crate::volume::{Centered, Shape};
+use crate::volume::Centered;
 use contents::Contents;
 use location::{Format, Location};
 use mask::MaskConvention;

@@ -74,6 +74,11 @@ pub enum Note {
         /// Path of the data set.
         dataset: String,
     },
+    /// A mask that was added to the file's own may be the wrong way round.
+    AddedMask {
+        /// What is strange about it, and what to give instead.
+        doubt: String,
+    },
     /// Another program still has the file open for writing.
     BeingWritten {
         /// Path of the file.
@@ -109,6 +114,7 @@ impl fmt::Display for Note {
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \
                  axes = xyz or zxy"
             ),
+            Note::AddedMask { doubt } => f.write_str(doubt),
             Note::BeingWritten { file } => {
                 write!(f, "{} is still open for writing elsewhere: what was there so far is read", file.display())
             }

@@ -4,7 +4,7 @@ use super::view::{AxisOrder, Region};
 use serde::{Deserialize, Serialize};
 
 /// How an input is read. The defaults read all of it as it is, and mask what is missing.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadOptions {
     /// Treatment of frames and parts of frames of which the data are lost.
     pub missing: MissingData,

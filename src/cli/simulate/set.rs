@@ -31,9 +31,11 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, con
         console.go_on()
     });
     bar.finish_and_clear();
-    let done = done.inspect_err(|_| {
-        console
-            .note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
+    let done = done.inspect_err(|error| {
+        if matches!(error, Error::Interrupted | Error::Write { .. }) {
+            let path = path.display();
+            console.note(format!("what is finished is kept beside {path}: the same command goes on from there"));
+        }
     })?;
     let rate = done.simulated as f64 / done.seconds.max(1e-9);
     console.note(format!(
