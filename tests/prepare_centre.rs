@@ -3,7 +3,8 @@
 use lacuna::fft::Fft;
 use lacuna::geometry::Geometry;
 use lacuna::pixels::bit;
-use lacuna::prepare::{Options, Prepared, prepare};
+use lacuna::prepare::{Options, Prepared, inspect, prepare};
+use lacuna::settings::suggest_preset;
 use lacuna::volume::{Centered, Cornered};
 use ndarray::Array3;
 use num_complex::Complex32;
@@ -204,4 +205,22 @@ fn a_peak_near_the_edge_is_said_and_padding_keeps_the_frame() {
             assert_eq!(pattern.intensity.0[index], cut.0[there]);
         }
     }
+}
+
+#[test]
+fn the_preset_that_fits_is_suggested() {
+    let preset = |intensity: &Centered<f32>, mask: Option<&Centered<u32>>| {
+        let found = inspect(intensity, mask).unwrap();
+        println!("{:?} {} {:?}", found.symmetry, found.centre_hidden, suggest_preset(&found));
+        suggest_preset(&found).0
+    };
+    let stack = crystal(2e6);
+    assert_eq!(preset(&stack, None), "bragg");
+    let frame = Centered(stack.0.slice(ndarray::s![20..21, .., ..]).to_owned());
+    assert_eq!(preset(&frame, None), "particle");
+    let forward = particle(3e7);
+    assert_eq!(preset(&forward, None), "particle");
+    let mut mask = forward.map(|_| 0);
+    mask.0.slice_mut(ndarray::s![.., 60..69, 60..69]).fill(bit::SHADOWED);
+    assert_eq!(preset(&forward, Some(&mask)), "forward");
 }

@@ -3,6 +3,7 @@
 use lacuna::geometry::Geometry;
 use lacuna::pixels::bit;
 use lacuna::prepare::{Centring, Gap, Options, inspect, prepare};
+use lacuna::settings::suggest_preset;
 use lacuna::volume::Centered;
 use ndarray::{Array2, Array3, Axis};
 use std::fs::File;
@@ -39,6 +40,7 @@ fn logo_is_centred_behind_its_beamstop() {
     let mask = bits(&mut archive, "mask_native_detector", bit::BAD);
     let found = inspect(&intensity, Some(&mask)).unwrap();
     println!("{found:?}");
+    assert_eq!(suggest_preset(&found).0, "forward", "{:?}", suggest_preset(&found));
     assert_eq!(found.gaps, [Gap { axis: 1, start: 269, width: 6 }, Gap { axis: 2, start: 279, width: 6 }]);
     let prepared =
         prepare(intensity.clone(), Some(mask), None, None, Geometry::default(), &Options::default()).unwrap();
@@ -64,6 +66,7 @@ fn gold_keeps_its_pixels_and_peak() {
     let intensity = Centered(data.mapv(|value| value as f32));
     let found = inspect(&intensity, None).unwrap();
     println!("{found:?}");
+    assert_eq!(suggest_preset(&found).0, "bragg");
     let known_bad: Array2<u8> = archive.by_name("bad_pixels").unwrap();
     let prepared = prepare(
         intensity,
@@ -126,7 +129,9 @@ fn virus_is_centred_in_its_hole() {
     let Some(mut archive) = archive("spi2d_lcls_amo_pattern123.npz") else { return };
     let intensity = frame(&mut archive, "intensity");
     let mask = bits(&mut archive, "mask", bit::BAD);
-    println!("{:?}", inspect(&intensity, Some(&mask)).unwrap());
+    let found = inspect(&intensity, Some(&mask)).unwrap();
+    println!("{found:?}");
+    assert_eq!(suggest_preset(&found).0, "forward", "{:?}", suggest_preset(&found));
     let prepared = prepare(intensity, Some(mask), None, None, Geometry::default(), &Options::default()).unwrap();
     println!("{:?} {:?}", prepared.steps, prepared.notes);
     assert!(prepared.centre[1].abs_diff(61) <= 2 && prepared.centre[2].abs_diff(61) <= 2, "{:?}", prepared.centre);

@@ -200,7 +200,8 @@ pub(super) fn unmatched_spot(
 ) -> Option<UnmatchedSpot> {
     let shape = intensity.shape();
     let reach: [usize; 3] = std::array::from_fn(|a| centre[a].min(shape[a] - 1 - centre[a]));
-    // Boxes of an odd extent lie symmetrically about the centre, the mate of each is the last but it.
+    // Boxes of an odd extent lie symmetrically about the centre, the mate of each is the last but
+    // it.
     let extent = shape.map(|n| (n / 16) | 1);
     let outermost: [usize; 3] = std::array::from_fn(|a| (reach[a] + extent[a] / 2) / extent[a]);
     let boxes = outermost.map(|last| 2 * last + 1);

@@ -84,8 +84,8 @@ impl TryFrom<String> for Centring {
 /// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for
 /// perfect symmetry.
 const SYMMETRY: f64 = 0.5;
-/// Symmetry above which a Friedel centre is believed against the brightest spot, and the fraction of
-/// its score that the spot then has at most. Bragg peaks of strained crystals keep more.
+/// Symmetry above which a Friedel centre is believed against the brightest spot, and the fraction
+/// of its score that the spot then has at most. Bragg peaks of strained crystals keep more.
 const CLEAR_SYMMETRY: f64 = 0.8;
 const SPOT_SCORE: f64 = 0.75;
 /// The same fraction for a symmetry that is not clear: the spot is kept, and the doubt noted.
@@ -236,7 +236,7 @@ fn brightest(intensity: &Centered<f32>, measured: &Centered<bool>) -> [usize; 3]
 
 /// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5
 /// around it.
-fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
+pub(super) fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     let [_, ny, nx] = measured.shape();
     let around =
         measured.0.slice(ndarray::s![z, y.saturating_sub(2)..(y + 3).min(ny), x.saturating_sub(2)..(x + 3).min(nx)]);

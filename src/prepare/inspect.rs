@@ -1,7 +1,9 @@
 //! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling,
 //! and what looks wrong.
 
+use super::centre::beside_a_hole;
 use super::detector::Detector;
+use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
 use crate::pixels::bit;
@@ -45,6 +47,11 @@ pub struct Inspection {
     /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can
     /// be said.
     pub oversampling: Option<[f64; 3]>,
+    /// Friedel symmetry of the summed frames about the point where it is highest: the correlation
+    /// of log intensities with their mates, 1 at most. `None` where nothing was measured.
+    pub symmetry: Option<f64>,
+    /// Whether masked pixels, of a beamstop for instance, hide that point.
+    pub centre_hidden: bool,
     /// What looks wrong, with the option that mends it.
     pub suspicious: Vec<String>,
 }
@@ -122,7 +129,10 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
             gap.start + gap.width - 1
         ));
     }
+    let symmetric = (photons > 0.0).then(|| most_symmetric(intensity, &measured));
     Ok(Inspection {
+        symmetry: symmetric.map(|(_, symmetry)| symmetry),
+        centre_hidden: symmetric.is_some_and(|([y, x], _)| beside_a_hole(&measured, [shape[0] / 2, y, x])),
         shape,
         photons,
         max,
@@ -307,6 +317,7 @@ mod tests {
         assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
         assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
         assert_eq!(found.suspicious, [""; 0]);
+        assert!(found.centre_hidden && found.symmetry.is_some_and(|symmetry| symmetry > 0.9), "{:?}", found.symmetry);
         // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
         assert!(z == 1.0 && (3.5..4.3).contains(&y) && (3.5..4.3).contains(&x), "{y} {x}");

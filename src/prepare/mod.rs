@@ -25,8 +25,8 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Steps from a raw pattern to one that can be phased. The defaults find the centre and bad pixels, and crop to a size that
-/// transforms fast.
+/// Steps from a raw pattern to one that can be phased. The defaults find the centre and bad pixels,
+/// and crop to a size that transforms fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -115,7 +115,7 @@ pub struct Prepared {
 }
 
 /// Prepares raw data for phasing: detector units to photons, flux, flat field, hot and dead pixels,
-/// region of interest, centre, crop, binning, in this order.
+/// region of interest, centre, crop or padding, binning, in this order.
 ///
 /// `support` is in the object space of the whole stack, and is carried along. Intensities of masked
 /// pixels become zero. [`apply_mask`] comes before this.

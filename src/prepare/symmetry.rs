@@ -1,4 +1,5 @@
-//! Friedel symmetry, `I(q) = I(-q)`: for every point of the detector, how symmetric the pattern is about it.
+//! Friedel symmetry, `I(q) = I(-q)`: for every point of the detector, how symmetric the pattern is
+//! about it.
 
 use crate::fft::Fft;
 use crate::volume::Centered;
@@ -32,7 +33,8 @@ impl SymmetryMap {
             *value = if weight > 0.0 { (*value / weight).ln_1p() } else { 0.0 };
         });
         weight.mapv_inplace(|weight| if weight > 0.0 { 1.0 } else { 0.0 });
-        // Without its mean the sums below differ less from their squares: fewer digits are lost in f32.
+        // Without its mean the sums below differ less from their squares: fewer digits are lost in
+        // f32.
         let mean = image.sum() / weight.sum().max(1.0);
         image.zip_mut_with(&weight, |value, &weight| *value = (*value - mean) * weight);
 
@@ -47,7 +49,8 @@ impl SymmetryMap {
         };
         let (one, first, second) =
             (transform(&weight), transform(&image), transform(&image.mapv(|value| value * value)));
-        // Unitary transforms leave the square root of the number of elements to the convolution theorem.
+        // Unitary transforms leave the square root of the number of elements to the convolution
+        // theorem.
         let scale = (4.0 * (ny * nx) as f64).sqrt();
         let convolve = |a: &[Complex32], b: &[Complex32]| -> Vec<f64> {
             let mut product: Vec<Complex32> = a.iter().zip(b).map(|(a, b)| a * b).collect();
@@ -75,8 +78,8 @@ impl SymmetryMap {
         (best.0.map(|i| i * self.bin + self.bin / 2), best.1)
     }
 
-    /// The correlation about a detector pixel, times the fraction of all pairs that it is from: what
-    /// is compact is symmetric about itself, but explains little of the pattern.
+    /// The correlation about a detector pixel, times the fraction of all pairs that it is from:
+    /// what is compact is symmetric about itself, but explains little of the pattern.
     pub(super) fn score(&self, [y, x]: [usize; 2]) -> f64 {
         let [ny, nx] = self.extents;
         let i = (y / self.bin).min(ny - 1) * nx + (x / self.bin).min(nx - 1);
@@ -124,9 +127,44 @@ pub(super) fn coarse(intensity: &Centered<f32>, measured: &Centered<bool>) -> Sy
     SymmetryMap::new(binned(&image), binned(&weight), bin)
 }
 
+/// The detector pixel `(y, x)` of highest symmetry and the correlation there, found on a coarse
+/// plane and computed on the whole one: bins are no mates of each other where the centre is beside
+/// a bin's middle.
+pub(super) fn most_symmetric(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 2], f64) {
+    let map = coarse(intensity, measured);
+    let ([y, x], symmetry) = map.best();
+    if map.bin == 1 {
+        return ([y, x], symmetry);
+    }
+    let (image, weight) = plane(intensity, measured);
+    let (ny, nx) = image.dim();
+    let log = |at: [usize; 2]| (weight[at] > 0.0).then(|| f64::from((image[at] / weight[at]).ln_1p()));
+    let about = |[cy, cx]: [usize; 2]| {
+        let (hy, hx) = (cy.min(ny - 1 - cy), cx.min(nx - 1 - cx));
+        let [mut pairs, mut sums, mut squares, mut products] = [0.0; 4];
+        for y in cy - hy..=cy + hy {
+            for x in cx - hx..=cx + hx {
+                if let (Some(here), Some(there)) = (log([y, x]), log([2 * cy - y, 2 * cx - x])) {
+                    pairs += 1.0;
+                    sums += here;
+                    squares += here * here;
+                    products += here * there;
+                }
+            }
+        }
+        correlation(pairs, sums, squares, products)
+    };
+    let near = |i: usize, n: usize| i.saturating_sub(map.bin)..(i + map.bin + 1).min(n);
+    let points = near(y, ny).flat_map(|y| near(x, nx).map(move |x| [y, x]));
+    points
+        .map(|point| (point, about(point)))
+        .fold(([y, x], f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best })
+}
+
 /// The point of highest Friedel symmetry and the correlation there.
 ///
-/// A stack is averaged over its frames first; its `z` is the frame about which it is most symmetric then.
+/// A stack is averaged over its frames first; its `z` is the frame about which it is most symmetric
+/// then.
 pub(super) fn friedel(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 3], f64) {
     let nz = intensity.shape()[0];
     let (image, weight) = plane(intensity, measured);
@@ -165,7 +203,8 @@ fn best_frame(intensity: &Centered<f32>, measured: &Centered<bool>, [_, cy, cx]:
     best
 }
 
-/// Pearson's correlation of pairs that contain each pair in both orders, so that both sides have the same mean and spread.
+/// Pearson's correlation of pairs that contain each pair in both orders, so that both sides have
+/// the same mean and spread.
 fn correlation(pairs: f64, sums: f64, squares: f64, products: f64) -> f64 {
     let spread = pairs * squares - sums * sums;
     // A flat region is symmetric about everything and says nothing.

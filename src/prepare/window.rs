@@ -96,9 +96,10 @@ impl Axis {
     }
 }
 
-/// Sums the pixels of `window` in bins of `bin`, which divides its extents. A bin with at least half its pixels measured counts
-/// as measured, scaled to its full size; any other is a gap with the mask bits of its pixels, estimated if measured and
-/// estimated pixels together are at least half. Pixels beyond the frame are missing.
+/// Sums the pixels of `window` in bins of `bin`, which divides its extents. A bin with at least
+/// half its pixels measured counts as measured, scaled to its full size; any other is a gap with
+/// the mask bits of its pixels, estimated if measured and estimated pixels together are at least
+/// half. Pixels beyond the frame are missing.
 pub(super) fn cut_and_bin(
     pattern: &Pattern,
     window: &[Range<isize>; 3],
@@ -161,15 +162,17 @@ pub(super) fn cut_and_bin(
     (intensity, mask, estimate)
 }
 
-/// Carries a support of the original array to the array that is phased, of `lengths` pixels before binning.
+/// Carries a support of the original array to the array that is phased, of `lengths` pixels before
+/// binning.
 ///
-/// Cutting or padding the pattern from `n` to `m` pixels keeps the object's field of view and makes its pixels `n / m`
-/// times larger; binning keeps the pixels and cuts the field of view about its centre. So pixel `j` of the new array is at
-/// `(j - size / 2) n / m + n / 2` of the old one.
+/// Cutting or padding the pattern from `n` to `m` pixels keeps the object's field of view and makes
+/// its pixels `n / m` times larger; binning keeps the pixels and cuts the field of view about its
+/// centre. So pixel `j` of the new array is at `(j - size / 2) n / m + n / 2` of the old one.
 ///
 /// # Errors
 ///
-/// [`Error::Support`] where the support does not fit in the field of view that binning leaves, or vanishes.
+/// [`Error::Support`] where the support does not fit in the field of view that binning leaves, or
+/// vanishes.
 pub(super) fn carry_support(support: &Centered<bool>, lengths: Shape, bin: [usize; 3]) -> Result<Centered<bool>> {
     let old = support.shape();
     let scale: [f64; 3] = std::array::from_fn(|a| old[a] as f64 / lengths[a] as f64);
