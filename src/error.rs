@@ -27,7 +27,7 @@ pub enum Error {
         source: Source,
     },
     /// A file does not hold what was expected.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", path.display(), printable(problem))]
     File {
         /// The file, with `:/path/inside` where one was given.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum Error {
         remedy: String,
     },
     /// A setting has a value that makes no sense.
-    #[error("{name} = {value}: {problem}")]
+    #[error("{} = {}: {}", printable(name), printable(value), printable(problem))]
     Setting {
         /// The flag or the key of the settings file.
         name: String,
@@ -71,7 +71,7 @@ pub enum Error {
         problem: String,
     },
     /// A recipe does not parse. The column is counted from 1.
-    #[error("recipe '{text}', column {column}: {problem}")]
+    #[error("recipe '{}', column {column}: {}", printable(text), printable(problem))]
     Recipe {
         /// The recipe as given.
         text: String,
@@ -175,6 +175,12 @@ impl Error {
     pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
         Error::Write { path: path.as_ref().to_path_buf(), source }
     }
+}
+
+/// Text on one line, whatever was typed: control characters as Rust writes them.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// A shape as users write it: `201x256x256`.

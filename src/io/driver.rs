@@ -44,6 +44,11 @@ const VERSION: c_uint = 1;
 /// A number for drivers that are not registered with the HDF Group: 256 to 511 are for testing.
 const NUMBER: c_int = 419;
 
+/// How often a part whose checksum is wrong is read again, while a writer may be changing it. HDF5
+/// waits for a nanosecond, then for twice as long each time: half a second in all, where its own
+/// 100 attempts would take longer than the age of the universe.
+const SWMR_ATTEMPTS: u32 = 28;
+
 /// HDF5's own way to read.
 static PLAIN_READ: OnceLock<Read> = OnceLock::new();
 
@@ -52,7 +57,12 @@ static PLAIN_READ: OnceLock<Read> = OnceLock::new();
 /// # Errors
 /// What HDF5 reports.
 pub(super) fn open(path: &Path, mode: OpenMode) -> hdf5::Result<File> {
-    let access = FileAccess::build().file_locking(false).finish()?;
+    let mut access = FileAccess::build();
+    access.file_locking(false);
+    if mode == OpenMode::ReadSWMR {
+        access.metadata_read_attempts(SWMR_ATTEMPTS);
+    }
+    let access = access.finish()?;
     let name = path.to_str().and_then(|name| CString::new(name).ok()).ok_or("its name is not UTF-8")?;
     let flags = if mode == OpenMode::ReadSWMR { H5F_ACC_RDONLY | H5F_ACC_SWMR_READ } else { H5F_ACC_RDONLY };
     hdf5::sync::sync(|| {

@@ -25,7 +25,7 @@ const HANG: Duration = Duration::from_secs(60);
 
 /// Number of damaged inputs of each format.
 fn count() -> u64 {
-    number("LACUNA_FUZZ").unwrap_or(20)
+    number("LACUNA_FUZZ").unwrap_or(10)
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Texts of each kind for one file of each format.
-const TEXTS: u64 = 2500;
+const TEXTS: u64 = 5000;
 
 #[test]
 fn damaged_settings_are_read_or_refused() {
