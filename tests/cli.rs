@@ -443,7 +443,8 @@ fn write_speckles(path: &Path) {
 fn only_what_the_network_cannot_fill_stays_free() {
     let folder = folder();
     let here = folder.path();
-    // Smaller than a patch of the network along one axis, with a gap too wide for the support to tell.
+    // Smaller than a patch of the network along one axis, with a gap too wide for the support to
+    // tell.
     write_speckles(&here.join("small.cxi"));
     let fixed = ["run", "small.cxi", "--json", "--algorithm", SHORT, "--centre", "keep"];
     let summary = summary(&done(here, &[&fixed[..], &["-o", "small"]].concat()));

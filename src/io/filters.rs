@@ -1,6 +1,6 @@
 //! Makes HDF5 decode the compressions of detectors and archives without a plugin: bitshuffle, LZ4,
-//! Zstandard, Blosc and Blosc2. Registered as filters rather than called on raw chunks, so that virtual
-//! data sets and external links into such files work like any other data.
+//! Zstandard, Blosc and Blosc2. Registered as filters rather than called on raw chunks, so that
+//! virtual data sets and external links into such files work like any other data.
 //!
 //! `unsafe`, because HDF5 takes filters as C functions that own their buffers.
 #![allow(unsafe_code)]

@@ -11,8 +11,8 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 /// random characters.
 const TEMPORARY: (&str, &str) = (".lacuna-", ".part");
 
-/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is
-/// refused without `force`, and stays untouched unless `write` succeeds.
+/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file
+/// is refused without `force`, and stays untouched unless `write` succeeds.
 ///
 /// # Errors
 /// [`Error::Exists`] without `force`, [`Error::Write`], and those of `write`.
@@ -83,7 +83,8 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     let prefix = prefix(path);
     builder.prefix(&prefix).suffix(TEMPORARY.1);
-    // Temporary files are private by default; a result is as readable as any other file, minus the umask.
+    // Temporary files are private by default; a result is as readable as any other file, minus the
+    // umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

@@ -25,7 +25,8 @@ impl Tree {
     pub fn open(path: &Path) -> Result<Self> {
         super::filters::register();
         let opened = driver::open(path, OpenMode::Read).map(|root| (root, false));
-        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader sees is whole.
+        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader
+        // sees is whole.
         let opened =
             opened.or_else(|error| driver::open(path, OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
         let (root, swmr) = opened.map_err(|error| {

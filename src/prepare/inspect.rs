@@ -163,7 +163,7 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     }
     let negative = unmasked().filter(|&value| value < 0.0).count();
     if negative > 0 {
-        suspicious.push(format!("{negative} pixels are negative: give mask = negative"));
+        suspicious.push(format!("{negative} pixels are negative: give mask = negative if they are gaps, clip-negative = true if a dark frame was subtracted"));
     }
     let mut found: Vec<f32> = Vec::new();
     let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
@@ -340,7 +340,7 @@ mod tests {
             found.suspicious,
             [
                 "1 pixels are NaN or infinite: give mask = nan",
-                "1 pixels are negative: give mask = negative",
+                "1 pixels are negative: give mask = negative if they are gaps, clip-negative = true if a dark frame was subtracted",
                 "1 pixels hold 65535, the largest value of uint16: give mask = saturated=65535",
                 "rows 30 to 33 read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
             ]
