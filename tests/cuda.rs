@@ -162,6 +162,14 @@ fn without_a_gpu_that_can_be_used_the_cpu_phases() {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.lines().count() == 1 && told.contains("the GPU failed") && told.contains("device = cpu"), "{told}");
+    // In a comparison too that is an error, and no treatment that diverged.
+    let recipe = ["--algorithm", "ER**50,(Sup*HIO**20)**20", "--device", "cuda"];
+    let compare = [&["compare", "good.cxi", "-q", "--gaps", "free,zero", "-o", "compared"], &recipe[..]].concat();
+    let output = with_driver(driver, here, &compare, &[("FAIL", "300")]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.lines().count() == 1 && told.contains("the GPU failed"), "{told}");
+    assert!(!here.join("compared/compare.html").exists());
 }
 
 #[test]
