@@ -120,7 +120,8 @@ pub(super) fn find(
         if centre.iter().zip(roi).all(|(c, range)| range.contains(c)) {
             return Ok(std::array::from_fn(|a| centre[a] - roi[a].start));
         }
-        let problem = format!("pixel {centre:?} (z, y, x) is outside the data in use, {}", super::window_text(roi));
+        let problem =
+            format!("pixel {centre:?} (z, y, x) is outside the data in use, {}", super::text::window_text(roi));
         Err(Error::setting("centre", centring, problem))
     };
     let maximum = || brightest(intensity, measured);
@@ -143,7 +144,7 @@ pub(super) fn find(
 /// The likeliest centre: maximum, light around it, Friedel symmetry and centre of mass compared.
 fn likeliest(intensity: &Centered<f32>, measured: &Centered<bool>, roi: &[Range<usize>; 3]) -> Found {
     let shape = intensity.shape();
-    let text = |pixel: [usize; 3]| super::trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
+    let text = |pixel: [usize; 3]| super::text::trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
     let mut measured = Cow::Borrowed(measured);
     let (mut aliens, mut doubts) = (Vec::new(), Vec::new());
     let (spot, symmetry) = loop {

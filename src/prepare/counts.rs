@@ -1,6 +1,7 @@
 //! From the numbers of a detector to photons: gain, threshold, negative counts, flux.
 
-use super::Options;
+use super::options::Options;
+use super::text::counted;
 use crate::error::{Error, Result};
 use crate::geometry::Placement;
 use crate::volume::Centered;
@@ -14,8 +15,9 @@ const CAMERA: f64 = 0.02;
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for a gain, threshold or monitor that makes no sense, [`Error::Pattern`] for
-/// data with the noise of a camera of which nothing is said.
+/// [`Error::Setting`] for a gain or threshold that makes no sense, [`Error::Pattern`] for a monitor
+/// that does not go with the frames, and for data with the noise of a camera of which nothing is
+/// said.
 pub(super) fn photons(
     intensity: &mut Centered<f32>,
     mask: &Centered<u32>,
@@ -30,7 +32,7 @@ pub(super) fn photons(
     let negative = unmasked().filter(|&value| value < 0.0).count();
     let noise = unmasked().filter(|&value| value < 0.0 && value.fract() != 0.0 || value < -2.0).count();
     if negative > 0 && options.clip_negative {
-        steps.push(format!("counted {} as empty", super::counted(negative, "negative pixel")));
+        steps.push(format!("counted {} as empty", counted(negative, "negative pixel")));
     } else if noise as f64 > CAMERA * measured as f64 {
         return Err(Error::Pattern(format!(
             "{negative} of {measured} pixels are negative, as of a camera after dark subtraction: give clip-negative to count \
@@ -53,7 +55,7 @@ pub(super) fn photons(
             }
             value
         });
-        steps.push(format!("emptied {} below {threshold} photons", super::counted(emptied, "pixel")));
+        steps.push(format!("emptied {} below {threshold} photons", counted(emptied, "pixel")));
     }
     if let Some(monitor) = &options.monitor {
         normalise(intensity, monitor, placement)?;
@@ -80,12 +82,15 @@ fn normalise(intensity: &mut Centered<f32>, monitor: &[f64], placement: Placemen
         n if n == placement.stack[0] => &monitor[start..start + frames],
         n if n == frames => monitor,
         n => {
-            let problem = format!("has {n} readings for {} frames: one a frame is needed", placement.stack[0]);
-            return Err(Error::setting("monitor", n, problem));
+            let frames = placement.stack[0];
+            return Err(Error::Pattern(format!(
+                "the monitor has {n} readings for {frames} frames: one a frame is needed"
+            )));
         }
     };
     if let Some(wrong) = readings.iter().find(|&&reading| !(reading > 0.0 && reading.is_finite())) {
-        return Err(Error::setting("monitor", wrong, "a reading must be above zero: leave out frames without beam"));
+        let problem = format!("the monitor reads {wrong} in a frame: leave out frames without beam");
+        return Err(Error::Pattern(problem));
     }
     let mean = readings.iter().sum::<f64>() / frames as f64;
     for (mut frame, reading) in intensity.0.axis_iter_mut(Axis(0)).zip(readings) {

@@ -186,7 +186,7 @@ fn cut_to_data(mask: Centered<u32>, shape: Shape, placement: &Placement) -> Resu
         Some([y, x]) if y + sy <= found[1] && x + sx <= found[2] => [y + placement.start[1], x + placement.start[2]],
         _ => return Err(found),
     };
-    Ok(super::cut(&mask, &[frames, y..y + shape[1], x..x + shape[2]]))
+    Ok(super::window::cut(&mask, &[frames, y..y + shape[1], x..x + shape[2]]))
 }
 
 /// The error for a mask of another shape, with what would make it fit.

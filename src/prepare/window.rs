@@ -220,6 +220,14 @@ pub(super) fn carry_support(support: &Centered<bool>, lengths: Shape, bin: [usiz
     }
 }
 
+/// The pixels of a window, as an array of their own.
+pub(super) fn cut<T: Clone>(array: &Centered<T>, window: &[Range<usize>; 3]) -> Centered<T> {
+    let part = array.0.slice_each_axis(|axis| ndarray::Slice::from(window[axis.axis.index()].clone()));
+    Centered(
+        Array3::from_shape_vec(part.dim(), part.iter().cloned().collect()).expect("as many elements as the part has"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
