@@ -67,7 +67,7 @@ pub fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
 }
 
 /// The same of words that are no command: exit code 2.
-fn misused(folder: &Path, arguments: &[&str], words: &[&str]) {
+pub fn misused(folder: &Path, arguments: &[&str], words: &[&str]) {
     refused_with(2, folder, arguments, words);
 }
 
@@ -422,13 +422,30 @@ fn an_estimate_in_the_file_is_treated_as_asked() {
     }
 }
 
+/// The pattern of a rough object that fills half of a low frame, behind a wide gap.
+fn write_speckles(path: &Path) {
+    let shape = [1, 24, 96];
+    let inside = |i: usize, n: usize| (n / 4..3 * n / 4).contains(&i);
+    let mut field = Cornered(Array3::from_shape_fn(shape, |(_, y, x)| {
+        let phase = ((y * 7919 + x * 104_729) % 1000) as f32;
+        if inside(y, 24) && inside(x, 96) { Complex32::from_polar(30.0, phase) } else { Complex32::ZERO }
+    }));
+    Fft::new(shape).forward(field.0.as_slice_mut().unwrap());
+    let intensity = Cornered(field.0.mapv(|value| value.norm_sqr().round())).to_centered();
+    let mut mask = Centered::filled(shape, 0u32);
+    mask.0.slice_mut(ndarray::s![.., .., 52..62]).fill(bit::MISSING);
+    let pattern = Pattern::new(intensity, mask, Geometry::default()).unwrap();
+    write_pattern(path, false, &pattern, None, &Process::default()).unwrap();
+}
+
 /// What the network cannot fill stays free; a model that cannot be read is an error.
 #[test]
 fn only_what_the_network_cannot_fill_stays_free() {
     let folder = folder();
     let here = folder.path();
-    // Smaller than a patch of the network along one axis.
-    write_good(&here.join("small.cxi"), [1, 24, 96]);
+    // Smaller than a patch of the network along one axis, with a gap too wide for the support to
+    // tell.
+    write_speckles(&here.join("small.cxi"));
     let fixed = ["run", "small.cxi", "--json", "--algorithm", SHORT, "--centre", "keep"];
     let summary = summary(&done(here, &[&fixed[..], &["-o", "small"]].concat()));
     let reason = summary["gap_advice"]["reason"].as_str().unwrap().to_string();

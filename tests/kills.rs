@@ -48,8 +48,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Kills `arguments` at random moments, each time in a fresh folder `out`, and then lets it succeed.
-/// `check` reads what must be there in the end.
+/// Kills `arguments` at random moments, each time in a fresh folder `out`, and then lets it
+/// succeed. `check` reads what must be there in the end.
 fn killed(name: &str, arguments: &[&str], check: &dyn Fn(&Path)) {
     let inputs = inputs();
     let here = inputs.path();
@@ -69,7 +69,8 @@ fn killed(name: &str, arguments: &[&str], check: &dyn Fn(&Path)) {
     let (kills, mut late) = (number("LACUNA_KILLS", 10), 0);
     for kill in 0..kills {
         fresh();
-        // More than once, now and then: what a killed call left is what the next one is killed over.
+        // More than once, now and then: what a killed call left is what the next one is killed
+        // over.
         for _ in 0..rng.random_range(1..=2) {
             let mut child = lacuna(here, arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
             std::thread::sleep(whole.mul_f64(rng.random_range(0.0..1.05)));
@@ -189,8 +190,8 @@ fn the_second_call_with_an_output_is_refused_at_once_and_a_kill_frees_it() {
         assert_eq!(second.status.code(), Some(1), "{arguments:?}: {told}");
         assert!(told.contains("another call is writing to it") && told.lines().count() == 1, "{arguments:?}: {told}");
     }
-    // What is left of the last one is a half-finished set, which needs no force to go on with and no
-    // claim to be refused as another one.
+    // What is left of the last one is a half-finished set, which needs no force to go on with and
+    // no claim to be refused as another one.
     let other = ["simulate", "set.toml", "--count", "7", "-q", "-o", "out/set.h5"];
     refused(here, &other, &["set.h5.parts", "--force"]);
 }

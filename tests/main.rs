@@ -12,6 +12,7 @@ mod interop;
 mod kills;
 mod network;
 mod prepare;
+mod prepare_centre;
 mod prepare_real;
 mod reading;
 mod readme;

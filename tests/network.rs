@@ -125,7 +125,7 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
         refused(folder, &["train", "bad.toml", "-o", "out", "--set", "set.h5"], words);
     }
     refused(folder, &["train", "nowhere.toml", "-o", "out"], &["nowhere.toml", "unet2d"]);
-    refused(folder, &["train", "unet2d", "-o", "out", "--device", "cuda"], &["--device", "cuda", "cpu"]);
+    refused(folder, &["train", "unet2d", "-o", "out", "--device", "cuda"], &["device = cuda", "cpu"]);
 
     // A pattern of 40 x 40 with a gap.
     let counts = Array3::from_shape_fn((1, 40, 40), |(_, y, x)| ((y * x) % 50) as f32);
@@ -241,7 +241,7 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
     assert!(fs::read_to_string(folder.join("page.html")).unwrap().contains("Median case"));
     let again = done(folder, &[&arguments[..], &["--threads", "1"]].concat());
     assert_eq!(events(&again.stdout, "class"), classes);
-    refused(folder, &["evaluate", "set.h5", "--widths", "0"], &["--widths", "own"]);
+    refused(folder, &["evaluate", "set.h5", "--widths", "0"], &["widths = 0", "own"]);
     refused(folder, &["evaluate", "set.h5", "--split", "all"], &["--split", "test"]);
 }
 

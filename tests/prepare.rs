@@ -1,6 +1,6 @@
 //! Preparation as a whole: order of the steps, windows, binning, supports, and what is refused.
 
-use lacuna::geometry::Geometry;
+use lacuna::geometry::{Geometry, Placement};
 use lacuna::pixels::{Estimate, bit};
 use lacuna::prepare::{Centring, Options, Prepared, prepare};
 use lacuna::simulate::example;
@@ -78,7 +78,7 @@ fn masked_values_become_zero_and_wrong_ones_are_refused() {
     assert_eq!(prepared.pattern.intensity.0[[0, 3, 4]], 0.0);
     let refused = |options: Options| run(mask.clone(), &options).unwrap_err().to_string();
     assert!(refused(Options { rebin: [2, 1, 1], ..Options::default() }).contains("z must be 1"));
-    assert!(refused(Options { rebin: [1, 0, 1], ..Options::default() }).contains("rebin = "));
+    assert!(refused(Options { rebin: [1, 0, 1], ..Options::default() }).contains("rebin"));
     assert!(refused(Options { rebin: [1, 4, 4], ..Options::default() }).contains("8 are needed"));
     assert!(refused(Options { roi: Some([0..1, 4..20, 0..16]), ..Options::default() }).contains("16x16"));
     assert!(refused(Options { centring: Centring::At([0, 30, 2]), ..Options::default() }).contains("outside"));
@@ -136,4 +136,52 @@ fn frames_that_stand_alone_are_all_kept() {
     assert_eq!(shape_of(true), Some(9));
     // A rocking curve is cut to an even number.
     assert_eq!(shape_of(false), Some(8));
+}
+
+#[test]
+fn a_region_that_was_read_alone_is_prepared_as_one_that_is_cut() {
+    let pattern = example(1).pattern;
+    let region = [0..1, 40..230, 30..220];
+    let plain = Options { hot: None, dead: false, centring: Centring::At([0, 128, 128]), ..Options::default() };
+    let cut = Options { roi: Some(region.clone()), ..plain.clone() };
+    let whole =
+        prepare(pattern.intensity.clone(), Some(pattern.mask.clone()), None, None, pattern.geometry, &cut).unwrap();
+    let slice = ndarray::s![.., 40..230, 30..220];
+    let part = |array: &ndarray::Array3<f32>| Centered(array.slice(slice).as_standard_layout().to_owned());
+    let mask = Centered(pattern.mask.0.slice(slice).as_standard_layout().to_owned());
+    let placement = Placement { stack: pattern.intensity.shape(), start: [0, 40, 30], detector: None };
+    let read = Options { placement: Some(placement), ..plain };
+    let alone = prepare(part(&pattern.intensity.0), Some(mask), None, None, pattern.geometry, &read).unwrap();
+    assert_eq!(alone.pattern, whole.pattern);
+    assert_eq!((alone.centre, alone.window, alone.steps), (whole.centre, whole.window, whole.steps));
+}
+
+#[test]
+fn detector_units_become_photons() {
+    let shape = [8, 16, 16];
+    let noise = |z: usize, y: usize, x: usize| ((z * 7 + y * 5 + x * 3) % 9) as f32 - 4.25;
+    let counts = |y: usize, x: usize| if y == 8 && x == 8 { 50.0 } else { 0.0 };
+    let units = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| 40.0 * counts(y, x) + noise(z, y, x)));
+    let plain = Options { hot: None, dead: false, frames: true, centring: Centring::Keep, ..Options::default() };
+    let run = |options: &Options| prepare(units.clone(), None, None, None, Geometry::default(), options);
+    let error = run(&plain).unwrap_err().to_string();
+    assert!(error.contains("of a camera") && error.contains("clip-negative") && error.contains("gain"), "{error}");
+    let camera = Options { gain: Some(40.0), threshold: Some(0.5), clip_negative: true, ..plain.clone() };
+    let prepared = run(&camera).unwrap();
+    for ((z, y, x), &value) in prepared.pattern.intensity.0.indexed_iter() {
+        let expected = if (y, x) == (8, 8) { 50.0 + noise(z, y, x) / 40.0 } else { 0.0 };
+        assert!((value - expected).abs() < 1e-4, "{value} at {z} {y} {x}");
+    }
+    assert_eq!(prepared.steps[1], "divided by 40 units a photon");
+    let monitored = Options { monitor: Some((1..=8).map(f64::from).collect()), ..camera.clone() };
+    let scaled = run(&monitored).unwrap().pattern.intensity;
+    let before = &prepared.pattern.intensity;
+    for z in 0..8 {
+        assert!((scaled.0[[z, 8, 8]] / before.0[[z, 8, 8]] * (z + 1) as f32 - 4.5).abs() < 1e-4);
+    }
+    for wrong in [vec![1.0], vec![0.0; 8]] {
+        let error = run(&Options { monitor: Some(wrong), ..camera.clone() }).unwrap_err().to_string();
+        assert!(error.starts_with("monitor = "), "{error}");
+    }
+    assert!(run(&Options { gain: Some(0.0), ..camera }).unwrap_err().to_string().starts_with("gain = 0"));
 }

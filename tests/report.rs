@@ -25,8 +25,8 @@ fn the_demonstration_opens_in_a_browser_and_fills_the_gap_for_the_better() {
     let here = folder.path();
     let log = summary(&done(here, &["demo", "-o", "out", "--json"]));
     let error = |name: &str| {
-        let arm = log["arms"].as_array().unwrap().iter().find(|arm| arm["arm"] == name).unwrap();
-        arm["score"]["error"].as_f64().unwrap()
+        let entry = log["gaps"].as_array().unwrap().iter().find(|entry| entry["gap"] == name).unwrap();
+        entry["score"]["error"].as_f64().unwrap()
     };
     assert!(error("network") < error("free"), "{log}");
     assert!(error("full") < 0.3, "{log}");

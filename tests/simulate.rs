@@ -1,7 +1,7 @@
 //! `lacuna simulate`: sets that survive a kill and are the same on any number of threads, single
 //! patterns, refused recipes, and whether the recipes cover what measured patterns look like.
 
-use crate::cli::{done, lacuna, refused, summary};
+use crate::cli::{done, lacuna, misused, refused, summary};
 use crate::interop::python;
 use lacuna::io::set::{Set, Split};
 use lacuna::simulate::detector::Layout;
@@ -177,7 +177,7 @@ fn bad_recipes_are_refused_with_line_and_key() {
         refused(folder, &["simulate", "bad.toml", "-o", "x.h5"], words);
     }
     refused(folder, &["simulate", "missing.toml", "-o", "x.h5"], &["missing.toml", "bragg3d"]);
-    refused(folder, &["simulate", "bad.toml", "--gap", "3", "-o", "x.h5"], &["--gap"]);
+    misused(folder, &["simulate", "bad.toml", "--gap", "3", "-o", "x.h5"], &["--gap"]);
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn files_are_short() {
     }
 }
 
-/// Messages name settings as files and flags do: a name that is in neither would send people looking.
+/// Messages name settings as files and flags do: a name that is in neither would send people
+/// looking.
 #[test]
 fn messages_name_what_can_be_typed() {
     let settings = lacuna::settings::TypedSettings::names();
@@ -92,6 +93,7 @@ fn messages_name_what_can_be_typed() {
         "bounds",
         "hot",
         "max distance",
+        "thinning",
         "patterns_per_block and patches_per_pattern",
     ];
     let wrong = |name: &str| {

@@ -6,7 +6,7 @@ use lacuna::phasing::memory;
 use lacuna::pixels::trimmed;
 use lacuna::prepare::inspect;
 use lacuna::reconstruct;
-use lacuna::settings::{InputKeys, Settings, TypedSettings};
+use lacuna::settings::{InputKeys, Settings, TypedSettings, suggest_preset};
 use serde_json::json;
 
 /// Arguments of `lacuna info`.
@@ -31,6 +31,7 @@ impl Command {
         let needed = memory::estimate(shape, &settings.recipe.recipe, 1, 1);
         let geometry = input.geometry;
         let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
+        let (preset, reason) = suggest_preset(&found);
         if self.json {
             let gaps: Vec<_> = found
                 .gaps
@@ -48,7 +49,8 @@ impl Command {
                     "suspicious": found.suspicious, "notes": notes, "energy_ev": geometry.energy.map(|e| e / EV),
                     "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
                     "has_support": input.support.is_some(), "has_estimate": input.estimate.is_some(),
-                    "phasing_memory_bytes": needed,
+                    "friedel_correlation": found.symmetry, "centre_hidden": found.centre_hidden,
+                    "suggested_preset": preset, "phasing_memory_bytes": needed,
                 })
             ));
         }
@@ -83,6 +85,7 @@ impl Command {
                 .collect();
             line("oversampling", format!("{} (linear, estimated from the autocorrelation)", axes.join(", ")));
         }
+        line("preset", format!("--preset {preset} fits: {reason}"));
         let known = |value: Option<String>| value.unwrap_or_else(|| "not in the file".into());
         line("energy", known(geometry.energy.map(|e| format!("{:.1} eV", e / EV))));
         line("distance", known(geometry.distance.map(|d| format!("{d} m"))));

@@ -60,7 +60,8 @@ impl RawArray {
         }
     }
 
-    /// Never reads `frames` of the first axis: HDF5 fails where the source of a virtual data set ends too early.
+    /// Never reads `frames` of the first axis: HDF5 fails where the source of a virtual data set
+    /// ends too early.
     pub fn skip(&mut self, frames: &Range<usize>) {
         let Values::Datasets(parts) = &mut self.values else { return };
         let (mut start, mut split) = (0, Vec::new());
@@ -192,7 +193,7 @@ impl RawArray {
                     let Some((slab, place)) = slab(view, &ranges, here) else { continue };
                     let read = from_hdf5(dataset, slab, self.element.kind == Kind::Bool);
                     let read = read.map_err(|error| fail(format!("cannot be read: {}", reason(&error))))?;
-                    let volume = arranged(read, view).ok_or_else(|| fail("changed while it was read".into()))?;
+                    let volume = to_volume(read, view).ok_or_else(|| fail("changed while it was read".into()))?;
                     let mut target = all.slice_mut(ndarray::s![place, .., ..]);
                     if target.dim() != volume.dim() {
                         return Err(fail("changed while it was read".into()));
@@ -204,7 +205,8 @@ impl RawArray {
         }
     }
 
-    /// The bytes that a view names, as an array `(z, y, x)` of its own: what is kept of one file of a series.
+    /// The bytes that a view names, as an array `(z, y, x)` of its own: what is kept of one file of
+    /// a series.
     pub fn cut(self, view: &View) -> Result<Self> {
         let Values::Bytes(bytes) = &self.values else { return Ok(self) };
         let (shape, width, strides) = (view.shape(), self.element.width, self.strides());
@@ -253,8 +255,8 @@ impl RawArray {
     }
 }
 
-/// What to read of a data set and the frames of the result that it fills. One of several has the range of the joined array
-/// that it covers, and the frame of its own with which that begins.
+/// What to read of a data set and the frames of the result that it fills. One of several has the
+/// range of the joined array that it covers, and the frame of its own with which that begins.
 fn slab(
     view: &View,
     ranges: &[Range<usize>],
@@ -278,7 +280,7 @@ fn slab(
 }
 
 /// What was read, in the order `(z, y, x)`.
-fn arranged<T: Clone>(read: ArrayD<T>, view: &View) -> Option<Array3<T>> {
+fn to_volume<T: Clone>(read: ArrayD<T>, view: &View) -> Option<Array3<T>> {
     let used: Vec<usize> = view.axes.iter().flatten().copied().collect();
     let others = (0..read.ndim()).filter(|axis| !used.contains(axis));
     let order: Vec<usize> = others.chain(used.iter().copied()).collect();

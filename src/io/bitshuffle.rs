@@ -1,8 +1,8 @@
-//! Decoding of HDF5 chunks compressed with bitshuffle + LZ4 or Zstandard (filter 32008), LZ4 (32004) or Zstandard (32015), as
-//! Eiger detectors and archives write them.
+//! Decoding of HDF5 chunks compressed with bitshuffle + LZ4 or Zstandard (filter 32008), LZ4
+//! (32004) or Zstandard (32015), as Eiger detectors and archives write them.
 //!
-//! Formats: <https://github.com/kiyo-masui/bitshuffle> and the HDF5 group's page of registered filters. Numbers in the headers
-//! are big-endian.
+//! Formats: <https://github.com/kiyo-masui/bitshuffle> and the HDF5 group's page of registered
+//! filters. Numbers in the headers are big-endian.
 
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::io::Read;
@@ -15,7 +15,8 @@ pub(super) enum Compression {
     Zstandard,
 }
 
-/// Bytes per block where the header says 0: `bshuf_default_block_size` aims at 8 kB, a multiple of 8 elements.
+/// Bytes per block where the header says 0: `bshuf_default_block_size` aims at 8 kB, a multiple of
+/// 8 elements.
 const TARGET_BLOCK: usize = 8192;
 
 /// Decodes a bitshuffle chunk of elements of `width` bytes.
@@ -101,7 +102,8 @@ pub(super) fn zstd_into(input: &[u8], output: &mut [u8]) -> Option<usize> {
     FrameDecoder::new().decode_all(input, output).ok()
 }
 
-/// Decompresses one block, preceded by its length, into the whole of `output`; returns what follows it.
+/// Decompresses one block, preceded by its length, into the whole of `output`; returns what follows
+/// it.
 fn packed_block<'a>(input: &'a [u8], output: &mut [u8], compression: Compression) -> Option<&'a [u8]> {
     let (block, rest) = input.get(4..)?.split_at_checked(length(input)?)?;
     let written = match compression {
@@ -120,8 +122,8 @@ pub(super) fn zeros(count: usize) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Undoes the bit transposition of one block: input row `8 byte + bit` holds that bit of every element, element `e` in bit `e % 8` of
-/// byte `e / 8`.
+/// Undoes the bit transposition of one block: input row `8 byte + bit` holds that bit of every
+/// element, element `e` in bit `e % 8` of byte `e / 8`.
 pub(super) fn unshuffle(planes: &[u8], output: &mut [u8], width: usize) {
     let row = output.len() / width / 8;
     for byte in 0..width {

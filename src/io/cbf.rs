@@ -1,8 +1,8 @@
-//! CBF frames of Pilatus and Eiger detectors: a text header, then the differences of the pixels in as few bytes as they
-//! need (byte offsets).
+//! CBF frames of Pilatus and Eiger detectors: a text header, then the differences of the pixels in
+//! as few bytes as they need (byte offsets).
 //!
-//! Format: <https://www.bernstein-plus-sons.com/software/CBF>; the mini header as Dectris writes it, with lengths in metres
-//! and the wavelength in angstrom.
+//! Format: <https://www.bernstein-plus-sons.com/software/CBF>; the mini header as Dectris writes
+//! it, with lengths in metres and the wavelength in angstrom.
 
 use super::array::RawArray;
 use super::content;
@@ -50,7 +50,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
     Ok((RawArray::from_bytes(path.to_path_buf(), vec![ny, nx], element, values), geometry(&header)))
 }
 
-/// Adds up differences of 8 bits, or 16 after -128, or 32 after -32768 in turn; exactly `count` of them.
+/// Adds up differences of 8 bits, or 16 after -128, or 32 after -32768 in turn; exactly `count` of
+/// them.
 fn decode(packed: &[u8], count: usize) -> Option<Vec<i32>> {
     let (mut out, mut value, mut rest) = (Vec::with_capacity(count), 0_i32, packed);
     while out.len() < count {

@@ -1,10 +1,11 @@
 //! Reading CXI, NeXus and other HDF5 files: the intensities with their mask, support and geometry.
 //!
-//! CXI: <https://raw.githubusercontent.com/cxidb/CXI/master/cxi_file_format.pdf>; NeXus: NXdata, NXdetector, NXbeam of
-//! <https://manual.nexusformat.org>. A reconstruction's `data_1/data` is its complex object; the intensities are then the
-//! detector's.
+//! CXI: <https://raw.githubusercontent.com/cxidb/CXI/master/cxi_file_format.pdf>; NeXus: NXdata,
+//! NXdetector, NXbeam of <https://manual.nexusformat.org>. A reconstruction's `data_1/data` is its
+//! complex object; the intensities are then the detector's.
 
 use super::array::{Part, RawArray, Values};
+use super::contents::Contents;
 use super::element::Kind;
 use super::entry::{self, DataPath, absolute, is_array, only_array};
 use super::location::Location;
@@ -15,7 +16,7 @@ use super::note::Note;
 use super::options::{FileMask, ReadOptions};
 use super::tree::{Tree, parent};
 use super::view::{Region, View};
-use super::{Contents, virtual_sources};
+use super::virtual_sources;
 use crate::error::{Result, shape_text};
 use crate::pixels::{Estimate, trimmed};
 use crate::volume::{Centered, Shape};
@@ -128,7 +129,8 @@ pub(super) fn mask_alone(place: &Location) -> Result<Centered<u32>> {
     mask::whole(&tree.stored(&at)?, convention(&at))
 }
 
-/// A support given on its own: the path inside, `image_1/support`, or `image_1/mask` as PyNX writes it.
+/// A support given on its own: the path inside, `image_1/support`, or `image_1/mask` as PyNX writes
+/// it.
 pub(super) fn support_alone(place: &Location) -> Result<RawArray> {
     let tree = Tree::open(&place.path)?;
     if let Some(inside) = &place.inside {
@@ -167,8 +169,8 @@ fn convention(at: &str) -> MaskConvention {
     }
 }
 
-/// The mask beside the data or, failing that, the detector's. One that does not fit is an error, unless the data set was
-/// named: then a note.
+/// The mask beside the data or, failing that, the detector's. One that does not fit is an error,
+/// unless the data set was named: then a note.
 fn mask(
     tree: &Tree,
     data: &str,
@@ -202,7 +204,8 @@ fn mask(
     Err(frame.misfit(format!("mask {name}"), found, escape))
 }
 
-/// `image_1/support`; `image_1/mask` where the image is complex, as in PyNX's results (in CXI it is a pixel mask otherwise).
+/// `image_1/support`; `image_1/mask` where the image is complex, as in PyNX's results (in CXI it is
+/// a pixel mask otherwise).
 fn support(tree: &Tree, entry: &str, shape: Shape) -> Result<Option<Centered<bool>>> {
     let image = format!("{entry}/image_1");
     let complex = tree.stored(&format!("{image}/data")).is_ok_and(|data| data.element.kind == Kind::Complex);

@@ -1,5 +1,6 @@
-//! Writing CXI files: prepared and completed patterns, and reconstructions. Laid out so that `silx view` opens on the image, h5py reads
-//! complex64, and PyNX, cdiutils and lacuna itself find everything.
+//! Writing CXI files: prepared and completed patterns, and reconstructions. Laid out so that `silx
+//! view` opens on the image, h5py reads complex64, and PyNX, cdiutils and lacuna itself find
+//! everything.
 
 use super::hdf5_error::reason;
 use super::output::replace;
@@ -20,9 +21,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Reconstruction<'a> {
     /// The object, square roots of photons (unitary transforms).
     pub object: &'a Centered<Complex32>,
-    /// Its support.
+    /// Support of the object.
     pub support: &'a Centered<bool>,
-    /// Each run that was kept, after registration.
+    /// Objects of the runs that were kept, registered.
     pub runs: &'a [Centered<Complex32>],
     /// Orthogonal modes of the runs.
     pub modes: &'a [Centered<Complex32>],
@@ -32,14 +33,19 @@ pub struct Reconstruction<'a> {
     pub curves: &'a [(String, Vec<(f64, f64)>)],
     /// The pattern that was phased.
     pub pattern: &'a Pattern,
-    /// How it was made.
+    /// Command line, settings and results behind it.
     pub process: &'a Process,
 }
 
-type Written = hdf5::Result<()>;
+type Outcome = hdf5::Result<()>;
 
-/// Writes a pattern, completed with its estimate where it has one: `detector_1/data` then holds the mean of estimated pixels,
-/// `detector_1/mask` still calls them bad (1), `detector_1/mask_bits` keeps the CXI bits, `estimate_1` the bounds.
+/// Writes a pattern, completed with its estimate where it has one: `detector_1/data` then holds the
+/// mean of estimated pixels, `detector_1/mask` still calls them bad (1), `detector_1/mask_bits`
+/// keeps the CXI bits, `estimate_1` the bounds.
+///
+/// # Errors
+///
+/// As [`super::replace`].
 pub fn write_pattern(
     path: &Path,
     force: bool,
@@ -59,14 +65,19 @@ pub fn write_pattern(
             array(&image, "support", &flags(support))?;
         }
         if let Some(estimate) = &pattern.estimate {
-            estimated(&entry, estimate)?;
+            write_estimate(&entry, estimate)?;
         }
         describe(&entry, process)
     })
 }
 
-/// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), its support in `image_1/mask` (the name that
-/// PyNX uses) with the link `image_1/support`, the pattern in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`.
+/// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), its
+/// support in `image_1/mask` (the name that PyNX uses) with the link `image_1/support`, the pattern
+/// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`.
+///
+/// # Errors
+///
+/// As [`super::replace`].
 pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result<()> {
     write(path, force, |file| {
         let entry = entry(file, "image_1")?;
@@ -84,7 +95,7 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
         attribute(&data, "signal", "data")?;
         data.link_soft("/entry_1/image_1/data", "data")?;
         if let Some(estimate) = &result.pattern.estimate {
-            estimated(&entry, estimate)?;
+            write_estimate(&entry, estimate)?;
         }
         stack(&entry, "runs_1", "run", result.runs)?;
         let modes = stack(&entry, "modes_1", "mode", result.modes)?;
@@ -95,12 +106,14 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
     })
 }
 
-/// Opens the temporary file, writes, and makes sure that HDF5 has got rid of everything before it is renamed.
-fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Written) -> Result<()> {
+/// Opens the temporary file, writes, and makes sure that HDF5 has got rid of everything before it
+/// is renamed.
+fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Outcome) -> Result<()> {
     replace(path, force, |part| {
         let written = || {
-            // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0) where a compressed data set that was
-            // closed could not be written, because the disk was full.
+            // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0)
+            // where a compressed data set that was closed could not be written, because the disk
+            // was full.
             let file = File::with_options().with_fapl(|access| access.core_filebacked(true)).create(part)?;
             let result = content(&file).and_then(|()| file.flush());
             // Closed even after an error: HDF5 would otherwise write on, into a file that is gone.
@@ -125,10 +138,10 @@ fn entry(file: &File, default: &str) -> hdf5::Result<Group> {
     Ok(entry)
 }
 
-fn instrument(entry: &Group, pattern: &Pattern) -> Written {
+fn instrument(entry: &Group, pattern: &Pattern) -> Outcome {
     let instrument = group(entry, "instrument_1", "NXinstrument")?;
     let detector = group(&instrument, "detector_1", "NXdetector")?;
-    let data = array(&detector, "data", &completed(pattern))?;
+    let data = array(&detector, "data", &with_estimate(pattern))?;
     attribute(&data, "interpretation", "image")?;
     // PyNX reads masks as int8, where 0x200 (gap) would be good: 0/1 here, the bits beside it.
     array(&detector, "mask", &pattern.mask.map(|&bits| u8::from(bits != 0)))?;
@@ -142,7 +155,7 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Written {
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
-pub(super) fn completed(pattern: &Pattern) -> Centered<f32> {
+pub(super) fn with_estimate(pattern: &Pattern) -> Centered<f32> {
     let mut out = pattern.intensity.clone();
     if let Some(estimate) = &pattern.estimate {
         ndarray::Zip::from(&mut out.0).and(&estimate.at.0).and(&estimate.mean.0).and(&pattern.mask.0).for_each(
@@ -156,7 +169,7 @@ pub(super) fn completed(pattern: &Pattern) -> Centered<f32> {
     out
 }
 
-fn estimated(entry: &Group, estimate: &Estimate) -> Written {
+fn write_estimate(entry: &Group, estimate: &Estimate) -> Outcome {
     let group = group(entry, "estimate_1", "NXcollection")?;
     array(&group, "at", &flags(&estimate.at))?;
     for (name, values) in [("mean", &estimate.mean), ("lower", &estimate.lower), ("upper", &estimate.upper)] {
@@ -165,8 +178,9 @@ fn estimated(entry: &Group, estimate: &Estimate) -> Written {
     Ok(())
 }
 
-/// `process_1` below `home`: program, command, configuration (each setting, and all of them as JSON), results.
-fn describe(home: &Group, process: &Process) -> Written {
+/// `process_1` below `home`: program, command, configuration (each setting, and all of them as
+/// JSON), results.
+fn describe(home: &Group, process: &Process) -> Outcome {
     let group = group(home, "process_1", "NXprocess")?;
     text(&group, "program", "lacuna")?;
     text(&group, "version", env!("CARGO_PKG_VERSION"))?;
@@ -178,7 +192,7 @@ fn describe(home: &Group, process: &Process) -> Written {
 }
 
 /// A JSON object as scalars, nested ones as groups; what HDF5 has no scalar for as JSON text.
-fn values(group: &Group, object: &Value) -> Written {
+fn values(group: &Group, object: &Value) -> Outcome {
     for (name, value) in object.as_object().into_iter().flatten() {
         let name = name.replace('/', "_");
         if name.is_empty() || name == "." || group.link_exists(&name) {
@@ -213,7 +227,7 @@ fn stack(entry: &Group, name: &str, item: &str, arrays: &[Centered<Complex32>]) 
     Ok(Some(group))
 }
 
-fn curves(entry: &Group, curves: &[(String, Vec<(f64, f64)>)]) -> Written {
+fn curves(entry: &Group, curves: &[(String, Vec<(f64, f64)>)]) -> Outcome {
     if curves.is_empty() {
         return Ok(());
     }
@@ -243,7 +257,7 @@ fn flags(values: &Centered<bool>) -> Centered<u8> {
     values.map(|&flag| u8::from(flag))
 }
 
-fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Written {
+fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Outcome {
     let Some(value) = value else { return Ok(()) };
     let dataset = group.new_dataset::<f64>().create(name)?;
     dataset.write_scalar(&value)?;
@@ -256,11 +270,11 @@ fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
     Ok(group)
 }
 
-pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Written {
+pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Outcome {
     home.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
 }
 
-fn text(home: &Group, name: &str, value: &str) -> Written {
+fn text(home: &Group, name: &str, value: &str) -> Outcome {
     home.new_dataset::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
 }
 
@@ -269,7 +283,8 @@ pub(super) fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
     value.replace('\0', " ").parse().map_err(|_| "text cannot be stored".into())
 }
 
-/// The time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+/// The time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms").
 fn now() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     date(seconds)

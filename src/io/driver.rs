@@ -73,10 +73,12 @@ pub(super) fn open(path: &Path, mode: OpenMode) -> hdf5::Result<File> {
             Some(*DRIVER.get_or_init(|| driver))
         });
         if let Some(driver) = driver.flatten() {
-            // SAFETY: HDF5 is locked by `sync`; both numbers are those of open objects, and the driver takes no settings.
+            // SAFETY: HDF5 is locked by `sync`; both numbers are those of open objects, and the
+            // driver takes no settings.
             unsafe { H5Pset_driver(access.id(), driver, std::ptr::null()) };
         }
-        // SAFETY: `name` ends with a zero and outlives the call. The crate reports HDF5's error of a negative number.
+        // SAFETY: `name` ends with a zero and outlives the call. The crate reports HDF5's error of
+        // a negative number.
         let id = unsafe { H5Fopen(name.as_ptr(), flags, access.id()) };
         if id < 0 {
             return Err(hdf5::Error::query().unwrap_or_else(|_| "HDF5 does not say why".into()));
@@ -89,9 +91,9 @@ pub(super) fn open(path: &Path, mode: OpenMode) -> hdf5::Result<File> {
 /// Registers a copy of HDF5's driver that checks what it reads; nothing where HDF5's driver is not
 /// the one that is known here.
 fn register(any_file: &CStr) -> Option<hid_t> {
-    // SAFETY: HDF5 is locked by the caller; the file is open until its class was copied. The class begins with its
-    // version, and only one with the right version and name is as long as `Driver`. HDF5 copies the class that it is
-    // given; the name is 'static.
+    // SAFETY: HDF5 is locked by the caller; the file is open until its class was copied. The class
+    // begins with its version, and only one with the right version and name is as long as `Driver`.
+    // HDF5 copies the class that it is given; the name is 'static.
     unsafe {
         let file = H5FDopen(any_file.as_ptr(), H5F_ACC_RDONLY, H5P_DEFAULT, HADDR_UNDEF);
         if file.is_null() {

@@ -1,7 +1,9 @@
-//! The ESRF data format: a text header `{ key = value ; ... }` of a multiple of 512 bytes, then the numbers; any number of
-//! frames, each after a header of its own, or `Num_Images` of them after one.
+//! The ESRF data format: a text header `{ key = value ; ... }` of a multiple of 512 bytes, then the
+//! numbers; any number of frames, each after a header of its own, or `Num_Images` of them after
+//! one.
 //!
-//! Names of types and keys as fabio reads them (`fabio/edfimage.py`); geometry keys of SPD and pyFAI, in metres.
+//! Names of types and keys as fabio reads them (`fabio/edfimage.py`); geometry keys of SPD and
+//! pyFAI, in metres.
 
 use super::array::RawArray;
 use super::content;
@@ -11,7 +13,8 @@ use crate::geometry::{Geometry, HC};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// All frames of a file, stacked along z in their order, and what the first header says of the geometry.
+/// All frames of a file, stacked along z in their order, and what the first header says of the
+/// geometry.
 pub(super) fn read(path: &Path) -> Result<(RawArray, Geometry)> {
     parse(path, &content::bytes(path)?)
 }
@@ -43,12 +46,13 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
         }
         let number = |key: &str| header.get(key).and_then(|text| text.parse::<usize>().ok());
         let (mut count, mut stored) = (1, number("edf_binarysize").or(number("size")).unwrap_or(size));
-        // One header for several frames, as GE detectors and some beamlines write it. Each frame of a file with a header a
-        // frame may name the number of all of them as well: then another header follows the first.
+        // One header for several frames, as GE detectors and some beamlines write it. Each frame of
+        // a file with a header a frame may name the number of all of them as well: then another
+        // header follows the first.
         if let Some(images) = number("num_images").filter(|&images| frames == 0 && images > 1) {
             let alone = after.get(stored.max(size)..).is_some_and(|next| next.trim_ascii_start().starts_with(b"{"));
             if !alone {
-                (count, stored) = (images, images.checked_mul(size).unwrap_or(usize::MAX));
+                (count, stored) = (images, images.saturating_mul(size));
             }
         }
         let frame = size.checked_mul(count).and_then(|size| after.get(..size));
@@ -74,7 +78,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
     Ok((RawArray::from_bytes(path.to_path_buf(), vec![frames * nz, ny, nx], element, data), geometry))
 }
 
-/// The keys (in lower case) and values of a header, and what follows it: at once, or where `EDF_HeaderSize` says.
+/// The keys (in lower case) and values of a header, and what follows it: at once, or where
+/// `EDF_HeaderSize` says.
 fn header(bytes: &[u8]) -> Option<(HashMap<String, String>, &[u8])> {
     let end = (0..bytes.len()).find(|&at| bytes[at] == b'}' && matches!(bytes.get(at + 1), Some(b'\n' | b'\r')))?;
     let newline = if bytes[end + 1..].starts_with(b"\r\n") { 2 } else { 1 };
@@ -87,7 +92,8 @@ fn header(bytes: &[u8]) -> Option<(HashMap<String, String>, &[u8])> {
         // Blanks that others put before the header belong to no header.
         size + bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
     });
-    // Only blanks may stand between the brace and the data, else the size is that of another header.
+    // Only blanks may stand between the brace and the data, else the size is that of another
+    // header.
     let blank = bytes.get(closed..start).is_some_and(|gap| gap.iter().all(|&b| b.is_ascii_whitespace() || b == 0));
     let start = if start > closed && blank { start } else { closed };
     Some((keys, &bytes[start..]))

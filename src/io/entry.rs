@@ -1,5 +1,5 @@
-//! Where the intensities of an HDF5 file are: which entry, which detector, which data set. Never chosen silently among
-//! several.
+//! Where the intensities of an HDF5 file are: which entry, which detector, which data set. Never
+//! chosen silently among several.
 
 use super::element::{Element, Kind};
 use super::metadata;
@@ -61,7 +61,8 @@ fn enclosing(tree: &Tree, at: &str) -> String {
     ends.iter().rev().find(class).or(ends.first()).map_or_else(String::new, |&end| at[..end].to_string())
 }
 
-/// The entry of a file without a path inside: the last one of a CXI file, the default one, or the only one with data.
+/// The entry of a file without a path inside: the last one of a CXI file, the default one, or the
+/// only one with data.
 pub(super) fn default_entry(tree: &Tree) -> Result<(String, Vec<Note>)> {
     if tree.group("/entry_last").is_some() {
         return Ok(("/entry_last".into(), Vec::new()));
@@ -85,7 +86,7 @@ pub(super) fn default_entry(tree: &Tree) -> Result<(String, Vec<Note>)> {
         [] => Ok((entries[0].clone(), Vec::new())),
         [one] => Ok((one.clone(), Vec::new())),
         _ => {
-            let names: Vec<String> = full.iter().take(20).map(|at| titled(tree, at)).collect();
+            let names: Vec<String> = full.iter().take(20).map(|at| with_title(tree, at)).collect();
             let problem = format!("holds several scans, append one of them as :/entry: {}", names.join(", "));
             Err(Error::file(&tree.path, problem))
         }
@@ -93,7 +94,7 @@ pub(super) fn default_entry(tree: &Tree) -> Result<(String, Vec<Note>)> {
 }
 
 /// An entry with its title.
-fn titled(tree: &Tree, entry: &str) -> String {
+fn with_title(tree: &Tree, entry: &str) -> String {
     let title = tree.text(&format!("{entry}/title")).filter(|title| !title.is_empty());
     title.map_or_else(|| entry.to_string(), |title| format!("{entry} ({title})"))
 }
@@ -189,7 +190,8 @@ fn old_signal(tree: &Tree, group: &str) -> Option<String> {
     marked.next().filter(|_| marked.next().is_none())
 }
 
-/// `data_000001` and so on, with the numbers that are missing between the first and the last: the files of an Eiger master.
+/// `data_000001` and so on, with the numbers that are missing between the first and the last: the
+/// files of an Eiger master.
 fn parts(tree: &Tree, group: &str) -> Option<Vec<String>> {
     [format!("{group}/data"), group.to_string()].into_iter().find_map(|home| {
         let names: Vec<String> = tree.members(&home).into_iter().filter(|name| part(name).is_some()).collect();

@@ -1,11 +1,13 @@
 //! Formats with one array a file, alone or as the numbered frames of a scan, stacked along z.
 
 use super::array::{RawArray, Values};
+use super::contents::Contents;
 use super::location::{Format, Location};
 use super::lost::{self, Lost};
+use super::note::Note;
 use super::options::ReadOptions;
 use super::view::{Region, View};
-use super::{Contents, cbf, content, edf, npy, tiff};
+use super::{cbf, content, edf, npy, tiff};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::volume::Shape;
@@ -28,9 +30,9 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
         let stack = view.whole;
         (array, view, stack, Vec::new(), geometry)
     } else {
-        let (array, view, stack, lost, geometry, more) = stacked(place, options)?;
-        notes.extend(more);
-        (array, view, stack, lost, geometry)
+        let scan = stack(place, options)?;
+        notes.extend(scan.notes);
+        (scan.array, scan.view, scan.shape, scan.lost, scan.geometry)
     };
     let region = region_of(&view, stack, options);
     let format = match place.format {
@@ -39,7 +41,8 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
         Format::Cbf => "CBF",
         _ => "NPY",
     };
-    Ok(Contents { lost, notes, ..Contents::new(array, view, stack, region, geometry, format) })
+    let offset = options.mask_offset;
+    Ok(Contents { lost, notes, offset, ..Contents::new(array, view, stack, region, geometry, format) })
 }
 
 /// The array of a location as it is: a mask or a flat field on its own.
@@ -54,10 +57,20 @@ fn region_of(view: &View, stack: Shape, options: &ReadOptions) -> Region {
     [frames..frames + view.shape()[0], full[1].clone(), full[2].clone()]
 }
 
-type Stacked = (RawArray, View, Shape, Vec<Lost>, Geometry, Vec<super::note::Note>);
+/// The frames of a scan.
+struct Stack {
+    array: RawArray,
+    /// The part of `array` that is read.
+    view: View,
+    /// Extents of the whole scan.
+    shape: Shape,
+    lost: Vec<Lost>,
+    geometry: Geometry,
+    notes: Vec<Note>,
+}
 
 /// The files of a series as one array, cut to the region while they are read.
-fn stacked(place: &Location, options: &ReadOptions) -> Result<Stacked> {
+fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
     let series = &place.series;
     let first = series.files.iter().flatten().next().ok_or_else(|| Error::file(&place.path, "holds no frames"))?;
     let (start, geometry) = frame(place.format, first)?;
@@ -102,7 +115,7 @@ fn stacked(place: &Location, options: &ReadOptions) -> Result<Stacked> {
     let mut view = View::frames([array.shape[0], array.shape[1], array.shape[2]]);
     let offset = wanted.start * per_file;
     view.region[0] = region[0].start - offset..region[0].end - offset;
-    Ok((array, view, stack, lost, geometry, notes))
+    Ok(Stack { array, view, shape: stack, lost, geometry, notes })
 }
 
 fn frame(format: Format, file: &Path) -> Result<(RawArray, Geometry)> {

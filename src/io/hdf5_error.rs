@@ -2,7 +2,8 @@
 
 use hdf5::filters::Filter;
 
-/// HDF5's reason without function names, addresses and times: the operating system's message where there is one.
+/// HDF5's reason without function names, addresses and times: the operating system's message where
+/// there is one.
 pub(super) fn reason(error: &hdf5::Error) -> String {
     let text = error.to_string();
     if let Some((_, after)) = text.split_once("error message = '") {
@@ -12,7 +13,8 @@ pub(super) fn reason(error: &hdf5::Error) -> String {
     text.lines().next().unwrap_or_default().trim().to_string()
 }
 
-/// Names of compressions that HDF5 knows as registered filters: <https://github.com/HDFGroup/hdf5_plugins>.
+/// Names of compressions that HDF5 knows as registered filters:
+/// <https://github.com/HDFGroup/hdf5_plugins>.
 const REGISTERED: [(i32, &str); 14] = [
     (305, "LZO"),
     (307, "bzip2"),

@@ -1,4 +1,5 @@
-//! What a user may give as input: a file, `file:/path/inside` (or `file.npz:key`), a folder of frames, or a pattern such as `scan_*.tif`.
+//! What a user may give as input: a file, `file:/path/inside` (or `file.npz:key`), a folder of
+//! frames, or a pattern such as `scan_*.tif`.
 
 use super::content;
 use super::series::Series;
@@ -79,7 +80,8 @@ impl Location {
     }
 }
 
-/// `file:/inside` (also silx's `file::/inside`) where `file` exists; a file whose own name holds a colon wins.
+/// `file:/inside` (also silx's `file::/inside`) where `file` exists; a file whose own name holds a
+/// colon wins.
 fn split(text: &str) -> (PathBuf, Option<String>) {
     if Path::new(text).exists() {
         return (text.into(), None);
@@ -102,7 +104,8 @@ fn frames(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> 
         .collect())
 }
 
-/// `/data[3]` is the volume with index 3 of the first axis of `/data`, and `[3]` alone of the whole file.
+/// `/data[3]` is the volume with index 3 of the first axis of `/data`, and `[3]` alone of the whole
+/// file.
 fn indexed(inside: Option<String>) -> (Option<String>, Vec<usize>) {
     let Some(text) = inside else { return (None, Vec::new()) };
     let parsed = text.strip_suffix(']').and_then(|text| text.rsplit_once('[')).and_then(|(path, index)| {

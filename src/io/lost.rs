@@ -1,5 +1,5 @@
-//! Data that are missing, which must never be taken for zeros: lost files, sources of virtual data sets, frames that were
-//! never written.
+//! Data that are missing, which must never be taken for zeros: lost files, sources of virtual data
+//! sets, frames that were never written.
 
 use super::note::{Note, place};
 use super::options::{MissingData, ReadOptions};
@@ -11,8 +11,8 @@ use ndarray::Axis;
 use std::ops::Range;
 use std::path::Path;
 
-/// Photons that the frames beside a frame without any must have for it to count as lost: Poisson counts stay zero with
-/// e^-30.
+/// Photons that the frames beside a frame without any must have for it to count as lost: Poisson
+/// counts stay zero with e^-30.
 const BESIDE: f64 = 30.0;
 /// The same for frames at an end of the stack, beside which there is light on one side only.
 const AT_END: f64 = 100.0;
@@ -33,23 +33,22 @@ impl Lost {
     }
 }
 
-/// The region to read, and what is to be said of what is lost in it. Frames lost at the end are left out where no region
-/// is asked for.
+/// The region to read, and what is to be said of what is lost in it. Frames lost at the end are
+/// left out where no region is asked for.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for a region outside of the data, [`Error::File`] where everything is lost, or anything and
-/// `missing = refuse`.
+/// [`Error::Setting`] for a region outside of the data, [`Error::File`] where everything is lost,
+/// or anything and `missing = refuse`.
 pub(super) fn region(file: &Path, stack: Shape, lost: &[Lost], options: &ReadOptions) -> Result<(Region, Vec<Note>)> {
     if let (Some(first), MissingData::Refuse) = (lost.first(), options.missing) {
         return Err(refusal(file, &place(&first.at, &stack), &first.reason));
     }
-    if let Some(roi) = &options.roi {
-        if !roi.iter().zip(stack).all(|(range, n)| range.start < range.end && range.end <= n) {
-            let text: Vec<String> = roi.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
-            let problem = format!("must be within the data, which are {}", shape_text(&trimmed(stack)));
-            return Err(Error::setting("roi", text.join(","), problem));
-        }
+    let fits = |roi: &&Region| roi.iter().zip(stack).all(|(range, n)| range.start < range.end && range.end <= n);
+    if let Some(roi) = options.roi.as_ref().filter(|roi| !fits(roi)) {
+        let text: Vec<String> = roi.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
+        let problem = format!("must be within the data, which are {}", shape_text(&trimmed(stack)));
+        return Err(Error::setting("roi", text.join(","), problem));
     }
     let mut region = options.roi.clone().unwrap_or_else(|| stack.map(|n| 0..n));
     let mut notes = Vec::new();
@@ -80,7 +79,8 @@ pub(super) fn mark(lost: &[Lost], region: &Region, intensity: &mut Centered<f32>
     }
 }
 
-/// Masks frames that read zero everywhere beside frames that do not: nobody counts nothing between thousands of photons.
+/// Masks frames that read zero everywhere beside frames that do not: nobody counts nothing between
+/// thousands of photons.
 ///
 /// # Errors
 ///
@@ -115,7 +115,8 @@ fn refusal(file: &Path, what: &str, reason: &str) -> Error {
     Error::file(file, format!("{what} without data ({reason}): give missing = mask to go on without them"))
 }
 
-/// Runs of frames in which every measured pixel is zero, although the frames beside them have light.
+/// Runs of frames in which every measured pixel is zero, although the frames beside them have
+/// light.
 fn dark_frames(intensity: &Centered<f32>, mask: Option<&Centered<u32>>, sentinel: Option<f64>) -> Vec<Range<usize>> {
     let sentinel = sentinel.map_or(f32::INFINITY, |value| value as f32);
     // Photons of each frame; None where nothing was measured.

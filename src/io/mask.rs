@@ -9,7 +9,8 @@ use crate::volume::{Centered, Shape};
 /// What the values of a mask mean; zero is always a good pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MaskConvention {
-    /// Anything but zero is bad; bits are kept if some value is neither 0, 1 nor the type's maximum.
+    /// Anything but zero is bad; bits are kept if some value is neither 0, 1 nor the type's
+    /// maximum.
     Flags,
     /// CXI bits.
     Cxi,
@@ -45,8 +46,8 @@ pub(super) fn is_nothing(stored: &RawArray) -> bool {
     matches!(&stored.values, super::array::Values::Bytes(bytes) if stored.shape.is_empty() && bytes.iter().all(|&b| b == 0))
 }
 
-/// NeXus NXdetector `pixel_mask`: bit 0 no sensor, 1 dead, 2 under- and 3 over-responding, 4 noisy, 6 in a cluster,
-/// 8 user-defined.
+/// NeXus NXdetector `pixel_mask`: bit 0 no sensor, 1 dead, 2 under- and 3 over-responding, 4 noisy,
+/// 6 in a cluster, 8 user-defined.
 fn from_nexus(bits: u32) -> u32 {
     let known = [(0x1, bit::MISSING), (0x2, bit::DEAD), (0x8, bit::HOT)];
     let mapped = known.iter().filter(|(nexus, _)| bits & nexus != 0).fold(0, |sum, (_, cxi)| sum | cxi);
@@ -68,7 +69,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The view of `stored` that covers the region: of the whole stack, of one frame of it, or of the whole detector.
+    /// The view of `stored` that covers the region: of the whole stack, of one frame of it, or of
+    /// the whole detector.
     pub fn view(&self, stored: &RawArray, order: super::view::AxisOrder) -> Result<View, Misfit> {
         let index = if stored.shape == self.stored { &self.index[..] } else { &[] };
         let mut view = View::new(&stored.shape, index, order).map_err(Misfit::Unusable)?;

@@ -8,7 +8,8 @@ use crate::geometry::{Geometry, HC};
 /// What the instrument of an entry says.
 pub(super) struct Instrument {
     pub geometry: Geometry,
-    /// First row and column of the frames in those of the whole detector, where the file states both.
+    /// First row and column of the frames in those of the whole detector, where the file states
+    /// both.
     pub offset: Option<[usize; 2]>,
     pub notes: Vec<Note>,
 }
@@ -47,7 +48,7 @@ pub(super) fn planned_frames(tree: &Tree, detectors: &[String]) -> Option<usize>
     detectors.iter().find_map(|detector| {
         let count = |name: &str| tree.number(&format!("{detector}/detectorSpecific/{name}")).map(|(value, _)| value);
         let planned = count("nimages")? * count("ntrigger").unwrap_or(1.0);
-        (planned >= 1.0 && planned < 1e9).then_some(planned as usize)
+        (1.0..1e9).contains(&planned).then_some(planned as usize)
     })
 }
 
@@ -57,7 +58,8 @@ pub(super) fn detectors(tree: &Tree, entry: &str) -> Vec<String> {
     instruments.iter().flat_map(|instrument| groups(tree, instrument, "detector", "NXdetector")).collect()
 }
 
-/// Paths of the detectors that `data` comes from: the one that holds it, where one does, else all of the entry.
+/// Paths of the detectors that `data` comes from: the one that holds it, where one does, else all
+/// of the entry.
 pub(super) fn detectors_of(tree: &Tree, entry: &str, data: &str) -> Vec<String> {
     let all = detectors(tree, entry);
     let identity = tree.identity(data);
@@ -96,10 +98,11 @@ fn energy(tree: &Tree, entry: &str, detectors: &[String], notes: &mut Vec<Note>)
     }
     let monochromators = below("monochromator", "NXmonochromator");
     let paths = |homes: &[String], name: &str| homes.iter().map(|home| format!("{home}/{name}")).collect::<Vec<_>>();
-    // NeXus keeps the energy of the storage ring, in GeV, under the name that CXI has for that of the photons.
+    // NeXus keeps the energy of the storage ring, in GeV, under the name that CXI has for that of
+    // the photons.
     let sources = paths(&below("source", "NXsource"), "energy").into_iter().filter(|at| {
         let unit = tree.attribute(at, "units").unwrap_or_default().to_lowercase();
-        !unit.contains("gev") && !(unit.contains("mev") && tree.number(at).is_some_and(|(value, _)| value > 1.0))
+        !(unit.contains("gev") || unit.contains("mev") && tree.number(at).is_some_and(|(value, _)| value > 1.0))
     });
     // Only formats that define a unit may leave it out: CXI joules, Eiger electronvolts.
     let energies = [
@@ -116,7 +119,8 @@ fn energy(tree: &Tree, entry: &str, detectors: &[String], notes: &mut Vec<Note>)
     })
 }
 
-/// The first number at one of `paths` that is understood, in SI units; `standard` is the unit where the file names none.
+/// The first number at one of `paths` that is understood, in SI units; `standard` is the unit where
+/// the file names none.
 fn first(
     tree: &Tree,
     paths: impl IntoIterator<Item = String>,

@@ -1,19 +1,23 @@
 //! Reading measured patterns and writing results.
 //!
-//! Formats are recognised by content: CXI, NeXus and other HDF5 files (with `file.h5:/path/inside`), `.npz` (with
-//! `file.npz:key`), `.npy`, TIFF, EDF and CBF, the last four also as a folder or a pattern (`scan_*.tif`) of frames, gzipped
-//! or not. `[3]` after what is inside selects one volume of several. Every number type is read; arrays become `(z, y, x)`,
-//! 2D data have `z = 1`.
+//! Formats are recognised by content: CXI, NeXus and other HDF5 files (with
+//! `file.h5:/path/inside`), `.npz` (with `file.npz:key`), `.npy`, TIFF, EDF and CBF, the last four
+//! also as a folder or a pattern (`scan_*.tif`) of frames, gzipped or not. `[3]` after what is
+//! inside selects one volume of several. Every number type is read; arrays become `(z, y, x)`, 2D
+//! data have `z = 1`.
 //!
-//! Nothing is guessed in silence: what is missing is masked, what is not understood is left out, and [`Input::notes`] says
-//! so; several scans or detectors in one file are an error that names them.
+//! Nothing is guessed in silence: what is missing is masked, what is not understood is left out,
+//! and [`Input::notes`] says so; several scans or detectors in one file are an error that names
+//! them.
 
 mod array;
 mod bitshuffle;
 mod blosc;
+mod blosc2;
 mod cbf;
 mod claim;
 mod content;
+mod contents;
 mod cxi;
 mod cxi_write;
 mod driver;
@@ -55,20 +59,21 @@ pub use view::{AxisOrder, Region};
 use crate::error::Result;
 use crate::geometry::{Geometry, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
-use crate::volume::{Centered, Shape};
-use array::RawArray;
+use crate::volume::Centered;
+use contents::Contents;
 use location::{Format, Location};
-use lost::Lost;
 use mask::MaskConvention;
 use std::path::PathBuf;
-use view::View;
 
-/// What was read from a file, before any preparation. Arrays have the shape of `intensity` where nothing else is said.
+/// What was read from a file, before any preparation. Arrays have the shape of `intensity` where
+/// nothing else is said.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Intensities as stored: NaN, negative and sentinel values are still in. Zero where data are missing.
+    /// Intensities as stored: NaN, negative and sentinel values are still in. Zero where data are
+    /// missing.
     pub intensity: Centered<f32>,
-    /// CXI bits ([`crate::pixels::bit`]), 0 = good, converted from the file's convention; a 2D mask is repeated along z.
+    /// CXI bits ([`crate::pixels::bit`]), 0 = good, converted from the file's convention; a 2D mask
+    /// is repeated along z.
     pub mask: Option<Centered<u32>>,
     /// The object's support, where the file holds one of the shape of its whole stack.
     pub support: Option<Centered<bool>>,
@@ -95,66 +100,15 @@ pub struct Source {
     pub format: &'static str,
     /// Type of the stored numbers, `uint16 big-endian`.
     pub element: String,
-    /// Largest value of an integer type: detectors write it into saturated and missing pixels. `f32` intensities of 32-bit
-    /// types hold it rounded: compare with `maximum as f32`.
+    /// Largest value of an integer type: detectors write it into saturated and missing pixels.
+    /// `f32` intensities of 32-bit types hold it rounded: compare with `maximum as f32`.
     pub maximum_of_type: Option<f64>,
     /// Whether lacuna wrote the file: its pattern has been prepared already.
     pub by_lacuna: bool,
 }
 
-/// What a format's reader found, the intensities not yet converted.
-struct Contents {
-    array: RawArray,
-    /// The part of `array` that is read.
-    view: View,
-    /// Extents of the whole stack.
-    stack: Shape,
-    /// The part of the stack that is read.
-    region: Region,
-    mask: Option<Centered<u32>>,
-    support: Option<Centered<bool>>,
-    estimate: Option<Estimate>,
-    geometry: Geometry,
-    /// First row and column of the frames in the detector.
-    offset: Option<[usize; 2]>,
-    by_lacuna: bool,
-    dataset: Option<String>,
-    format: &'static str,
-    lost: Vec<Lost>,
-    notes: Vec<Note>,
-}
-
-impl Contents {
-    /// Intensities alone.
-    fn new(
-        array: RawArray,
-        view: View,
-        stack: Shape,
-        region: Region,
-        geometry: Geometry,
-        format: &'static str,
-    ) -> Self {
-        Contents {
-            array,
-            view,
-            stack,
-            region,
-            geometry,
-            format,
-            mask: None,
-            support: None,
-            estimate: None,
-            offset: None,
-            by_lacuna: false,
-            dataset: None,
-            lost: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-}
-
-/// Reads a pattern from `file`, `file.h5:/path/inside`, `file.npz:key`, a folder of frames or a pattern of names, with the
-/// default options.
+/// Reads a pattern from `file`, `file.h5:/path/inside`, `file.npz:key`, a folder of frames or a
+/// pattern of names, with the default options.
 ///
 /// # Errors
 ///
@@ -167,9 +121,9 @@ pub fn read(location: &str) -> Result<Input> {
 ///
 /// # Errors
 ///
-/// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for contents that are damaged, of
-/// no known format or ambiguous, [`Error::Shape`] for a mask that does not fit, [`Error::Setting`] for a region outside of
-/// the data.
+/// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for
+/// contents that are damaged, of no known format or ambiguous, [`Error::Shape`] for a mask that
+/// does not fit, [`Error::Setting`] for a region outside of the data.
 ///
 /// [`Error::Missing`]: crate::error::Error::Missing
 /// [`Error::Read`]: crate::error::Error::Read
@@ -222,8 +176,9 @@ pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     })
 }
 
-/// Reads a mask: not zero is bad. HDF5: the path given, or the detector's mask; npz: the key given, or `mask`; else the
-/// array itself. Values become CXI bits; those of a plain 0/1 mask become [`crate::pixels::bit::BAD`].
+/// Reads a mask: not zero is bad. HDF5: the path given, or the detector's mask; npz: the key given,
+/// or `mask`; else the array itself. Values become CXI bits; those of a plain 0/1 mask become
+/// [`crate::pixels::bit::BAD`].
 ///
 /// # Errors
 ///
@@ -237,8 +192,8 @@ pub fn read_mask(location: &str) -> Result<Centered<u32>> {
     }
 }
 
-/// Reads a support, true where not zero. HDF5: the path given, `image_1/support` or `image_1/mask`; npz: the key given, or
-/// `support`; else the array itself.
+/// Reads a support, true where not zero. HDF5: the path given, `image_1/support` or `image_1/mask`;
+/// npz: the key given, or `support`; else the array itself.
 ///
 /// # Errors
 ///

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 pub enum Note {
     /// Data are lost, and masked as not measured.
     Missing {
-        /// Where, in pixels of the whole stack.
+        /// Box of the whole stack, pixels.
         at: Region,
         /// Extents `(z, y, x)` of the whole stack.
         stack: [usize; 3],
-        /// Why they are lost.
+        /// Reason of the loss.
         reason: String,
     },
     /// The scan has fewer frames than were planned.
@@ -23,59 +23,65 @@ pub enum Note {
         found: usize,
         /// Frames that should be there.
         planned: usize,
-        /// What says so.
+        /// Evidence for it.
         reason: String,
     },
     /// A file does not belong to the series that is read.
     LeftOut {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The names of the series.
+        /// Pattern of the names of the series.
         series: String,
     },
-    /// The numbers in the names of a series are no count of its frames: whether one is missing is not known.
+    /// The numbers in the names of a series are no count of its frames: whether one is missing is
+    /// not known.
     Uneven {
-        /// The names of the series.
+        /// Pattern of the names of the series.
         series: String,
     },
     /// One of several arrays was read.
     Chosen {
-        /// The one that was read, and why.
+        /// Path of the one that was read.
         dataset: String,
         /// Others that might be meant, with their shapes.
         others: Vec<String>,
     },
     /// A quantity of the geometry cannot be understood, and is left out.
     Quantity {
-        /// Where it is in the file.
+        /// Path of the quantity in the file.
         at: String,
-        /// What it says.
+        /// Number and unit as the file has them.
         text: String,
-        /// Why it is not believed.
+        /// Reason why it is not believed.
         problem: String,
     },
     /// The file's mask may be the wrong way round, or not belong to the data.
     Mask {
-        /// The mask.
+        /// Path of the mask.
         name: String,
-        /// What is strange about it.
+        /// Share of pixels and photons that it masks.
         doubt: MaskDoubt,
     },
     /// The file's mask does not fit, and is left out.
     MaskLeftOut {
-        /// The mask.
+        /// Path of the mask.
         name: String,
-        /// Its shape.
+        /// Shape of the mask.
         shape: String,
     },
     /// The file comes from a program that stores axes in reverse order.
     Reversed {
-        /// The data set.
+        /// Path of the data set.
         dataset: String,
+    },
+    /// A mask that was added to the file's own may be the wrong way round.
+    AddedMask {
+        /// What is strange about it, and what to give instead.
+        doubt: String,
     },
     /// Another program still has the file open for writing.
     BeingWritten {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
     },
 }
@@ -108,6 +114,7 @@ impl fmt::Display for Note {
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \
                  axes = xyz or zxy"
             ),
+            Note::AddedMask { doubt } => f.write_str(doubt),
             Note::BeingWritten { file } => {
                 write!(f, "{} is still open for writing elsewhere: what was there so far is read", file.display())
             }

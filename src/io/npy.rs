@@ -1,4 +1,5 @@
-//! numpy's `.npy` format, version 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! numpy's `.npy` format, version 1 to 3:
+//! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::array::{RawArray, Values};
 use super::element::{Element, Kind, unsupported};

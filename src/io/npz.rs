@@ -1,17 +1,19 @@
 //! Reading numpy's `.npz` archives: patterns, masks and supports.
 //!
-//! Keys: `data` or `iobs` (else `intensity`), `mask` (not zero = bad), `support`. Metadata that name their unit are read too:
-//! `energy_keV`, `detector_distance_m`, `pixel_size_m` (one number, or y and x).
+//! Keys: `data` or `iobs` (else `intensity`), `mask` (not zero = bad), `support`. Metadata that
+//! name their unit are read too: `energy_keV`, `detector_distance_m`, `pixel_size_m` (one number,
+//! or y and x).
 
 use super::array::RawArray;
+use super::contents::Contents;
 use super::element::Kind;
 use super::location::Location;
 use super::lost;
 use super::mask::{self, Frame, MaskConvention, Misfit, repeated};
 use super::note::Note;
+use super::npy;
 use super::options::{FileMask, ReadOptions};
 use super::units::Quantity;
-use super::{Contents, npy};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::pixels::trimmed;
@@ -68,7 +70,8 @@ impl Npz {
         Ok(bytes)
     }
 
-    /// The first of `keys` that is there; else the only array with two axes or more that is none of the other known keys.
+    /// The first of `keys` that is there; else the only array with two axes or more that is none of
+    /// the other known keys.
     fn find(&mut self, keys: &[&str]) -> Result<(String, RawArray)> {
         let there = self.keys();
         if let Some(key) = keys.iter().find(|key| there.iter().any(|other| other == *key)) {

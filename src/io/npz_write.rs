@@ -1,6 +1,6 @@
 //! Writing results as numpy's `.npz` archives.
 
-use super::cxi_write::{Reconstruction, completed};
+use super::cxi_write::{Reconstruction, with_estimate};
 use super::{npy, output};
 use crate::error::{Error, Result};
 use crate::geometry::EV;
@@ -15,13 +15,16 @@ use zip::{CompressionMethod, ZipWriter};
 
 /// Writes a reconstruction as a compressed archive.
 ///
-/// Keys, the arrays `(z, y, x)` or `(y, x)`: `obj` (complex64), `support`, `mask` (uint8, 1 = not measured), `mask_bits` (CXI bits), `iobs`
-/// (photons, the mean of the estimate where there is one), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`, `curve_<name>` (n, 2),
-/// `command`, `settings` and `results` (JSON text), `energy_keV`, `detector_distance_m`, `pixel_size_m` (y, x) where known.
+/// Keys, the arrays `(z, y, x)` or `(y, x)`: `obj` (complex64), `support`, `mask` (uint8, 1 = not
+/// measured), `mask_bits` (CXI bits), `iobs` (photons, the mean of the estimate where there is
+/// one), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`,
+/// `curve_<name>` (n, 2), `command`, `settings` and `results` (JSON text), `energy_keV`,
+/// `detector_distance_m`, `pixel_size_m` (y, x) where known.
 ///
 /// # Errors
 ///
-/// [`Error::Exists`] for a file that is there without `force`, [`Error::Write`] where the system cannot write it.
+/// [`Error::Exists`] for a file that is there without `force`, [`Error::Write`] where the system
+/// cannot write it.
 pub fn write_result_npz(path: &Path, force: bool, result: &Reconstruction) -> Result<()> {
     output::replace(path, force, |part| write(part, result).map_err(|error| Error::write(path, error)))
 }
@@ -34,8 +37,8 @@ fn write(path: &Path, result: &Reconstruction) -> io::Result<()> {
     failed.into_inner().map_or(written, Err)
 }
 
-/// The file under an archive. It remembers its first error and takes everything after it: `ZipWriter` would print errors on its own while
-/// it is dropped, and keeps the reason of none.
+/// The file under an archive. It remembers its first error and takes everything after it:
+/// `ZipWriter` would print errors on its own while it is dropped, and keeps the reason of none.
 struct Target<'a> {
     file: File,
     position: u64,
@@ -88,7 +91,7 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
         }
     }
     out.add("mode_weights", "<f8", &[result.mode_weights.len()], doubles(result.mode_weights.iter().copied()))?;
-    out.add("iobs", "<f4", &shape, completed(pattern).as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
+    out.add("iobs", "<f4", &shape, with_estimate(pattern).as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
     out.add("mask", "|u1", &shape, flags(pattern.mask.as_slice().iter().map(|&bits| bits != 0)))?;
     out.add("mask_bits", "<u4", &shape, pattern.mask.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
     for (name, points) in result.curves {

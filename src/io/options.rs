@@ -4,18 +4,19 @@ use super::view::{AxisOrder, Region};
 use serde::{Deserialize, Serialize};
 
 /// How an input is read. The defaults read all of it as it is, and mask what is missing.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadOptions {
     /// Treatment of frames and parts of frames of which the data are lost.
     pub missing: MissingData,
-    /// The part `(z, y, x)` to read, pixels of the stack; nothing else is kept in memory. `None` reads all of it.
+    /// The part `(z, y, x)` to read, pixels of the stack; nothing else is kept in memory. `None`
+    /// reads all of it.
     pub roi: Option<Region>,
     /// The order in which the file stores the axes.
     pub axes: AxisOrder,
     /// Meaning of the mask that the file brings.
     pub file_mask: FileMask,
-    /// First row and column of the data in the frame of the whole detector, for masks of all of it. `None` takes what the
-    /// file states.
+    /// First row and column of the data in the frame of the whole detector, for masks of all of it.
+    /// `None` takes what the file states.
     pub mask_offset: Option<[usize; 2]>,
 }
 

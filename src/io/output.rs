@@ -11,8 +11,8 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 /// random characters.
 const TEMPORARY: (&str, &str) = (".lacuna-", ".part");
 
-/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file is
-/// refused without `force`, and stays untouched unless `write` succeeds.
+/// Writes a file through a temporary one in the same folder, renamed at the end. An existing file
+/// is refused without `force`, and stays untouched unless `write` succeeds.
 ///
 /// # Errors
 /// [`Error::Exists`] without `force`, [`Error::Write`], and those of `write`.
@@ -39,7 +39,8 @@ pub fn write_text(path: &Path, force: bool, text: &str) -> Result<()> {
 /// Gives a finished temporary file, on the same file system, its name.
 pub(super) fn persist(part: TempPath, path: &Path, force: bool) -> Result<()> {
     let fail = |source| Error::write(path, source);
-    // Some file systems report a full disk only now; and after a crash the name must not point to an empty file.
+    // Some file systems report a full disk only now; and after a crash the name must not point to
+    // an empty file.
     File::open(&part).and_then(|file| file.sync_all()).map_err(fail)?;
     let renamed = if force { part.persist(path) } else { part.persist_noclobber(path) };
     renamed.map_err(|error| match error.error.kind() {
@@ -82,7 +83,8 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     let prefix = prefix(path);
     builder.prefix(&prefix).suffix(TEMPORARY.1);
-    // Temporary files are private by default; a result is as readable as any other file, minus the umask.
+    // Temporary files are private by default; a result is as readable as any other file, minus the
+    // umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

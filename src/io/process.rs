@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Command line, settings and results that were behind an output. JSON is how they are written, and no affair of callers.
+/// Command line, settings and results that were behind an output. JSON is how they are written, and
+/// no affair of callers.
 #[derive(Debug, Clone, Default)]
 pub struct Process {
     command: String,
@@ -13,9 +14,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Describes how an output was made: the command line, all resolved settings, and scores such as `llk_poisson` and
-    /// `free_llk_poisson`. Settings and results should serialise as maps: each entry becomes a data set of its own in CXI
-    /// files, and maps inside become groups.
+    /// Describes how an output was made: the command line, all resolved settings, and scores such
+    /// as `llk_poisson` and `free_llk_poisson`. Settings and results should serialise as maps: each
+    /// entry becomes a data set of its own in CXI files, and maps inside become groups.
     ///
     /// # Errors
     ///

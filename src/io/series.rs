@@ -1,4 +1,5 @@
-//! Numbered frames of a scan in one file each: which names belong together, and which numbers are missing.
+//! Numbered frames of a scan in one file each: which names belong together, and which numbers are
+//! missing.
 
 use super::note::Note;
 use crate::error::{Error, Result};
@@ -22,7 +23,8 @@ impl Series {
         Series { files: vec![Some(file)], ..Series::default() }
     }
 
-    /// Sorts `files`, all of one folder: one series whose names differ in a number, with at most a few other files.
+    /// Sorts `files`, all of one folder: one series whose names differ in a number, with at most a
+    /// few other files.
     ///
     /// # Errors
     ///
@@ -44,7 +46,7 @@ impl Series {
             let problem = format!("holds several series, give the pattern of one: {}", all.join(", "));
             return Err(Error::file(place, problem));
         }
-        let mut series = numbered(files, &text);
+        let mut series = with_gaps(files, &text);
         let strangers = groups.into_iter().map(|(key, mut files)| match files.len() {
             1 => files.remove(0),
             _ => PathBuf::from(key.replace('#', "*")),
@@ -55,7 +57,7 @@ impl Series {
 }
 
 /// Fills the gaps between the numbers of `files`, which differ in numbers only.
-fn numbered(files: Vec<PathBuf>, text: &str) -> Series {
+fn with_gaps(files: Vec<PathBuf>, text: &str) -> Series {
     let fields: Vec<Vec<String>> = files.iter().map(|file| numbers(&name(file))).collect();
     let varying: Vec<usize> = (0..fields.first().map_or(0, Vec::len))
         .filter(|&field| fields.iter().any(|numbers| numbers[field] != fields[0][field]))
@@ -90,7 +92,7 @@ fn numbered(files: Vec<PathBuf>, text: &str) -> Series {
                 series.files.push(Some(file));
             }
             None => {
-                let lost = before.as_ref().map(|(name, numbers)| renumbered(name, numbers, field, number));
+                let lost = before.as_ref().map(|(name, numbers)| with_number(name, numbers, field, number));
                 series.missing.push(lost.unwrap_or_default().into());
                 series.files.push(None);
             }
@@ -138,7 +140,7 @@ fn numbers(name: &str) -> Vec<String> {
 }
 
 /// The name of the same series with another number in one field.
-fn renumbered(name: &str, numbers: &[String], field: usize, number: u64) -> String {
+fn with_number(name: &str, numbers: &[String], field: usize, number: u64) -> String {
     let (mut out, mut rest) = (String::new(), name);
     for (i, digits) in numbers.iter().enumerate() {
         let Some(at) = rest.find(digits.as_str()) else { break };

@@ -30,7 +30,8 @@ pub(super) fn read(path: &Path) -> Result<RawArray> {
         // A header may claim any size: ask for the memory before the decoder does.
         let count = (nx as usize).saturating_mul(ny as usize);
         Vec::<u64>::new().try_reserve_exact(count).map_err(|_| fail(format!("claims to be {ny}x{nx}")))?;
-        // The default limits stop at 256 MiB a page, less than some detectors; the tables of the next page stay limited.
+        // The default limits stop at 256 MiB a page, less than some detectors; the tables of the
+        // next page stay limited.
         let mut limits = Limits::unlimited();
         limits.decoding_buffer_size = count.saturating_mul(8);
         decoder = decoder.with_limits(limits);

@@ -1,4 +1,5 @@
-//! Walking HDF5 files: groups, data sets, attributes and links, with messages that say what is there instead.
+//! Walking HDF5 files: groups, data sets, attributes and links, with messages that say what is
+//! there instead.
 
 use super::array::{Part, RawArray, Values};
 use super::driver;
@@ -19,11 +20,13 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Opens a file without HDF5's lock, so that one that is still being written can be read, and no writer is kept out.
+    /// Opens a file without HDF5's lock, so that one that is still being written can be read, and
+    /// no writer is kept out.
     pub fn open(path: &Path) -> Result<Self> {
         super::filters::register();
         let opened = driver::open(path, OpenMode::Read).map(|root| (root, false));
-        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader sees is whole.
+        // A writer that crashed and one that is at work leave the same mark; what a SWMR reader
+        // sees is whole.
         let opened =
             opened.or_else(|error| driver::open(path, OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
         let (root, swmr) = opened.map_err(|error| {
@@ -78,7 +81,8 @@ impl Tree {
     /// The first number of the data set at `at`, with its `units`.
     pub fn number(&self, at: &str) -> Option<(f64, Option<String>)> {
         let dataset = self.dataset(at)?;
-        // Per-frame arrays of a scan hold the same distance or energy many times; large ones are something else.
+        // Per-frame arrays of a scan hold the same distance or energy many times; large ones are
+        // something else.
         if dataset.size() > 100_000 {
             return None;
         }
@@ -117,8 +121,8 @@ impl Tree {
         Ok(RawArray { name: self.name(at), shape, element, fortran: false, values })
     }
 
-    /// The arrays `at`, joined along their first axis: the files of an Eiger master. Those that cannot be opened count as
-    /// lost frames, as many as the first that can be has.
+    /// The arrays `at`, joined along their first axis: the files of an Eiger master. Those that
+    /// cannot be opened count as lost frames, as many as the first that can be has.
     pub fn joined(&self, at: &[String]) -> Result<RawArray> {
         let (mut all, mut lost): (Option<RawArray>, usize) = (None, 0);
         let mut typical = 0;
@@ -276,7 +280,8 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// Whether a program holds HDF5's lock for writing. Asking takes a reader's lock for a moment, as HDF5's own readers do all the time.
+/// Whether a program holds HDF5's lock for writing. Asking takes a reader's lock for a moment, as
+/// HDF5's own readers do all the time.
 fn is_locked(path: &Path) -> bool {
     let Ok(file) = std::fs::File::open(path) else { return false };
     match file.try_lock_shared() {

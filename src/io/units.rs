@@ -1,4 +1,5 @@
-//! Quantities with their units, as files write them. A number that cannot be meant is never believed.
+//! Quantities with their units, as files write them. A number that cannot be meant is never
+//! believed.
 
 use super::note::Note;
 use crate::geometry::{EV, HC};
@@ -18,7 +19,8 @@ pub(super) enum Quantity {
 }
 
 impl Quantity {
-    /// From 30 eV to 500 keV, from a millimetre to the longest beamlines, from cameras to image plates.
+    /// From 30 eV to 500 keV, from a millimetre to the longest beamlines, from cameras to image
+    /// plates.
     fn plausible(self) -> RangeInclusive<f64> {
         match self {
             Quantity::Energy => 30.0 * EV..=500e3 * EV,
@@ -35,8 +37,9 @@ impl Quantity {
         }
     }
 
-    /// The value in SI units, or what is wrong with it. `standard` is the unit that the format defines where the file names
-    /// none; a sign, which some conventions give distances, is dropped.
+    /// The value in SI units, or what is wrong with it. `standard` is the unit that the format
+    /// defines where the file names none; a sign, which some conventions give distances, is
+    /// dropped.
     pub fn value(self, number: f64, unit: Option<&str>, standard: Option<&str>) -> Result<f64, String> {
         let unit = unit.map(str::trim).filter(|unit| !unit.is_empty());
         let Some(scale) = unit.or(standard).map(|unit| self.scale(unit)) else {

@@ -1,5 +1,5 @@
-//! Which elements of a stored array make up the volume `(z, y, x)` that is read: axes of length 1 dropped, one volume
-//! of several selected, axes in another order, a region.
+//! Which elements of a stored array make up the volume `(z, y, x)` that is read: axes of length 1
+//! dropped, one volume of several selected, axes in another order, a region.
 
 use crate::error::{Error, Result, shape_text};
 use crate::volume::Shape;
@@ -10,8 +10,8 @@ use std::str::FromStr;
 /// A box of a volume `(z, y, x)`, pixels.
 pub type Region = [Range<usize>; 3];
 
-/// The order in which a file stores the axes of its volume, slowest first: `zyx`, or `xyz` where it was written reversed.
-/// The order of `y` and `x` holds for single frames too.
+/// The order in which a file stores the axes of its volume, slowest first: `zyx`, or `xyz` where it
+/// was written reversed. The order of `y` and `x` holds for single frames too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AxisOrder([usize; 3]);
 
@@ -53,7 +53,8 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The view of an array with extents `stored`, with `index` into its first axes, or what is wrong with it.
+    /// The view of an array with extents `stored`, with `index` into its first axes, or what is
+    /// wrong with it.
     pub fn new(stored: &[usize], index: &[usize], order: AxisOrder) -> Result<Self, String> {
         let text = shape_text(stored);
         if stored.contains(&0) {
@@ -112,7 +113,8 @@ impl View {
         ranges
     }
 
-    /// The box of the volume that a box of the stored array covers; none where the volume holds nothing of it.
+    /// The box of the volume that a box of the stored array covers; none where the volume holds
+    /// nothing of it.
     pub fn region_of(&self, stored: &[Range<usize>]) -> Option<Region> {
         let used: Vec<usize> = self.axes.iter().flatten().copied().collect();
         let inside = |(axis, range): (usize, &Range<usize>)| used.contains(&axis) || range.contains(&self.index[axis]);

@@ -1,4 +1,5 @@
-//! The mapping of virtual data sets, from HDF5's C interface: the `hdf5` crate refuses the selections that h5py writes for it.
+//! The mapping of virtual data sets, from HDF5's C interface: the `hdf5` crate refuses the
+//! selections that h5py writes for it.
 #![allow(unsafe_code)]
 
 use hdf5::Dataset;
@@ -22,7 +23,8 @@ pub(super) struct Mapping {
     pub source: Option<Vec<Range<usize>>>,
     /// The box of the virtual data set that it fills; none where it may grow.
     pub target: Option<Vec<Range<usize>>>,
-    /// First frame, frames from block to block and frames of a block, along the first axis of the virtual data set.
+    /// First frame, frames from block to block and frames of a block, along the first axis of the
+    /// virtual data set.
     pub blocks: Option<[usize; 3]>,
 }
 
@@ -32,7 +34,8 @@ pub(super) fn mappings(dataset: &Dataset) -> Vec<Mapping> {
     let id = plist.id();
     hdf5::sync::sync(|| {
         let mut count = 0;
-        // SAFETY: HDF5 is locked by `sync`, `id` is an open property list for as long as `plist` lives, and `count` may be written.
+        // SAFETY: HDF5 is locked by `sync`, `id` is an open property list for as long as `plist`
+        // lives, and `count` may be written.
         if unsafe { H5Pget_virtual_count(id, &raw mut count) } < 0 {
             return Vec::new();
         }
@@ -43,7 +46,8 @@ pub(super) fn mappings(dataset: &Dataset) -> Vec<Mapping> {
 fn mapping(plist: hid_t, index: usize) -> Option<Mapping> {
     type Name = unsafe extern "C" fn(hid_t, usize, *mut c_char, usize) -> isize;
     let name = |call: Name| {
-        // SAFETY: as in `mappings`; without a buffer HDF5 gives the length, and with one it writes at most that and a zero.
+        // SAFETY: as in `mappings`; without a buffer HDF5 gives the length, and with one it writes
+        // at most that and a zero.
         let length = usize::try_from(unsafe { call(plist, index, std::ptr::null_mut(), 0) }).ok()?;
         let mut text = vec![0_u8; length + 1];
         // SAFETY: `text` has room for all of the name and its zero.
@@ -52,7 +56,8 @@ fn mapping(plist: hid_t, index: usize) -> Option<Mapping> {
         String::from_utf8(text).ok()
     };
     let (file, dataset) = (name(H5Pget_virtual_filename)?, name(H5Pget_virtual_dsetname)?);
-    // SAFETY: as in `mappings`; both calls give a data space of our own, closed below, or a negative number.
+    // SAFETY: as in `mappings`; both calls give a data space of our own, closed below, or a
+    // negative number.
     let (source, target) = unsafe { (H5Pget_virtual_srcspace(plist, index), H5Pget_virtual_vspace(plist, index)) };
     let mapping = Mapping { file, dataset, source: bounds(source), target: bounds(target), blocks: blocks(target) };
     for space in [source, target].into_iter().filter(|&space| space >= 0) {

@@ -1,4 +1,5 @@
-//! Sources of virtual data sets: HDF5 gives the fill value, zero, for those that it does not find, without a word.
+//! Sources of virtual data sets: HDF5 gives the fill value, zero, for those that it does not find,
+//! without a word.
 
 use super::tree::Tree;
 use super::virtual_map::{Mapping, mappings};
@@ -34,7 +35,7 @@ fn below(dataset: &Dataset, depth: usize) -> Vec<LostSource> {
 fn check(mapping: &Mapping, home: &Path, shape: &[usize], depth: usize) -> Vec<LostSource> {
     let name = &mapping.file;
     if name.contains('%') || mapping.dataset.contains('%') {
-        return numbered(mapping, home, shape);
+        return check_blocks(mapping, home, shape);
     }
     let all = || shape.iter().map(|&n| 0..n).collect();
     let target: Vec<Range<usize>> = mapping.target.clone().unwrap_or_else(all);
@@ -42,7 +43,8 @@ fn check(mapping: &Mapping, home: &Path, shape: &[usize], depth: usize) -> Vec<L
         Ok(source) => source,
         Err(reason) => return vec![LostSource { ranges: target, reason }],
     };
-    // The extents of a source that is used as a whole are not kept: they are those of what it fills.
+    // The extents of a source that is used as a whole are not kept: they are those of what it
+    // fills.
     let whole = || mapping.target.as_ref().map(|target| target.iter().map(|range| 0..range.len()).collect());
     let Some(used) = mapping.source.clone().or_else(whole) else { return Vec::new() };
     // Frame n of the source is frame n + first of the target only where both have as many.
@@ -72,7 +74,7 @@ fn check(mapping: &Mapping, home: &Path, shape: &[usize], depth: usize) -> Vec<L
 }
 
 /// A mapping to any number of files, `%b` in the name counting its blocks along the first axis.
-fn numbered(mapping: &Mapping, home: &Path, shape: &[usize]) -> Vec<LostSource> {
+fn check_blocks(mapping: &Mapping, home: &Path, shape: &[usize]) -> Vec<LostSource> {
     let (Some([first, step, length]), Some(&frames)) = (mapping.blocks, shape.first()) else { return Vec::new() };
     let starts =
         (0..100_000).map(|block| (block, first + block * step.max(1))).take_while(|(_, start)| *start < frames);
@@ -88,7 +90,8 @@ fn numbered(mapping: &Mapping, home: &Path, shape: &[usize]) -> Vec<LostSource> 
     found
 }
 
-/// A source, looked for where HDF5 looks: beside the virtual data set, then from the working folder.
+/// A source, looked for where HDF5 looks: beside the virtual data set, then from the working
+/// folder.
 fn open(file: &str, dataset: &str, home: &Path) -> Result<Dataset, String> {
     let name = Path::new(file);
     let folder = home.parent().unwrap_or(Path::new(""));

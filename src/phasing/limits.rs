@@ -13,8 +13,9 @@ pub fn available() -> u64 {
     limits.into_iter().flatten().fold(system.available_memory(), u64::min)
 }
 
-/// What the control groups of this process leave, <https://docs.kernel.org/admin-guide/cgroup-v2.html>
-/// and `cgroup-v1/memory.html`; nothing where none of them has a limit.
+/// What the control groups of this process leave,
+/// <https://docs.kernel.org/admin-guide/cgroup-v2.html> and `cgroup-v1/memory.html`; nothing where
+/// none of them has a limit.
 fn control_groups(root: &Path) -> Option<u64> {
     let text = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let mounted = root.join("sys/fs/cgroup");
@@ -30,8 +31,8 @@ fn control_groups(root: &Path) -> Option<u64> {
             }
             _ => continue,
         };
-        // Limits of outer groups hold too. In a container the path may be that of the host, and only
-        // the root is there.
+        // Limits of outer groups hold too. In a container the path may be that of the host, and
+        // only the root is there.
         for group in Path::new(path.trim_start_matches('/')).ancestors() {
             let group = home.join(group);
             let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();

@@ -1,28 +1,30 @@
 //! Where zero frequency, or the Bragg peak, is.
 
+use super::alien::{self, Alien, Verdict};
+use super::symmetry::{SymmetryMap, coarse, friedel};
 use crate::error::{Error, Result};
-use crate::fft::Fft;
 use crate::volume::{Centered, Shape};
-use ndarray::Array2;
-use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// How the centre of the pattern is found.
+/// Method by which the centre of the pattern is found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Centring {
-    /// The brightest spot, or, where that spot touches a beamstop or a gap, the centre of Friedel symmetry.
+    /// The brightest spot that has light around it, or the centre of Friedel symmetry where masked
+    /// pixels hide that spot or the pattern is clearly symmetric about another one. Aliens and
+    /// flashed frames are masked, and doubts are noted.
     #[default]
     Auto,
     /// The brightest measured spot, after a light smoothing.
     Maximum,
     /// The centre of mass of the photons around the brightest spot.
     CentreOfMass,
-    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds for objects
-    /// without phase structure and roughly for others, wherever the centre hides.
+    /// The point about which the measured pattern is most symmetric: `I(q) = I(-q)` (Friedel) holds
+    /// for objects without phase structure and roughly for others, wherever the centre hides.
     Friedel,
     /// The centre of the file, `n / 2`.
     Keep,
@@ -79,18 +81,41 @@ impl TryFrom<String> for Centring {
     }
 }
 
-/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for perfect symmetry.
+/// Symmetry below which a Friedel centre is not believed: a correlation of log intensities, 1 for
+/// perfect symmetry.
 const SYMMETRY: f64 = 0.5;
+/// Symmetry above which a Friedel centre is believed against the brightest spot, and the fraction
+/// of its score that the spot then has at most. Bragg peaks of strained crystals keep more.
+const CLEAR_SYMMETRY: f64 = 0.8;
+const SPOT_SCORE: f64 = 0.75;
+/// The same fraction for a symmetry that is not clear: the spot is kept, and the doubt noted.
+const DOUBTED_SCORE: f64 = 0.5;
+/// Most aliens that are looked for.
+const MOST_ALIENS: usize = 5;
 
-/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given centre and the middle of
-/// the file are meant in the whole frame, of shape `frame`. `intensity` must be finite wherever it was measured.
+/// A centre in the region of interest, and what was met on the way to it.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The centre `(z, y, x)`.
+    pub(super) centre: [usize; 3],
+    /// How it was found.
+    pub(super) how: String,
+    /// Aliens brighter than the centre.
+    pub(super) aliens: Vec<Alien>,
+    /// What the methods disagree about: the end of a sentence on the centre.
+    pub(super) doubts: Vec<String>,
+}
+
+/// Finds the centre of the region of interest `roi`, in its own pixels, and says how. A given
+/// centre and the middle of the file are meant in the whole frame, of shape `frame`. `intensity`
+/// must be finite wherever it was measured.
 pub(super) fn find(
     intensity: &Centered<f32>,
     measured: &Centered<bool>,
     roi: &[Range<usize>; 3],
     frame: Shape,
     centring: Centring,
-) -> Result<([usize; 3], String)> {
+) -> Result<Found> {
     let within = |centre: [usize; 3]| {
         if centre.iter().zip(roi).all(|(c, range)| range.contains(c)) {
             return Ok(std::array::from_fn(|a| centre[a] - roi[a].start));
@@ -99,7 +124,7 @@ pub(super) fn find(
         Err(Error::setting("centre", centring, problem))
     };
     let maximum = || brightest(intensity, measured);
-    Ok(match centring {
+    let (centre, how) = match centring {
         Centring::Keep => (within(frame.map(|n| n / 2))?, "the middle of the frame".into()),
         Centring::At(centre) => (within(centre)?, "as given".into()),
         Centring::Maximum => (maximum(), "the brightest spot".into()),
@@ -110,25 +135,76 @@ pub(super) fn find(
             let (centre, symmetry) = friedel(intensity, measured);
             (centre, format!("the centre of Friedel symmetry, correlation {symmetry:.2}"))
         }
-        Centring::Auto => {
-            let spot = maximum();
-            if !beside_a_hole(measured, spot) {
-                return Ok((spot, "the brightest spot".into()));
+        Centring::Auto => return Ok(likeliest(intensity, measured, roi)),
+    };
+    Ok(Found { centre, how, aliens: Vec::new(), doubts: Vec::new() })
+}
+
+/// The likeliest centre: maximum, light around it, Friedel symmetry and centre of mass compared.
+fn likeliest(intensity: &Centered<f32>, measured: &Centered<bool>, roi: &[Range<usize>; 3]) -> Found {
+    let shape = intensity.shape();
+    let text = |pixel: [usize; 3]| super::trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
+    let mut measured = Cow::Borrowed(measured);
+    let (mut aliens, mut doubts) = (Vec::new(), Vec::new());
+    let (spot, symmetry) = loop {
+        let spot = brightest(intensity, &measured);
+        let symmetry = coarse(intensity, &measured);
+        match alien::judge(intensity, &measured, spot, &symmetry) {
+            Verdict::Alien(alien) if aliens.len() < MOST_ALIENS => {
+                let measured = measured.to_mut();
+                for &pixel in alien.pixels.iter().chain([&alien.at]) {
+                    measured.0[pixel] = false;
+                }
+                aliens.push(alien);
+                continue;
             }
-            match friedel(intensity, measured) {
-                (centre, symmetry) if symmetry >= SYMMETRY => (
-                    centre,
-                    format!(
-                        "the centre of Friedel symmetry, correlation {symmetry:.2}, as masked pixels hide the brightest spot"
-                    ),
-                ),
-                _ => (
-                    spot,
-                    "the brightest measured spot; masked pixels touch it, so check it, or give the centre".into(),
-                ),
-            }
+            Verdict::Alien(_) => doubts.push("more spots than can be told apart have little light around them".into()),
+            Verdict::Doubt(rival) => doubts.push(format!("there is more light around {}", text(rival))),
+            Verdict::Centre => {}
         }
-    })
+        break (spot, symmetry);
+    };
+    let hidden = beside_a_hole(&measured, spot);
+    let (centre, how) = match hidden.then(|| friedel(intensity, &measured)) {
+        Some((centre, symmetry)) if symmetry >= SYMMETRY => {
+            doubts.clear();
+            let how = "as masked pixels hide the brightest spot";
+            (centre, format!("the centre of Friedel symmetry, correlation {symmetry:.2}, {how}"))
+        }
+        Some(_) => {
+            (spot, "the brightest measured spot; masked pixels touch it, so check it, or give the centre".into())
+        }
+        None => match symmetric_elsewhere(&symmetry, spot, shape) {
+            Some(best) if best.1 >= CLEAR_SYMMETRY => {
+                let (centre, _) = friedel(intensity, &measured);
+                doubts.push(format!("the brightest spot is {}", text(spot)));
+                (centre, format!("the centre of Friedel symmetry, correlation {:.2}", best.1))
+            }
+            Some(([y, x], _)) if symmetry.score([spot[1], spot[2]]) < DOUBTED_SCORE * symmetry.score([y, x]) => {
+                let [y, x] = [y + roi[1].start, x + roi[2].start];
+                doubts.push(format!("the pattern is more symmetric about y = {y}, x = {x}"));
+                (spot, "the brightest spot".into())
+            }
+            _ => (spot, "the brightest spot".into()),
+        },
+    };
+    if centre == spot && !hidden {
+        let mass = centre_of_mass(intensity, &measured, spot);
+        // Strain and background pull the centre of mass by some pixels.
+        if (0..3).any(|a| mass[a].abs_diff(spot[a]) > (shape[a] / 16).max(3)) {
+            doubts.push(format!("the centre of mass around it is {}", text(mass)));
+        }
+    }
+    Found { centre, how, aliens, doubts }
+}
+
+/// The point `(y, x)` of highest Friedel symmetry and the correlation there, if it is away from a
+/// spot and explains the pattern clearly better.
+fn symmetric_elsewhere(symmetry: &SymmetryMap, spot: [usize; 3], shape: Shape) -> Option<([usize; 2], f64)> {
+    let (best, correlation) = symmetry.best();
+    let away = (0..2).any(|a| best[a].abs_diff(spot[a + 1]) > (shape[a + 1] / 32).max(3));
+    let better = symmetry.score([spot[1], spot[2]]) < SPOT_SCORE * symmetry.score(best);
+    (away && better).then_some((best, correlation))
 }
 
 /// The brightest measured pixel after smoothing by 1-2-1 along each axis over measured pixels.
@@ -158,16 +234,17 @@ fn brightest(intensity: &Centered<f32>, measured: &Centered<bool>) -> [usize; 3]
     best.0
 }
 
-/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5 around it.
-fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
+/// Whether a spot touches masked pixels that are more than a defect: four or more of the 5 x 5
+/// around it.
+pub(super) fn beside_a_hole(measured: &Centered<bool>, [z, y, x]: [usize; 3]) -> bool {
     let [_, ny, nx] = measured.shape();
     let around =
         measured.0.slice(ndarray::s![z, y.saturating_sub(2)..(y + 3).min(ny), x.saturating_sub(2)..(x + 3).min(nx)]);
     around.iter().filter(|measured| !**measured).count() >= 4
 }
 
-/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests. Only pixels whose mate
-/// across the centre was measured too, so that gaps do not pull.
+/// Centre of mass in a window of a quarter of each axis that follows the centre until it rests.
+/// Only pixels whose mate across the centre was measured too, so that gaps do not pull.
 fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [usize; 3]) -> [usize; 3] {
     let shape = intensity.shape();
     let mut centre = start;
@@ -202,101 +279,6 @@ fn centre_of_mass(intensity: &Centered<f32>, measured: &Centered<bool>, start: [
     centre
 }
 
-/// The point of highest Friedel symmetry and the correlation there.
-///
-/// In the detector plane, for every point `c` at once: the normalised correlation of log intensities at `c + q` and
-/// `c - q` over the pairs that were both measured. The sums over pairs are self-convolutions at `2 c` (masked normalised
-/// correlation, Padfield, IEEE Trans. Image Process. 21, 2706 (2012), with the mirrored image as the template).
-/// A stack is averaged over its frames first; its `z` is the frame about which it is most symmetric then.
-fn friedel(intensity: &Centered<f32>, measured: &Centered<bool>) -> ([usize; 3], f64) {
-    let [nz, ny, nx] = intensity.shape();
-    let mut weight = Array2::<f32>::zeros((ny, nx));
-    let mut image = Array2::<f32>::zeros((ny, nx));
-    for (frame, measured) in intensity.0.outer_iter().zip(measured.0.outer_iter()) {
-        ndarray::Zip::from(&mut image).and(&mut weight).and(&frame).and(&measured).for_each(
-            |image, weight, &value, &measured| {
-                if measured {
-                    *image += value;
-                    *weight += 1.0;
-                }
-            },
-        );
-    }
-    image.zip_mut_with(&weight, |value, &weight| *value = if weight > 0.0 { (*value / weight).ln_1p() } else { 0.0 });
-    weight.mapv_inplace(|weight| if weight > 0.0 { 1.0 } else { 0.0 });
-    // Without its mean the sums below differ less from their squares: fewer digits are lost in f32.
-    let mean = image.sum() / weight.sum().max(1.0);
-    image.zip_mut_with(&weight, |value, &weight| *value = (*value - mean) * weight);
-
-    let padded = [1, 2 * ny, 2 * nx];
-    let plan = Fft::new(padded);
-    let transform = |array: &Array2<f32>| {
-        let mut data = vec![Complex32::default(); 4 * ny * nx];
-        for ((y, x), &value) in array.indexed_iter() {
-            data[y * 2 * nx + x] = Complex32::new(value, 0.0);
-        }
-        plan.forward(&mut data);
-        data
-    };
-    let (one, first, second) = (transform(&weight), transform(&image), transform(&image.mapv(|value| value * value)));
-    let convolve = |a: &[Complex32], b: &[Complex32]| {
-        let mut product: Vec<Complex32> = a.iter().zip(b).map(|(a, b)| a * b).collect();
-        plan.inverse(&mut product);
-        // Unitary transforms leave the square root of the number of elements to the convolution theorem.
-        let scale = (4.0 * (ny * nx) as f64).sqrt();
-        move |y: usize, x: usize| f64::from(product[2 * y * 2 * nx + 2 * x].re) * scale
-    };
-    let (pairs, sums, squares, products) =
-        (convolve(&one, &one), convolve(&one, &first), convolve(&one, &second), convolve(&first, &first));
-    let points = || (0..ny).flat_map(|y| (0..nx).map(move |x| (y, x)));
-    let most = points().map(|(y, x)| pairs(y, x)).fold(0.0, f64::max);
-    let mut best = ([nz / 2, ny / 2, nx / 2], f64::NEG_INFINITY);
-    for (y, x) in points().filter(|&(y, x)| pairs(y, x) > 0.3 * most) {
-        let symmetry = correlation(pairs(y, x), sums(y, x), squares(y, x), products(y, x));
-        if symmetry > best.1 {
-            best = ([nz / 2, y, x], symmetry);
-        }
-    }
-    if nz > 1 { best_frame(intensity, measured, best.0) } else { best }
-}
-
-/// The frame about which a stack is most symmetric, given the centre in the detector plane.
-fn best_frame(intensity: &Centered<f32>, measured: &Centered<bool>, [_, cy, cx]: [usize; 3]) -> ([usize; 3], f64) {
-    let [nz, ny, nx] = intensity.shape();
-    let (hy, hx) = (cy.min(ny - 1 - cy).min(32), cx.min(nx - 1 - cx).min(32));
-    let mut best = ([nz / 2, cy, cx], f64::NEG_INFINITY);
-    for cz in nz / 4..nz - nz / 4 {
-        let hz = cz.min(nz - 1 - cz);
-        let [mut pairs, mut sums, mut squares, mut products] = [0.0; 4];
-        for z in cz - hz..=cz + hz {
-            for y in cy - hy..=cy + hy {
-                for x in cx - hx..=cx + hx {
-                    let mate = [2 * cz - z, 2 * cy - y, 2 * cx - x];
-                    if measured.0[[z, y, x]] && measured.0[mate] {
-                        let [here, there] = [[z, y, x], mate].map(|i| f64::from(intensity.0[i]).ln_1p());
-                        pairs += 1.0;
-                        sums += here;
-                        squares += here * here;
-                        products += here * there;
-                    }
-                }
-            }
-        }
-        let symmetry = correlation(pairs, sums, squares, products);
-        if symmetry > best.1 {
-            best = ([cz, cy, cx], symmetry);
-        }
-    }
-    best
-}
-
-/// Pearson's correlation of pairs that contain each pair in both orders, so that both sides have the same mean and spread.
-fn correlation(pairs: f64, sums: f64, squares: f64, products: f64) -> f64 {
-    let spread = pairs * squares - sums * sums;
-    // A flat region is symmetric about everything and says nothing.
-    if spread <= 1e-3 * pairs * pairs { 0.0 } else { (pairs * products - sums * sums) / spread }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +300,7 @@ mod tests {
         centring: Centring,
     ) -> Result<([usize; 3], String)> {
         let shape = intensity.shape();
-        find(intensity, measured, &shape.map(|n| 0..n), shape, centring)
+        find(intensity, measured, &shape.map(|n| 0..n), shape, centring).map(|found| (found.centre, found.how))
     }
 
     #[test]

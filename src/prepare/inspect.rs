@@ -1,5 +1,9 @@
-//! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling, and what looks wrong.
+//! What a file holds, for `lacuna info`: counts, gaps, the detector they point to, oversampling,
+//! and what looks wrong.
 
+use super::centre::beside_a_hole;
+use super::detector::Detector;
+use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
 use crate::pixels::bit;
@@ -11,15 +15,15 @@ use serde::Serialize;
 /// A straight gap through the whole frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// The axis that it cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
+    /// Axis that the gap cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
     pub axis: usize,
-    /// Its first pixel.
+    /// First pixel of the gap.
     pub start: usize,
-    /// Its width, pixels.
+    /// Width of the gap, pixels.
     pub width: usize,
 }
 
-/// What [`inspect`] found.
+/// Findings of [`inspect`]: counts, gaps, and what looks wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
     /// Extents `(z, y, x)`.
@@ -40,17 +44,25 @@ pub struct Inspection {
     pub isolated: usize,
     /// The detector that frame size and gaps point to.
     pub detector: Option<String>,
-    /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can be said.
+    /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can
+    /// be said.
     pub oversampling: Option<[f64; 3]>,
+    /// Friedel symmetry of the summed frames about the point where it is highest: the correlation
+    /// of log intensities with their mates, 1 at most. `None` where nothing was measured.
+    pub symmetry: Option<f64>,
+    /// Whether masked pixels, of a beamstop for instance, hide that point.
+    pub centre_hidden: bool,
     /// What looks wrong, with the option that mends it.
     pub suspicious: Vec<String>,
 }
 
 /// Share of a row or column that must be masked, beamstop aside, to call it a gap.
 const GAP_SHARE: f64 = 0.8;
-/// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted copy.
+/// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted
+/// copy.
 const AUTOCORRELATION: f32 = 0.04;
-/// Numbers that detectors write where they have none: the largest of their integer type, and Eiger's second largest.
+/// Numbers that detectors write where they have none: the largest of their integer type, and
+/// Eiger's second largest.
 const SENTINELS: [(f64, &str); 7] = [
     (65535.0, "the largest value of uint16"),
     (65534.0, "the second largest value of uint16"),
@@ -63,24 +75,8 @@ const SENTINELS: [(f64, &str); 7] = [
 /// Equal pixels at the maximum that look like saturation.
 const PLATEAU: usize = 5;
 
-/// Name, full frames, gaps.
-type Detector = (&'static str, &'static [[usize; 2]], [usize; 2]);
-
-/// Full frames `(rows, columns)` of detectors and their gaps of rows and columns, from the makers' data sheets.
-#[rustfmt::skip]
-const DETECTORS: [Detector; 8] = [
-    ("Maxipix or Timepix (seam of 6)", &[[516, 516], [258, 1290], [516, 1290]], [6, 6]),
-    ("Lambda", &[[516, 516], [516, 1556], [1556, 1556]], [4, 4]),
-    ("Merlin quad", &[[515, 515]], [3, 3]),
-    ("Eiger", &[[514, 1030], [1065, 1030], [2167, 2070], [3269, 3110], [4371, 4150]], [37, 10]),
-    ("Eiger2", &[[512, 1028], [1062, 1028], [2162, 2068], [3262, 3108], [4362, 4148]], [38, 12]),
-    ("Pilatus", &[[195, 487], [619, 487], [1043, 981], [1679, 1475], [2527, 2463]], [17, 7]),
-    ("Pilatus4", &[[2180, 2073]], [20, 7]),
-    ("Jungfrau", &[[514, 1030], [1064, 1030], [2164, 2068]], [36, 8]),
-];
-
-/// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a sentinel count as not
-/// measured.
+/// Looks at raw data, and changes nothing. Pixels that are masked, negative, not finite or hold a
+/// sentinel count as not measured.
 ///
 /// # Errors
 ///
@@ -128,12 +124,15 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     for gap in find_dark_bands(intensity, &measured) {
         let lines = if gap.axis == 1 { "rows" } else { "columns" };
         suspicious.push(format!(
-            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
+            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
             gap.start,
             gap.start + gap.width - 1
         ));
     }
+    let symmetric = (photons > 0.0).then(|| most_symmetric(intensity, &measured));
     Ok(Inspection {
+        symmetry: symmetric.map(|(_, symmetry)| symmetry),
+        centre_hidden: symmetric.is_some_and(|([y, x], _)| beside_a_hole(&measured, [shape[0] / 2, y, x])),
         shape,
         photons,
         max,
@@ -141,7 +140,10 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
         masked,
         masked_fraction: bad as f64 / intensity.0.len().max(1) as f64,
         isolated: isolated(&mask),
-        detector: guess_detector([shape[1], shape[2]], &gaps),
+        detector: {
+            let gaps: Vec<(usize, usize)> = gaps.iter().map(|gap| (gap.axis, gap.width)).collect();
+            Detector::guess([shape[1], shape[2]], &gaps)
+        },
         oversampling: if photons > 0.0 { Some(oversampling(intensity, &measured)) } else { None },
         gaps,
         suspicious,
@@ -161,13 +163,14 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     }
     let negative = unmasked().filter(|&value| value < 0.0).count();
     if negative > 0 {
-        suspicious.push(format!("{negative} pixels are negative: give mask = negative"));
+        suspicious.push(format!("{negative} pixels are negative: give mask = negative if they are gaps, clip-negative = true if a dark frame was subtracted"));
     }
     let mut found: Vec<f32> = Vec::new();
     let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
     for (sentinel, name) in SENTINELS {
         let value = sentinel as f32;
-        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons may be 32767 photons.
+        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons
+        // may be 32767 photons.
         let pixels = unmasked().filter(|&pixel| pixel == value).count();
         if pixels > 0 && !found.contains(&value) && largest <= value * 1.001 {
             suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give mask = saturated={sentinel}"));
@@ -177,7 +180,8 @@ fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &
     found
 }
 
-/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as ranges.
+/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as
+/// ranges.
 fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     let shape = mask.shape();
     let mut gaps = Vec::new();
@@ -195,7 +199,8 @@ fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
     gaps
 }
 
-/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have light.
+/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have
+/// light.
 fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<Gap> {
     let shape = intensity.shape();
     let mut bands = Vec::new();
@@ -243,32 +248,8 @@ fn isolated(mask: &Centered<u32>) -> usize {
     frame.indexed_iter().filter(|(index, bits)| **bits != 0 && alone(*index)).count()
 }
 
-/// The detector whose frame size fits, told apart by its gaps; else the one whose gaps alone fit (a cropped frame).
-fn guess_detector(frame: [usize; 2], gaps: &[Gap]) -> Option<String> {
-    let has = |axis: usize, width: usize| gaps.iter().any(|gap| gap.axis == axis && gap.width == width);
-    let crossed = gaps.iter().any(|gap| gap.axis > 0);
-    let turned = |[rows, columns]: [usize; 2]| [columns, rows];
-    let (mut by_frame, mut by_gaps) = (Vec::new(), Vec::new());
-    for (name, frames, [rows, columns]) in DETECTORS {
-        let upright = has(1, rows) || has(2, columns);
-        let lying = has(1, columns) || has(2, rows);
-        if frames.contains(&frame) && (upright || !crossed) || frames.contains(&turned(frame)) && (lying || !crossed) {
-            by_frame.push(name);
-        }
-        if has(1, rows) && has(2, columns) || has(1, columns) && has(2, rows) {
-            by_gaps.push(name);
-        }
-    }
-    let text = |names: &[&str]| names.join(" or ");
-    match (by_frame.is_empty(), by_gaps.is_empty()) {
-        (false, _) => Some(text(&by_frame)),
-        (true, false) => Some(format!("{}, from its gaps", text(&by_gaps))),
-        _ => None,
-    }
-}
-
-/// Extents of the pattern over those of the object. The autocorrelation of the object, which is the transform of the
-/// pattern, is as far from its centre to its end as the object is wide.
+/// Extents of the pattern over those of the object. The autocorrelation of the object, which is the
+/// transform of the pattern, is as far from its centre to its end as the object is wide.
 pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
     let mut data: Vec<Complex32> =
@@ -289,8 +270,9 @@ pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f6
     std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
 }
 
-/// The intensities with a straight line across each masked run of a row, or of a column where that is shorter: zeros in
-/// a gap would add their own autocorrelation. Zero where a run reaches the edge both ways.
+/// The intensities with a straight line across each masked run of a row, or of a column where that
+/// is shorter: zeros in a gap would add their own autocorrelation. Zero where a run reaches the
+/// edge both ways.
 fn filled(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<f32> {
     let mut out = Vec::with_capacity(intensity.0.len());
     for (frame, measured) in intensity.0.outer_iter().zip(measured.0.outer_iter()) {
@@ -335,6 +317,7 @@ mod tests {
         assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
         assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
         assert_eq!(found.suspicious, [""; 0]);
+        assert!(found.centre_hidden && found.symmetry.is_some_and(|symmetry| symmetry > 0.9), "{:?}", found.symmetry);
         // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
         assert!(z == 1.0 && (3.5..4.3).contains(&y) && (3.5..4.3).contains(&x), "{y} {x}");
@@ -357,9 +340,9 @@ mod tests {
             found.suspicious,
             [
                 "1 pixels are NaN or infinite: give mask = nan",
-                "1 pixels are negative: give mask = negative",
+                "1 pixels are negative: give mask = negative if they are gaps, clip-negative = true if a dark frame was subtracted",
                 "1 pixels hold 65535, the largest value of uint16: give mask = saturated=65535",
-                "rows 30 to 33 read zero everywhere: if they are a gap, give mask = FILE, zero or maxipix",
+                "rows 30 to 33 read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
             ]
         );
         assert_eq!(found.max, 3.0);
@@ -372,7 +355,9 @@ mod tests {
     #[test]
     fn frames_tell_the_detector() {
         let gap = |axis, start, width| Gap { axis, start, width };
-        let guess = |frame, gaps: &[Gap]| guess_detector(frame, gaps);
+        let guess = |frame, gaps: &[Gap]| {
+            Detector::guess(frame, &gaps.iter().map(|gap| (gap.axis, gap.width)).collect::<Vec<_>>())
+        };
         let names = [
             guess([516, 516], &[gap(1, 255, 6), gap(2, 255, 6)]),
             guess([516, 516], &[gap(1, 256, 4)]),

@@ -1,43 +1,71 @@
-//! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping and binning.
+//! From raw detector counts to a pattern that can be phased: masks, bad pixels, centring, cropping
+//! and binning.
 
+mod alien;
 mod centre;
+mod counts;
 mod defects;
+mod detector;
 mod inspect;
 mod mask;
+mod symmetry;
 mod window;
 
 pub use crate::fft::fft_friendly;
 pub use centre::Centring;
+pub use detector::Detector;
 pub use inspect::{Gap, Inspection, inspect, oversampling};
-pub use mask::{MaskItem, apply_mask, parse_mask};
+pub use mask::{DoubtfulMask, MaskItem, apply_mask, parse_mask};
 
 use crate::error::{Error, Result, shape_text};
-use crate::geometry::Geometry;
-use crate::pixels::{Estimate, Pattern, trimmed};
+use crate::geometry::{Geometry, Placement};
+use crate::pixels::{Estimate, Pattern, bit, trimmed};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How a pattern is prepared. The defaults find the centre and bad pixels, and crop to a size that transforms fast.
+/// Steps from a raw pattern to one that can be phased. The defaults find the centre and bad pixels,
+/// and crop to a size that transforms fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Place of the data in the stack of their file, where only a region of it was read: centre and
+    /// window count in the whole stack then. `None` for all of it.
+    #[serde(skip)]
+    pub placement: Option<Placement>,
+    /// Detector units (ADU) in one photon, by which the data are divided.
+    pub gain: Option<f64>,
+    /// Photons below which a pixel counts as empty, after the gain: half of one cuts the noise of a
+    /// camera.
+    pub threshold: Option<f64>,
+    /// Whether negative counts, which the subtraction of a dark frame leaves, are zero photons
+    /// instead of an error.
+    pub clip_negative: bool,
+    /// Reading of a flux monitor for each frame of the stack: each frame is brought to the mean
+    /// flux.
+    #[serde(skip)]
+    pub monitor: Option<Vec<f64>>,
     /// Response of the detector, of the data's shape or one frame: the data are divided by it.
     #[serde(skip)]
     pub flat: Option<Centered<f32>>,
-    /// Hot pixels exceed this many times the second brightest of their neighbours; `None` looks for none.
+    /// Hot pixels exceed this many times the second brightest of their neighbours; `None` looks for
+    /// none.
     pub hot: Option<f64>,
     /// Whether to look for dead pixels, which only stacks of frames can show.
     pub dead: bool,
-    /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all the same.
+    /// The part `(z, y, x)` of the frame to use. Pixels outside of it must be masked or counts all
+    /// the same.
     pub roi: Option<[Range<usize>; 3]>,
-    /// How the centre is found.
+    /// Method by which the centre is found.
     pub centring: Centring,
     /// Largest extents `(z, y, x)` of the result, after binning.
     pub max_size: Option<[usize; 3]>,
     /// Pixels `(z, y, x)` that are summed into one.
     pub rebin: [usize; 3],
+    /// Whether the whole frame is kept, with unmeasured pixels around it that put the centre in the
+    /// middle, instead of being cropped about the centre.
+    pub pad: bool,
     /// Whether extents are even without prime factors above 13, or just even.
     pub fft_friendly: bool,
     /// Whether the first axis counts frames that stand alone: all of them are kept.
@@ -47,6 +75,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            placement: None,
+            gain: None,
+            threshold: None,
+            clip_negative: false,
+            monitor: None,
             flat: None,
             hot: Some(10.0),
             dead: true,
@@ -54,22 +87,24 @@ impl Default for Options {
             centring: Centring::Auto,
             max_size: None,
             rebin: [1; 3],
+            pad: false,
             fft_friendly: true,
             frames: false,
         }
     }
 }
 
-/// A pattern ready for phasing, and what was done to get there.
+/// A pattern ready for phasing, with the steps that led to it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The pattern, zero frequency at `n / 2`.
     pub pattern: Pattern,
     /// The support that was given, for the object of this pattern.
     pub support: Option<Centered<bool>>,
-    /// One line for each thing that was done.
+    /// Descriptions of the steps, one line each.
     pub steps: Vec<String>,
-    /// What the reader of the file noted: missing data, doubts about its mask or units.
+    /// What a person should know: doubts about the centre, aliens, how much a crop costs; and, of a
+    /// pattern that was read from a file, what its reader noted.
     pub notes: Vec<String>,
     /// Zero frequency in the input, pixels `(z, y, x)`.
     pub centre: [usize; 3],
@@ -79,15 +114,16 @@ pub struct Prepared {
     pub rebin: [usize; 3],
 }
 
-/// Prepares raw data for phasing: flat field, hot and dead pixels, region of interest, centre, crop, binning, in this order.
+/// Prepares raw data for phasing: detector units to photons, flux, flat field, hot and dead pixels,
+/// region of interest, centre, crop or padding, binning, in this order.
 ///
-/// `support` is in the object space of the whole input array, and is carried along. Intensities of masked pixels
-/// become zero. [`apply_mask`] comes before this.
+/// `support` is in the object space of the whole stack, and is carried along. Intensities of masked
+/// pixels become zero. [`apply_mask`] comes before this.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be met, [`Error::Pattern`] where
-/// unmasked pixels are no photon counts or too little is left.
+/// [`Error::Shape`] where arrays do not fit together, [`Error::Setting`] for options that cannot be
+/// met, [`Error::Pattern`] where unmasked pixels are no photon counts or too little is left.
 pub fn prepare(
     mut intensity: Centered<f32>,
     mask: Option<Centered<u32>>,
@@ -97,10 +133,22 @@ pub fn prepare(
     options: &Options,
 ) -> Result<Prepared> {
     let shape = intensity.shape();
+    let data_shape = shape;
     let mut mask = mask.unwrap_or_else(|| intensity.map(|_| 0));
     mask::check_shape("mask", &mask, &intensity)?;
-    if let Some(support) = &support {
-        mask::check_shape("support", support, &intensity)?;
+    let placement = options.placement.unwrap_or(Placement::whole(shape));
+    let fits = (0..3).all(|a| placement.start[a] + shape[a] <= placement.stack[a]);
+    if !fits {
+        let (part, stack) = (shape_text(&shape), shape_text(&placement.stack));
+        return Err(Error::Pattern(format!("{part} pixels from {:?} on are outside of {stack}", placement.start)));
+    }
+    if let Some(support) = support.as_ref().filter(|support| support.shape() != placement.stack) {
+        return Err(Error::Shape {
+            what: "support".into(),
+            found: trimmed(support.shape()),
+            expected: trimmed(placement.stack),
+            remedy: "give one of the same shape, cut as the data were".into(),
+        });
     }
     if let Some(estimate) = &estimate {
         mask::check_shape("estimate", &estimate.at, &intensity)?;
@@ -108,8 +156,8 @@ pub fn prepare(
             mask::check_shape("estimate", part, &intensity)?;
         }
     }
-    check(options, shape)?;
-    let mut steps = Vec::new();
+    check(options, shape, placement)?;
+    let mut steps = counts::photons(&mut intensity, &mask, options, placement)?;
 
     if let Some(flat) = &options.flat {
         let dead = defects::flat_field(&mut intensity, &mut mask, flat)?;
@@ -133,31 +181,43 @@ pub fn prepare(
     });
     pattern.estimate = estimate;
 
-    let roi = options.roi.clone().unwrap_or_else(|| shape.map(|n| 0..n));
+    // A region counts in the whole stack, of which the data may be a part.
+    let start = placement.start;
+    let whole = || std::array::from_fn(|a| start[a]..start[a] + shape[a]);
+    let roi = options.roi.clone().unwrap_or_else(whole);
+    let part: [Range<usize>; 3] = std::array::from_fn(|a| roi[a].start - start[a]..roi[a].end - start[a]);
     if options.roi.is_some() {
-        pattern.intensity = cut(&pattern.intensity, &roi);
-        pattern.mask = cut(&pattern.mask, &roi);
+        pattern.intensity = cut(&pattern.intensity, &part);
+        pattern.mask = cut(&pattern.mask, &part);
         pattern.estimate = pattern.estimate.map(|estimate| Estimate {
-            at: cut(&estimate.at, &roi),
-            mean: cut(&estimate.mean, &roi),
-            lower: cut(&estimate.lower, &roi),
-            upper: cut(&estimate.upper, &roi),
+            at: cut(&estimate.at, &part),
+            mean: cut(&estimate.mean, &part),
+            lower: cut(&estimate.lower, &part),
+            upper: cut(&estimate.upper, &part),
         });
+    }
+    let shape = placement.stack;
+    if options.roi.is_some() || placement.stack != data_shape {
         steps.push(format!("cut to the region of interest {}", window_text(&roi)));
     }
 
-    let (found, how) = centre::find(&pattern.intensity, &pattern.measured(), &roi, shape, options.centring)?;
-    let centre: [usize; 3] = std::array::from_fn(|a| found[a] + roi[a].start);
-    steps.push(format!("centre at {}: {how}", trimmed_text(centre, shape)));
-
+    let mut notes = Vec::new();
+    let found = locate(&mut pattern, &roi, shape, options, &mut steps, &mut notes)?;
     let mut window = [0..1, 0..1, 0..1];
     for a in 0..3 {
         if a == 0 && options.frames {
-            window[a] = 0..roi[a].len() / options.rebin[a] * options.rebin[a];
+            window[a] = 0..(roi[a].len() / options.rebin[a] * options.rebin[a]) as isize;
         } else if shape[a] > 1 {
-            let most = options.max_size.map(|most| most[a]);
-            let axis = ['z', 'y', 'x'][a];
-            window[a] = window::around(roi[a].len(), found[a], options.rebin[a], most, options.fft_friendly, axis)?;
+            let axis = window::Axis {
+                name: ['z', 'y', 'x'][a],
+                length: roi[a].len(),
+                centre: found[a],
+                bin: options.rebin[a],
+                most: options.max_size.map(|most| most[a]),
+                friendly: options.fft_friendly,
+            };
+            window[a] = if options.pad { axis.padded() } else { axis.cropped()? };
+            notes.extend(axis.loss(&window[a]));
         }
     }
     let (intensity, mask, estimate) = window::cut_and_bin(&pattern, &window, options.rebin);
@@ -165,7 +225,10 @@ pub fn prepare(
     let mut pattern = Pattern::new(intensity, mask, Geometry { pixel_size, ..geometry })?;
     pattern.estimate = estimate;
     let lengths: Shape = std::array::from_fn(|a| window[a].len());
-    if lengths != shape {
+    if (0..3).any(|a| lengths[a] > roi[a].len()) {
+        let before = shape_text(&trimmed(roi.each_ref().map(Range::len)));
+        steps.push(format!("padded with unmeasured pixels from {before} to {}", shape_text(&trimmed(lengths))));
+    } else if lengths != shape {
         steps.push(format!("cropped from {} to {}", shape_text(&trimmed(shape)), shape_text(&trimmed(lengths))));
     }
     if options.rebin != [1; 3] {
@@ -173,15 +236,82 @@ pub fn prepare(
         steps.push(format!("binned by {} to {}", shape_text(bins), shape_text(&trimmed(pattern.shape()))));
     }
     let support = match support {
-        Some(support) => Some(window::carry_support(&support, &window, options.rebin)?),
+        Some(support) => Some(window::carry_support(&support, lengths, options.rebin)?),
         None => None,
     };
-    let window = std::array::from_fn(|a| window[a].start + roi[a].start..window[a].end + roi[a].start);
-    Ok(Prepared { pattern, support, steps, notes: Vec::new(), centre, window, rebin: options.rebin })
+    let centre = std::array::from_fn(|a| found[a] + roi[a].start);
+    let window = std::array::from_fn(|a| {
+        let used = |end: isize| roi[a].start + end.clamp(0, roi[a].len() as isize) as usize;
+        used(window[a].start)..used(window[a].end)
+    });
+    Ok(Prepared { pattern, support, steps, notes, centre, window, rebin: options.rebin })
+}
+
+/// Finds the centre in the region of interest, to which the pattern has been cut, and masks flashed
+/// frames and aliens that are met on the way to it.
+fn locate(
+    pattern: &mut Pattern,
+    roi: &[Range<usize>; 3],
+    shape: Shape,
+    options: &Options,
+    steps: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) -> Result<[usize; 3]> {
+    let text = |pixel: [usize; 3]| trimmed_text(std::array::from_fn(|a| pixel[a] + roi[a].start), shape);
+    let automatic = options.centring == Centring::Auto && !options.frames;
+    if automatic {
+        let flashed = defects::flashed_frames(&pattern.intensity, &mut pattern.mask);
+        if !flashed.is_empty() {
+            let frames: Vec<String> = flashed.iter().map(|z| (z + roi[0].start).to_string()).collect();
+            steps.push(format!("masked {}", counted(flashed.len(), "flashed frame")));
+            notes.push(format!(
+                "frames several times as bright all over as those beside them are masked: {}",
+                frames.join(", ")
+            ));
+        }
+    }
+    let found = centre::find(&pattern.intensity, &pattern.measured(), roi, shape, options.centring)?;
+    for alien in &found.aliens {
+        for &pixel in &alien.pixels {
+            pattern.mask.0[pixel] |= bit::BAD;
+        }
+        let pixels = counted(alien.pixels.len(), "pixel");
+        let at = text(alien.at);
+        let treated = if alien.pixels.is_empty() {
+            "not masked, as it cannot be told from the pattern: give mask = FILE with it".into()
+        } else {
+            steps.push(format!("masked {pixels} of an alien at {at}"));
+            format!("{pixels} of it are masked")
+        };
+        notes.push(format!(
+            "the spot at {at}, of {:.0} photons, is brighter than the centre but has little light around it, and is \
+             taken for an alien: {treated}; if it is the centre, give centre = {}",
+            alien.photons,
+            at.trim_matches(['(', ')']).replace(", ", ",")
+        ));
+    }
+    let centre = text(found.centre);
+    steps.push(format!("centre at {centre}: {}", found.how));
+    if !found.doubts.is_empty() {
+        let doubts = found.doubts.join(", and ");
+        notes.push(format!("the centre {centre}, {}, is in doubt: {doubts}: check it, or give the centre", found.how));
+    }
+    if automatic {
+        let spot = alien::unmatched_spot(&pattern.intensity, &pattern.measured(), found.centre);
+        notes.extend(spot.map(|spot| {
+            format!(
+                "{:.0} photons around {}, and {:.0} across the centre: perhaps an alien; mask it with mask = FILE",
+                spot.photons,
+                text(spot.at),
+                spot.mate_photons
+            )
+        }));
+    }
+    Ok(found.centre)
 }
 
 /// Refuses options that make no sense for data of this shape.
-fn check(options: &Options, shape: Shape) -> Result<()> {
+fn check(options: &Options, shape: Shape, placement: Placement) -> Result<()> {
     if let Some(factor) = options.hot.filter(|factor| factor.is_nan() || *factor <= 1.0) {
         return Err(Error::setting("hot", factor, "must be above 1; 10 is safe"));
     }
@@ -190,7 +320,8 @@ fn check(options: &Options, shape: Shape) -> Result<()> {
         return Err(Error::setting("rebin", shape_text(&options.rebin), problem));
     }
     if let Some(roi) = &options.roi {
-        let fits = roi.iter().zip(shape).all(|(range, n)| range.start < range.end && range.end <= n);
+        let fits = (roi.iter().zip(shape).zip(placement.start))
+            .all(|((range, n), start)| range.start >= start && range.start < range.end && range.end <= start + n);
         if !fits {
             let problem = format!("must be within the data, which are {}", shape_text(&shape));
             return Err(Error::setting("roi", window_text(roi), problem));

@@ -14,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// Those of [`io::read`] and of reading the masks.
 pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
-    let mut input = io::read(location)?;
+    let mut input = io::read_with(location, &settings.input.read)?;
     let own = &settings.input;
     let overriding = Geometry {
         energy: own.energy.map(|energy| energy * EV),
@@ -24,7 +24,9 @@ pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
     input.geometry = overriding.or(input.geometry);
     if !own.mask.is_empty() {
         let mut mask = input.mask.take().unwrap_or_else(|| input.intensity.map(|_| 0));
-        prepare::apply_mask(&input.intensity, &mut mask, &own.mask, &|path| io::read_mask(path))?;
+        let read = |path: &str| io::read_mask(path);
+        let doubtful = prepare::apply_mask(&input.intensity, &mut mask, &own.mask, &input.placement, &read)?;
+        input.notes.extend(doubtful.into_iter().map(|found| io::Note::AddedMask { doubt: found.to_string() }));
         input.mask = Some(mask);
     }
     Ok(input)
@@ -63,15 +65,25 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         flat: settings.input.flat_field.as_deref().map(io::read_array).transpose()?,
         hot: own.hot_pixels.filter(|_| raw),
         dead: raw && own.dead_pixels,
-        roi: own.roi.as_deref().map(|ranges| roi(ranges, flat)).transpose()?,
+        placement: Some(input.placement),
+        gain: own.gain,
+        threshold: own.threshold,
+        clip_negative: own.clip_negative,
+        // A region that was read alone needs no cut.
+        roi: match (&settings.input.read.roi, own.roi.as_deref()) {
+            (None, Some(ranges)) => Some(roi(ranges, flat)?),
+            _ => None,
+        },
         centring: if raw { own.centring } else { Centring::Keep },
         max_size: own.max_size.as_deref().map(|values| per_axis("max-size", values, flat)).transpose()?,
         rebin: own.rebin.as_deref().map(|values| per_axis("rebin", values, flat)).transpose()?.unwrap_or([1; 3]),
+        pad: own.pad,
         fft_friendly: true,
         frames,
+        ..prepare::Options::default()
     };
     let path = input.source.path.clone();
-    let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
+    let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
     for note in &notes {
         observer.observe(Event::Note(&format!("{}: {note}", path.display())));
     }
@@ -88,6 +100,10 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
     for step in &prepared.steps {
         observer.observe(Event::Note(&format!("prepared: {step}")));
     }
+    for note in &prepared.notes {
+        observer.observe(Event::Note(note));
+    }
+    notes.append(&mut prepared.notes);
     prepared.notes = notes;
     observer.observe(Event::Prepared {
         notes: &prepared.notes,

@@ -8,6 +8,7 @@ use super::resolved::{
 use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
+use crate::io::{FileMask, MissingData, ReadOptions};
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
 use crate::prepare::parse_mask;
@@ -41,6 +42,7 @@ impl Settings {
             centre: Some("keep".into()),
             hot_pixels: Some(0.0),
             dead_pixels: Some(false),
+            pad: Some(false),
             ..InputKeys::default()
         };
         self.resolved_again(TypedSettings { input, ..self.typed.clone() })
@@ -143,6 +145,7 @@ fn input(typed: &TypedSettings) -> Result<InputSettings> {
     };
     Ok(InputSettings {
         mask: keys.mask.as_deref().map(parse_mask).transpose()?.unwrap_or_default(),
+        read: read_options(typed)?,
         flat_field: keys.flat_field.clone(),
         energy: positive("energy", keys.energy, "in eV")?,
         distance: positive("distance", keys.distance, "in metres")?,
@@ -150,16 +153,52 @@ fn input(typed: &TypedSettings) -> Result<InputSettings> {
     })
 }
 
+fn read_options(typed: &TypedSettings) -> Result<ReadOptions> {
+    let keys = &typed.input;
+    let mut options = ReadOptions::default();
+    if let Some(text) = &keys.missing {
+        options.missing = match text.as_str() {
+            "mask" => MissingData::Mask,
+            "refuse" => MissingData::Refuse,
+            _ => return Err(Error::setting("missing", text, "takes mask or refuse")),
+        };
+    }
+    if let Some(text) = &keys.file_mask {
+        options.file_mask = match text.as_str() {
+            "bad" => FileMask::Bad,
+            "good" => FileMask::Good,
+            "ignore" => FileMask::Ignore,
+            _ => return Err(Error::setting("file-mask", text, "takes bad, good or ignore")),
+        };
+    }
+    if let Some(order) = &keys.axes {
+        options.axes = order.parse()?;
+    }
+    if let Some(values) = &keys.mask_offset {
+        let offset: Result<[usize; 2], _> = values.as_slice().try_into();
+        let problem = "takes the first row and column of the data in the detector: Y,X";
+        options.mask_offset = Some(offset.map_err(|_| Error::setting("mask-offset", list(values), problem))?);
+    }
+    if let Some([z, y, x]) = keys.roi.as_deref().map(roi).transpose()?.as_deref() {
+        options.roi = Some([z.clone(), y.clone(), x.clone()]);
+    }
+    Ok(options)
+}
+
 fn prepare(typed: &TypedSettings) -> Result<PrepareSettings> {
     let keys = &typed.input;
     let hot = within("hot-pixels", required("hot-pixels", keys.hot_pixels)?, 0.0, 1e9)?;
     Ok(PrepareSettings {
+        gain: keys.gain,
+        threshold: keys.threshold,
+        clip_negative: keys.clip_negative.unwrap_or(false),
         hot_pixels: (hot > 0.0).then_some(hot),
         dead_pixels: required("dead-pixels", keys.dead_pixels)?,
         centring: required("centre", keys.centre.as_deref())?.parse()?,
         roi: keys.roi.as_deref().map(roi).transpose()?,
         max_size: extents("max-size", &keys.max_size)?,
         rebin: extents("rebin", &keys.rebin)?,
+        pad: required("pad", keys.pad)?,
     })
 }
 

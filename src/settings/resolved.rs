@@ -2,6 +2,7 @@
 
 use super::typed::TypedSettings;
 use crate::inpaint::treatment::GapTreatment;
+use crate::io::ReadOptions;
 use crate::phasing::recipe::Recipe;
 use crate::phasing::select::Device;
 use crate::phasing::start::Form;
@@ -38,6 +39,8 @@ pub struct Settings {
 pub struct InputSettings {
     /// Masks that are added to the file's own.
     pub mask: Vec<MaskItem>,
+    /// Treatment of missing data, meaning of the file's mask, order of axes, place in the detector.
+    pub read: ReadOptions,
     /// File by which the data are divided.
     pub flat_field: Option<String>,
     /// Photon energy, electronvolts.
@@ -51,6 +54,12 @@ pub struct InputSettings {
 /// Bad pixels, centre, crop and binning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrepareSettings {
+    /// Detector units in one photon; 1 where absent.
+    pub gain: Option<f64>,
+    /// Photons below which a pixel counts as empty.
+    pub threshold: Option<f64>,
+    /// Whether negative counts are zero photons instead of an error.
+    pub clip_negative: bool,
     /// Hot pixels are this many times brighter than their second brightest neighbour.
     pub hot_pixels: Option<f64>,
     /// Whether pixels that are dark in every frame, unlike their neighbours, are masked.
@@ -63,6 +72,8 @@ pub struct PrepareSettings {
     pub max_size: Option<Vec<usize>>,
     /// Pixels that are summed into one: one number for all axes, or one for each.
     pub rebin: Option<Vec<usize>>,
+    /// Whether the whole frame is kept, with unmeasured pixels around it.
+    pub pad: bool,
 }
 
 /// Treatment of the pixels without measurement.

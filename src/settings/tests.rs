@@ -63,6 +63,14 @@ fn what_was_typed_is_echoed_as_it_was_typed() {
 }
 
 #[test]
+fn prepared_patterns_are_not_padded_again() {
+    let typed = TypedSettings { input: InputKeys { pad: Some(true), ..Default::default() }, ..Default::default() };
+    let settings = Settings::resolve("particle", &typed).unwrap();
+    assert!(settings.prepare.pad && !Settings::preset("particle").unwrap().prepare.pad);
+    assert!(!settings.for_prepared().unwrap().prepare.pad);
+}
+
+#[test]
 fn gaps_have_one_vocabulary() {
     let gap = |gap: &str, bounds: Option<Vec<f64>>| {
         let keys = GapKeys { gap: Some(gap.into()), gap_bounds: bounds, ..Default::default() };

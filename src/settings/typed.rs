@@ -128,6 +128,32 @@ pub struct InputKeys {
     /// saturated=VALUE, maxipix; comma-separated
     #[arg(long, value_name = "LIST")]
     pub mask: Option<String>,
+    /// What happens where data are missing (a lost file, a gap in the numbers of a series): mask
+    /// them as not measured, with a note, or refuse the file
+    #[arg(long, hide_short_help = true, value_name = "mask|refuse")]
+    pub missing: Option<String>,
+    /// Meaning of the mask inside the file: bad (not zero is bad), good (not zero is good: Lima,
+    /// psana, ptypy), or ignore
+    #[arg(long, hide_short_help = true, value_name = "bad|good|ignore")]
+    pub file_mask: Option<String>,
+    /// First row and column of the data in the whole detector, for masks of all of it [default:
+    /// what the file says]
+    #[arg(long, hide_short_help = true, value_name = "Y,X", value_delimiter = ',')]
+    pub mask_offset: Option<Vec<usize>>,
+    /// Order in which the file stores the axes, slowest first: zyx, or xyz where it was written
+    /// reversed [default: zyx]
+    #[arg(long, hide_short_help = true, value_name = "ORDER")]
+    pub axes: Option<String>,
+    /// Detector units (ADU) in one photon, by which the data are divided [default: the data are
+    /// photons]
+    #[arg(long, hide_short_help = true, value_name = "ADU")]
+    pub gain: Option<f64>,
+    /// Photons below which a pixel counts as empty, after the gain [default: none]
+    #[arg(long, hide_short_help = true, value_name = "PHOTONS")]
+    pub threshold: Option<f64>,
+    /// Whether negative counts, which the subtraction of a dark frame leaves, are zero photons
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub clip_negative: Option<bool>,
     /// File by which the data are divided
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub flat_field: Option<String>,
@@ -150,7 +176,7 @@ pub struct InputKeys {
     /// or Z,Y,X in pixels
     #[arg(long, value_name = "HOW")]
     pub centre: Option<String>,
-    /// Part to use: Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1
+    /// Part to use: Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1; of a volume nothing else is read
     #[arg(long, value_name = "RANGES")]
     pub roi: Option<String>,
     /// Largest extents after binning: one number for all axes, or one for each
@@ -159,6 +185,9 @@ pub struct InputKeys {
     /// Pixels summed into one: one number for all axes, or one for each
     #[arg(long, value_name = "N[,N[,N]]", value_delimiter = ',')]
     pub rebin: Option<Vec<usize>>,
+    /// Keep the whole frame, with unmeasured pixels around it, instead of cropping about the centre
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub pad: Option<bool>,
 }
 
 /// Settings of the gaps.

@@ -35,8 +35,8 @@ pub struct SimulatedSet {
 /// was written. `on` is told of progress, and asks to stop by returning false.
 ///
 /// # Errors
-/// [`Error::Exists`] without `force`, [`Error::Write`], and [`Error::Interrupted`]: what is finished
-/// is kept beside the set's file, and the next call goes on from there.
+/// [`Error::Exists`] without `force`, [`Error::Write`], and [`Error::Interrupted`]: what is
+/// finished is kept beside the set's file, and the next call goes on from there.
 pub fn simulate_set(
     path: &Path,
     force: bool,

@@ -1,4 +1,5 @@
-//! Files that others write are read, and files that lacuna writes are read by others: h5py, numpy, tifffile, hdf5plugin.
+//! Files that others write are read, and files that lacuna writes are read by others: h5py, numpy,
+//! tifffile, hdf5plugin.
 
 use lacuna::error::Error;
 use lacuna::geometry::{EV, Geometry, HC};
@@ -27,7 +28,8 @@ pub fn python(modules: &str) -> Option<PathBuf> {
     None
 }
 
-/// A command that ignores HDF5's locks: a process that another test starts while this one writes a file inherits its lock for a moment.
+/// A command that ignores HDF5's locks: a process that another test starts while this one writes a
+/// file inherits its lock for a moment.
 pub fn unlocked(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env("HDF5_USE_FILE_LOCKING", "FALSE");

@@ -24,6 +24,7 @@ filters = {
 for codec in ("blosclz", "lz4", "lz4hc", "zlib", "zstd"):
     for shuffle in (0, 1, 2):
         filters[f"blosc_{codec}_{shuffle}"] = hdf5plugin.Blosc(cname=codec, shuffle=shuffle)
+        filters[f"blosc2_{codec}_{shuffle}"] = hdf5plugin.Blosc2(cname=codec, filters=shuffle)
 for name, options in filters.items():
     with h5py.File(folder / f"{name}.h5", "w") as file:
         file.create_dataset("entry/data/data", data=stack, chunks=(2, 70, 90), **options)

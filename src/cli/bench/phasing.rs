@@ -1,6 +1,6 @@
 //! `lacuna bench phasing`: seconds a cycle, and bytes of memory a voxel.
 
-use super::cpu_seconds;
+use super::clock::cpu_seconds;
 use lacuna::error::Result;
 use lacuna::geometry::Geometry;
 use lacuna::phasing::Algorithm;

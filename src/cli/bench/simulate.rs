@@ -1,6 +1,6 @@
 //! `lacuna bench simulate`: patterns a second, and patches a second as a training gets them.
 
-use super::cpu_seconds;
+use super::clock::cpu_seconds;
 use lacuna::error::{Error, Result};
 use lacuna::io::set::{Set, SetHeader, SetWriter, Split};
 use lacuna::simulate::pattern::pattern;

@@ -90,6 +90,11 @@ impl Comparison {
         let output = self.output.clone().unwrap_or_default();
         let console = Console::new(&self.flags);
         match &self.file {
+            // Not left to clap: a set that stands in conflict with a file would satisfy what
+            // requires one.
+            Some(file) if self.set.set.is_some() => {
+                Err(Error::setting("set", file, "a set takes the place of the file: leave one of them out"))
+            }
             Some(file) => self.one(file, &output, contenders, &settings, &console),
             None => {
                 self.set.compare(&output, &contenders, self.model.as_deref(), self.flags.force, &settings, &console)

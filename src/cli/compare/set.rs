@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Simulated sets")]
 pub struct SetFlags {
     /// Instead of a pattern, a simulated set, the patterns of which are compared with their truth
-    #[arg(long, value_name = "SET.h5", conflicts_with = "file")]
-    set: Option<PathBuf>,
+    #[arg(long, value_name = "SET.h5")]
+    pub set: Option<PathBuf>,
     /// Widths of the straight gap that is cut, in units of the linear oversampling across it
     #[arg(long, requires = "set", value_name = "LIST", value_delimiter = ',', default_value = "1.25,1.75,2.5,4")]
     ratios: Vec<f64>,

@@ -1,7 +1,7 @@
 //! `lacuna simulate --output SET.h5`: a set, with its progress.
 
 use crate::cli::console::Console;
-use lacuna::error::{Result, bytes_text};
+use lacuna::error::{Error, Result, bytes_text};
 use lacuna::reconstruct::Observer;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{SimulationEvent, simulate_set};
@@ -31,9 +31,11 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, recipe_text: String, con
         console.go_on()
     });
     bar.finish_and_clear();
-    let done = done.inspect_err(|_| {
-        console
-            .note(format!("what is finished is kept beside {}: the same command goes on from there", path.display()));
+    let done = done.inspect_err(|error| {
+        if matches!(error, Error::Interrupted | Error::Write { .. }) {
+            let path = path.display();
+            console.note(format!("what is finished is kept beside {path}: the same command goes on from there"));
+        }
     })?;
     let rate = done.simulated as f64 / done.seconds.max(1e-9);
     console.note(format!(
