@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Sets, trainings and comparisons of seconds.
 const SET: &str = "name = \"tiny\"\nshape = [32, 32]\ncount = 12\n[split]\ntrain = 0.5\nvalidation = 0.5\ntest = 0\n";
-const TRAINING: &str = "name = \"tiny\"\ndescription = \"\"\ndata = \"tiny\"\nseed = 1\npatch = 16\nsteps = 6\nbatch = 2\n\
+const TRAINING: &str = "name = \"tiny\"\ndescription = \"\"\ndata = \"tiny\"\nseed = 1\npatch = 16\nsteps = 6\nbatch = 2\nshards = 1\n\
                         [network]\ndimensions = 2\nchannels = [4, 8]\ngroups = 4\ndilations = []\n\
                         [validation]\nevery = 2\npatches = 4\n[gaps]\nwidth = [2, 6]\n";
 

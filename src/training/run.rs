@@ -118,9 +118,13 @@ fn train_dimensions<const D: usize>(
         let score = score(&averaged, run.validation, &recipe.loss, shard);
         TrainingEvent::Validation { step: state.step, score, trained: Box::new(snapshot(wrap(averaged), state)) }
     };
-    if state.step >= recipe.steps {
-        // The call before ended between its last checkpoint and the files of the model.
-        on(validated(learner.averaged(), &state))?;
+    let is_validated = |step: u64| step.is_multiple_of(recipe.validation.every) || step == recipe.steps;
+    // A call that was killed may have ended between its last checkpoint and the files of the model.
+    if state.step > 0 && is_validated(state.step) {
+        let proceed = on(validated(learner.averaged(), &state))?;
+        if !proceed && state.step < recipe.steps {
+            return Err(Error::Interrupted);
+        }
     }
     let mut patches = (run.patches)(state.next_patch)?;
     let mut clock = Instant::now();
@@ -134,7 +138,7 @@ fn train_dimensions<const D: usize>(
             return Err(Error::Model { model: recipe.name.clone(), problem });
         }
         let mut proceed = on(TrainingEvent::Step { step: state.step, loss, rate })?;
-        let validate = state.step.is_multiple_of(recipe.validation.every) || state.step == recipe.steps;
+        let validate = is_validated(state.step);
         if validate || !proceed {
             state.seconds += clock.elapsed().as_secs_f64();
             checkpoint::write(run.checkpoint, &state, &learner)?;

@@ -146,7 +146,7 @@ fn trained(card: &str) -> Trained {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name);
     write_set(&path("set.h5"));
-    let text = "name = \"tiny\"\ndescription = \"\"\ndata = \"tiny\"\nseed = 1\npatch = 8\nsteps = 2\nbatch = 1\n\
+    let text = "name = \"tiny\"\ndescription = \"\"\ndata = \"tiny\"\nseed = 1\npatch = 8\nsteps = 2\nbatch = 1\nshards = 1\n\
                 [network]\ndimensions = 2\nchannels = [2]\ngroups = 2\ndilations = []\n[validation]\nevery = 1\n\
                 [gaps]\nwidth = [2, 4]\n";
     fs::write(path("tiny.toml"), text).unwrap();
