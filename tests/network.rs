@@ -242,7 +242,7 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
     let again = done(folder, &[&arguments[..], &["--threads", "1"]].concat());
     assert_eq!(events(&again.stdout, "class"), classes);
     refused(folder, &["evaluate", "set.h5", "--widths", "0"], &["widths = 0", "own"]);
-    refused(folder, &["evaluate", "set.h5", "--split", "all"], &["--split", "test"]);
+    crate::cli::misused(folder, &["evaluate", "set.h5", "--split", "all"], &["--split", "test"]);
 }
 
 /// Write it anew, after a change of the weights, with
