@@ -277,7 +277,7 @@ mod tests {
             assert_eq!(centre as isize - middle, ((bin - 1) / 2) as isize);
             assert!(axis(length, centre, bin).loss(&window).is_none());
         }
-        assert_eq!(axis(64, 3, 1).padded(), -60..66 + 0);
+        assert_eq!(axis(64, 3, 1).padded(), -60..66);
         assert_eq!(Axis { most: Some(50), ..axis(64, 3, 1) }.padded(), -22..28);
     }
 

@@ -92,10 +92,10 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
             Error::Pattern(problem) | Error::Support(problem) => Error::file(&path, problem),
             other => other,
         })?;
-    if let (SupportChoice::File(file), Some(support)) = (&settings.start.support, &prepared.support) {
-        if !support.as_slice().contains(&true) {
-            return Err(Error::file(file, "the support is empty"));
-        }
+    if let (SupportChoice::File(file), Some(support)) = (&settings.start.support, &prepared.support)
+        && !support.as_slice().contains(&true)
+    {
+        return Err(Error::file(file, "the support is empty"));
     }
     for step in &prepared.steps {
         observer.observe(Event::Note(&format!("prepared: {step}")));
