@@ -94,6 +94,7 @@ fn messages_name_what_can_be_typed() {
         "hot",
         "max distance",
         "thinning",
+        "monitor",
         "patterns_per_block and patches_per_pattern",
     ];
     let wrong = |name: &str| {
