@@ -22,3 +22,4 @@ mod report;
 mod rules;
 mod simulate;
 mod structure;
+mod treatments;

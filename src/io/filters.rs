@@ -25,18 +25,67 @@ pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         hdf5::sync::sync(|| {
-            add(BLOSC, c"blosc", run_blosc);
-            add(BLOSC2, c"blosc2", run_blosc2);
-            add(LZ4, c"lz4", run_lz4);
-            add(BITSHUFFLE, c"bitshuffle", run_bitshuffle);
-            add(ZSTANDARD, c"zstd", run_zstd);
+            add::<Blosc>(BLOSC, c"blosc");
+            add::<Blosc2>(BLOSC2, c"blosc2");
+            add::<Lz4>(LZ4, c"lz4");
+            add::<Bitshuffle>(BITSHUFFLE, c"bitshuffle");
+            add::<Zstandard>(ZSTANDARD, c"zstd");
         });
     });
 }
 
-type Filter = unsafe extern "C" fn(c_uint, usize, *const c_uint, usize, *mut usize, *mut *mut c_void) -> usize;
+/// The compression of a filter.
+trait Decoder {
+    /// The bytes of a chunk; `None` where it is damaged, or compressed in a way that is not known.
+    /// `options` are those that the file stores for the filter.
+    fn decode(chunk: &[u8], options: &[c_uint]) -> Option<Vec<u8>>;
+}
 
-fn add(id: H5Z_filter_t, name: &'static CStr, filter: Filter) {
+struct Blosc;
+struct Blosc2;
+struct Lz4;
+struct Bitshuffle;
+struct Zstandard;
+
+impl Decoder for Blosc {
+    fn decode(chunk: &[u8], _: &[c_uint]) -> Option<Vec<u8>> {
+        blosc::blosc(chunk)
+    }
+}
+
+impl Decoder for Blosc2 {
+    fn decode(chunk: &[u8], _: &[c_uint]) -> Option<Vec<u8>> {
+        blosc2::blosc2(chunk)
+    }
+}
+
+impl Decoder for Lz4 {
+    fn decode(chunk: &[u8], _: &[c_uint]) -> Option<Vec<u8>> {
+        bitshuffle::lz4(chunk)
+    }
+}
+
+impl Decoder for Zstandard {
+    fn decode(chunk: &[u8], _: &[c_uint]) -> Option<Vec<u8>> {
+        bitshuffle::zstd(chunk)
+    }
+}
+
+impl Decoder for Bitshuffle {
+    fn decode(chunk: &[u8], options: &[c_uint]) -> Option<Vec<u8>> {
+        // Two version numbers, bytes an element, elements a block, 2 for LZ4 (0: only shuffled; 3 is
+        // zstd).
+        let option = |index| options.get(index).map_or(0, |&value| value as usize);
+        match option(4) {
+            0 => bitshuffle::bitshuffle(chunk, option(2), option(3), Compression::None),
+            2 => bitshuffle::bitshuffle(chunk, option(2), option(3), Compression::Lz4),
+            3 => bitshuffle::bitshuffle(chunk, option(2), option(3), Compression::Zstandard),
+            _ => None,
+        }
+    }
+}
+
+fn add<D: Decoder>(id: H5Z_filter_t, name: &'static CStr) {
     let class = H5Z_class2_t {
         version: H5Z_CLASS_T_VERS as _,
         id,
@@ -45,7 +94,7 @@ fn add(id: H5Z_filter_t, name: &'static CStr, filter: Filter) {
         name: name.as_ptr(),
         can_apply: None,
         set_local: None,
-        filter: Some(filter),
+        filter: Some(replace::<D>),
     };
     // SAFETY: HDF5 is initialised and locked by the caller's `sync`; it copies the class, and the
     // name is 'static.
@@ -56,77 +105,6 @@ fn add(id: H5Z_filter_t, name: &'static CStr, filter: Filter) {
     }
 }
 
-unsafe extern "C" fn run_lz4(
-    flags: c_uint,
-    count: usize,
-    options: *const c_uint,
-    bytes: usize,
-    size: *mut usize,
-    buffer: *mut *mut c_void,
-) -> usize {
-    // SAFETY: the arguments are those of HDF5, unchanged.
-    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| bitshuffle::lz4(input)) }
-}
-
-unsafe extern "C" fn run_zstd(
-    flags: c_uint,
-    count: usize,
-    options: *const c_uint,
-    bytes: usize,
-    size: *mut usize,
-    buffer: *mut *mut c_void,
-) -> usize {
-    // SAFETY: the arguments are those of HDF5, unchanged.
-    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| bitshuffle::zstd(input)) }
-}
-
-unsafe extern "C" fn run_blosc(
-    flags: c_uint,
-    count: usize,
-    options: *const c_uint,
-    bytes: usize,
-    size: *mut usize,
-    buffer: *mut *mut c_void,
-) -> usize {
-    // SAFETY: the arguments are those of HDF5, unchanged.
-    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| blosc::blosc(input)) }
-}
-
-unsafe extern "C" fn run_blosc2(
-    flags: c_uint,
-    count: usize,
-    options: *const c_uint,
-    bytes: usize,
-    size: *mut usize,
-    buffer: *mut *mut c_void,
-) -> usize {
-    // SAFETY: the arguments are those of HDF5, unchanged.
-    unsafe { replace(flags, count, options, bytes, size, buffer, |input, _| blosc2::blosc2(input)) }
-}
-
-unsafe extern "C" fn run_bitshuffle(
-    flags: c_uint,
-    count: usize,
-    options: *const c_uint,
-    bytes: usize,
-    size: *mut usize,
-    buffer: *mut *mut c_void,
-) -> usize {
-    // Options: two version numbers, bytes an element, elements a block, 2 for LZ4 (0: only
-    // shuffled; 3 is zstd).
-    let decode = |input: &[u8], options: &[c_uint]| {
-        let option = |index| options.get(index).map_or(0, |&value| value as usize);
-        match option(4) {
-            0 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::None),
-            2 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::Lz4),
-            3 => bitshuffle::bitshuffle(input, option(2), option(3), Compression::Zstandard),
-            _ => None,
-        }
-    };
-    // SAFETY: the arguments are those of HDF5, unchanged.
-    unsafe { replace(flags, count, options, bytes, size, buffer, decode) }
-}
-
 /// Replaces the chunk in `buffer` by its decoded bytes; 0 tells HDF5 that it failed and leaves the
 /// buffer as it was.
 ///
@@ -134,14 +112,13 @@ unsafe extern "C" fn run_bitshuffle(
 /// `options` points to `count` numbers (or is null), `*buffer` to a block of HDF5's allocator of at
 /// least `bytes` initialised bytes, `size` and `buffer` may be written: what HDF5 promises to its
 /// filters.
-unsafe fn replace(
+unsafe extern "C" fn replace<D: Decoder>(
     flags: c_uint,
     count: usize,
     options: *const c_uint,
     bytes: usize,
     size: *mut usize,
     buffer: *mut *mut c_void,
-    decode: impl FnOnce(&[u8], &[c_uint]) -> Option<Vec<u8>>,
 ) -> usize {
     if flags & H5Z_FLAG_REVERSE == 0 {
         return 0; // We never write these formats.
@@ -149,7 +126,7 @@ unsafe fn replace(
     // SAFETY: see above; both slices live only until `decode` returns, before the buffer is freed.
     let decoded = unsafe {
         let options = if options.is_null() { &[] } else { std::slice::from_raw_parts(options, count) };
-        decode(std::slice::from_raw_parts((*buffer).cast::<u8>(), bytes), options)
+        D::decode(std::slice::from_raw_parts((*buffer).cast::<u8>(), bytes), options)
     };
     let Some(decoded) = decoded.filter(|decoded| !decoded.is_empty()) else { return 0 };
     // SAFETY: the new block has room for all of `decoded`; the old one came from the same allocator

@@ -195,7 +195,8 @@ pub struct InputKeys {
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Gaps")]
 pub struct GapKeys {
-    /// Treatment of the pixels without measurement: auto, or SOURCE[-hard|-soft][-release]
+    /// Treatment of the pixels without measurement: auto, or a source, with -hard, -soft and -release behind
+    /// it
     ///
     /// auto: free pixels, or the network's bounds where they predict measured pixels better that
     /// neither saw. Sources: free (nothing is assumed), network, zero, linear, idw, biharmonic, and

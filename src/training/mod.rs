@@ -25,7 +25,7 @@ pub use recipe::{LossRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe};
 pub use run::{Patches, TrainedNetwork, TrainingEvent, TrainingRun, samples, train};
 pub use samples::Sample;
 pub use session::{CHECKPOINT, SessionEvent, TrainingData, TrainingSession, claim_folder};
-pub use simulated_set::{SimulatedSet, SimulationEvent, set_entry, simulate_set};
+pub use simulated_set::{SimulatedSet, SimulationEvent, set_entry, set_header, simulate_set};
 pub use step::{Learner, Score};
 
 #[cfg(test)]

@@ -44,14 +44,7 @@ pub fn simulate_set(
     text: String,
     on: &(dyn Fn(SimulationEvent) -> bool + Sync),
 ) -> Result<SimulatedSet> {
-    let header = SetHeader {
-        shape: recipe.extents(),
-        count: recipe.count,
-        seed: recipe.seed,
-        recipe_name: recipe.name.clone(),
-        recipe_text: text,
-    };
-    let writer = SetWriter::open(path, header, force)?;
+    let writer = SetWriter::open(path, set_header(recipe, text), force)?;
     let missing = writer.missing();
     let begun = Instant::now();
     if !on(SimulationEvent::Resumed(recipe.count - missing.len())) {
@@ -67,6 +60,17 @@ pub fn simulate_set(
     })?;
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     Ok(SimulatedSet { simulated: missing.len(), seconds, bytes })
+}
+
+/// The header of a recipe's set; `text` is the recipe as it was written.
+pub fn set_header(recipe: &Recipe, text: String) -> SetHeader {
+    SetHeader {
+        shape: recipe.extents(),
+        count: recipe.count,
+        seed: recipe.seed,
+        recipe_name: recipe.name.clone(),
+        recipe_text: text,
+    }
 }
 
 /// A simulated pattern as an entry of a set; its split depends on its particle alone.

@@ -2,10 +2,10 @@
 
 use super::clock::cpu_seconds;
 use lacuna::error::{Error, Result};
-use lacuna::io::set::{Set, SetHeader, SetWriter, Split};
+use lacuna::io::set::{Set, SetWriter, Split};
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
-use lacuna::training::{PatchOptions, PatchStream};
+use lacuna::training::{PatchOptions, PatchStream, set_entry, set_header};
 use rayon::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -44,19 +44,12 @@ impl Simulate {
         recipe.count = self.patterns;
         let folder = tempfile::tempdir().map_err(|error| Error::write(std::env::temp_dir(), error))?;
         let path = folder.path().join("set.h5");
-        let header = SetHeader {
-            shape: recipe.extents(),
-            count: recipe.count,
-            seed: recipe.seed,
-            recipe_name: recipe.name.clone(),
-            recipe_text: text,
-        };
-        let writer = SetWriter::open(&path, header, false)?;
+        let writer = SetWriter::open(&path, set_header(&recipe, text), false)?;
         let (wall, cpu) = (Instant::now(), cpu_seconds());
         (0..recipe.count)
             .into_par_iter()
             .with_max_len(1)
-            .try_for_each(|index| writer.put(index, &lacuna::training::set_entry(&recipe, pattern(&recipe, index))))?;
+            .try_for_each(|index| writer.put(index, &set_entry(&recipe, pattern(&recipe, index))))?;
         self.print(name, shape, "patterns", recipe.count, wall, cpu)?;
         writer.finish(|_| {})?;
 
