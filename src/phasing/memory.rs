@@ -30,6 +30,8 @@ pub(crate) struct Needs {
     pub difference_map: bool,
     /// Whether it has steps of conjugate gradients.
     pub gradients: bool,
+    /// Whether it switches the PSF on.
+    pub psf: bool,
 }
 
 impl Needs {
@@ -40,6 +42,7 @@ impl Needs {
         Needs {
             difference_map: any(&|s| matches!(s, Step::Cycles(Algorithm::Dm, _) | Step::Detwin(Algorithm::Dm, _))),
             gradients: any(&|s| matches!(s, Step::MaximumLikelihood(_))),
+            psf: recipe.has_psf(),
         }
     }
 }
@@ -58,10 +61,16 @@ pub fn estimate(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize) -
         // the new support.
         COMPLEX + 1 + 4 + 4 + 1
     };
+    // Intensities and scratch of a blur; conjugate gradients keep three kinds of them.
+    let psf = match needs {
+        Needs { psf: false, .. } => 0,
+        Needs { gradients: true, .. } => 5 * 4,
+        _ => 2 * 4,
+    };
     // Object, projection, support. At the end, when the backend is gone: registration, then the
     // result file, which is put together in memory (object, support, pattern, and every kept run
     // and mode).
-    let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra);
+    let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra + psf);
     let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
 }

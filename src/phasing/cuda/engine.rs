@@ -249,6 +249,7 @@ impl Engine {
             object: Cornered(Array3::from_shape_vec(self.data.shape, object).expect("the problem's shape")),
             support: Cornered(Array3::from_shape_vec(self.data.shape, support).expect("the problem's shape")),
             density,
+            psf: None,
         })
     }
 }

@@ -163,7 +163,7 @@ impl Cuda {
     /// Bytes of the GPU's memory that this backend's arrays take.
     fn bytes(&self) -> u64 {
         let runs = &self.engine.runs;
-        let needs = Needs { difference_map: runs.second.is_some(), gradients: self.gradients.is_some() };
+        let needs = Needs { difference_map: runs.second.is_some(), gradients: self.gradients.is_some(), psf: false };
         self.problem.len() as u64 * (gpu::SHARED + gpu::bytes_of_run(needs) * runs.batch_size as u64)
     }
 
@@ -239,6 +239,14 @@ impl Backend for Cuda {
         self.density_is_current = false;
         self.engine.gaps = gaps;
     }
+
+    fn set_psf(&mut self, on: bool) {
+        if on && self.problem.psf.is_some() {
+            self.queue(|_| Err(Failure::NoArrays("psf")));
+        }
+    }
+
+    fn update_psf(&mut self) {}
 
     fn request_fit(&mut self) {
         self.queue(|this| Ok(this.fits.request(&this.engine)?));
