@@ -203,6 +203,11 @@ impl Psf {
         Ok(psf)
     }
 
+    /// Distance that the profile of each axis reaches, pixels.
+    pub(crate) fn reach(&self) -> [usize; 3] {
+        self.kernels.each_ref().map(|kernel| kernel.weights().len() - 1)
+    }
+
     /// Full widths at half maximum `(z, y, x)`, pixels, of the peaks nearest to the profiles.
     pub fn widths(&self) -> [f64; 3] {
         self.kernels.each_ref().map(|kernel| kernel.width(self.eta))
@@ -210,10 +215,19 @@ impl Psf {
 
     /// The kernel as an array, as small as it may be, its middle at `n / 2`.
     pub fn array(&self) -> Centered<f32> {
-        let reach = self.kernels.each_ref().map(|kernel| kernel.weights().len() - 1);
+        let reach = self.reach();
         let weight = |axis: usize, i: usize| self.kernels[axis].weights()[i.abs_diff(reach[axis])];
         let value = |(z, y, x)| (weight(0, z) * weight(1, y) * weight(2, x)) as f32;
         Centered(Array3::from_shape_fn(reach.map(|reach| 2 * reach + 1), value))
+    }
+
+    /// Blurs intensities, periodically.
+    pub fn blurred(&self, intensity: &Centered<f32>) -> Centered<f32> {
+        let shape = intensity.shape();
+        let mut data = intensity.as_slice().to_vec();
+        let (weights, mut scratch) = (self.weights(), data.clone());
+        let blurred = convolve(shape, weights.each_ref().map(Vec::as_slice), &mut data, &mut scratch).0;
+        Centered(Array3::from_shape_vec(shape, blurred.to_vec()).expect("the same number of pixels"))
     }
 
     /// The weights of the three axes, as convolutions take them.
@@ -262,25 +276,13 @@ impl ProblemPsf {
         ProblemPsf { first, pixels, observed }
     }
 
-    /// Refines a kernel, one axis after another. `neighbours(psf, axis, reach)` gives, of the
-    /// sharp intensities blurred along the other axes only, the sums of those at a distance of 0,
-    /// 1, .. `reach` on either side of each pixel, one list a distance; at distance 0 the
-    /// intensities themselves.
-    pub(crate) fn refine(
-        &self,
-        psf: &mut Psf,
-        shape: Shape,
-        mut neighbours: impl FnMut(&Psf, usize, usize) -> Vec<Vec<f32>>,
-    ) {
-        for axis in (0..3).filter(|&axis| shape[axis] > 1) {
-            let reach = psf.kernels[axis].weights().len() - 1;
-            if reach == 0 {
-                continue;
-            }
-            let sums = neighbours(psf, axis, reach);
-            if let Some(kernel) = richardson_lucy(&psf.kernels[axis], &sums, &self.observed) {
-                psf.kernels[axis] = kernel;
-            }
+    /// Refines the profile of one axis. `neighbours` are, of the sharp intensities blurred along the
+    /// other axes only, the sums of those at a distance of 0, 1, .. on either side of each pixel, one
+    /// list a distance; at distance 0 the intensities themselves.
+    pub(crate) fn refine(&self, psf: &mut Psf, axis: usize, neighbours: &[Vec<f32>]) {
+        let reach = psf.kernels[axis].weights().len();
+        if let Some(kernel) = richardson_lucy(&psf.kernels[axis], &neighbours[..reach], &self.observed) {
+            psf.kernels[axis] = kernel;
         }
     }
 }

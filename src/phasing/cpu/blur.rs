@@ -48,15 +48,19 @@ impl Blur {
         convolve(self.shape, weights.each_ref().map(Vec::as_slice), &mut self.intensities, &mut self.scratch).0
     }
 
-    /// Refines the kernel by the transform of an object that is cut to its support.
+    /// Refines the kernel, one axis after another, by the transform of an object that is cut to its
+    /// support.
     pub fn refine(&mut self, problem: &ProblemPsf, field: &[Complex32]) {
-        let (shape, mut psf) = (self.shape, self.psf.clone());
+        let shape = self.shape;
         let strides = [shape[1] * shape[2], shape[2], 1];
-        problem.refine(&mut psf, shape, |psf, axis, reach| {
-            let mut weights = psf.weights();
+        for axis in 0..3 {
+            let (n, stride, reach) = (shape[axis], strides[axis], self.psf.reach()[axis]);
+            if reach == 0 {
+                continue;
+            }
+            let mut weights = self.psf.weights();
             weights[axis] = vec![1.0];
             let sharp = self.convolved(weights, |i| field[i].norm_sqr());
-            let (n, stride) = (shape[axis], strides[axis]);
             let at = |pixel: usize, offset: usize| {
                 let place = pixel / stride % n;
                 sharp[pixel - place * stride + (place + offset) % n * stride]
@@ -66,9 +70,10 @@ impl Blur {
                 // Around the array more than once where it is thinner than the kernel.
                 _ => at(pixel, distance) + at(pixel, n * (distance / n + 1) - distance),
             };
-            (0..=reach).map(|distance| problem.pixels.iter().map(|&pixel| sum(pixel, distance)).collect()).collect()
-        });
-        self.psf = psf;
+            let list = |distance| problem.pixels.iter().map(|&pixel| sum(pixel, distance)).collect();
+            let neighbours: Vec<Vec<f32>> = (0..=reach).map(list).collect();
+            problem.refine(&mut self.psf, axis, &neighbours);
+        }
     }
 }
 
