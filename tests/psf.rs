@@ -8,7 +8,13 @@ use lacuna::phasing::problem::Problem;
 use lacuna::phasing::psf::Psf;
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::pixels::Pattern;
+use lacuna::prepare::Prepared;
 use lacuna::psf::Kernel;
+use lacuna::reconstruct::Format;
+use lacuna::settings::{Settings, TypedSettings};
+use lacuna::simulate::draw::ParameterRange;
+use lacuna::simulate::pattern::pattern;
+use lacuna::simulate::recipe::Recipe;
 use lacuna::volume::{Centered, Cornered, Shape};
 use ndarray::Array3;
 use num_complex::Complex32;
@@ -203,6 +209,68 @@ fn the_blind_kernel_finds_its_width_and_the_object_with_it() {
         assert!(with < 0.5 * without, "{with} {without}");
         assert!(blind.fit().unwrap().r_factor < 0.3 * sharp.fit().unwrap().r_factor);
     }
+}
+
+/// A simulated particle in a beam that is not fully coherent, through the whole pipeline.
+#[test]
+fn a_blurred_particle_is_found_with_a_psf() {
+    let (mut recipe, _) = Recipe::read("particles2d").unwrap();
+    recipe.shape = vec![64, 64];
+    recipe.object.real = 0.0;
+    recipe.measurement.photons = ParameterRange::new(1e8, 1e8);
+    recipe.measurement.psf.probability = 0.0;
+    recipe.measurement.background.probability = 0.0;
+    recipe.measurement.coherence.probability = 1.0;
+    recipe.measurement.coherence.pseudo_voigt = 0.0;
+    recipe.measurement.coherence.width = ParameterRange::new(0.8, 0.8);
+    let simulated = pattern(&recipe, 3);
+    let measured = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default()).unwrap();
+    let phased = |psf: &str| {
+        let mut typed = TypedSettings::default();
+        typed.phasing.psf = Some(psf.into());
+        typed.phasing.psf_begin = Some(0.3);
+        typed.phasing.support_update_period = Some(0);
+        typed.phasing.nb_run = Some(2);
+        typed.phasing.nb_run_keep = Some(1);
+        typed.phasing.device = Some("cpu".into());
+        let settings = Settings::resolve("particle", &typed).unwrap();
+        let prepared = Prepared {
+            pattern: measured.clone(),
+            support: Some(simulated.support.clone()),
+            steps: vec![],
+            notes: vec![],
+            centre: [0, 32, 32],
+            window: [0..1, 0..64, 0..64],
+            rebin: [1; 3],
+        };
+        let result = lacuna::reconstruct(prepared, &settings, &()).unwrap();
+        let options = lacuna::metrics::RegistrationOptions { subpixel: true, ramp: true };
+        let error =
+            lacuna::metrics::register(&result.ensemble.kept[0].object, &simulated.object, options).unwrap().error;
+        (error, result, settings)
+    };
+    let (without, plain, _) = phased("none");
+    let (with, blind, settings) = phased("gaussian,1,20");
+    assert!(with < 0.5 * without, "{with} with, {without} without");
+    assert!(blind.summary.free_llk_poisson < plain.summary.free_llk_poisson);
+    assert_eq!(plain.summary.psf, None);
+    let psf = blind.summary.psf.unwrap();
+    assert!(psf.widths_pixels[1..].iter().all(|width| (width - 0.8).abs() < 0.1), "{psf:?}");
+    assert!(blind.summary.recipe.contains("psf=20"), "{}", blind.summary.recipe);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (result, page) = (folder.path().join("out.cxi"), folder.path().join("out.html"));
+    blind.write(&result, Format::Cxi, false, "test", &settings).unwrap();
+    let place = format!("{}:/entry_1/image_1/instrument_1/detector_1/point_spread_function", result.display());
+    let kernel = lacuna::io::read_array(&place).unwrap();
+    // Rounded to f32.
+    assert!((kernel.as_slice().iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    assert_eq!(Psf::of_array(&kernel, [1, 64, 64]).unwrap().widths()[0], 0.0);
+    blind.write_page(&page, false, "a.cxi", "test", &settings).unwrap();
+    assert!(std::fs::read_to_string(&page).unwrap().contains("Blur (PSF)"));
+    // The file of one reconstruction is the fixed kernel of the next.
+    let (again, fixed, _) = phased(&place);
+    assert!(again < 0.6 * without && fixed.summary.psf.unwrap().central_weight - psf.central_weight < 1e-4, "{again}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::str::FromStr;
 const ITERATIONS: usize = 10;
 
 /// Most pixels that a refinement looks at: a kernel has few numbers, and bright pixels tell most.
-const MOST_PIXELS: usize = 1 << 14;
+const MOST_PIXELS: usize = 1 << 13;
 
 /// Standard deviation, pixels, of the blur by which bright surroundings are found.
 const SURROUNDINGS: f32 = 1.5;
@@ -166,7 +166,7 @@ impl Psf {
     /// dimensions than the pattern, or no product of symmetric profiles.
     pub fn of_array(array: &Centered<f32>, shape: Shape) -> Result<Self, String> {
         let total: f64 = array.as_slice().iter().map(|&value| f64::from(value)).sum();
-        if array.as_slice().iter().any(|value| !(*value >= 0.0)) || !(total > 0.0 && total.is_finite()) {
+        if array.as_slice().iter().any(|value| value.is_nan() || *value < 0.0) || !(total > 0.0 && total.is_finite()) {
             return Err("the kernel of a PSF needs values that are not negative, and a sum above zero".into());
         }
         let own = array.shape();

@@ -87,6 +87,32 @@ fn gaps_have_one_vocabulary() {
 }
 
 #[test]
+fn a_psf_is_switched_on_by_the_recipe() {
+    let resolved = |psf: Option<&str>, begin: Option<f64>, algorithm: &str| {
+        let keys = PhasingKeys {
+            psf: psf.map(String::from),
+            psf_begin: begin,
+            algorithm: Some(algorithm.into()),
+            ..Default::default()
+        };
+        let recipe = Settings::resolve("bragg", &phasing(keys)).unwrap().recipe;
+        (recipe.recipe.to_string(), recipe.psf.map(|psf| psf.to_string()))
+    };
+    let steps = "ER**50,(Sup*HIO**50)**3";
+    assert_eq!(resolved(None, None, steps), (steps.to_string(), None));
+    assert_eq!(resolved(Some("none"), None, steps), (steps.to_string(), None));
+    let (recipe, psf) = resolved(Some("pseudo-voigt,1,0.05,20"), Some(0.5), steps);
+    assert_eq!(recipe, "ER**50,Sup,HIO**50,psf=20,(Sup*HIO**50)**2");
+    assert_eq!(psf.as_deref(), Some("pseudo-voigt,1,0.05,20"));
+    // Without a period the kernel stays; a recipe that says when is left alone; and one that asks
+    // for a PSF has PyNX's.
+    assert_eq!(resolved(Some("gaussian,0.7"), Some(0.0), "ER**5").0, "ER**5,psf=1");
+    assert_eq!(resolved(Some("gaussian,0.7,20"), None, "ER**5,psf=5,HIO**9").0, "ER**5,psf=5,HIO**9");
+    assert_eq!(resolved(None, None, "ER**5,psf=5").1.as_deref(), Some("pseudo-voigt,1,0.1"));
+    assert_eq!(resolved(None, None, "ER**5,psf=0").1, None);
+}
+
+#[test]
 fn mistakes_in_files_are_named() {
     let error = |text: &str| TypedSettings::from_toml(Path::new("mine.toml"), text).unwrap_err().to_string();
     assert!(error("nb-raaar = 5").contains("mine.toml: unknown setting 'nb-raaar': did you mean 'nb-raar'?"));
@@ -116,6 +142,8 @@ fn values_are_refused_before_anything_is_read() {
         ("dims = 4", "dims = 4"),
         ("nb-raar = 0\nnb-er = 0", "nb-er = 0"),
         ("rebin = [0]", "rebin = 0"),
+        ("psf = \"gauss,1\"", "psf = gauss,1: takes gaussian,FWHM[,N]"),
+        ("psf-begin = 1.5", "psf-begin = 1.5"),
     ] {
         assert!(refused(toml).contains(words), "{toml}: {}", refused(toml));
     }

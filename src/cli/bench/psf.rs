@@ -38,6 +38,9 @@ pub struct Psf {
     /// Fraction of the cycles after which the PSF is switched on [default: the preset's]
     #[arg(long)]
     psf_begin: Option<f64>,
+    /// Cycles between support updates; 0 keeps the true support
+    #[arg(long, default_value_t = 0)]
+    support_update_period: usize,
     /// Number of threads [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
@@ -80,9 +83,10 @@ impl Psf {
             let found: Vec<f64> = all.iter().flat_map(|outcome| outcome.widths.clone()).collect();
             let size = shape_text(&trimmed(shape));
             let bounds = found.iter().fold([f64::INFINITY, 0.0f64], |[low, high], &w| [low.min(w), high.max(w)]);
-            let widths = match found.is_empty() {
-                true => "no kernel".into(),
-                false => format!("widths {:.2} to {:.2}, median {:.2}", bounds[0], bounds[1], median(&found)),
+            let widths = if found.is_empty() {
+                "no kernel".into()
+            } else {
+                format!("widths {:.2} to {:.2}, median {:.2}", bounds[0], bounds[1], median(&found))
             };
             let (error, r, seconds) =
                 (middle(&|o| o.error), middle(&|o| o.r_factor), middle(&|outcome| outcome.cpu_seconds));
@@ -103,6 +107,7 @@ impl Psf {
         let mut typed = TypedSettings::default();
         typed.phasing.psf = Some(psf.into());
         typed.phasing.psf_begin = self.psf_begin;
+        typed.phasing.support_update_period = Some(self.support_update_period);
         typed.phasing.nb_run = Some(self.nb_run);
         typed.phasing.nb_run_keep = Some(1);
         typed.phasing.device = Some("cpu".into());

@@ -3,11 +3,10 @@
 use super::kernels::Projection;
 use crate::fft::{Fft, Transforms};
 use crate::phasing::bound::Bounds;
-use crate::phasing::convolve::convolve;
+use crate::phasing::convolve::convolve_rows;
 use crate::phasing::psf::{ProblemPsf, Psf};
 use crate::volume::Shape;
 use num_complex::Complex32;
-use rayon::prelude::*;
 
 /// The blur of one run's intensities: its kernel, and arrays to work in.
 pub(super) struct Blur {
@@ -20,9 +19,6 @@ pub(super) struct Blur {
     scratch: Vec<f32>,
 }
 
-/// Points that one task handles.
-const PIECE: usize = 1 << 14;
-
 impl Blur {
     /// The first blur of a problem of this shape, switched off.
     pub fn new(problem: &ProblemPsf, shape: Shape) -> Self {
@@ -32,20 +28,28 @@ impl Blur {
 
     /// The blurred intensities of a field in C order.
     pub fn intensities(&mut self, field: &[Complex32]) -> &[f32] {
-        self.blurred(|i| field[i].norm_sqr())
+        let weights = self.psf.weights();
+        self.convolved(weights, field)
+    }
+
+    /// The intensities of a field, convolved with these weights.
+    fn convolved(&mut self, weights: [Vec<f32>; 3], field: &[Complex32]) -> &[f32] {
+        let nx = self.shape[2];
+        let fill = |row: usize, line: &mut [f32]| {
+            line.iter_mut().zip(&field[row * nx..]).for_each(|(value, v)| *value = v.norm_sqr());
+        };
+        let weights = weights.each_ref().map(Vec::as_slice);
+        convolve_rows(self.shape, weights, fill, &mut self.intensities, &mut self.scratch).0
     }
 
     /// The blurred form of what `value` gives for the pixel with each number in C order.
     pub fn blurred(&mut self, value: impl Fn(usize) -> f32 + Sync) -> &[f32] {
-        let weights = self.psf.weights();
-        self.convolved(weights, value)
-    }
-
-    fn convolved(&mut self, weights: [Vec<f32>; 3], value: impl Fn(usize) -> f32 + Sync) -> &[f32] {
-        self.intensities.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
-            values.iter_mut().enumerate().for_each(|(i, v)| *v = value(piece * PIECE + i));
-        });
-        convolve(self.shape, weights.each_ref().map(Vec::as_slice), &mut self.intensities, &mut self.scratch).0
+        let (nx, weights) = (self.shape[2], self.psf.weights());
+        let fill = |row: usize, line: &mut [f32]| {
+            line.iter_mut().enumerate().for_each(|(x, v)| *v = value(row * nx + x));
+        };
+        let weights = weights.each_ref().map(Vec::as_slice);
+        convolve_rows(self.shape, weights, fill, &mut self.intensities, &mut self.scratch).0
     }
 
     /// Refines the kernel, one axis after another, by the transform of an object that is cut to its
@@ -60,18 +64,19 @@ impl Blur {
             }
             let mut weights = self.psf.weights();
             weights[axis] = vec![1.0];
-            let sharp = self.convolved(weights, |i| field[i].norm_sqr());
-            let at = |pixel: usize, offset: usize| {
+            let sharp = self.convolved(weights, field);
+            let mut neighbours = vec![vec![0.0; problem.pixels.len()]; reach + 1];
+            for (number, &pixel) in problem.pixels.iter().enumerate() {
                 let place = pixel / stride % n;
-                sharp[pixel - place * stride + (place + offset) % n * stride]
-            };
-            let sum = |pixel: usize, distance: usize| match distance {
-                0 => sharp[pixel],
-                // Around the array more than once where it is thinner than the kernel.
-                _ => at(pixel, distance) + at(pixel, n * (distance / n + 1) - distance),
-            };
-            let list = |distance| problem.pixels.iter().map(|&pixel| sum(pixel, distance)).collect();
-            let neighbours: Vec<Vec<f32>> = (0..=reach).map(list).collect();
+                let line = pixel - place * stride;
+                neighbours[0][number] = sharp[pixel];
+                let (mut before, mut after) = (place, place);
+                for list in &mut neighbours[1..] {
+                    before = if before == 0 { n - 1 } else { before - 1 };
+                    after = if after + 1 == n { 0 } else { after + 1 };
+                    list[number] = sharp[line + before * stride] + sharp[line + after * stride];
+                }
+            }
             problem.refine(&mut self.psf, axis, &neighbours);
         }
     }
