@@ -102,7 +102,7 @@ fn a_psf_is_switched_on_by_the_recipe() {
     assert_eq!(resolved(None, None, steps), (steps.to_string(), None));
     assert_eq!(resolved(Some("none"), None, steps), (steps.to_string(), None));
     let (recipe, psf) = resolved(Some("pseudo-voigt,1,0.05,20"), Some(0.5), steps);
-    assert_eq!(recipe, "ER**50,Sup,HIO**50,psf=20,(Sup*HIO**50)**2");
+    assert_eq!(recipe, "ER**50,Sup,HIO**50,Sup,psf=20,HIO**50,Sup,HIO**50");
     assert_eq!(psf.as_deref(), Some("pseudo-voigt,1,0.05,20"));
     // Without a period the kernel stays; a recipe that says when is left alone; and one that asks
     // for a PSF has PyNX's.

@@ -138,6 +138,8 @@ fn simulated(shape: Shape, width: f64, seed: u64) -> Result<Simulated> {
     recipe.shape = trimmed(shape);
     recipe.seed = seed;
     recipe.object.real = 0.0;
+    // Weakly strained: what is measured is the blur, not the search.
+    recipe.object.strain.rms = ParameterRange::new(0.2, 0.2);
     recipe.measurement.photons = ParameterRange::new(1e8, 1e8);
     recipe.measurement.psf.probability = 0.0;
     recipe.measurement.background.probability = 0.0;
