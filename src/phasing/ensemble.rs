@@ -14,7 +14,7 @@ use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
 use super::walk::walk;
 use crate::error::{Error, Result};
-use crate::metrics::{self, FscShell, Modes, Shell};
+use crate::metrics::{self, Crossing, FscShell, Modes, Shell, fsc_crossing, prtf_crossing};
 use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
@@ -174,6 +174,11 @@ pub struct RunSummary {
     pub threshold: f32,
     /// Fit of the final object; `None` if the run diverged.
     pub fit: Option<super::Fit>,
+    /// Mean over largest modulus inside the support: near 1 for a homogeneous object.
+    pub mean_to_max: Option<f64>,
+    /// Mean of the fourth power of the modulus inside the support, over the square of that of the
+    /// second: 1 for a homogeneous object, large for a few bright pixels.
+    pub sharpness: Option<f64>,
     /// Way in which it ended.
     pub ended: Ended,
     /// Verdict on it.
@@ -291,6 +296,8 @@ impl Ensemble {
                     average_of: 0,
                     threshold,
                     fit: None,
+                    mean_to_max: None,
+                    sharpness: None,
                     ended: Ended::Diverged,
                     verdict: RunVerdict::Diverged,
                     seconds,
@@ -310,6 +317,7 @@ impl Ensemble {
             _ if better >= keep => RunVerdict::Worse,
             _ => RunVerdict::Kept,
         };
+        let [mean_to_max, sharpness] = evenness(&run).map(Some);
         self.interrupted |= run.ended == Ended::Interrupted;
         self.all.push(RunSummary {
             number,
@@ -317,6 +325,8 @@ impl Ensemble {
             average_of: run.average_of,
             threshold: run.threshold,
             fit: Some(run.fit),
+            mean_to_max,
+            sharpness,
             ended: run.ended,
             verdict,
             seconds: run.seconds,
@@ -355,6 +365,22 @@ impl Ensemble {
     }
 }
 
+/// Mean over maximum of the modulus inside the support, and the mean of its fourth power over the
+/// squared mean of its square.
+fn evenness(run: &Run) -> [f64; 2] {
+    let pixels = run.object.as_slice().iter().zip(run.support.as_slice()).filter(|(_, inside)| **inside);
+    let (mut count, mut sum, mut squares, mut fourths, mut largest) = (0.0, 0.0, 0.0, 0.0, 0.0f64);
+    for (value, _) in pixels {
+        let square = f64::from(value.norm_sqr());
+        count += 1.0;
+        sum += square.sqrt();
+        squares += square;
+        fourths += square * square;
+        largest = largest.max(square.sqrt());
+    }
+    if largest > 0.0 { [sum / count / largest, fourths * count / (squares * squares)] } else { [0.0; 2] }
+}
+
 /// The kept runs taken together.
 pub struct Combined {
     /// Every kept run in register with the best, which comes first.
@@ -368,6 +394,15 @@ pub struct Combined {
     /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
     /// run.
     pub fsc: Vec<FscShell>,
+    /// Frequency at which the photons end.
+    pub photons_end: Crossing,
+}
+
+impl Combined {
+    /// Crossings of PRTF and FSC with their thresholds, not beyond where the photons end.
+    pub fn crossings(&self) -> [Crossing; 2] {
+        [prtf_crossing(&self.prtf), fsc_crossing(&self.fsc)].map(|crossing| crossing.or_before(self.photons_end))
+    }
 }
 
 /// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
@@ -384,7 +419,9 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
     }
     let average = metrics::average(&objects)?;
     let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
-    let prtf = metrics::prtf(&average, &moduli, &pattern.measured())?;
+    let measured = pattern.measured();
+    let prtf = metrics::prtf(&average, &moduli, &measured)?;
+    let photons_end = metrics::photons_end(&pattern.intensity, &measured)?;
     let fsc = if objects.len() > 1 {
         let half = |parity: usize| -> Result<Centered<Complex32>> {
             let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
@@ -395,7 +432,7 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
         Vec::new()
     };
     let modes = metrics::modes(&objects)?;
-    Ok(Combined { objects, average, modes, prtf, fsc })
+    Ok(Combined { objects, average, modes, prtf, fsc, photons_end })
 }
 
 #[cfg(test)]
