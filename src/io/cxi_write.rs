@@ -2,6 +2,7 @@
 //! view` opens on the image, h5py reads complex64, and PyNX, cdiutils and lacuna itself find
 //! everything.
 
+use super::goniometer;
 use super::hdf5_error::reason;
 use super::output::replace;
 use super::process::Process;
@@ -37,7 +38,7 @@ pub struct Reconstruction<'a> {
     pub process: &'a Process,
 }
 
-type Outcome = hdf5::Result<()>;
+pub(super) type Outcome = hdf5::Result<()>;
 
 /// Writes a pattern, completed with its estimate where it has one: `detector_1/data` then holds the
 /// mean of estimated pixels, `detector_1/mask` still calls them bad (1), `detector_1/mask_bits`
@@ -151,7 +152,8 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Outcome {
     quantity(&detector, "y_pixel_size", geometry.pixel_size.map(|[y, _]| y), "m")?;
     quantity(&detector, "x_pixel_size", geometry.pixel_size.map(|[_, x]| x), "m")?;
     let source = group(&instrument, "source_1", "NXsource")?;
-    quantity(&source, "energy", geometry.energy, "J")
+    quantity(&source, "energy", geometry.energy, "J")?;
+    pattern.goniometer.as_ref().map_or(Ok(()), |circles| goniometer::write(entry, &detector, circles, geometry))
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
@@ -257,14 +259,14 @@ fn flags(values: &Centered<bool>) -> Centered<u8> {
     values.map(|&flag| u8::from(flag))
 }
 
-fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Outcome {
+pub(super) fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Outcome {
     let Some(value) = value else { return Ok(()) };
     let dataset = group.new_dataset::<f64>().create(name)?;
     dataset.write_scalar(&value)?;
     attribute(&dataset, "units", unit)
 }
 
-fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
+pub(super) fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
     let group = home.create_group(name)?;
     attribute(&group, "NX_class", class)?;
     Ok(group)
@@ -274,7 +276,7 @@ pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Outcome {
     home.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
 }
 
-fn text(home: &Group, name: &str, value: &str) -> Outcome {
+pub(super) fn text(home: &Group, name: &str, value: &str) -> Outcome {
     home.new_dataset::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
 }
 

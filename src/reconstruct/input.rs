@@ -66,6 +66,8 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         hot: own.hot_pixels.filter(|_| raw),
         dead: raw && own.dead_pixels,
         placement: Some(input.placement),
+        monitor: input.monitor,
+        goniometer: input.goniometer,
         gain: own.gain,
         threshold: own.threshold,
         clip_negative: own.clip_negative,
