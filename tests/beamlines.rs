@@ -391,9 +391,9 @@ fn angles_go_with_the_frames() {
     let [_, ny, nx] = prepared.intensity.shape();
     let beam = goniometer.direct_beam.unwrap();
     assert_eq!(beam, [4.0 - 11.0 + (ny / 2) as f64, 5.5 - 13.0 + (nx / 2) as f64]);
-    // In an even beam frames on both sides of the peak are equally bright.
+    // Frames 4 and 5 over 10 and 11 in an even beam; as they were measured it is 0.663.
     let sums: Vec<f32> = prepared.intensity.0.outer_iter().map(|frame| frame.sum()).collect();
-    assert!((sums[2] / sums[5] - 0.885).abs() < 0.01, "{sums:?}");
+    assert!((sums[2] / sums[5] - 0.622).abs() < 0.005, "{sums:?}");
 
     let page = String::from_utf8(done(here.path(), &["info", "prepared.cxi"]).stdout).unwrap();
     assert!(page.contains("scanned  eta from 20.0500 to 21.4500 degrees, 8 positions, mean step 0.20000"), "{page}");

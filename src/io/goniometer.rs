@@ -2,8 +2,8 @@
 //! (<https://manual.nexusformat.org/classes/base_classes/NXtransformations.html>) from the innermost
 //! circle to the outermost, which lacuna writes and other programs may have written.
 
-use super::cxi_write::{Outcome, attribute, group, quantity, text};
 use super::metadata;
+use super::nexus::{Outcome, attribute, group, quantity, text};
 use super::note::Note;
 use super::tree::{Tree, parent};
 use super::units::degrees;

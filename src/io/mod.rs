@@ -36,6 +36,7 @@ mod location;
 mod lost;
 mod mask;
 mod metadata;
+mod nexus;
 mod note;
 mod npy;
 mod npz;

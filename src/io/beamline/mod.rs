@@ -3,12 +3,13 @@
 //! others are files of their own.
 //!
 //! [`layout`] is the form of the file, [`read`] applies it to a location; [`lookup`] finds values
-//! in HDF5 trees and in the text files ([`log`], [`spec`], [`fio`]) that lie beside the frames;
+//! in HDF5 trees and in the text files that lie beside the frames ([`log_file`], [`spec`], [`fio`]);
 //! [`monitor`] reads the flux.
 
 mod fio;
 pub(super) mod layout;
 mod log;
+mod log_file;
 mod lookup;
 pub(super) mod monitor;
 pub(super) mod read;

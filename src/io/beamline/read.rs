@@ -1,7 +1,8 @@
 //! Reading a scan as a layout says.
 
 use super::layout::{Layout, LogFormat};
-use super::log::{self, ScanLog};
+use super::log::ScanLog;
+use super::log_file;
 use super::lookup::{Home, Values};
 use super::monitor;
 use super::spec::ScanNumber;
@@ -73,12 +74,12 @@ fn log_of(place: &Location, layout: &Layout) -> Result<ScanLog> {
     let file = place.path.file_name().unwrap_or_default().to_string_lossy();
     let stem = place.path.file_stem().unwrap_or_default().to_string_lossy();
     let name = layout.files.iter().find_map(|pattern| glob::captured(pattern, &file)).unwrap_or(&stem);
-    let path = log::beside(log, &folder, name)?;
+    let path = log_file::beside(log, &folder, name)?;
     let scan = match log.format {
         LogFormat::Fio => None,
         LogFormat::Spec => Some(scan_of_folder(&folder, &path)?),
     };
-    log::read(log.format, &path, scan)
+    log_file::read(log.format, &path, scan)
 }
 
 /// The number with which the name of a folder ends.
@@ -103,7 +104,7 @@ fn from_spec(place: &Location, layout: &Layout, options: &ReadOptions) -> Result
         Some(Ok(number)) => Some(number),
         None => None,
     };
-    let log = log::read(LogFormat::Spec, &place.path, scan)?;
+    let log = log_file::read(LogFormat::Spec, &place.path, scan)?;
     let series = series(place, layout, &log, scan)?;
     let first = series.files.iter().flatten().next().ok_or_else(|| Error::file(&place.path, "has no frames"))?;
     let format = recognise(first)?;
