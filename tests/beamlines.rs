@@ -405,13 +405,18 @@ fn angles_go_with_the_frames() {
     let short = ["--algorithm", crate::cli::SHORT, "--gap", "free", "-q"];
     let window = ["--beamline", "id01", "--roi", "2:14,2:20,2:24", "--centre", "8,11,13"];
     for format in ["cxi", "npz"] {
-        done(here.path(), &[&["run", file, "-o", format, "--format", format][..], &window, &short].concat());
+        done(here.path(), &[&["run", file, "-o", format, "--output-format", format][..], &window, &short].concat());
         let result = here.path().join(format!("{format}/result.{format}"));
         let result = read(result.to_str().unwrap()).unwrap();
         let eta = result.goniometer.as_ref().unwrap().scanned().unwrap().clone();
         assert_eq!(eta.positions.len(), result.intensity.shape()[0], "{format}");
         assert!(close(eta.positions[result.intensity.shape()[0] / 2], 20.8), "{format}: {eta:?}");
     }
+    // Settings of a scan may be used again on what was made of it.
+    let again = ["--beamline", "id01", "--centre", "keep"];
+    done(here.path(), &[&["prepare", "prepared.cxi", "-o", "again.cxi", "-q"][..], &again].concat());
+    let again = read(here.path().join("again.cxi").to_str().unwrap()).unwrap();
+    assert_eq!(again.goniometer, Some(goniometer));
     let settings = fs::read_to_string(here.path().join("cxi/settings.toml")).unwrap();
     assert!(settings.contains("beamline = \"id01\""), "{settings}");
     let Some(python) = python("h5py, numpy") else { return };

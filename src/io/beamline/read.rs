@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 
 /// Reads the frames of a scan with all that the layout knows of them.
 pub(in crate::io) fn read(place: &Location, layout: &Layout, options: &ReadOptions) -> Result<Contents> {
+    // What lacuna wrote has been read with a layout before, and says all itself.
+    if place.format == Format::Hdf5 && Tree::open(&place.path)?.attribute("/", "creator").as_deref() == Some("lacuna") {
+        return cxi::read(place, options);
+    }
     let separate = layout.frames.is_some();
     match (place.format, &layout.log) {
         (Format::Hdf5, None) => from_tree(place, layout, options),
@@ -152,7 +156,8 @@ fn series(place: &Location, layout: &Layout, log: &ScanLog, scan: Option<ScanNum
             }
             let file = files.pop();
             if file.is_none() {
-                series.missing.push(name.clone().unwrap_or_else(|| "a frame without a number".into()).into());
+                let name = name.as_deref().and_then(|name| name.rsplit('/').next());
+                series.missing.push(name.unwrap_or("a frame without a number").into());
             }
             series.files.push(file);
         }

@@ -10,6 +10,11 @@ pub(in crate::io) fn layout(tree: &Tree, entry: &str) -> Option<Note> {
     let file = tree.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = tree.path.parent()?;
     let fits = |layout: &Layout| {
+        // The groups of some beamlines are no entries in the sense of NeXus.
+        let named = |name: &&String| layout.entries.iter().any(|pattern| glob::scan_number(pattern, name).is_some());
+        let groups = tree.members("/");
+        let own = if entry.is_empty() { groups.iter().find(named).map(|name| format!("/{name}")) } else { None };
+        let entry = own.as_deref().unwrap_or(entry);
         let there = |pattern: &String| !tree.paths(&format!("{entry}/{pattern}")).is_empty();
         let recognised = !layout.recognise.is_empty() && layout.recognise.iter().all(there);
         // A text file of the right name is as plain.
