@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(super) struct ScanLog {
     /// The file.
     pub path: PathBuf,
+    /// The number of the scan, where the file says it.
+    pub number: Option<u64>,
     /// Numbers that hold for the whole scan, by the name of the motor.
     pub motors: Vec<(String, f64)>,
     /// Numbers of each point, by the name of the column.
@@ -14,9 +16,9 @@ pub(super) struct ScanLog {
 }
 
 impl ScanLog {
-    /// The numbers of a column or, where there is none of this name, the position of a motor.
+    /// The numbers of a column or, where there are none of this name, the position of a motor.
     pub fn values(&self, name: &str) -> Option<Vec<f64>> {
-        let column = self.columns.iter().find(|(known, _)| known == name).map(|(_, values)| values.clone());
+        let column = self.column(name).ok().filter(|values| !values.is_empty()).map(<[f64]>::to_vec);
         column.or_else(|| self.motors.iter().find(|(known, _)| known == name).map(|(_, value)| vec![*value]))
     }
 

@@ -109,7 +109,7 @@ fn from_spec(place: &Location, layout: &Layout, options: &ReadOptions) -> Result
         None => None,
     };
     let log = log_file::read(LogFormat::Spec, &place.path, scan)?;
-    let series = series(place, layout, &log, scan)?;
+    let series = series(place, layout, &log)?;
     let first = series.files.iter().flatten().next().ok_or_else(|| Error::file(&place.path, "has no frames"))?;
     let format = recognise(first)?;
     if !matches!(format, Format::Tiff | Format::Edf | Format::Cbf) {
@@ -120,11 +120,10 @@ fn from_spec(place: &Location, layout: &Layout, options: &ReadOptions) -> Result
 }
 
 /// The files of the frames of a scan: those whose numbers a column holds, or all of a folder.
-fn series(place: &Location, layout: &Layout, log: &ScanLog, scan: Option<ScanNumber>) -> Result<Series> {
+fn series(place: &Location, layout: &Layout, log: &ScanLog) -> Result<Series> {
     let Some(frames) = &layout.frames else { return Ok(Series::default()) };
     let folder = folder_of(&place.path);
-    let of_scan =
-        |pattern: &String| scan.map_or_else(|| pattern.clone(), |scan| glob::with_number(pattern, "scan", scan.number));
+    let of_scan = |pattern: &String| glob::with_number(pattern, "scan", log.number.unwrap_or(0));
     let patterns: Vec<String> = frames.files.iter().map(of_scan).collect();
     let none = || {
         let problem = format!("its frames are not here: {} was looked for", patterns.join(", "));

@@ -113,7 +113,7 @@ fn numbered<'a>(line: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn read(scan: &Scan) -> ScanLog {
-    let mut log = ScanLog::default();
+    let mut log = ScanLog { number: Some(scan.number), ..ScanLog::default() };
     let positions = scan.lines.iter().filter_map(|line| numbered(line, "#P"));
     for (i, positions) in positions.enumerate() {
         let positions: Vec<f64> = positions.split_whitespace().map_while(|word| word.parse().ok()).collect();
@@ -158,26 +158,29 @@ mod tests {
 
     const TEXT: &str = "#F exp.spec\n#E 1\n#O0 Theta  Chi  Two Theta\n#O1 camdist\n#o0 th chi tth\n\n#S 1 ascan th 0 1 2 1\n#P0 1 2 3\n\
                         #P1 500\n#N 3\n#L Theta  Ring current  Monitor\n0.0 100 7\n@A 1 2 \\\n3 4 5\n0.5 101 8\n1.0 102\n\n#S 2 ct\n\
-                        #F exp.spec\n#E 2\n#O0 a b\n\n#S 1 ascan th 0 1 2 1\n#P0 5 6\n#N 2\n#L a b\n1 2\n#C aborted\n";
+                        #F exp.spec\n#E 2\n#O0 a b\n\n#S 1 ascan th 0 1 2 1\n#P0 5 6\n#N 2\n#L a b\n1 2\n#C aborted\n\n#S 3 ascan a 0 1 2 1\n\
+                        #P0 5 6\n#N 1\n#L a\n";
 
     #[test]
     fn scans_are_read_with_their_motors_and_columns() {
         let log = parse(TEXT, Some("1.1".parse().unwrap())).unwrap();
         assert_eq!((log.values("Two Theta"), log.values("tth")), (Some(vec![3.0]), Some(vec![3.0])));
         assert_eq!((log.values("camdist"), log.values("Theta")), (Some(vec![500.0]), Some(vec![0.0, 0.5])));
-        assert_eq!(log.column("Ring current"), Ok(&[100.0, 101.0][..]));
+        assert_eq!((log.column("Ring current"), log.number), (Ok(&[100.0, 101.0][..]), Some(1)));
         let second = parse(TEXT, Some("/1.2".parse().unwrap())).unwrap();
         assert_eq!((second.values("b"), second.values("Theta")), (Some(vec![2.0]), None));
+        // A scan that was stopped before its first point.
+        assert_eq!(parse(TEXT, Some("3".parse().unwrap())).unwrap().values("a"), Some(vec![5.0]));
         assert_eq!(second.motors[..], [("a".into(), 5.0), ("b".into(), 6.0)]);
     }
 
     #[test]
     fn scans_that_cannot_be_told_are_refused() {
         let error = |scan: Option<&str>| parse(TEXT, scan.map(|scan| scan.parse().unwrap())).unwrap_err();
-        assert_eq!(error(Some("7")), "has no scan 7: it holds 3 scans from 1 to 1");
+        assert_eq!(error(Some("7")), "has no scan 7: it holds 4 scans from 1 to 3");
         assert_eq!(error(Some("1")), "has 2 scans 1: append one of them as :1.1 to :1.2");
         assert_eq!(error(Some("1.3")), "has no scan 1.3, but 2 scans");
-        assert_eq!(error(None), "append the number of a scan as :1; it holds 3 scans from 1 to 1");
+        assert_eq!(error(None), "append the number of a scan as :3; it holds 4 scans from 1 to 3");
         assert_eq!(parse("text", None).unwrap_err(), "holds no scan (#S): it is no SPEC file");
         assert!("a/b".parse::<ScanNumber>().unwrap_err().contains("no number of a scan"));
         assert!("1.0".parse::<ScanNumber>().is_err());
