@@ -235,6 +235,10 @@ fn scans_of_beamlines_are_read_with_their_layouts() {
     }
     let id01 = read_with(&format!("{}/id01/gold.h5:1", folder.display()), &options("id01")).unwrap();
     assert_eq!((id01.goniometer.unwrap().direct_beam, id01.monitor), (Some([4.0, 5.5]), None));
+    // A monitor needs no layout where its path is known.
+    let path = ReadOptions { monitor: Some("measurement/imon".into()), ..ReadOptions::default() };
+    let plain = read_with(&format!("{}/id01/one.h5", folder.display()), &path).unwrap();
+    assert_eq!((plain.monitor.unwrap()[5], plain.goniometer), (105.0, None));
     let p10 = read_with(&format!("{}/{}", folder.display(), SCANS[2].place), &options("p10")).unwrap();
     assert_eq!(p10.goniometer.unwrap().sample[2].zero, 90.0);
 }
@@ -332,6 +336,11 @@ fn what_cannot_be_read_is_refused_in_one_line() {
         ("id01/one.h5", with("id01", "flux"), "has no list of numbers at /7.1/flux or /flux or /7.1/measurement/flux"),
         ("sixs/align_2022.nxs", with("sixs-2022", "layout"), "monitor = layout: the layout sixs-2022 names no monitor"),
         ("34idc/Staff20.spec:53", with("34idc", "mon"), "monitor = mon: is no column of "),
+        (
+            "34idc/AD34idcTIM2_Staff20/Staff20_S0054",
+            ReadOptions { monitor: Some("Monitor".into()), ..ReadOptions::default() },
+            "monitor = Monitor: is read from HDF5 files and, with beamline, from text files",
+        ),
         ("p10/gold_00042/e4m/gold_00042_master.h5", with("p10", "dark"), "monitor = dark: reads 0 in frame 0"),
     ] {
         let error = read_with(&format!("{}/{place}", folder.display()), &options).err();
