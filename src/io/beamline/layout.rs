@@ -171,7 +171,8 @@ impl Layout {
     fn parse(name: &str, path: &Path, text: &str) -> Result<Self> {
         let fail = |problem: String| Error::file(path, problem);
         let mut layout: Layout = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let before = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
+            let line = error.span().map_or(1, |span| before(span.start) + 1);
             fail(format!("line {line}: {}", error.message().replace('\n', " ")))
         })?;
         layout.name = name.into();
