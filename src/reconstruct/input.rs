@@ -82,7 +82,6 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         pad: own.pad,
         fft_friendly: true,
         frames,
-        ..prepare::Options::default()
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
