@@ -15,6 +15,7 @@ mod network;
 mod prepare;
 mod prepare_centre;
 mod prepare_real;
+mod psf;
 mod reading;
 mod readme;
 mod real;

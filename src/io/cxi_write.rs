@@ -30,6 +30,8 @@ pub struct Reconstruction<'a> {
     pub modes: &'a [Centered<Complex32>],
     /// Relative weights of the modes.
     pub mode_weights: &'a [f64],
+    /// Kernel that blurs calculated intensities, its sum 1 and its middle at `n / 2`.
+    pub psf: Option<&'a Centered<f32>>,
     /// Named curves of points `(x, y)`: PRTF, FSC, errors over the cycles.
     pub curves: &'a [(String, Vec<(f64, f64)>)],
     /// The pattern that was phased.
@@ -72,7 +74,8 @@ pub fn write_pattern(
 
 /// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), its
 /// support in `image_1/mask` (the name that PyNX uses) with the link `image_1/support`, the pattern
-/// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`.
+/// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`; the kernel of a PSF in
+/// `image_1/instrument_1/detector_1/point_spread_function`.
 ///
 /// # Errors
 ///
@@ -89,6 +92,12 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
         image.link_soft("/entry_1/image_1/mask", "support")?;
         text(&image, "data_type", "electron density")?;
         text(&image, "data_space", "real")?;
+        if let Some(psf) = result.psf {
+            // Where PyNX writes it and bcdi looks for it.
+            let instrument = group(&image, "instrument_1", "NXinstrument")?;
+            let detector = group(&instrument, "detector_1", "NXdetector")?;
+            array(&detector, "point_spread_function", psf)?;
+        }
         describe(&image, result.process)?;
         let data = group(&entry, "data_1", "NXdata")?;
         attribute(&data, "signal", "data")?;

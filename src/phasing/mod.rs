@@ -7,6 +7,7 @@
 
 pub mod backend;
 pub mod bound;
+mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)] // Kernels are called with addresses.
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod multi_device;
 mod parse;
 pub mod problem;
+pub mod psf;
 pub mod recipe;
 pub mod rules;
 pub mod run;

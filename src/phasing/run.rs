@@ -1,6 +1,7 @@
 //! The settings of a run and its outcome.
 
 use super::backend::{Fit, GapConstraint, Start};
+use super::psf::Psf;
 use super::recipe::Recipe;
 use super::support::SupportRule;
 use crate::volume::Centered;
@@ -79,6 +80,8 @@ pub struct Run {
     pub search_seconds: f64,
     /// Threshold of the support update at the start.
     pub threshold: f32,
+    /// Final kernel of the PSF, where the recipe ended with it switched on.
+    pub psf: Option<Psf>,
 }
 
 /// A run whose object vanished or overflowed: nothing is left of it but how it came about.

@@ -19,6 +19,6 @@ pub use output::Format;
 pub use phase::{Phased, PhasingStart, phase};
 pub use pipeline::{Reconstruction, estimate, reconstruct};
 pub use policy::{GapAdvice, advise, fill_wins, narrow};
-pub use summary::{AutomaticChoice, Resolutions, Summary};
+pub use summary::{AutomaticChoice, PsfSummary, Resolutions, Summary};
 
 pub(crate) use observer::Silent;

@@ -4,6 +4,7 @@ use super::page;
 use super::pipeline::Reconstruction;
 use crate::error::Result;
 use crate::io;
+use crate::phasing::psf::Psf;
 use crate::phasing::run::Point;
 use crate::settings::Settings;
 use serde::Serialize;
@@ -40,12 +41,14 @@ impl Reconstruction {
         let several = self.combined.objects.len() > 1;
         let process = io::Process::new(command, settings, &self.summary)?;
         let best = &self.ensemble.kept[0];
+        let psf = best.psf.as_ref().map(Psf::array);
         let reconstruction = io::Reconstruction {
             object: &best.object,
             support: &best.support,
             runs: if several { &self.combined.objects } else { &[] },
             modes: if several { &self.combined.modes.modes } else { &[] },
             mode_weights: if several { &self.combined.modes.weights } else { &[] },
+            psf: psf.as_ref(),
             curves: &curves,
             pattern: &self.pattern,
             process: &process,

@@ -32,6 +32,16 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         ("Seed".into(), best.seed.to_string()),
         ("Runs".into(), runs_text(result)),
     ];
+    if let Some(psf) = &result.summary.psf {
+        let widths = &psf.widths_pixels[3 - trimmed(pattern.shape()).len()..];
+        let widths: Vec<String> = widths.iter().map(|width| format!("{width:.2}")).collect();
+        let text = format!(
+            "full widths at half maximum {} pixels, {:.0} % of the photons stay in their pixel",
+            widths.join(" x "),
+            100.0 * psf.central_weight
+        );
+        facts.push(("Blur (PSF)".into(), text));
+    }
     let pixel = pattern.geometry.object_pixel(pattern.shape());
     if let Some([y, x]) = pixel {
         facts.push(("Object pixel".into(), format!("{:.2} x {:.2} nm", y * 1e9, x * 1e9)));
@@ -137,7 +147,11 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
             .and(&pattern.mask.0)
             .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
     );
-    let calculated = calculated_intensity(&best.object);
+    let sharp = calculated_intensity(&best.object);
+    let (calculated, how) = match &best.psf {
+        Some(psf) => (psf.blurred(&sharp), "Squared transform of the object, blurred by the PSF."),
+        None => (sharp, "Squared transform of the object."),
+    };
     let classes = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| match pattern.class([z, y, x]) {
         Class::Measured => 0.0,
         Class::Gap => 1.0,
@@ -170,7 +184,7 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
         }
         add("Completed", "Gaps filled by their estimates.", &completed, Scale::Log, "photons");
     }
-    add("Calculated", "Squared transform of the object.", &calculated, Scale::Log, "photons");
+    add("Calculated", how, &calculated, Scale::Log, "photons");
     let labels = ["measured", "free", "estimated"].map(String::from).to_vec();
     add("Pixels", "What is known of each pixel.", &classes, Scale::Categories(labels), "class");
     let noted = if notes.is_empty() { String::new() } else { format!("\n\nThe file: {}.", notes.join("; ")) };

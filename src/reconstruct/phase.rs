@@ -1,13 +1,15 @@
 //! A pattern phased as the settings say: what `run`, `phase` and `compare` share.
 
 use super::observer::{Event, Observer};
-use crate::error::{Result, counted, shape_text};
+use crate::error::{Error, Result, counted, shape_text};
+use crate::io;
 use crate::phasing::Algorithm;
 use crate::phasing::backend::{Backend, GapConstraint, Start};
 use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
 use crate::phasing::problem::{self, Problem};
+use crate::phasing::psf::{Psf, PsfSource};
 use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::select::{DeviceRequest, OpenDevice};
@@ -82,7 +84,7 @@ pub fn phase(
         available: settings.device.max_memory.unwrap_or_else(memory::available),
     };
     request.memory(pattern.shape())?;
-    let problem = Arc::new(Problem::new(pattern, &start.held_out, settings.recipe.real)?);
+    let problem = problem(pattern, &start.held_out, settings, &recipe)?;
     let plan = plan(settings, recipe.clone(), start.support);
     let OpenDevice { mut backend, note, device, memory } = request.open(problem)?;
     observer.observe(Event::Note(&format!(
@@ -100,6 +102,20 @@ pub fn phase(
     let mut watcher = EnsembleWatcher { observer, cycles: recipe.cycles() };
     let ensemble = ensemble::phase(&mut *backend, &plan, &mut watcher)?;
     Ok(Phased { ensemble, recipe, device, memory })
+}
+
+/// What the settings ask to be phased.
+fn problem(pattern: &Pattern, held_out: &Centered<bool>, settings: &Settings, recipe: &Recipe) -> Result<Arc<Problem>> {
+    let problem = Problem::new(pattern, held_out, settings.recipe.real)?;
+    let psf = match settings.recipe.psf.as_ref().filter(|_| recipe.has_psf()).map(|choice| &choice.source) {
+        None => return Ok(Arc::new(problem)),
+        Some(PsfSource::Peak { widths, eta }) => Psf::of_peaks(widths, *eta, pattern.shape())?,
+        Some(PsfSource::File(file)) => {
+            let array = io::read_array(&file.to_string_lossy())?;
+            Psf::of_array(&array, pattern.shape()).map_err(|problem| Error::file(file, problem))?
+        }
+    };
+    Ok(Arc::new(problem.with_psf(psf)))
 }
 
 /// The runs that the settings ask for.

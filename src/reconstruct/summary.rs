@@ -4,6 +4,7 @@ use super::policy::GapAdvice;
 use crate::inpaint::GapTreatment;
 use crate::metrics::{fsc_crossing, prtf_crossing};
 use crate::phasing::ensemble::{Combined, RunVerdict};
+use crate::phasing::psf::Psf;
 use crate::pixels::Pattern;
 use serde::Serialize;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Summary {
     pub first_mode_weight: Option<f64>,
     /// Object pixel in the plane of the detector, metres, the coarser axis.
     pub object_pixel_m: Option<f64>,
+    /// Kernel that blurs calculated intensities at the end of the best run.
+    pub psf: Option<PsfSummary>,
     /// Half-period resolutions, of several kept runs only.
     #[serde(flatten)]
     pub resolution: Option<Resolutions>,
@@ -63,6 +66,25 @@ pub struct Summary {
     /// What the automatic policy went by.
     #[serde(flatten)]
     pub automatic: Option<AutomaticChoice>,
+}
+
+/// The kernel that blurs calculated intensities: partial coherence and detector.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PsfSummary {
+    /// Full widths at half maximum `(z, y, x)`, pixels, of the peaks nearest to its profiles; 0 for a
+    /// thin axis.
+    pub widths_pixels: [f64; 3],
+    /// Fraction of the Lorentzian in these peaks.
+    pub eta: f64,
+    /// Fraction of a point's photons that stay in its pixel.
+    pub central_weight: f64,
+}
+
+impl PsfSummary {
+    fn new(psf: &Psf) -> Self {
+        let central_weight = psf.kernels.iter().map(|kernel| kernel.weights()[0]).product();
+        PsfSummary { widths_pixels: psf.widths(), eta: psf.eta, central_weight }
+    }
 }
 
 /// Half-period resolutions, where the curves cross their thresholds.
@@ -125,6 +147,7 @@ impl Summary {
             memory_bytes: phased.memory,
             first_mode_weight: combined.modes.weights.first().copied(),
             object_pixel_m: detector_plane,
+            psf: best.psf.as_ref().map(PsfSummary::new),
             resolution: (runs.kept.len() > 1).then(|| Resolutions {
                 prtf_resolution_pixels: prtf.map(|r| r.pixels),
                 prtf_resolution_m: prtf.and_then(|r| r.metres),

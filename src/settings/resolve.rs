@@ -9,6 +9,7 @@ use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
 use crate::io::{FileMask, Layout, MissingData, ReadOptions};
+use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
 use crate::prepare::parse_mask;
@@ -283,15 +284,34 @@ fn recipe(typed: &TypedSettings) -> Result<RecipeSettings> {
         support_update_period: cycles("support-update-period", keys.support_update_period)?,
         detwin: required("detwin", keys.detwin)?,
     };
+    let recipe = match &keys.algorithm {
+        Some(text) => text.parse()?,
+        None => standard_recipe(standard)?,
+    };
+    let (recipe, psf) = psf(typed, recipe)?;
     Ok(RecipeSettings {
-        recipe: match &keys.algorithm {
-            Some(text) => text.parse()?,
-            None => standard_recipe(standard)?,
-        },
+        recipe,
+        psf,
         beta: within("beta", required("beta", keys.beta)?, 0.0, 1.0)? as f32,
         positivity: required("positivity", keys.positivity)?,
         real: required("real", keys.real)?,
     })
+}
+
+/// The recipe with the PSF in it, and its first kernel: that of the settings, or PyNX's where only
+/// the recipe asks for one.
+fn psf(typed: &TypedSettings, recipe: Recipe) -> Result<(Recipe, Option<PsfChoice>)> {
+    let keys = &typed.phasing;
+    let begin = within("psf-begin", required("psf-begin", keys.psf_begin)?, 0.0, 1.0)?;
+    match keys.psf.as_deref().filter(|text| *text != "none") {
+        None if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        None => Ok((recipe, None)),
+        Some(text) => {
+            let choice: PsfChoice = text.parse()?;
+            let recipe = if recipe.names_psf() { recipe } else { recipe.with_psf(begin, choice.period) };
+            Ok((recipe, Some(choice)))
+        }
+    }
 }
 
 /// The standard form, as short and as long as a recipe that is typed may be.

@@ -3,6 +3,7 @@
 use super::typed::TypedSettings;
 use crate::inpaint::treatment::GapTreatment;
 use crate::io::ReadOptions;
+use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::Recipe;
 use crate::phasing::select::Device;
 use crate::phasing::start::Form;
@@ -113,8 +114,10 @@ impl std::fmt::Display for GapPolicy {
 /// Cycles of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeSettings {
-    /// Steps, without a release of the gap's bounds.
+    /// Steps, without a release of the gap's bounds. Where there is a PSF, they switch it on.
     pub recipe: Recipe,
+    /// Partial coherence and detector blur.
+    pub psf: Option<PsfChoice>,
     /// Relaxation of HIO, HPR, RAAR and DM.
     pub beta: f32,
     /// Whether negative real parts count as outside the support.

@@ -256,6 +256,20 @@ pub struct PhasingKeys {
     /// their Friedel mates
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
+    /// Partial coherence and detector blur: gaussian,FWHM[,N], lorentzian,FWHM[,N],
+    /// pseudo-voigt,FWHM,ETA[,N], FILE[,N] (an array, its middle at n/2) or none [default: none]
+    ///
+    /// Calculated intensities are convolved with this kernel before they are compared with the
+    /// measured ones. FWHM is a full width at half maximum in pixels of the prepared pattern, one for
+    /// all axes or one for each, as in 0.5x0.7x0.7; ETA the fraction of the Lorentzian. With N, the
+    /// kernel is refined every N cycles from the object itself; without, it stays as it is. PyNX's
+    /// notation.
+    #[arg(long, value_name = "PSF")]
+    pub psf: Option<String>,
+    /// Fraction of the cycles after which the PSF is switched on, where the recipe does not say psf=1
+    /// (on), psf=N (on, refined every N cycles) or psf=0 (off)
+    #[arg(long, hide_short_help = true, value_name = "F")]
+    pub psf_begin: Option<f64>,
     /// How runs start where no support is given: random, or guided by a search at low resolution
     /// (2D, real and positive)
     #[arg(long, hide_short_help = true, value_name = "HOW")]

@@ -124,6 +124,7 @@ fn damaged_patterns_and_results_are_read_or_refused() {
         runs: std::slice::from_ref(&object),
         modes: &[],
         mode_weights: &[],
+        psf: None,
         curves: &[],
         pattern: &pattern,
         process: &process,

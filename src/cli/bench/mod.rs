@@ -7,6 +7,7 @@ mod clock;
 mod gpu;
 mod inpaint;
 mod phasing;
+mod psf;
 mod simulate;
 
 use lacuna::error::Result;
@@ -22,6 +23,9 @@ pub struct Command {
 enum Bench {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
+    /// Simulated particles whose patterns are blurred, phased with and without a PSF: widths that are
+    /// found, and errors
+    Psf(psf::Psf),
     /// Whether a GPU computes what the CPU computes, primitive by primitive and in whole recipes
     #[cfg(feature = "cuda")]
     Gpu(gpu::Gpu),
@@ -36,6 +40,7 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         match self.bench {
             Bench::Phasing(bench) => bench.execute(),
+            Bench::Psf(bench) => bench.execute(),
             #[cfg(feature = "cuda")]
             Bench::Gpu(bench) => bench.execute(),
             Bench::Inpaint(bench) => bench.execute(),

@@ -33,6 +33,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
         runs: &[],
         modes: &[],
         mode_weights: &[],
+        psf: None,
         curves: &[],
         pattern: &whole,
         process: &process,
