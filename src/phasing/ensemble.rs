@@ -1,8 +1,15 @@
 //! Many runs of one problem: the best are kept, brought into register, averaged and compared.
+//!
+//! Two things find objects that single runs miss. Every second run may walk with other settings, as
+//! within the bounds of a fill that it leaves before its end: where free pixels lead astray the fill
+//! leads to the object, and the data decide. And the best runs that agree are averaged into the
+//! start of a last one ([`super::average`]).
 
+use super::average::{self, AveragePlan};
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
+use super::recipe::Recipe;
 use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
 use super::walk::walk;
@@ -12,10 +19,10 @@ use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
 use serde::Serialize;
-use std::ops::Range;
 use std::time::Instant;
 
-/// A run with more than this fraction of its energy outside the support is dropped.
+/// A run with more than this fraction of its energy outside the support is dropped, beside what the
+/// noise of the counts puts there.
 const MOST_OUTSIDE: f64 = 0.1;
 
 /// The starts of runs.
@@ -49,6 +56,13 @@ pub enum FirstSupport {
 pub struct EnsemblePlan {
     /// Settings of each run.
     pub run: RunSettings,
+    /// Settings of the runs with odd numbers, where they differ.
+    pub odd: Option<RunSettings>,
+    /// Last runs from the average of the best ones, where there are several.
+    pub average: Option<AveragePlan>,
+    /// Energy that noise alone puts into the object, as a fraction of all: see
+    /// [`super::noise::fraction`].
+    pub noise: f64,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
     /// The starts of runs.
@@ -63,11 +77,20 @@ pub struct EnsemblePlan {
     pub keep: usize,
 }
 
+impl EnsemblePlan {
+    /// The steps of all kinds of runs, one after another: what a device must be able to do.
+    pub fn steps(&self) -> Recipe {
+        let last = self.average.iter().flat_map(|average| &average.runs);
+        let runs = std::iter::once(&self.run).chain(&self.odd).chain(last);
+        Recipe { steps: runs.flat_map(|run| run.recipe.steps.clone()).collect() }
+    }
+}
+
 /// An observer of an ensemble's progress. The methods of the trait itself do nothing and go on;
 /// `()` is an observer that keeps them all.
 pub trait Observer: Sync {
-    /// The runs with these numbers begin; they advance together.
-    fn begin(&mut self, _runs: Range<usize>) {}
+    /// The runs with these numbers begin, of so many cycles each; they advance together.
+    fn begin(&mut self, _runs: &[usize], _cycles: usize) {}
 
     /// The guided search for the start of a run has phased `done` of `total` objects; false stops
     /// everything. Called from many threads.
@@ -100,6 +123,16 @@ pub enum RunVerdict {
     Outside,
 }
 
+impl RunSummary {
+    /// Where it began: `seed 3`, or `average of 5`.
+    pub fn origin(&self) -> String {
+        match self.average_of {
+            0 => format!("seed {}", self.seed),
+            count => format!("average of {count}"),
+        }
+    }
+}
+
 impl RunVerdict {
     /// The verdict in words.
     pub fn text(self) -> &'static str {
@@ -107,7 +140,7 @@ impl RunVerdict {
             RunVerdict::Kept => "kept",
             RunVerdict::Worse => "others are better",
             RunVerdict::Diverged => "discarded: diverged",
-            RunVerdict::Outside => "discarded: more than 10 % of its energy outside the support",
+            RunVerdict::Outside => "discarded: too much of its energy outside the support",
         }
     }
 }
@@ -118,17 +151,25 @@ pub struct Ensemble {
     /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were
     /// held out.
     pub kept: Vec<Run>,
-    /// Summaries of all runs that were started, in their order.
+    /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
     /// Whether it was stopped before the last one.
     pub interrupted: bool,
+    /// Relative distances of the next best runs from the best, random starts only.
+    pub distances: Vec<f64>,
+    /// The best of those with too much energy outside the support.
+    best_outside: Option<Run>,
 }
 
 /// A run without its object.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {
-    /// Seed of its random numbers.
+    /// Number of the run, from 0.
+    pub number: usize,
+    /// Seed of its random numbers, or of the best run in the average that it began from.
     pub seed: u64,
+    /// Number of runs in the average that it began from; 0 for a random start.
+    pub average_of: usize,
     /// Threshold of its support updates.
     pub threshold: f32,
     /// Fit of the final object; `None` if the run diverged.
@@ -158,38 +199,56 @@ fn score(run: &Run) -> f64 {
 /// [`Error::NoObject`] if no run is kept, [`Error::Interrupted`] if the observer stopped the search
 /// for the first start, and failures of the device or of a start.
 pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn Observer) -> Result<Ensemble> {
-    let mut result = Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false };
-    let mut next = 0;
-    while next < plan.count && !result.interrupted {
-        let batch = next..plan.count.min(next + backend.batch_size().max(1));
-        next = batch.end;
-        observer.begin(batch.clone());
-        let begun = Instant::now();
-        let mut draws = Vec::new();
-        for index in batch.clone() {
-            match draw(backend.problem(), plan, index, observer) {
-                Ok(draw) => draws.push(draw),
-                // What earlier runs found is kept.
-                Err(Error::Interrupted) if !result.kept.is_empty() => result.interrupted = true,
-                Err(error) => return Err(error),
+    let mut result =
+        Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false, distances: Vec::new(), best_outside: None };
+    let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
+    let members = plan.average.as_ref().map_or(0, |average| average.members);
+    let keep = plan.keep.max(members);
+    let size = backend.batch_size().max(1);
+    let indices: Vec<usize> = (0..plan.count).collect();
+    'all: for chunk in indices.chunks(size * kinds.len()) {
+        for (kind, settings) in kinds.iter().enumerate() {
+            let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
+            if batch.is_empty() {
+                continue;
+            }
+            observer.begin(&batch, settings.recipe.cycles());
+            let begun = Instant::now();
+            let mut draws = Vec::new();
+            for &index in &batch {
+                match draw(backend.problem(), plan, index, observer) {
+                    Ok(draw) => draws.push(draw),
+                    // What earlier runs found is kept.
+                    Err(Error::Interrupted) if !result.kept.is_empty() => {
+                        result.interrupted = true;
+                        break 'all;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
+            let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
+            let outcomes = walk(backend, settings, draws, &mut observe)?;
+            for (index, outcome) in batch.into_iter().zip(outcomes) {
+                result.add(index, outcome, [searched, plan.noise], keep);
+                if let Some(summary) = result.all.last() {
+                    observer.end(index, summary);
+                }
             }
             if result.interrupted {
-                break;
-            }
-        }
-        if result.interrupted {
-            break;
-        }
-        let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
-        let mut observe = |run: usize, point: &Point| observer.point(batch.start + run, point);
-        let outcomes = walk(backend, &plan.run, draws, &mut observe)?;
-        for (index, outcome) in batch.zip(outcomes) {
-            result.add(outcome, searched, plan.keep);
-            if let Some(summary) = result.all.last() {
-                observer.end(index, summary);
+                break 'all;
             }
         }
     }
+    result.rescue();
+    if let Some(mut comparison) = average::compare(&result.kept)? {
+        result.distances = std::mem::take(&mut comparison.distances);
+        if let (Some(average), false) = (&plan.average, result.interrupted) {
+            average::add(&mut result, &comparison, average, plan, backend, observer)?;
+        }
+    }
+    result.truncate(plan.keep);
+    result.all.sort_by_key(|run| run.number);
     if result.kept.is_empty() {
         return Err(Error::NoObject { runs: result.all.len() });
     }
@@ -221,13 +280,15 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 
 impl Ensemble {
     /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops
-    /// the worst where more than `keep` are kept.
-    fn add(&mut self, outcome: RunOutcome, search_seconds: f64, keep: usize) {
+    /// the worst where more than `keep` are kept. `noise` is that of the plan.
+    pub(super) fn add(&mut self, number: usize, outcome: RunOutcome, [search_seconds, noise]: [f64; 2], keep: usize) {
         let mut run = match outcome {
             RunOutcome::Completed(run) => *run,
             RunOutcome::Diverged(DivergedRun { seed, threshold, curve, cycles, seconds }) => {
                 self.all.push(RunSummary {
+                    number,
                     seed,
+                    average_of: 0,
                     threshold,
                     fit: None,
                     ended: Ended::Diverged,
@@ -240,16 +301,20 @@ impl Ensemble {
                 return;
             }
         };
-        run.search_seconds = search_seconds;
+        (run.number, run.search_seconds) = (number, search_seconds);
         let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
         let verdict = match run.ended {
-            Ended::Finished if run.outside > MOST_OUTSIDE => RunVerdict::Outside,
+            Ended::Finished if run.outside > MOST_OUTSIDE + noise * (1.0 - run.fit.support_fraction) => {
+                RunVerdict::Outside
+            }
             _ if better >= keep => RunVerdict::Worse,
             _ => RunVerdict::Kept,
         };
         self.interrupted |= run.ended == Ended::Interrupted;
         self.all.push(RunSummary {
+            number,
             seed: run.seed,
+            average_of: run.average_of,
             threshold: run.threshold,
             fit: Some(run.fit),
             ended: run.ended,
@@ -259,13 +324,32 @@ impl Ensemble {
             cycles: run.cycles,
             curve: run.curve.clone(),
         });
-        if verdict == RunVerdict::Kept {
-            self.kept.insert(better, run);
-            if self.kept.len() > keep {
-                let dropped = self.kept.pop().map(|run| run.seed);
-                if let Some(line) = self.all.iter_mut().find(|line| Some(line.seed) == dropped) {
-                    line.verdict = RunVerdict::Worse;
-                }
+        match verdict {
+            RunVerdict::Kept => {
+                self.kept.insert(better, run);
+                self.truncate(keep);
+            }
+            // Better than nothing, where nothing better comes.
+            RunVerdict::Outside if self.best_outside.as_ref().is_none_or(|other| score(&run) < score(other)) => {
+                self.best_outside = Some(run);
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the best of the runs with too much energy outside their supports, where no other has an
+    /// object: the grade of the result tells what it is worth.
+    fn rescue(&mut self) {
+        if let (true, Some(run)) = (self.kept.is_empty(), self.best_outside.take()) {
+            self.kept.push(run);
+        }
+    }
+
+    /// Drops the worst where more than `keep` are kept.
+    fn truncate(&mut self, keep: usize) {
+        for run in self.kept.drain(keep.min(self.kept.len())..) {
+            if let Some(line) = self.all.iter_mut().find(|line| line.number == run.number) {
+                line.verdict = RunVerdict::Worse;
             }
         }
     }
@@ -342,6 +426,9 @@ mod tests {
                 gap_constraint: GapConstraint::default(),
                 curve_interval: 5,
             },
+            odd: None,
+            average: None,
+            noise: 0.0,
             threshold: [0.2, 0.2],
             support: FirstSupport::Given(support),
             start_phase: 1.0,

@@ -81,7 +81,8 @@ impl Reconstruction {
         struct Results {
             method: String,
         }
-        let process = io::Process::new(command, settings, &Results { method: self.summary.gap.to_string() })?;
+        let method = self.summary.search_gap.unwrap_or(self.summary.gap).to_string();
+        let process = io::Process::new(command, settings, &Results { method })?;
         io::write_pattern(path, force, &self.pattern, None, &process)?;
         Ok(true)
     }
@@ -94,11 +95,15 @@ fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
         let points = |value: &dyn Fn(&Point) -> f64| {
             run.curve.iter().map(|point| (point.cycle as f64, value(point))).collect::<Vec<_>>()
         };
-        curves.push((format!("r_factor_seed_{}", run.seed), points(&|p| p.fit.r_factor)));
-        curves.push((format!("llk_poisson_seed_{}", run.seed), points(&|p| p.fit.llk_poisson)));
+        let name = match run.average_of {
+            0 => format!("seed_{}", run.seed),
+            _ => format!("average_{}", run.number),
+        };
+        curves.push((format!("r_factor_{name}"), points(&|p| p.fit.r_factor)));
+        curves.push((format!("llk_poisson_{name}"), points(&|p| p.fit.llk_poisson)));
         if run.curve.iter().any(|point| point.fit.free_llk_poisson.is_some()) {
             let free = points(&|p| p.fit.free_llk_poisson.unwrap_or(f64::NAN));
-            curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
+            curves.push((format!("free_llk_poisson_{name}"), free));
         }
     }
     // One run agrees with itself: these curves only say something of several.

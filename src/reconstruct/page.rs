@@ -197,7 +197,7 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
 }
 
 fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.ensemble.kept[0].seed;
+    let best = result.ensemble.kept[0].number;
     let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
         Figure::Plot(Plot {
             title: title.into(),
@@ -210,9 +210,9 @@ fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
                 .all
                 .iter()
                 .map(|run| Series {
-                    name: format!("seed {}", run.seed),
+                    name: run.origin(),
                     points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
-                    emphasis: run.seed == best && result.ensemble.all.len() > 1,
+                    emphasis: run.number == best && result.ensemble.all.len() > 1,
                 })
                 .collect(),
             ..Plot::default()
@@ -275,7 +275,8 @@ fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
         .map(|run| {
             let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
             vec![
-                run.seed.to_string(),
+                run.number.to_string(),
+                run.origin(),
                 format!("{:.3}", run.threshold),
                 number(run.fit.map(|fit| fit.r_factor), 4),
                 number(run.fit.map(|fit| fit.llk_poisson), 4),
@@ -287,8 +288,8 @@ fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
             ]
         })
         .collect();
-    let header =
-        ["seed", "threshold", "R", "LLK", "free LLK", "support, %", "cycles", "seconds", "verdict"].map(String::from);
+    let header = ["run", "start", "threshold", "R", "LLK", "free LLK", "support, %", "cycles", "seconds", "verdict"]
+        .map(String::from);
     let settings = settings.typed().table();
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {

@@ -1,11 +1,13 @@
 //! What a reconstruction came to: every number that a page, a file or a machine is told.
 
 use super::policy::GapAdvice;
+use super::verdict::Verdict;
 use crate::inpaint::GapTreatment;
 use crate::metrics::{fsc_crossing, prtf_crossing};
 use crate::phasing::ensemble::{Combined, RunVerdict};
 use crate::phasing::psf::Psf;
 use crate::pixels::Pattern;
+use crate::settings::Settings;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use super::phase::Phased;
 /// What a reconstruction came to. Fits are those of the best run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// Whether the object was found, and what that rests on.
+    pub verdict: Verdict,
     /// `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over measured pixels that were not held out.
     pub r_factor: f64,
     /// Poisson log-likelihood per such pixel.
@@ -61,6 +65,8 @@ pub struct Summary {
     pub device: String,
     /// Treatment of the gap in this reconstruction.
     pub gap: GapTreatment,
+    /// Treatment within whose bounds every second run began, if they did; all end with free pixels.
+    pub search_gap: Option<GapTreatment>,
     /// What the reader of the file noted: missing data, doubts about its mask or units.
     pub notes: Vec<String>,
     /// What the automatic policy went by.
@@ -117,6 +123,7 @@ impl Summary {
         phased: &Phased,
         combined: &Combined,
         gap: GapTreatment,
+        settings: &Settings,
         took: Duration,
     ) -> Self {
         let runs = &phased.ensemble;
@@ -129,6 +136,7 @@ impl Summary {
         let prtf = prtf_crossing(&combined.prtf).resolution(pixel);
         let fsc = fsc_crossing(&combined.fsc).resolution(pixel);
         Summary {
+            verdict: Verdict::new(pattern, phased, settings),
             r_factor: best.fit.r_factor,
             llk_poisson: best.fit.llk_poisson,
             free_llk_poisson: best.fit.free_llk_poisson,
@@ -157,6 +165,7 @@ impl Summary {
             recipe: phased.recipe.to_string(),
             device: phased.device.clone(),
             gap,
+            search_gap: None,
             notes: Vec::new(),
             automatic: None,
         }

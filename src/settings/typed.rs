@@ -257,13 +257,14 @@ pub struct PhasingKeys {
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
     /// Partial coherence and detector blur: gaussian,FWHM[,N], lorentzian,FWHM[,N],
-    /// pseudo-voigt,FWHM,ETA[,N], FILE[,N] (an array, its middle at n/2) or none [default: none]
+    /// pseudo-voigt,FWHM,ETA[,N], FILE[,N] (an array, its middle at n/2), auto or none
     ///
     /// Calculated intensities are convolved with this kernel before they are compared with the
     /// measured ones. FWHM is a full width at half maximum in pixels of the prepared pattern, one for
     /// all axes or one for each, as in 0.5x0.7x0.7; ETA the fraction of the Lorentzian. With N, the
     /// kernel is refined every N cycles from the object itself; without, it stays as it is. PyNX's
-    /// notation.
+    /// notation. auto looks for one in a last run from the average of the best ones, and keeps it
+    /// where it predicts held-out pixels better.
     #[arg(long, value_name = "PSF")]
     pub psf: Option<String>,
     /// Fraction of the cycles after which the PSF is switched on, where the recipe does not say psf=1
@@ -300,7 +301,8 @@ pub struct PhasingKeys {
     /// Threshold of the support update, times the reference; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',')]
     pub support_threshold: Option<Vec<f64>>,
-    /// Threshold at the last cycle, on a straight line from the first [default: that of the first]
+    /// Threshold of the last support update, on a straight line from the first cycle [default: that of
+    /// the first]
     #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
@@ -333,6 +335,9 @@ pub struct PhasingKeys {
     /// Number of best runs to keep
     #[arg(long, value_name = "K")]
     pub nb_run_keep: Option<usize>,
+    /// Best runs that are averaged, where they agree, into the start of a last one; 0 for none
+    #[arg(long, hide_short_help = true, value_name = "N")]
+    pub nb_run_average: Option<usize>,
     /// Seed of the first run; run i starts from seed + i
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
