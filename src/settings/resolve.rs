@@ -8,7 +8,7 @@ use super::resolved::{
 use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
-use crate::io::{FileMask, MissingData, ReadOptions};
+use crate::io::{FileMask, Layout, MissingData, ReadOptions};
 use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
@@ -156,7 +156,14 @@ fn input(typed: &TypedSettings) -> Result<InputSettings> {
 
 fn read_options(typed: &TypedSettings) -> Result<ReadOptions> {
     let keys = &typed.input;
-    let mut options = ReadOptions::default();
+    let mut options = ReadOptions {
+        layout: keys.beamline.as_deref().map(Layout::find).transpose()?,
+        monitor: keys.monitor.clone(),
+        ..ReadOptions::default()
+    };
+    if options.monitor.as_deref() == Some("layout") && options.layout.is_none() {
+        return Err(Error::setting("monitor", "layout", "needs a layout: give beamline, or a path in the file"));
+    }
     if let Some(text) = &keys.missing {
         options.missing = match text.as_str() {
             "mask" => MissingData::Mask,
