@@ -2,14 +2,15 @@
 //! view` opens on the image, h5py reads complex64, and PyNX, cdiutils and lacuna itself find
 //! everything.
 
+use super::goniometer;
 use super::hdf5_error::reason;
+use super::nexus::{Outcome, attribute, group, quantity, text};
 use super::output::replace;
 use super::process::Process;
 use crate::error::{Error, Result};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
-use hdf5::types::VarLenUnicode;
-use hdf5::{File, Group, H5Type, Location};
+use hdf5::{File, Group, H5Type};
 use num_complex::Complex32;
 use serde_json::Value;
 use std::io;
@@ -38,8 +39,6 @@ pub struct Reconstruction<'a> {
     /// Command line, settings and results behind it.
     pub process: &'a Process,
 }
-
-type Outcome = hdf5::Result<()>;
 
 /// Writes a pattern, completed with its estimate where it has one: `detector_1/data` then holds the
 /// mean of estimated pixels, `detector_1/mask` still calls them bad (1), `detector_1/mask_bits`
@@ -160,7 +159,8 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Outcome {
     quantity(&detector, "y_pixel_size", geometry.pixel_size.map(|[y, _]| y), "m")?;
     quantity(&detector, "x_pixel_size", geometry.pixel_size.map(|[_, x]| x), "m")?;
     let source = group(&instrument, "source_1", "NXsource")?;
-    quantity(&source, "energy", geometry.energy, "J")
+    quantity(&source, "energy", geometry.energy, "J")?;
+    pattern.goniometer.as_ref().map_or(Ok(()), |circles| goniometer::write(entry, &detector, circles, geometry))
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
@@ -264,32 +264,6 @@ fn array<T: H5Type + Clone>(group: &Group, name: &str, values: &Centered<T>) -> 
 
 fn flags(values: &Centered<bool>) -> Centered<u8> {
     values.map(|&flag| u8::from(flag))
-}
-
-fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Outcome {
-    let Some(value) = value else { return Ok(()) };
-    let dataset = group.new_dataset::<f64>().create(name)?;
-    dataset.write_scalar(&value)?;
-    attribute(&dataset, "units", unit)
-}
-
-fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
-    let group = home.create_group(name)?;
-    attribute(&group, "NX_class", class)?;
-    Ok(group)
-}
-
-pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Outcome {
-    home.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
-}
-
-fn text(home: &Group, name: &str, value: &str) -> Outcome {
-    home.new_dataset::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
-}
-
-/// HDF5 strings end at a NUL.
-pub(super) fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
-    value.replace('\0', " ").parse().map_err(|_| "text cannot be stored".into())
 }
 
 /// The time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level

@@ -5,6 +5,7 @@
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency
 //! is at index 0.
 
+pub mod average;
 pub mod backend;
 pub mod bound;
 mod convolve;
@@ -17,6 +18,7 @@ pub mod guided;
 mod limits;
 pub mod memory;
 pub mod multi_device;
+pub mod noise;
 mod parse;
 pub mod problem;
 pub mod psf;

@@ -64,6 +64,13 @@ impl Default for PsfChoice {
     }
 }
 
+impl PsfChoice {
+    /// A narrow Gaussian, from which refinement can grow or shrink to what is there.
+    pub fn narrow() -> Self {
+        PsfChoice { source: PsfSource::Peak { widths: vec![0.5], eta: 0.0 }, period: 0 }
+    }
+}
+
 impl FromStr for PsfChoice {
     type Err = Error;
 

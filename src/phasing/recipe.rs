@@ -165,6 +165,18 @@ impl Recipe {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
 
+    /// Cycles before the last support update; all of them where there is none.
+    pub fn last_update(&self) -> usize {
+        let (mut done, mut last) = (0, None);
+        for step in self.unrolled() {
+            done += step.cycles();
+            if matches!(step, Step::SupportUpdate(_)) {
+                last = Some(done);
+            }
+        }
+        last.unwrap_or(done)
+    }
+
     /// Number of steps, repetitions and repeated support updates counted.
     pub fn length(&self) -> usize {
         self.steps.iter().map(Step::length).fold(0, usize::saturating_add)
@@ -313,6 +325,6 @@ mod tests {
     #[test]
     fn cycles_are_counted() {
         let recipe: Recipe = "ER**200,(Sup*HIO**50)**12".parse().unwrap();
-        assert_eq!(recipe.cycles(), 800);
+        assert_eq!((recipe.cycles(), recipe.last_update()), (800, 600));
     }
 }

@@ -20,6 +20,8 @@ struct Walk<'a> {
     psf_period: Option<usize>,
     cycle: usize,
     total: usize,
+    /// Cycles before the last support update.
+    last_update: usize,
     /// The cycle of the fits that were requested and not collected yet: meanwhile the next cycles
     /// are queued, so that a device never waits.
     requested: Option<usize>,
@@ -71,6 +73,7 @@ pub fn walk(
         psf_period: None,
         cycle: 0,
         total: settings.recipe.cycles(),
+        last_update: settings.recipe.last_update(),
         requested: None,
         tracks: draws.iter().map(track).collect(),
         observe,
@@ -99,7 +102,9 @@ pub fn walk(
         let scale = fit.scale as f32;
         object.0.zip_mut_with(&finished.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
         outcomes.push(RunOutcome::Completed(Box::new(Run {
+            number: 0,
             seed,
+            average_of: 0,
             object: object.to_centered(),
             support: finished.support.to_centered(),
             first_support,
@@ -220,9 +225,10 @@ impl Walk<'_> {
             positivity: settings.positivity,
             ..settings.support.clone()
         };
+        let updated = self.cycle as f32 / self.last_update.max(1) as f32;
         let threshold = |track: &Track| {
             let first = track.threshold;
-            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * progress)
+            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * updated)
         };
         let thresholds: Vec<f32> = self.tracks.iter().map(threshold).collect();
         self.backend.update_supports(&rule, &thresholds);

@@ -66,6 +66,8 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         hot: own.hot_pixels.filter(|_| raw),
         dead: raw && own.dead_pixels,
         placement: Some(input.placement),
+        monitor: input.monitor,
+        goniometer: input.goniometer,
         gain: own.gain,
         threshold: own.threshold,
         clip_negative: own.clip_negative,
@@ -80,7 +82,6 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         pad: own.pad,
         fft_friendly: true,
         frames,
-        ..prepare::Options::default()
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();

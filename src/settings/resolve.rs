@@ -8,7 +8,7 @@ use super::resolved::{
 use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
-use crate::io::{FileMask, MissingData, ReadOptions};
+use crate::io::{FileMask, Layout, MissingData, ReadOptions};
 use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
@@ -156,7 +156,14 @@ fn input(typed: &TypedSettings) -> Result<InputSettings> {
 
 fn read_options(typed: &TypedSettings) -> Result<ReadOptions> {
     let keys = &typed.input;
-    let mut options = ReadOptions::default();
+    let mut options = ReadOptions {
+        layout: keys.beamline.as_deref().map(Layout::find).transpose()?,
+        monitor: keys.monitor.clone(),
+        ..ReadOptions::default()
+    };
+    if options.monitor.as_deref() == Some("layout") && options.layout.is_none() {
+        return Err(Error::setting("monitor", "layout", "needs a layout: give beamline, or a path in the file"));
+    }
     if let Some(text) = &keys.missing {
         options.missing = match text.as_str() {
             "mask" => MissingData::Mask,
@@ -281,10 +288,12 @@ fn recipe(typed: &TypedSettings) -> Result<RecipeSettings> {
         Some(text) => text.parse()?,
         None => standard_recipe(standard)?,
     };
+    let psf_in_average = keys.psf.as_deref() == Some("auto") && !recipe.names_psf();
     let (recipe, psf) = psf(typed, recipe)?;
     Ok(RecipeSettings {
         recipe,
         psf,
+        psf_in_average,
         beta: within("beta", required("beta", keys.beta)?, 0.0, 1.0)? as f32,
         positivity: required("positivity", keys.positivity)?,
         real: required("real", keys.real)?,
@@ -299,6 +308,8 @@ fn psf(typed: &TypedSettings, recipe: Recipe) -> Result<(Recipe, Option<PsfChoic
     match keys.psf.as_deref().filter(|text| *text != "none") {
         None if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
         None => Ok((recipe, None)),
+        Some("auto") if recipe.names_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        Some("auto") => Ok((recipe, Some(PsfChoice::narrow()))),
         Some(text) => {
             let choice: PsfChoice = text.parse()?;
             let recipe = if recipe.names_psf() { recipe } else { recipe.with_psf(begin, choice.period) };
@@ -412,6 +423,10 @@ fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
     Ok(EnsembleSettings {
         count,
         keep,
+        average: match required("nb-run-average", keys.nb_run_average)? {
+            n if n <= 1000 => n,
+            n => return Err(Error::setting("nb-run-average", n, "must be from 0 to 1000")),
+        },
         seed: required("seed", keys.seed)?,
         free_fraction: within("free-fraction", required("free-fraction", keys.free_fraction)?, 0.0, 0.5)?,
     })

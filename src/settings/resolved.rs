@@ -118,6 +118,8 @@ pub struct RecipeSettings {
     pub recipe: Recipe,
     /// Partial coherence and detector blur.
     pub psf: Option<PsfChoice>,
+    /// Whether only a last run, from the average of the best ones, looks for a PSF.
+    pub psf_in_average: bool,
     /// Relaxation of HIO, HPR, RAAR and DM.
     pub beta: f32,
     /// Whether negative real parts count as outside the support.
@@ -182,6 +184,9 @@ pub struct EnsembleSettings {
     pub count: usize,
     /// Number of best runs that are kept.
     pub keep: usize,
+    /// Number of best runs that are averaged, where they agree, into the start of a last one; 0 for
+    /// none.
+    pub average: usize,
     /// Seed of the first run; run `i` starts from `seed + i`.
     pub seed: u64,
     /// Fraction of the measured pixels that is held out for the free log-likelihood.

@@ -8,7 +8,7 @@ use lacuna::metrics::{RegistrationOptions, median, register};
 use lacuna::phasing::ensemble::FirstSupport;
 use lacuna::phasing::problem::hold_out;
 use lacuna::pixels::{Pattern, trimmed};
-use lacuna::reconstruct::{PhasingStart, phase};
+use lacuna::reconstruct::{BoundsCourse, PhasingStart, phase};
 use lacuna::settings::{Settings, TypedSettings};
 use lacuna::simulate::draw::ParameterRange;
 use lacuna::simulate::pattern::{Simulated, pattern};
@@ -118,7 +118,7 @@ impl Psf {
             support: FirstSupport::Given(simulated.support.to_cornered()),
         };
         let begun = cpu_seconds();
-        let phased = phase(&measured, start, false, &settings, &())?;
+        let phased = phase(&measured, start, BoundsCourse::Kept, &settings, &())?;
         let best = &phased.ensemble.kept[0];
         let options = RegistrationOptions { subpixel: true, ramp: true };
         let axes = if shape[0] == 1 { 1..3 } else { 0..3 };
