@@ -29,7 +29,7 @@ enum Bench {
     Psf(psf::Psf),
     /// Simulated particles with gaps, reconstructed with the defaults: how many are found, at what
     /// cost, and whether the verdict knows
-    Search(search::Search),
+    Search(Box<search::Search>),
     /// Whether a GPU computes what the CPU computes, primitive by primitive and in whole recipes
     #[cfg(feature = "cuda")]
     Gpu(gpu::Gpu),
