@@ -1,7 +1,7 @@
 //! Files as facilities leave them are read right, or with a word, or not at all: never wrong in
 //! silence. One test a kind of trouble; `interop/write_awkward.py` writes the files.
 
-use lacuna::geometry::EV;
+use lacuna::geometry::{EV, HC};
 use lacuna::io::{FileMask, Input, MissingData, Note, ReadOptions, read, read_with};
 use lacuna::pixels::bit;
 use lacuna::volume::Centered;
@@ -211,6 +211,26 @@ fn units_are_understood_or_the_number_is_named() {
 }
 
 #[test]
+fn what_is_there_but_cannot_be_read_is_named() {
+    let Some(file) = awkward("damaged.h5") else { return };
+    let input = read(&file).unwrap();
+    assert_eq!((input.geometry.distance, input.geometry.pixel_size, input.mask), (None, None, None));
+    let energy = input.geometry.energy.expect("an energy");
+    assert!((energy / (HC / 1e-10) - 1.0).abs() < 1e-12, "{energy}");
+    let notes: Vec<String> = input.notes.iter().map(|note| note.to_string().replace(&file, "")).collect();
+    assert_eq!(
+        notes,
+        [
+            "/entry_1/instrument_1/detector_1/x_pixel_size is there but cannot be read: what it says is left out",
+            "/entry_1/instrument_1/detector_1/distance is 1.2 with a damaged unit: its unit is not understood as a distance, \
+             give it as a setting",
+            "/entry_1/data_1/mask is there but cannot be read: what it says is left out",
+            ":/entry_1/instrument_1/detector_1/mask is 48, which does not fit the data: left out",
+        ]
+    );
+}
+
+#[test]
 fn masks_are_questioned_turned_round_and_placed() {
     let Some(file) = awkward("good_mask.npz") else { return };
     let count =
@@ -345,4 +365,30 @@ sys.stdin.read()
     }
     drop(writer.stdin.take());
     writer.wait().unwrap();
+}
+
+#[test]
+fn what_was_noted_while_reading_is_written_into_the_prepared_pattern() {
+    let folder = tempfile::tempdir().unwrap();
+    let spot = |z: i32, y: i32, x: i32| {
+        let distance = (z - 8).pow(2) + (y - 8).pow(2) + (x - 8).pow(2);
+        (1e4 * f64::exp(-0.2 * f64::from(distance))) as u16
+    };
+    for z in (0..17).filter(|&z| z != 5) {
+        let header = "{'descr': '<u2', 'fortran_order': False, 'shape': (17, 17), }";
+        let mut frame = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        frame.extend(format!("{header:<117}\n").into_bytes());
+        frame.extend((0..289).flat_map(|i| spot(z, i / 17, i % 17).to_le_bytes()));
+        std::fs::write(folder.path().join(format!("f_{z:02}.npy")), frame).unwrap();
+    }
+    let output = folder.path().join("prepared.cxi");
+    let status = Command::new(env!("CARGO_BIN_EXE_lacuna"))
+        .args(["prepare", folder.path().to_str().expect("unicode"), "--output"])
+        .arg(&output)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    let note = b"frame 5 without data (f_05.npy is missing): masked as not measured";
+    let written = std::fs::read(&output).unwrap();
+    assert!(written.windows(note.len()).any(|window| window == note));
 }

@@ -170,7 +170,7 @@ fn convention(at: &str) -> MaskConvention {
 }
 
 /// The mask beside the data or, failing that, the detector's. One that does not fit is an error,
-/// unless the data set was named: then a note.
+/// unless the data set was named: then a note, as for one that cannot be read.
 fn mask(
     tree: &Tree,
     data: &str,
@@ -183,7 +183,13 @@ fn mask(
     let mut homes = vec![parent(data).to_string()];
     homes.extend(detectors.iter().cloned());
     let mut misfit = None;
-    for at in mask_paths(&homes).into_iter().filter(|at| is_array(tree, at)) {
+    for at in mask_paths(&homes) {
+        if !is_array(tree, &at) {
+            let flat = tree.dataset(&at).filter(|mask| mask.size() > 1).map(|mask| shape_text(&mask.shape()));
+            notes.extend(flat.map(|shape| Note::MaskLeftOut { name: tree.name(&at).display().to_string(), shape }));
+            notes.extend(tree.is_unreadable(&at).then(|| Note::Unreadable { at }));
+            continue;
+        }
         let stored = tree.stored(&at)?;
         match frame.view(&stored, options.axes) {
             Ok(view) => {
@@ -191,7 +197,10 @@ fn mask(
                 return Ok(Some(repeated(bits, frame.region[0].len())));
             }
             Err(Misfit::Shape(found)) => misfit = Some((at, found)),
-            Err(Misfit::Unusable(_)) => {}
+            Err(Misfit::Unusable(_)) => {
+                let (name, shape) = (tree.name(&at).display().to_string(), shape_text(&stored.shape));
+                notes.push(Note::MaskLeftOut { name, shape });
+            }
         }
     }
     let Some((at, found)) = misfit else { return Ok(None) };

@@ -14,6 +14,7 @@ mod array;
 mod bitshuffle;
 mod blosc;
 mod blosc2;
+mod bytes;
 mod cbf;
 mod claim;
 mod content;
@@ -56,11 +57,12 @@ pub use output::{check_output, replace, write_text};
 pub use process::Process;
 pub use view::{AxisOrder, Region};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::geometry::{Geometry, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
 use crate::volume::Centered;
 use contents::Contents;
+use element::Kind;
 use location::{Format, Location};
 use mask::MaskConvention;
 use std::path::PathBuf;
@@ -123,13 +125,8 @@ pub fn read(location: &str) -> Result<Input> {
 ///
 /// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for
 /// contents that are damaged, of no known format or ambiguous, [`Error::Shape`] for a mask that
-/// does not fit, [`Error::Setting`] for a region outside of the data.
-///
-/// [`Error::Missing`]: crate::error::Error::Missing
-/// [`Error::Read`]: crate::error::Error::Read
-/// [`Error::File`]: crate::error::Error::File
-/// [`Error::Shape`]: crate::error::Error::Shape
-/// [`Error::Setting`]: crate::error::Error::Setting
+/// does not fit, [`Error::Setting`] for a region outside of the data, [`Error::Memory`] for more than
+/// there is memory for.
 pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     let place = Location::parse(location)?;
     let contents = match place.format {
@@ -139,6 +136,9 @@ pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     };
     let Contents { array, region, mut mask, mut notes, .. } = contents;
     let element = array.element;
+    if element.kind == Kind::Bool {
+        return Err(Error::file(array.name, "holds true and false, as a mask does: intensities are needed"));
+    }
     let mut intensity = array.to_f32(&contents.view)?;
     let sentinel = element.maximum();
     if let Some(bits) = mask.as_mut().filter(|_| options.file_mask == FileMask::Good) {

@@ -69,6 +69,11 @@ pub enum Note {
         /// Shape of the mask.
         shape: String,
     },
+    /// Something that the file should say is there but cannot be read, and counts as absent.
+    Unreadable {
+        /// Path in the file.
+        at: String,
+    },
     /// The file comes from a program that stores axes in reverse order.
     Reversed {
         /// Path of the data set.
@@ -109,6 +114,7 @@ impl fmt::Display for Note {
                 write!(f, "{name} {doubt}: if 1 means good in it give file-mask = good, or file-mask = ignore")
             }
             Note::MaskLeftOut { name, shape } => write!(f, "{name} is {shape}, which does not fit the data: left out"),
+            Note::Unreadable { at } => write!(f, "{at} is there but cannot be read: what it says is left out"),
             Note::Reversed { dataset } => write!(
                 f,
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \

@@ -13,7 +13,6 @@ pub mod cpu;
 pub mod cuda;
 pub mod ensemble;
 pub mod guided;
-mod limits;
 pub mod memory;
 pub mod multi_device;
 mod parse;
