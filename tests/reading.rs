@@ -4,6 +4,8 @@
 use lacuna::geometry::{EV, HC};
 use lacuna::io::{FileMask, Input, MissingData, Note, ReadOptions, read, read_with};
 use lacuna::pixels::bit;
+use lacuna::reconstruct;
+use lacuna::settings::{Settings, TypedSettings};
 use lacuna::volume::Centered;
 use ndarray::Array3;
 use std::path::Path;
@@ -228,6 +230,15 @@ fn what_is_there_but_cannot_be_read_is_named() {
             ":/entry_1/instrument_1/detector_1/mask is 48, which does not fit the data: left out",
         ]
     );
+    let scaled = texts(&read(&awkward("scaled.h5").unwrap()).unwrap());
+    assert!(scaled[0].contains("/entry/data/data has scale_factor = 0.5, which is not applied"), "{scaled:?}");
+    let moved = read(&awkward("moved").unwrap()).unwrap();
+    assert_eq!((moved.geometry.distance, moved.intensity), (Some(1.2), plain(3)));
+    assert!(
+        moved.notes[0].to_string().contains("f_2.edf has another geometry than the first frame"),
+        "{:?}",
+        moved.notes
+    );
 }
 
 #[test]
@@ -367,6 +378,41 @@ sys.stdin.read()
     writer.wait().unwrap();
 }
 
+/// A file of numpy's with a square frame of numbers of a type.
+fn write_npy(path: &Path, descr: &str, size: usize, bytes: impl Iterator<Item = u8>) {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({size}, {size}), }}");
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    file.extend(format!("{header:<117}\n").into_bytes());
+    file.extend(bytes);
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn saturated_pixels_of_sixteen_bits_are_named_in_wider_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = |saturated: u32, type_of: &str| {
+        let path = folder.path().join("a.npy");
+        let counts = (0..1024_u32).map(|i| match i {
+            527 | 528 => saturated,
+            _ => 100 + i % 7,
+        });
+        match type_of {
+            "<u4" => write_npy(&path, type_of, 32, counts.flat_map(u32::to_le_bytes)),
+            _ => write_npy(&path, type_of, 32, counts.flat_map(|n| (n as f32).to_le_bytes())),
+        }
+        let settings = Settings::resolve("bragg", &TypedSettings::default()).unwrap();
+        reconstruct::load(path.to_str().expect("unicode"), &settings, &()).unwrap().notes
+    };
+    for type_of in ["<u4", "<f4"] {
+        let found = notes(65535, type_of);
+        assert!(found[0].starts_with("2 pixels hold 65535, the largest uint16, and are not masked"), "{found:?}");
+        for fine in [65534, 65536] {
+            let found = notes(fine, type_of);
+            assert!(!found.iter().any(|note| note.contains("largest uint16")), "{found:?}");
+        }
+    }
+}
+
 #[test]
 fn what_was_noted_while_reading_is_written_into_the_prepared_pattern() {
     let folder = tempfile::tempdir().unwrap();
@@ -375,11 +421,8 @@ fn what_was_noted_while_reading_is_written_into_the_prepared_pattern() {
         (1e4 * f64::exp(-0.2 * f64::from(distance))) as u16
     };
     for z in (0..17).filter(|&z| z != 5) {
-        let header = "{'descr': '<u2', 'fortran_order': False, 'shape': (17, 17), }";
-        let mut frame = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-        frame.extend(format!("{header:<117}\n").into_bytes());
-        frame.extend((0..289).flat_map(|i| spot(z, i / 17, i % 17).to_le_bytes()));
-        std::fs::write(folder.path().join(format!("f_{z:02}.npy")), frame).unwrap();
+        let frame = (0..289).flat_map(|i| spot(z, i / 17, i % 17).to_le_bytes());
+        write_npy(&folder.path().join(format!("f_{z:02}.npy")), "<u2", 17, frame);
     }
     let output = folder.path().join("prepared.cxi");
     let status = Command::new(env!("CARGO_BIN_EXE_lacuna"))

@@ -46,6 +46,11 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
     if tree.attribute(at, "MATLAB_class").is_some() && options.axes == Default::default() {
         notes.push(Note::Reversed { dataset: tree.name(at).display().to_string() });
     }
+    for (name, nothing) in [("scale_factor", 1.0), ("scaling_factor", 1.0), ("add_offset", 0.0)] {
+        if let Some(value) = tree.number_attribute(at, name).filter(|&value| value != nothing) {
+            notes.push(Note::Scaled { at: at.clone(), text: format!("{name} = {value}") });
+        }
+    }
     let instrument = metadata::instrument(&tree, &entry, &detectors);
     let offset = options.mask_offset.or(instrument.offset);
     let frame =

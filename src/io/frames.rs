@@ -100,7 +100,10 @@ fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
             bytes.resize(bytes.len() + size, 0);
             continue;
         };
-        let array = frame(place.format, file)?.array;
+        let OneFile { array, geometry: own, .. } = frame(place.format, file)?;
+        if own != geometry && !about.iter().any(|note| matches!(note, Note::Changing { .. })) {
+            about.push(Note::Changing { file: file.clone() });
+        }
         if array.element != element || array.shape != extents || array.fortran != fortran {
             let (now, before) = (shape_text(&array.shape), shape_text(&extents));
             let (now_type, before_type) = (array.element.name(), element.name());

@@ -74,6 +74,18 @@ pub enum Note {
         /// Path in the file.
         at: String,
     },
+    /// The file says that its numbers are to be scaled, which is not done.
+    Scaled {
+        /// Path of the data set.
+        at: String,
+        /// Name of the attribute and its value.
+        text: String,
+    },
+    /// Frames of a series have another geometry than the first one, which counts.
+    Changing {
+        /// The first such frame.
+        file: PathBuf,
+    },
     /// The file comes from a program that stores axes in reverse order.
     Reversed {
         /// Path of the data set.
@@ -115,6 +127,16 @@ impl fmt::Display for Note {
             }
             Note::MaskLeftOut { name, shape } => write!(f, "{name} is {shape}, which does not fit the data: left out"),
             Note::Unreadable { at } => write!(f, "{at} is there but cannot be read: what it says is left out"),
+            Note::Scaled { at, text } => {
+                write!(f, "{at} has {text}, which is not applied: the numbers are read as they are stored")
+            }
+            Note::Changing { file } => {
+                write!(
+                    f,
+                    "{} has another geometry than the first frame, which counts: give it as settings",
+                    file.display()
+                )
+            }
             Note::Reversed { dataset } => write!(
                 f,
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \

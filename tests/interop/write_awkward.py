@@ -179,6 +179,13 @@ with h5("damaged.h5") as file:
     file["entry_1/instrument_1/beam_1/incident_wavelength"] = "0.1 nm"
     file["entry_1/instrument_1/detector_1/mask"] = np.zeros(48, "u1")
 
+with h5("scaled.h5") as file:
+    file["entry/data/data"] = counts(4)
+    file["entry/data/data"].attrs["scale_factor"] = 0.5
+(folder / "moved").mkdir()
+for z in range(3):
+    (folder / f"moved/f_{z}.edf").write_bytes(edf(stack[z], f"SampleDistance = {1.2 if z < 2 else 1.3} ;\r\n"))
+
 # Masks.
 bad = np.zeros((6, 8), "u1")
 bad[2, 3] = 1
