@@ -36,15 +36,36 @@ __device__ __forceinline__ float wanted(float power, unsigned int bound, const f
 
 __device__ __forceinline__ float power_of(float2 v) { return fmaxf(squared(v), (float)FLOOR); }
 
-// The gradient in Fourier space.
+// What a blur makes of the intensity along a step D: the parabola |F|^2 + 2 l Re(F* D) + l^2 |D|^2,
+// each coefficient blurred. Null where nothing is blurred.
+struct Parabola {
+    const float *constant, *slope, *curvature;
+};
+LAID_OUT(Parabola, 24);
+PLACED(Parabola, slope, 8);
+PLACED(Parabola, curvature, 16);
+
+// By how much the calculated intensity should be larger, relative to it: to be blurred before it
+// becomes a gradient.
 extern "C" __global__ void __launch_bounds__(THREADS)
-gradient(const float2* __restrict__ field, float2* __restrict__ to, const unsigned int* __restrict__ bounds, const float2* __restrict__ table,
-         index_t n, int released) {
+excess(const float* __restrict__ blurred, float* __restrict__ to, const unsigned int* __restrict__ bounds, const float2* __restrict__ table,
+       index_t n, int released) {
+    const size_t offset = (size_t)blockIdx.y * n;
+    EACH(i, n) {
+        const float power = fmaxf(blurred[offset + i], (float)FLOOR);
+        to[offset + i] = wanted(power, bounds[i], table, released) / power - 1.0f;
+    }
+}
+
+// The gradient in Fourier space; `spread` is the blurred excess, or null.
+extern "C" __global__ void __launch_bounds__(THREADS)
+gradient(const float2* __restrict__ field, const float* __restrict__ spread, float2* __restrict__ to,
+         const unsigned int* __restrict__ bounds, const float2* __restrict__ table, index_t n, int released) {
     const size_t offset = (size_t)blockIdx.y * n;
     EACH(i, n) {
         const float2 v = field[offset + i];
         const float power = power_of(v);
-        to[offset + i] = scaled(v, wanted(power, bounds[i], table, released) / power - 1.0f);
+        to[offset + i] = scaled(v, spread ? spread[offset + i] : wanted(power, bounds[i], table, released) / power - 1.0f);
     }
 }
 
@@ -90,16 +111,18 @@ turn(const float2* __restrict__ now, float2* __restrict__ direction, const LineS
 
 // Slope and curvature of the likelihood along the step, and a curvature that is never negative.
 extern "C" __global__ void __launch_bounds__(THREADS)
-slope_sums(const float2* __restrict__ field, const float2* __restrict__ step, const unsigned int* __restrict__ bounds,
+slope_sums(const float2* __restrict__ field, const float2* __restrict__ step, Parabola blurred, const unsigned int* __restrict__ bounds,
            const float2* __restrict__ table, double* __restrict__ sums, index_t n, int released) {
     __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     double slope = 0.0, curvature = 0.0, safe = 0.0;
     EACH(i, n) {
         const float2 f = field[offset + i], d = step[offset + i];
-        const float power = power_of(f), observed = wanted(power, bounds[i], table, released);
+        const float power = blurred.constant ? fmaxf(blurred.constant[offset + i], (float)FLOOR) : power_of(f);
+        const float observed = wanted(power, bounds[i], table, released);
         if (observed == power) continue;
-        const double along = 2.0 * fmaf(f.x, d.x, f.y * d.y), twice = 2.0 * squared(d);
+        const double along = 2.0 * (blurred.slope ? blurred.slope[offset + i] : fmaf(f.x, d.x, f.y * d.y));
+        const double twice = 2.0 * (blurred.curvature ? blurred.curvature[offset + i] : squared(d));
         const double less = 1.0 - (double)observed / power, ratio = along / power;
         slope += along * less;
         curvature += twice * less + observed * ratio * ratio;
@@ -126,7 +149,7 @@ extern "C" __global__ void set_length(const double* __restrict__ totals, LineSea
 
 // The likelihood where one stands, and after each length that is tried.
 extern "C" __global__ void __launch_bounds__(THREADS)
-likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, const unsigned int* __restrict__ bounds,
+likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, Parabola blurred, const unsigned int* __restrict__ bounds,
             const float2* __restrict__ table, const LineSearch* __restrict__ searches, double* __restrict__ sums, index_t n, int released) {
     __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
@@ -134,10 +157,15 @@ likelihoods(const float2* __restrict__ field, const float2* __restrict__ step, c
     double found[TRIES + 1] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
     EACH(i, n) {
         const float2 f = field[offset + i], d = step[offset + i];
+        const bool sharp = blurred.constant == nullptr;
+        const float constant = sharp ? 0.0f : blurred.constant[offset + i], slope = sharp ? 0.0f : blurred.slope[offset + i];
+        const float curvature = sharp ? 0.0f : blurred.curvature[offset + i];
         float length = longest;
 #pragma unroll
         for (int k = 0; k <= TRIES; k++) {
-            const float power = power_of(k == 0 ? f : plus(f, scaled(d, length)));
+            const float along = k == 0 ? 0.0f : length;
+            const float power = sharp ? power_of(k == 0 ? f : plus(f, scaled(d, length)))
+                                      : fmaxf(fmaf(along, 2.0f * slope + along * curvature, constant), (float)FLOOR);
             if (k > 0) length *= 0.5f;
             const float observed = wanted(power, bounds[i], table, released);
             if (observed == power) continue;

@@ -197,7 +197,7 @@ columns(float2* __restrict__ values, const unsigned int* __restrict__ bounds, co
         const bool loaded = work.forward && !whole;
         const auto load = [&](unsigned int line, unsigned int i) { return loaded ? from_tile(line, i) : from_memory(line, i); };
         const auto visited = [&](unsigned int line, unsigned int i, float2& v) {
-            if (work.project) v = nearest(v, bounds[(size_t)i * inner + line], table, projection);
+            if (work.project) v = nearest(v, squared(v), bounds[(size_t)i * inner + line], table, projection);
         };
         const bool staying = work.inverse && !whole;
         const auto store = [&](unsigned int line, unsigned int i, float2 v) { staying ? to_tile(line, i, v) : to_memory(line, i, v); };

@@ -23,7 +23,8 @@ PLACED(Projection, released, 8);
 
 // The nearest value whose modulus the bounds allow, times the square of the scale: a cycle
 // transforms twice. A zero has no phase and becomes the least modulus.
-__device__ __forceinline__ float2 nearest(float2 value, unsigned int bound, const float2* __restrict__ table, Projection p) {
+// What is compared with the bounds is the root of `intensity`, the value's own or a blurred one.
+__device__ __forceinline__ float2 nearest(float2 value, float intensity, unsigned int bound, const float2* __restrict__ table, Projection p) {
     if (bound == FREE || (p.released && !measured(bound))) return scaled(value, p.leak * p.scale * p.scale);
     float lo, hi;
     if (measured(bound)) {
@@ -33,7 +34,7 @@ __device__ __forceinline__ float2 nearest(float2 value, unsigned int bound, cons
         lo = interval.x;
         hi = interval.y;
     }
-    const float modulus = sqrtf(squared(value));
+    const float modulus = sqrtf(intensity);
     if (!(modulus > 0.0f)) return make_float2(lo * p.scale, 0.0f);
     return scaled(value, fminf(fmaxf(modulus * p.scale, lo), hi) * p.scale / modulus);
 }
@@ -86,10 +87,9 @@ __device__ __forceinline__ float density_of(float2 p, int positivity, int real) 
 // Smallest calculated intensity in a likelihood, photons: keeps the logarithm finite.
 #define FLOOR 1e-8
 
-__device__ __forceinline__ void add_to_fit(double* sums, float2 value, unsigned int bound) {
-    if (!measured(bound)) return;
+// `f` is the calculated intensity, |F|^2 or what a blur makes of it.
+__device__ __forceinline__ void add_to_fit(double* sums, double f, unsigned int bound) {
     const double modulus = __uint_as_float(bound), o = modulus * modulus;
-    const double f = (double)value.x * value.x + (double)value.y * value.y;
     sums[0] += sqrt(f) * modulus;
     sums[1] += f;
     sums[2] += o;

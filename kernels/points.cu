@@ -18,15 +18,20 @@ object_points(float2* __restrict__ values, float2* __restrict__ object, const un
     }
 }
 
+// `blurred` are intensities to be compared instead of the values' own, or null.
 extern "C" __global__ void __launch_bounds__(THREADS)
-fourier_points(float2* __restrict__ values, const unsigned int* __restrict__ bounds, const float2* __restrict__ table,
-               double* __restrict__ sums, index_t n, int work, Projection projection) {
+fourier_points(float2* __restrict__ values, const float* __restrict__ blurred, const unsigned int* __restrict__ bounds,
+               const float2* __restrict__ table, double* __restrict__ sums, index_t n, int work, Projection projection) {
     __shared__ double scratch[THREADS];
     const size_t offset = (size_t)blockIdx.y * n;
     double fit[FIT_SUMS] = {0.0, 0.0, 0.0, 0.0, 0.0};
     EACH(i, n) {
-        if (work == PROJECT) values[offset + i] = nearest(values[offset + i], bounds[i], table, projection);
-        else if (work == FIT) add_to_fit(fit, values[offset + i], bounds[i]);
+        const float2 v = values[offset + i];
+        if (work == PROJECT) {
+            values[offset + i] = nearest(v, blurred ? blurred[offset + i] : squared(v), bounds[i], table, projection);
+        } else if (work == FIT && measured(bounds[i])) {
+            add_to_fit(fit, blurred ? blurred[offset + i] : (double)v.x * v.x + (double)v.y * v.y, bounds[i]);
+        }
     }
     if (work != FIT) return;
     for (int k = 0; k < FIT_SUMS; k++) {
@@ -51,14 +56,16 @@ add_up(const double* __restrict__ sums, double* __restrict__ totals, unsigned in
 // The Poisson log-likelihood of the pixels that were held out, at the scale that fits the others
 // best: `fits` are those sums.
 extern "C" __global__ void __launch_bounds__(THREADS)
-free_likelihood(const float2* __restrict__ values, const index_t* __restrict__ places, const float* __restrict__ observed,
-                const double* __restrict__ fits, double* __restrict__ sums, index_t n, unsigned int number) {
+free_likelihood(const float2* __restrict__ values, const float* __restrict__ blurred, const index_t* __restrict__ places,
+                const float* __restrict__ observed, const double* __restrict__ fits, double* __restrict__ sums, index_t n, unsigned int number) {
     __shared__ double scratch[THREADS];
     const double* fit = fits + blockIdx.y * FIT_SUMS;
     const double scale = fit[1] > 0.0 ? fit[0] / fit[1] : 1.0;
     double sum = 0.0;
     EACH(k, number) {
-        const double c = fmax((double)squared(values[(size_t)blockIdx.y * n + places[k]]) * scale * scale, FLOOR), o = observed[k];
+        const size_t place = (size_t)blockIdx.y * n + places[k];
+        const double calculated = blurred ? blurred[place] : squared(values[place]);
+        const double c = fmax(calculated * scale * scale, FLOOR), o = observed[k];
         sum += o > 0.0 ? c - o + o * log(o / c) : c;
     }
     sum = block_sum(sum, scratch);

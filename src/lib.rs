@@ -54,6 +54,7 @@ pub mod parameters;
 pub mod phasing;
 pub mod pixels;
 pub mod prepare;
+pub mod psf;
 pub mod reconstruct;
 pub mod report;
 pub mod settings;

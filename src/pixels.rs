@@ -6,7 +6,7 @@
 //! estimate say what a pixel is.
 
 use crate::error::{Error, Result};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Goniometer};
 use crate::volume::{Centered, Shape};
 
 /// CXI 1.6 mask bits, those used here. Zero is a good pixel, any other bit a pixel without a
@@ -137,6 +137,8 @@ pub struct Pattern {
     pub estimate: Option<Estimate>,
     /// Geometry of the measurement.
     pub geometry: Geometry,
+    /// Circles of the diffractometer, with their positions for these frames.
+    pub goniometer: Option<Goniometer>,
 }
 
 impl Pattern {
@@ -155,7 +157,7 @@ impl Pattern {
                 remedy: "give a mask of the same shape, or cut both with roi".into(),
             });
         }
-        let pattern = Pattern { intensity, mask, estimate: None, geometry };
+        let pattern = Pattern { intensity, mask, estimate: None, geometry, goniometer: None };
         pattern.check()?;
         Ok(pattern)
     }

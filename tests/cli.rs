@@ -443,6 +443,7 @@ fn help_texts() {
         &["evaluate"],
         &["train"],
         &["presets"],
+        &["beamlines"],
         &["bench"],
         &["bench", "phasing"],
         &["bench", "simulate"],

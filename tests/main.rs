@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+mod beamlines;
 mod cli;
 mod compare;
 #[cfg(feature = "cuda")]
@@ -14,6 +15,7 @@ mod network;
 mod prepare;
 mod prepare_centre;
 mod prepare_real;
+mod psf;
 mod reading;
 mod readme;
 mod real;

@@ -154,10 +154,12 @@ impl Console {
         });
         let verdict = run.verdict.text();
         let seconds = run.seconds + run.search_seconds;
-        self.note(format!("run {number} seed {}: {fit}, {seconds:.1} s{ended}: {verdict}", run.seed));
+        let origin = run.origin();
+        self.note(format!("run {number} {origin}: {fit}, {seconds:.1} s{ended}: {verdict}"));
         let mut value = run.fit.map_or_else(|| json!({}), |fit| json!(fit));
         value["run"] = number.into();
         value["seed"] = run.seed.into();
+        value["average_of"] = run.average_of.into();
         value["ended"] = json!(run.ended);
         value["verdict"] = verdict.into();
         value["seconds"] = run.seconds.into();
@@ -180,10 +182,11 @@ impl Observer for Console {
             }
             Event::Advice(advice) => self.event("advice", advice),
             Event::Work { name, done } => self.work(name, done),
-            Event::RunsBegin { first, count, cycles } => {
-                let name = match count {
-                    1 => format!("run {first}"),
-                    _ => format!("runs {first} to {}", first + count - 1),
+            Event::RunsBegin { runs, cycles } => {
+                let name = match runs {
+                    [one] => format!("run {one}"),
+                    [first, .., last] => format!("runs {first} to {last}"),
+                    [] => String::new(),
                 };
                 self.replace_bar(self.bar(cycles as u64, &name));
             }

@@ -1,7 +1,7 @@
 //! `lacuna info`: what is understood of a file.
 
 use lacuna::error::{Result, shape_text};
-use lacuna::geometry::EV;
+use lacuna::geometry::{Circle, EV, Goniometer};
 use lacuna::phasing::memory;
 use lacuna::pixels::trimmed;
 use lacuna::prepare::inspect;
@@ -32,6 +32,7 @@ impl Command {
         let geometry = input.geometry;
         let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
         let (preset, reason) = suggest_preset(&found);
+        let scanned = input.goniometer.as_ref().and_then(Goniometer::scanned).map(|circle| circle.motor.clone());
         if self.json {
             let gaps: Vec<_> = found
                 .gaps
@@ -48,6 +49,7 @@ impl Command {
                     "detector": found.detector, "oversampling": found.oversampling,
                     "suspicious": found.suspicious, "notes": notes, "energy_ev": geometry.energy.map(|e| e / EV),
                     "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
+                    "goniometer": input.goniometer, "scanned_motor": scanned,
                     "has_support": input.support.is_some(), "has_estimate": input.estimate.is_some(),
                     "friedel_correlation": found.symmetry, "centre_hidden": found.centre_hidden,
                     "suggested_preset": preset, "phasing_memory_bytes": needed,
@@ -90,6 +92,19 @@ impl Command {
         line("energy", known(geometry.energy.map(|e| format!("{:.1} eV", e / EV))));
         line("distance", known(geometry.distance.map(|d| format!("{d} m"))));
         line("pixel size", known(geometry.pixel_size.map(|[y, x]| format!("{:.2} x {:.2} um", y * 1e6, x * 1e6))));
+        if let Some(goniometer) = &input.goniometer {
+            if let Some(circle) = goniometer.scanned() {
+                line("scanned", scan_text(circle));
+            }
+            let fixed = goniometer.circles().filter(|circle| Some(&circle.motor) != scanned.as_ref());
+            let angles: Vec<String> = fixed.map(angle_text).collect();
+            if !angles.is_empty() {
+                line("angles", format!("{} degrees", angles.join(", ")));
+            }
+            if let Some([y, x]) = goniometer.direct_beam {
+                line("direct beam", format!("at pixel {y:.1}, {x:.1} (y, x), with all angles at zero"));
+            }
+        }
         if input.support.is_some() {
             line("support", format!("in the file: use it with --support {}", self.file));
         }
@@ -104,5 +119,21 @@ impl Command {
             line("look at", warning.clone());
         }
         super::text::print(page)
+    }
+}
+
+/// The scanned motor with its range and step.
+fn scan_text(circle: &Circle) -> String {
+    let (Some([low, high]), Some(step)) = (circle.range(), circle.step()) else { return circle.motor.clone() };
+    let (first, last) = if step < 0.0 { (high, low) } else { (low, high) };
+    let count = circle.positions.len();
+    format!("{} from {first:.4} to {last:.4} degrees, {count} positions, mean step {step:.5}", circle.motor)
+}
+
+/// A motor with its mean position.
+fn angle_text(circle: &Circle) -> String {
+    match circle.positions.len() {
+        0 => format!("{} unknown", circle.motor),
+        n => format!("{} {:.4}", circle.motor, circle.positions.iter().sum::<f64>() / n as f64),
     }
 }

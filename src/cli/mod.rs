@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod beamlines;
 mod bench;
 mod compare;
 mod console;
@@ -61,6 +62,8 @@ enum Verb {
     Train(train::Command),
     /// Print a preset, to be edited and given as --preset FILE
     Presets(presets::Command),
+    /// List the layouts of beamlines, or print one, to be edited and given as --beamline FILE
+    Beamlines(beamlines::Command),
     /// Measure this machine
     Bench(bench::Command),
     /// Say what this machine has for lacuna, GPUs above all, and what would run where
@@ -81,6 +84,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Compare(command) => command.execute(),
         Verb::Train(command) => command.execute(),
         Verb::Presets(command) => command.execute(),
+        Verb::Beamlines(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
         Verb::Doctor(command) => command.execute(),
     }

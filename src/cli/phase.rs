@@ -47,6 +47,7 @@ impl Command {
             console.note(format!("wrote {}", report.display()));
         }
         claim.finish();
+        console.note(result.summary.verdict.sentence());
         console.event("summary", &result.summary);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::flags::{Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
-use lacuna::error::{Error, Result};
+use lacuna::error::{Error, Result, counted};
 use lacuna::io;
 use lacuna::reconstruct::{load, reconstruct};
 use lacuna::settings::InputKeys;
@@ -27,6 +27,9 @@ pub struct Command {
     /// Format of the result
     #[arg(long, value_enum, default_value_t = Format::Cxi)]
     output_format: Format,
+    /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
+    #[arg(long)]
+    run_files: bool,
     #[command(flatten)]
     input: InputKeys,
     #[command(flatten)]
@@ -63,8 +66,13 @@ impl Command {
         if self.flags.force {
             self.remove_stale(&result_path, completed)?;
         }
+        if self.run_files {
+            let files = result.write_runs(&self.output, "result", force, &command, &settings)?;
+            console.note(format!("wrote {} of single runs", counted(files.len(), "file")));
+        }
         claim.finish();
         console.note(format!("wrote {} and report.html beside it", result_path.display()));
+        console.note(result.summary.verdict.sentence());
         console.event("summary", &result.summary);
         Ok(())
     }
@@ -77,6 +85,11 @@ impl Command {
         if !completed {
             stale.push(self.output.join("completed.cxi"));
         }
+        let names = std::fs::read_dir(&self.output).into_iter().flatten().flatten().map(|entry| entry.path());
+        stale.extend(names.filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("result_Run") && name.ends_with(".cxi")
+        }));
         for path in stale.iter().filter(|path| path.is_file()) {
             std::fs::remove_file(path).map_err(|e| Error::write(path, e))?;
         }

@@ -218,6 +218,9 @@ impl Compared<'_> {
     /// 95 % interval of the ratio of errors, network to free, run by run.
     fn paired(&self) -> Option<[f64; 2]> {
         let of = |contender: Contender| self.scores.get(self.runs.iter().position(|runs| runs.contender == contender)?);
+        // Runs from averages have no partner.
+        let count = self.case.settings.ensemble.count;
+        let of = |contender| of(contender).map(|scores| &scores[..count.min(scores.len())]);
         let (free, network) = (of(Contender::FREE)?, of(Contender::NETWORK)?);
         let ratios: Vec<f64> = network.iter().zip(free).map(|(a, b)| a.error / b.error).collect();
         let resampled = |drawn: &[usize]| median(&drawn.iter().map(|&i| ratios[i]).collect::<Vec<_>>());

@@ -6,7 +6,7 @@ use crate::inpaint::GapTreatment;
 use crate::inpaint::predict::NetworkEstimate;
 use crate::phasing::run::Run;
 use crate::pixels::Pattern;
-use crate::reconstruct::{Observer, PhasingStart, Silent, phase};
+use crate::reconstruct::{BoundsCourse, Observer, PhasingStart, Silent, phase};
 use crate::settings::Settings;
 use rayon::prelude::*;
 
@@ -85,7 +85,7 @@ impl Trial<'_> {
                 (Pattern { estimate, ..self.pattern.clone() }, gap)
             }
         };
-        let phased = phase(&pattern, self.start.clone(), gap.release, settings, &Silent(observer));
+        let phased = phase(&pattern, self.start.clone(), BoundsCourse::of(gap), settings, &Silent(observer));
         if !observer.go_on() {
             return Err(Error::Interrupted);
         }
@@ -95,7 +95,7 @@ impl Trial<'_> {
             Err(Error::NoObject { .. }) => (Vec::new(), String::new()),
             Err(error) => return Err(error),
         };
-        runs.sort_by_key(|run| run.seed);
+        runs.sort_by_key(|run| (run.average_of > 0, run.seed));
         Ok((ContenderRuns { contender, runs, pattern }, device))
     }
 }

@@ -78,7 +78,7 @@ pub fn without_gaps(measured: &Measurement, seed: u64, pattern: usize) -> Patter
         }
     }
     let mask = measured.mask.map(|_| 0);
-    Pattern { intensity: counts, mask, estimate: None, geometry: Geometry::default() }
+    Pattern { intensity: counts, mask, estimate: None, geometry: Geometry::default(), goniometer: None }
 }
 
 /// The pattern with these pixels blind.

@@ -4,7 +4,7 @@ use super::array::RawArray;
 use super::lost::Lost;
 use super::note::Note;
 use super::view::{Region, View};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Goniometer};
 use crate::pixels::Estimate;
 use crate::volume::{Centered, Shape};
 
@@ -21,6 +21,10 @@ pub(super) struct Contents {
     pub support: Option<Centered<bool>>,
     pub estimate: Option<Estimate>,
     pub geometry: Geometry,
+    /// Circles, with positions for all frames of the stack.
+    pub goniometer: Option<Goniometer>,
+    /// Flux for each frame of the stack, where it was asked for.
+    pub monitor: Option<Vec<f64>>,
     /// First row and column of the frames in the detector.
     pub offset: Option<[usize; 2]>,
     pub by_lacuna: bool,
@@ -64,6 +68,8 @@ impl Contents {
             mask: None,
             support: None,
             estimate: None,
+            goniometer: None,
+            monitor: None,
             offset: None,
             by_lacuna: false,
             dataset: None,

@@ -5,9 +5,12 @@
 //! complex object; the intensities are then the detector's.
 
 use super::array::{Part, RawArray, Values};
+use super::beamline::layout::Layout;
+use super::beamline::{monitor, suggest};
 use super::contents::Contents;
 use super::element::Kind;
 use super::entry::{self, DataPath, absolute, is_array, only_array};
+use super::goniometer;
 use super::location::Location;
 use super::lost::{self, Lost};
 use super::mask::{self, Frame, MaskConvention, Misfit, repeated};
@@ -18,23 +21,49 @@ use super::tree::{Tree, parent};
 use super::view::{Region, View};
 use super::virtual_sources;
 use crate::error::{Result, shape_text};
+use crate::geometry::Geometry;
 use crate::pixels::{Estimate, trimmed};
 use crate::volume::{Centered, Shape};
 
+/// What the layout of a beamline knows of a file before it is read.
+#[derive(Default)]
+pub(super) struct Known {
+    pub geometry: Geometry,
+    /// Paths of masks, before the places where CXI and NeXus have them.
+    pub masks: Vec<String>,
+}
+
 pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> {
     let tree = Tree::open(&place.path)?;
-    let DataPath { datasets, entry, named, mut notes } = entry::find(&tree, place.inside.as_deref())?;
+    let path = entry::find(&tree, place.inside.as_deref())?;
+    let entry = path.entry.clone();
+    let mut contents = read_at(&tree, path, place, &Known::default(), options)?;
+    if options.layout.is_none() && !contents.by_lacuna {
+        contents.notes.extend(suggest::layout(&tree, &entry));
+    }
+    Ok(contents)
+}
+
+/// The data at a path, with what the file has beside them.
+pub(super) fn read_at(
+    tree: &Tree,
+    path: DataPath,
+    place: &Location,
+    known: &Known,
+    options: &ReadOptions,
+) -> Result<Contents> {
+    let DataPath { datasets, entry, named, mut notes } = path;
     let at = &datasets[0];
     let mut array = tree.joined(&datasets)?;
     let mut view = array.view(&place.index, options.axes)?;
     let stack = view.whole;
-    let detectors = metadata::detectors_of(&tree, &entry, at);
+    let detectors = metadata::detectors_of(tree, &entry, at);
     let lost = lost_data(&array, &view, &datasets);
     if view.axes[0] == Some(0) {
         lost.iter().filter(|lost| lost.at[1..] == [0..stack[1], 0..stack[2]]).for_each(|lost| array.skip(&lost.at[0]));
     }
     let (region, more) = lost::region(&tree.path, stack, &lost, options)?;
-    let planned = metadata::planned_frames(&tree, &detectors);
+    let planned = metadata::planned_frames(tree, &detectors);
     if let Some(planned) = planned.filter(|&planned| planned > stack[0] && datasets.len() > 1 && lost.is_empty()) {
         notes.push(Note::Incomplete { found: stack[0], planned, reason: "its detector was asked for more".into() });
     }
@@ -51,19 +80,31 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
             notes.push(Note::Scaled { at: at.clone(), text: format!("{name} = {value}") });
         }
     }
-    let instrument = metadata::instrument(&tree, &entry, &detectors);
+    let instrument = metadata::instrument(tree, &entry, &detectors, known.geometry);
     let offset = options.mask_offset.or(instrument.offset);
     let frame =
         Frame { stored: array.shape.clone(), index: place.index.clone(), stack, region: region.clone(), offset };
     notes.extend(instrument.notes);
     let mask = match options.file_mask {
         FileMask::Ignore => None,
-        _ => mask(&tree, at, &detectors, &frame, options, named, &mut notes)?,
+        _ => {
+            let paths = mask_paths(known, at, &detectors);
+            mask(tree, paths, &frame, options, named, &mut notes)?
+        }
     };
+    let own_log = options.layout.as_ref().is_some_and(Layout::has_log);
+    let monitor = match options.monitor.as_deref().filter(|_| !own_log) {
+        Some(name) => Some(monitor::of_tree(tree, &entry, name, options.layout.as_ref())?),
+        None => None,
+    };
+    let (goniometer, note) = goniometer::read(tree, &entry, &detectors, stack[0]);
+    notes.extend(note);
     Ok(Contents {
         mask,
-        support: support(&tree, &entry, stack)?,
-        estimate: estimate(&tree, &entry, stack, &region)?,
+        goniometer,
+        monitor,
+        support: support(tree, &entry, stack)?,
+        estimate: estimate(tree, &entry, stack, &region)?,
         by_lacuna: ["image_1/process_1", "process_1"].iter().any(|process| {
             let text = tree.text(&format!("{entry}/{process}/configuration/json"));
             text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok())
@@ -123,7 +164,7 @@ pub(super) fn mask_alone(place: &Location) -> Result<Centered<u32>> {
             };
             let mut homes = metadata::detectors(&tree, &entry);
             homes.extend([format!("{entry}/data_1"), format!("{entry}/data"), entry.clone(), String::new()]);
-            let known = mask_paths(&homes).into_iter().find(|at| is_array(&tree, at));
+            let known = usual_masks(&homes).into_iter().find(|at| is_array(&tree, at));
             match (known, inside) {
                 (Some(known), _) => known,
                 (None, Some(_)) => entry,
@@ -161,9 +202,16 @@ pub(super) fn array(place: &Location) -> Result<RawArray> {
 }
 
 /// Where a mask may be: lacuna's exact bits before the 0/1 copy that it writes beside them.
-fn mask_paths(homes: &[String]) -> Vec<String> {
+fn usual_masks(homes: &[String]) -> Vec<String> {
     let names = ["mask_bits", "mask", "pixel_mask", "detectorSpecific/pixel_mask"];
     names.iter().flat_map(|name| homes.iter().map(move |home| format!("{home}/{name}"))).collect()
+}
+
+/// Where the mask of `data` may be.
+fn mask_paths(known: &Known, data: &str, detectors: &[String]) -> Vec<String> {
+    let mut homes = vec![parent(data).to_string()];
+    homes.extend(detectors.iter().cloned());
+    [known.masks.clone(), usual_masks(&homes)].concat()
 }
 
 fn convention(at: &str) -> MaskConvention {
@@ -178,17 +226,14 @@ fn convention(at: &str) -> MaskConvention {
 /// unless the data set was named: then a note, as for one that cannot be read.
 fn mask(
     tree: &Tree,
-    data: &str,
-    detectors: &[String],
+    paths: Vec<String>,
     frame: &Frame,
     options: &ReadOptions,
     named: bool,
     notes: &mut Vec<Note>,
 ) -> Result<Option<Centered<u32>>> {
-    let mut homes = vec![parent(data).to_string()];
-    homes.extend(detectors.iter().cloned());
     let mut misfit = None;
-    for at in mask_paths(&homes) {
+    for at in paths {
         if !is_array(tree, &at) {
             let flat = tree.dataset(&at).filter(|mask| mask.size() > 1).map(|mask| shape_text(&mask.shape()));
             notes.extend(flat.map(|shape| Note::MaskLeftOut { name: tree.name(&at).display().to_string(), shape }));

@@ -2,14 +2,15 @@
 //! view` opens on the image, h5py reads complex64, and PyNX, cdiutils and lacuna itself find
 //! everything.
 
+use super::goniometer;
 use super::hdf5_error::reason;
+use super::nexus::{Outcome, attribute, group, quantity, text};
 use super::output::replace;
 use super::process::Process;
 use crate::error::{Error, Result};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
-use hdf5::types::VarLenUnicode;
-use hdf5::{File, Group, H5Type, Location};
+use hdf5::{File, Group, H5Type};
 use num_complex::Complex32;
 use serde_json::Value;
 use std::io;
@@ -29,6 +30,8 @@ pub struct Reconstruction<'a> {
     pub modes: &'a [Centered<Complex32>],
     /// Relative weights of the modes.
     pub mode_weights: &'a [f64],
+    /// Kernel that blurs calculated intensities, its sum 1 and its middle at `n / 2`.
+    pub psf: Option<&'a Centered<f32>>,
     /// Named curves of points `(x, y)`: PRTF, FSC, errors over the cycles.
     pub curves: &'a [(String, Vec<(f64, f64)>)],
     /// The pattern that was phased.
@@ -36,8 +39,6 @@ pub struct Reconstruction<'a> {
     /// Command line, settings and results behind it.
     pub process: &'a Process,
 }
-
-type Outcome = hdf5::Result<()>;
 
 /// Writes a pattern, completed with its estimate where it has one: `detector_1/data` then holds the
 /// mean of estimated pixels, `detector_1/mask` still calls them bad (1), `detector_1/mask_bits`
@@ -73,7 +74,8 @@ pub fn write_pattern(
 
 /// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), its
 /// support in `image_1/mask` (the name that PyNX uses) with the link `image_1/support`, the pattern
-/// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`.
+/// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`; the kernel of a PSF in
+/// `image_1/instrument_1/detector_1/point_spread_function`.
 ///
 /// # Errors
 ///
@@ -90,6 +92,12 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
         image.link_soft("/entry_1/image_1/mask", "support")?;
         text(&image, "data_type", "electron density")?;
         text(&image, "data_space", "real")?;
+        if let Some(psf) = result.psf {
+            // Where PyNX writes it and bcdi looks for it.
+            let instrument = group(&image, "instrument_1", "NXinstrument")?;
+            let detector = group(&instrument, "detector_1", "NXdetector")?;
+            array(&detector, "point_spread_function", psf)?;
+        }
         describe(&image, result.process)?;
         let data = group(&entry, "data_1", "NXdata")?;
         attribute(&data, "signal", "data")?;
@@ -151,7 +159,8 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Outcome {
     quantity(&detector, "y_pixel_size", geometry.pixel_size.map(|[y, _]| y), "m")?;
     quantity(&detector, "x_pixel_size", geometry.pixel_size.map(|[_, x]| x), "m")?;
     let source = group(&instrument, "source_1", "NXsource")?;
-    quantity(&source, "energy", geometry.energy, "J")
+    quantity(&source, "energy", geometry.energy, "J")?;
+    pattern.goniometer.as_ref().map_or(Ok(()), |circles| goniometer::write(entry, &detector, circles, geometry))
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
@@ -255,32 +264,6 @@ fn array<T: H5Type + Clone>(group: &Group, name: &str, values: &Centered<T>) -> 
 
 fn flags(values: &Centered<bool>) -> Centered<u8> {
     values.map(|&flag| u8::from(flag))
-}
-
-fn quantity(group: &Group, name: &str, value: Option<f64>, unit: &str) -> Outcome {
-    let Some(value) = value else { return Ok(()) };
-    let dataset = group.new_dataset::<f64>().create(name)?;
-    dataset.write_scalar(&value)?;
-    attribute(&dataset, "units", unit)
-}
-
-fn group(home: &Group, name: &str, class: &str) -> hdf5::Result<Group> {
-    let group = home.create_group(name)?;
-    attribute(&group, "NX_class", class)?;
-    Ok(group)
-}
-
-pub(super) fn attribute(home: &Location, name: &str, value: &str) -> Outcome {
-    home.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
-}
-
-fn text(home: &Group, name: &str, value: &str) -> Outcome {
-    home.new_dataset::<VarLenUnicode>().create(name)?.write_scalar(&unicode(value)?)
-}
-
-/// HDF5 strings end at a NUL.
-pub(super) fn unicode(value: &str) -> hdf5::Result<VarLenUnicode> {
-    value.replace('\0', " ").parse().map_err(|_| "text cannot be stored".into())
 }
 
 /// The time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level

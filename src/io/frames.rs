@@ -49,6 +49,9 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
 
 /// The array of a location as it is: a mask or a flat field on its own.
 pub(super) fn array(place: &Location) -> Result<RawArray> {
+    if place.format == Format::Spec {
+        return Err(Error::file(&place.path, "is the text of a scan, not an array"));
+    }
     let options = ReadOptions::default();
     Ok(read(place, &options)?.array)
 }

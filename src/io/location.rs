@@ -2,6 +2,7 @@
 //! frames, or a pattern such as `scan_*.tif`.
 
 use super::content;
+use super::glob::matches;
 use super::series::Series;
 use crate::error::{Error, Result};
 use std::ffi::OsStr;
@@ -20,6 +21,8 @@ pub(super) enum Format {
     Tiff,
     Edf,
     Cbf,
+    /// The text of a scan, whose frames lie beside it.
+    Spec,
 }
 
 /// A resolved input.
@@ -64,7 +67,7 @@ impl Location {
                 format!("holds {} and {}, of different formats", files[0].display(), files[other].display()),
             ));
         }
-        if files.len() > 1 && matches!(formats[0], Format::Hdf5 | Format::Npz) {
+        if files.len() > 1 && matches!(formats[0], Format::Hdf5 | Format::Npz | Format::Spec) {
             return Err(Error::file(&path, format!("names {} files: give one of them", files.len())));
         }
         let (inside, index) = indexed(inside);
@@ -118,19 +121,8 @@ fn indexed(inside: Option<String>) -> (Option<String>, Vec<usize>) {
     }
 }
 
-/// Shell patterns with `*` and `?`.
-fn matches(pattern: &str, name: &str) -> bool {
-    match (pattern.chars().next(), name.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            matches(&pattern[1..], name) || name.chars().next().is_some_and(|c| matches(pattern, &name[c.len_utf8()..]))
-        }
-        (Some(p), Some(c)) if p == '?' || p == c => matches(&pattern[p.len_utf8()..], &name[c.len_utf8()..]),
-        _ => false,
-    }
-}
-
-fn recognise(path: &Path) -> Result<Format> {
+/// The format of a file.
+pub(super) fn recognise(path: &Path) -> Result<Format> {
     let fail = |problem: &str| Error::file(path, problem);
     // Opening a pipe waits for whoever writes into it, and what came out of it cannot be read again.
     if path.metadata().is_ok_and(|found| !found.is_file()) {
@@ -154,6 +146,8 @@ fn recognise(path: &Path) -> Result<Format> {
         Ok(Format::Edf)
     } else if starts(&[b"###CBF"]) {
         Ok(Format::Cbf)
+    } else if starts(&[b"#F ", b"#S "]) {
+        Ok(Format::Spec)
     } else if head.is_empty() {
         Err(fail("is an empty file"))
     } else {
@@ -170,19 +164,6 @@ fn recognise(path: &Path) -> Result<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_match_like_those_of_the_shell() {
-        for (pattern, name, expected) in [
-            ("scan_*.tif", "scan_12.tif", true),
-            ("*", "é", true),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("*.tif", "a.tiff", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn what_is_inside_comes_after_an_existing_file() {

@@ -14,8 +14,9 @@ pub(super) struct Instrument {
     pub notes: Vec<Note>,
 }
 
-/// What the instrument of `entry` says, of the first of `detectors` that says it.
-pub(super) fn instrument(tree: &Tree, entry: &str, detectors: &[String]) -> Instrument {
+/// What the instrument of `entry` says, of the first of `detectors` that says it, beside what is
+/// `known` already.
+pub(super) fn instrument(tree: &Tree, entry: &str, detectors: &[String], known: Geometry) -> Instrument {
     let mut notes = Vec::new();
     let mut length = |quantity: Quantity, names: &[&str]| {
         let paths = detectors.iter().flat_map(|detector| names.iter().map(move |name| format!("{detector}/{name}")));
@@ -25,12 +26,18 @@ pub(super) fn instrument(tree: &Tree, entry: &str, detectors: &[String]) -> Inst
         notes.extend(doubts.into_iter().filter(|_| found.is_none()));
         found
     };
-    let (y, x) = (length(Quantity::PixelSize, &["y_pixel_size"]), length(Quantity::PixelSize, &["x_pixel_size"]));
-    let distance = length(Quantity::Distance, &["distance", "detector_distance"]);
-    let mut doubts = Vec::new();
-    let energy = energy(tree, entry, detectors, &mut doubts);
-    notes.extend(doubts.into_iter().filter(|_| energy.is_none()));
-    let geometry = Geometry { energy, distance, pixel_size: y.zip(x).map(|(y, x)| [y, x]) };
+    let pixel_size = known.pixel_size.or_else(|| {
+        let (y, x) = (length(Quantity::PixelSize, &["y_pixel_size"]), length(Quantity::PixelSize, &["x_pixel_size"]));
+        y.zip(x).map(|(y, x)| [y, x])
+    });
+    let distance = known.distance.or_else(|| length(Quantity::Distance, &["distance", "detector_distance"]));
+    let energy = known.energy.or_else(|| {
+        let mut doubts = Vec::new();
+        let energy = energy(tree, entry, detectors, &mut doubts);
+        notes.extend(doubts.into_iter().filter(|_| energy.is_none()));
+        energy
+    });
+    let geometry = Geometry { energy, distance, pixel_size };
     let offset = detectors.iter().find_map(|detector| {
         let start = |name: &str| {
             let (value, _) = tree.number(&format!("{detector}/{name}"))?;
@@ -56,6 +63,11 @@ pub(super) fn planned_frames(tree: &Tree, detectors: &[String]) -> Option<usize>
 pub(super) fn detectors(tree: &Tree, entry: &str) -> Vec<String> {
     let instruments = groups(tree, entry, "instrument", "NXinstrument");
     instruments.iter().flat_map(|instrument| groups(tree, instrument, "detector", "NXdetector")).collect()
+}
+
+/// Paths of the sample groups of an entry.
+pub(super) fn samples(tree: &Tree, entry: &str) -> Vec<String> {
+    groups(tree, entry, "sample", "NXsample")
 }
 
 /// Paths of the detectors that `data` comes from: the one that holds it, where one does, else all
@@ -93,7 +105,7 @@ fn energy(tree: &Tree, entry: &str, detectors: &[String], notes: &mut Vec<Note>)
         instruments.flat_map(move |at| groups(tree, at, prefix, class)).collect::<Vec<_>>()
     };
     let mut beams = below("beam", "NXbeam");
-    for sample in groups(tree, entry, "sample", "NXsample") {
+    for sample in samples(tree, entry) {
         beams.extend(groups(tree, &sample, "beam", "NXbeam"));
     }
     let monochromators = below("monochromator", "NXmonochromator");

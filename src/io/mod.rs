@@ -6,11 +6,14 @@
 //! inside selects one volume of several. Every number type is read; arrays become `(z, y, x)`, 2D
 //! data have `z = 1`.
 //!
+//! Files of a beamline are read with its [`Layout`], which also knows the angles and the monitor.
+//!
 //! Nothing is guessed in silence: what is missing is masked, what is not understood is left out,
 //! and [`Input::notes`] says so; several scans or detectors in one file are an error that names
 //! them.
 
 mod array;
+mod beamline;
 mod bitshuffle;
 mod blosc;
 mod blosc2;
@@ -27,11 +30,14 @@ mod element;
 mod entry;
 mod filters;
 mod frames;
+mod glob;
+mod goniometer;
 mod hdf5_error;
 mod location;
 mod lost;
 mod mask;
 mod metadata;
+mod nexus;
 mod note;
 mod npy;
 mod npz;
@@ -48,6 +54,7 @@ mod view;
 mod virtual_map;
 mod virtual_sources;
 
+pub use beamline::layout::{Layout, layout_text, layouts};
 pub use claim::Claim;
 pub use cxi_write::{Reconstruction, write_pattern, write_result};
 pub use note::Note;
@@ -58,7 +65,7 @@ pub use process::Process;
 pub use view::{AxisOrder, Region};
 
 use crate::error::{Error, Result};
-use crate::geometry::{Geometry, Placement};
+use crate::geometry::{Geometry, Goniometer, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
 use crate::volume::Centered;
 use contents::Contents;
@@ -83,6 +90,11 @@ pub struct Input {
     pub estimate: Option<Estimate>,
     /// Photon energy, distance and pixel size as the file has them.
     pub geometry: Geometry,
+    /// Circles of the diffractometer with their positions for these frames, as far as the file, or
+    /// the layout that was given for it, says.
+    pub goniometer: Option<Goniometer>,
+    /// Flux for each of these frames, where the options ask for it.
+    pub monitor: Option<Vec<f64>>,
     /// Where the arrays lie in the stack of the file and in the detector.
     pub placement: Placement,
     /// The file, and how it stores the intensities.
@@ -125,15 +137,35 @@ pub fn read(location: &str) -> Result<Input> {
 ///
 /// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for
 /// contents that are damaged, of no known format or ambiguous, [`Error::Shape`] for a mask that
-/// does not fit, [`Error::Setting`] for a region outside of the data, [`Error::Memory`] for more than
-/// there is memory for.
+/// does not fit, [`Error::Setting`] for a region outside of the data, a layout of other files, and
+/// a monitor that does not go with the frames, [`Error::Memory`] for more than there is memory for.
 pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     let place = Location::parse(location)?;
-    let contents = match place.format {
-        Format::Hdf5 => cxi::read(&place, options)?,
-        Format::Npz => npz::read(&place, options)?,
-        Format::Npy | Format::Tiff | Format::Edf | Format::Cbf => frames::read(&place, options)?,
+    let contents = match (&options.layout, place.format) {
+        (Some(layout), _) => beamline::read::read(&place, layout, options)?,
+        (None, Format::Hdf5) => cxi::read(&place, options)?,
+        (None, Format::Npz) => npz::read(&place, options)?,
+        (None, Format::Spec) => {
+            let problem =
+                "is a SPEC file: give beamline = id01-spec or 34idc, and the number of a scan behind it, as :54";
+            return Err(Error::file(&place.path, problem));
+        }
+        (None, Format::Npy | Format::Tiff | Format::Edf | Format::Cbf) => frames::read(&place, options)?,
     };
+    let monitor = match (&options.monitor, &contents.monitor) {
+        (Some(name), Some(readings)) => {
+            Some(beamline::monitor::of_frames(name, readings, contents.stack[0], &contents.region[0])?)
+        }
+        (Some(name), None) => {
+            let problem = "is read from HDF5 files and, with beamline, from text files beside the frames";
+            return Err(Error::setting("monitor", name, problem));
+        }
+        (None, _) => None,
+    };
+    let goniometer = contents.goniometer.map(|goniometer| {
+        let window = contents.region.clone().map(|range| range.start as isize..range.end as isize);
+        goniometer.windowed(&window, [1; 3])
+    });
     let Contents { array, region, mut mask, mut notes, .. } = contents;
     let element = array.element;
     if element.kind == Kind::Bool {
@@ -163,6 +195,8 @@ pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
         support: contents.support,
         estimate: contents.estimate,
         geometry: contents.geometry,
+        goniometer,
+        monitor,
         placement: Placement { stack, start: [0, 1, 2].map(|a| region[a].start), detector: contents.offset },
         source: Source {
             path: place.path,

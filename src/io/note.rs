@@ -96,6 +96,25 @@ pub enum Note {
         /// What is strange about it, and what to give instead.
         doubt: String,
     },
+    /// What the layout of a beamline names is not in the file.
+    NotInFile {
+        /// Name of the layout.
+        layout: String,
+        /// Names of the values, with the place where each was looked for.
+        what: Vec<String>,
+    },
+    /// A place of a layout fits several data sets, and none of them is read.
+    Ambiguous {
+        /// Pattern of the layout.
+        pattern: String,
+        /// Paths that fit it.
+        paths: Vec<String>,
+    },
+    /// The file looks like one of a beamline whose layout was not asked for.
+    Beamline {
+        /// Name of the layout.
+        layout: String,
+    },
     /// Another program still has the file open for writing.
     BeingWritten {
         /// Path of the file.
@@ -142,6 +161,26 @@ impl fmt::Display for Note {
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \
                  axes = xyz or zxy"
             ),
+            Note::NotInFile { layout, what } => {
+                write!(
+                    f,
+                    "not found where the layout {layout} has it: {}: give it as a setting or in a layout of your own",
+                    what.join(", ")
+                )
+            }
+            Note::Ambiguous { pattern, paths } => {
+                write!(
+                    f,
+                    "{pattern} of the layout fits {}: none is read, name one in a layout of your own",
+                    paths.join(", ")
+                )
+            }
+            Note::Beamline { layout } => {
+                write!(
+                    f,
+                    "is laid out like files of {layout}: give beamline = {layout} for the angles and what else it says"
+                )
+            }
             Note::AddedMask { doubt } => f.write_str(doubt),
             Note::BeingWritten { file } => {
                 write!(f, "{} is still open for writing elsewhere: what was there so far is read", file.display())

@@ -16,7 +16,7 @@ use super::npy;
 use super::options::{FileMask, ReadOptions};
 use super::units::Quantity;
 use crate::error::{Error, Result, shape_text};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Goniometer};
 use crate::pixels::trimmed;
 use crate::volume::Centered;
 use std::fs::File;
@@ -207,11 +207,13 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
         support = if view.whole == stack { Some(stored.to_flags(&view)?) } else { None };
     }
     let settings = npz.text("settings");
+    let goniometer = npz.text("goniometer").and_then(|text| serde_json::from_str::<Goniometer>(&text).ok());
     let (geometry, mut notes) = npz.geometry();
     notes.extend(left_out);
     Ok(Contents {
         mask,
         support,
+        goniometer: goniometer.filter(|goniometer| goniometer.fits(stack[0])),
         by_lacuna: settings.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()),
         dataset: Some(key),
         offset: options.mask_offset,

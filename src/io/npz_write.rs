@@ -18,8 +18,9 @@ use zip::{CompressionMethod, ZipWriter};
 /// Keys, the arrays `(z, y, x)` or `(y, x)`: `obj` (complex64), `support`, `mask` (uint8, 1 = not
 /// measured), `mask_bits` (CXI bits), `iobs` (photons, the mean of the estimate where there is
 /// one), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`,
-/// `curve_<name>` (n, 2), `command`, `settings` and `results` (JSON text), `energy_keV`,
-/// `detector_distance_m`, `pixel_size_m` (y, x) where known.
+/// `psf` (the kernel, its middle at `n / 2`) where there is one, `curve_<name>` (n, 2), `command`,
+/// `settings` and `results` (JSON text), `energy_keV`, `detector_distance_m`, `pixel_size_m`
+/// (y, x), `goniometer` (JSON text) where known.
 ///
 /// # Errors
 ///
@@ -90,6 +91,10 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
             out.add(key, "<c8", &[&[arrays.len()], &object[..]].concat(), stack(arrays))?;
         }
     }
+    if let Some(psf) = result.psf {
+        let values = psf.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect();
+        out.add("psf", "<f4", &trimmed(psf.shape()), values)?;
+    }
     out.add("mode_weights", "<f8", &[result.mode_weights.len()], doubles(result.mode_weights.iter().copied()))?;
     out.add("iobs", "<f4", &shape, with_estimate(pattern).as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;
     out.add("mask", "|u1", &shape, flags(pattern.mask.as_slice().iter().map(|&bits| bits != 0)))?;
@@ -110,6 +115,9 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
     }
     if let Some(pixel) = geometry.pixel_size {
         out.add("pixel_size_m", "<f8", &[2], doubles(pixel))?;
+    }
+    if let Some(goniometer) = &pattern.goniometer {
+        out.text("goniometer", &serde_json::to_string(goniometer)?)?;
     }
     out.0.finish().map_err(io::Error::other)?.flush()
 }

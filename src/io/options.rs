@@ -1,11 +1,17 @@
 //! How an input is read.
 
+use super::beamline::layout::Layout;
 use super::view::{AxisOrder, Region};
 use serde::{Deserialize, Serialize};
 
 /// How an input is read. The defaults read all of it as it is, and mask what is missing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadOptions {
+    /// Where the beamline keeps things in its files. `None` reads what CXI and NeXus define.
+    pub layout: Option<Layout>,
+    /// The flux to read with the frames: a path in an HDF5 file, a column of a text file, or
+    /// `layout` for the one that the layout names.
+    pub monitor: Option<String>,
     /// Treatment of frames and parts of frames of which the data are lost.
     pub missing: MissingData,
     /// The part `(z, y, x)` to read, pixels of the stack; nothing else is kept in memory. `None`

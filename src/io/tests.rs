@@ -80,12 +80,15 @@ fn results_can_be_phased_again() {
         let support = object.map(|value| value.re > 2.0 || value.im > 3.0);
         let (runs, curves) = ([object.clone(), object.clone()], [("prtf".to_string(), vec![(0.0, 1.0), (0.5, 0.25)])]);
         let process = process();
+        let psf =
+            Centered(Array3::from_shape_fn([if shape[0] > 1 { 3 } else { 1 }, 3, 5], |(z, y, x)| (z + y + x) as f32));
         let result = Reconstruction {
             object: &object,
             support: &support,
             runs: &runs,
             modes: &runs[..1],
             mode_weights: &[0.97],
+            psf: Some(&psf),
             curves: &curves,
             pattern: &pattern,
             process: &process,
@@ -108,6 +111,9 @@ fn results_can_be_phased_again() {
             assert!((input.geometry.energy.unwrap() / pattern.geometry.energy.unwrap() - 1.0).abs() < 1e-14);
         }
         assert_eq!(read(cxi.to_str().unwrap()).unwrap().estimate, pattern.estimate);
+        let place = format!("{}:/entry_1/image_1/instrument_1/detector_1/point_spread_function", cxi.display());
+        assert_eq!(read_array(&place).unwrap(), psf);
+        assert_eq!(read_array(&format!("{}:psf", npz.display())).unwrap(), psf);
         assert!(matches!(write_result(&cxi, false, &result), Err(Error::Exists { .. })));
         let error = read(&format!("{}:/entry_1/image_1/data", cxi.display())).unwrap_err().to_string();
         assert!(

@@ -4,6 +4,7 @@
 use super::array::{Part, RawArray, Values};
 use super::driver;
 use super::element::{Element, Kind, unsupported};
+use super::glob;
 use super::hdf5_error::{missing_filter, reason, unreadable_filter};
 use super::units::with_unit;
 use crate::error::{Error, Result, shape_text};
@@ -127,6 +128,34 @@ impl Tree {
         }
     }
 
+    /// All numbers of the data set at `at`, which has at most one axis or a few numbers.
+    pub fn numbers(&self, at: &str) -> Option<Vec<f64>> {
+        let dataset = self.dataset(at)?;
+        let list = dataset.shape().iter().filter(|&&n| n > 1).count() <= 1 && dataset.size() <= 1_000_000;
+        if !list || element(&dataset).is_err() {
+            return None;
+        }
+        dataset.read_raw::<f64>().ok()
+    }
+
+    /// Paths that fit one with `*` and `?` in its parts, in the order of their names.
+    pub fn paths(&self, pattern: &str) -> Vec<String> {
+        let mut found = vec![String::new()];
+        for part in pattern.split('/').filter(|part| !part.is_empty()) {
+            if part.contains(['*', '?']) {
+                let members = |at: &String| {
+                    let names = self.members(at).into_iter().filter(|name| glob::matches(part, name));
+                    names.map(|name| format!("{at}/{name}")).collect::<Vec<_>>()
+                };
+                found = found.iter().flat_map(members).collect();
+            } else {
+                found.iter_mut().for_each(|at| *at = format!("{at}/{part}"));
+            }
+        }
+        found.retain(|at| self.dataset(at).is_some() || self.group(at).is_some());
+        found
+    }
+
     /// A number attribute of the group or data set at `at`, also one that is written as text.
     pub fn number_attribute(&self, at: &str, name: &str) -> Option<f64> {
         let attribute = match self.group(at) {
@@ -137,6 +166,11 @@ impl Tree {
             Ok(values) => values.first().copied(),
             Err(_) => text(&attribute)?.trim().parse().ok(),
         }
+    }
+
+    /// A vector attribute of the data set at `at`.
+    pub fn vector_attribute(&self, at: &str, name: &str) -> Option<[f64; 3]> {
+        self.dataset(at)?.attr(name).ok()?.read_raw::<f64>().ok()?.try_into().ok()
     }
 
     /// What tells whether two paths lead to the same object.

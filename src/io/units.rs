@@ -30,7 +30,8 @@ impl Quantity {
         }
     }
 
-    fn scale(self, unit: &str) -> Option<f64> {
+    /// SI units in one `unit`.
+    pub fn scale(self, unit: &str) -> Option<f64> {
         match self {
             Quantity::Energy => joules(unit),
             _ => metres(unit),
@@ -124,6 +125,16 @@ fn joules(unit: &str) -> Option<f64> {
         "kev" => 1e3 * EV,
         "mev" => 1e6 * EV,
         "gev" => 1e9 * EV,
+        _ => return None,
+    })
+}
+
+/// Degrees in one `unit` of an angle.
+pub(super) fn degrees(unit: &str) -> Option<f64> {
+    Some(match unit.trim().to_lowercase().as_str() {
+        "deg" | "degree" | "degrees" | "°" => 1.0,
+        "rad" | "radian" | "radians" => 1f64.to_degrees(),
+        "mrad" => 1e-3_f64.to_degrees(),
         _ => return None,
     })
 }

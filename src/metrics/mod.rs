@@ -20,7 +20,7 @@ pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
 pub use register::{Registration, RegistrationOptions, register};
-pub use resolution::{Crossing, FscShell, Resolution, Shell, fsc, fsc_crossing, prtf, prtf_crossing};
+pub use resolution::{Crossing, FscShell, Resolution, Shell, fsc, fsc_crossing, photons_end, prtf, prtf_crossing};
 pub use texture::{Texture, texture};
 
 use crate::error::{Error, Result};

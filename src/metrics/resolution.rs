@@ -62,6 +62,16 @@ pub struct Resolution {
 }
 
 impl Crossing {
+    /// The crossing at the lower frequency.
+    pub fn or_before(self, other: Crossing) -> Crossing {
+        match (self, other) {
+            (Crossing::Below, _) | (_, Crossing::Below) => Crossing::Below,
+            (Crossing::Above, other) => other,
+            (one, Crossing::Above) => one,
+            (Crossing::At(a), Crossing::At(b)) => Crossing::At(a.min(b)),
+        }
+    }
+
     /// Half-period resolution, for object pixels of `pixel` metres; `None` where nothing is
     /// resolved.
     pub fn resolution(self, pixel: Option<f64>) -> Option<Resolution> {
@@ -74,10 +84,11 @@ impl Crossing {
     }
 }
 
-/// The phase retrieval transfer function of the *complex average* of registered objects: per shell,
-/// the mean over measured pixels with `modulus > 0` of the ratio `|F(average)| / modulus`, where
-/// `modulus` is the square root of the measured intensity (Chapman et al., J. Opt. Soc. Am. A 23,
-/// 1179 (2006)). Shells without such pixels are left out.
+/// The phase retrieval transfer function of the *complex average* of registered objects (Chapman et
+/// al., J. Opt. Soc. Am. A 23, 1179 (2006)): per shell, the mean over measured pixels of the ratio
+/// `|F(average)| / modulus`, where `modulus` is the square root of the measured intensity. Pixels
+/// count by their intensity, so that a single photon where none was expected, over which the ratio
+/// may be anything, weighs next to nothing. Shells without photons are left out.
 ///
 /// The average of the transforms is the transform of the average, so the objects themselves are not
 /// needed. They must have been registered to one of them that was not moved in Fourier space, or
@@ -90,20 +101,21 @@ pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Ce
     let shells = Shells::new(average.shape());
     let transform = transformed(&Fft::new(average.shape()), average.to_cornered().0);
     let (moduli, measured) = (moduli.to_cornered(), measured.to_cornered());
-    let mut sums = vec![(0.0, 0usize); shells.count];
+    let mut sums = vec![(0.0, 0.0, 0usize); shells.count];
     for (index, value) in transform.indexed_iter() {
         let (index, modulus) = (index.into(), f64::from(moduli.0[index]));
         if let Some(shell) = shells.of(index).filter(|_| measured.0[index] && modulus > 0.0 && modulus.is_finite()) {
-            sums[shell].0 += wide(*value).norm() / modulus;
-            sums[shell].1 += 1;
+            sums[shell].0 += wide(*value).norm() * modulus;
+            sums[shell].1 += modulus * modulus;
+            sums[shell].2 += 1;
         }
     }
-    let shell = |(index, &(sum, count)): (usize, &(f64, usize))| Shell {
+    let shell = |(index, &(sum, weight, count)): (usize, &(f64, f64, usize))| Shell {
         frequency: shells.frequency(index),
-        value: sum / count as f64,
+        value: sum / weight,
         count,
     };
-    Ok(sums.iter().enumerate().filter(|(_, sum)| sum.1 > 0).map(shell).collect())
+    Ok(sums.iter().enumerate().filter(|(_, sum)| sum.2 > 0).map(shell).collect())
 }
 
 /// The Fourier shell correlation of two registered objects,
@@ -142,6 +154,31 @@ pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscSh
     Ok(sums.into_iter().enumerate().filter_map(shell).collect())
 }
 
+/// Mean counts in a pixel of a shell below which moduli are noise: the mean of `sqrt(n m)` over
+/// Poisson counts `n` of this mean `m` is `m / e`, so the PRTF of the true object itself is at 1/e.
+const NOISE: f64 = 0.14;
+
+/// The frequency at which the photons end: that of the first shell with fewer than 0.14 counts in a
+/// pixel. No resolution of a single pattern is better.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
+pub fn photons_end(intensity: &Centered<f32>, measured: &Centered<bool>) -> Result<Crossing> {
+    same_shapes("mask", [intensity.shape(), measured.shape()])?;
+    let shells = Shells::new(intensity.shape());
+    let (intensity, measured) = (intensity.to_cornered(), measured.to_cornered());
+    let mut sums = vec![(0.0, 0usize); shells.count];
+    for (index, &counts) in intensity.0.indexed_iter().filter(|(_, counts)| counts.is_finite()) {
+        let index = index.into();
+        if let Some(shell) = shells.of(index).filter(|_| measured.0[index]) {
+            sums[shell].0 += f64::from(counts);
+            sums[shell].1 += 1;
+        }
+    }
+    let known = sums.iter().enumerate().filter(|(_, sum)| sum.1 > 0);
+    Ok(crossing(known.map(|(index, sum)| (shells.frequency(index), sum.0 / sum.1 as f64 - NOISE))))
+}
+
 /// Crossing of the PRTF with 1/e.
 pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
     crossing(shells.iter().map(|shell| (shell.frequency, shell.value - (-1f64).exp())))
@@ -155,8 +192,8 @@ pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
     crossing(independent.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
 }
 
-/// The first fall of `(frequency, excess)` to below zero after it has been above, interpolated. The
-/// innermost shells have so few pixels that they may start below.
+/// The first fall of `(frequency, excess)` to below zero, interpolated. A curve that begins below has
+/// none: where low frequencies do not agree, high ones agree by chance.
 fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {
     let mut above: Option<(f64, f64)> = None;
     for (frequency, excess) in curve {
@@ -164,6 +201,7 @@ fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {
             Some((before, had)) if excess < 0.0 => {
                 return Crossing::At(before + (frequency - before) * had / (had - excess));
             }
+            None if excess < 0.0 => return Crossing::Below,
             _ if excess > 0.0 => above = Some((frequency, excess)),
             _ => {}
         }
@@ -308,11 +346,34 @@ mod tests {
     }
 
     #[test]
+    fn no_resolution_is_better_than_the_photons() {
+        // Counts that end at a quarter of a cycle per pixel.
+        let shape = [1, 64, 64];
+        let counts = ndarray::Array3::from_shape_fn(shape, |(_, y, x)| {
+            let radius = (y as f32 - 32.0).hypot(x as f32 - 32.0);
+            if radius < 16.0 { 5.0 } else { 0.0 }
+        });
+        let end = photons_end(&Centered(counts), &Centered::filled(shape, true)).unwrap();
+        let Crossing::At(frequency) = end else { panic!("{end:?}") };
+        assert!((frequency - 0.25).abs() < 1.5 / 64.0, "{frequency}");
+        assert_eq!(Crossing::Above.or_before(end), end);
+        assert_eq!(Crossing::At(0.1).or_before(end), Crossing::At(0.1));
+        assert_eq!(Crossing::Below.or_before(end), Crossing::Below);
+        // A photon where the object has nothing does not make the ratio explode.
+        let object = blob(shape, 1);
+        let mut moduli = moduli(&object);
+        moduli.0[[0, 32 + 30, 32]] = 1e-6;
+        let shells = prtf(&object, &moduli, &Centered::filled(shape, true)).unwrap();
+        assert!(shells.iter().all(|shell| (shell.value - 1.0).abs() < 0.05), "{shells:?}");
+    }
+
+    #[test]
     fn nothing_resolved_is_said() {
         assert_eq!(crossing([].into_iter()), Crossing::Below);
         assert_eq!(crossing([(0.1, -1.0)].into_iter()), Crossing::Below);
         assert_eq!(Crossing::Below.resolution(None), None);
-        assert_eq!(crossing([(0.1, -1.0), (0.2, 1.0), (0.3, -1.0)].into_iter()), Crossing::At(0.25));
+        assert_eq!(crossing([(0.1, 1.0), (0.2, 1.0), (0.3, -1.0)].into_iter()), Crossing::At(0.25));
+        assert_eq!(crossing([(0.1, -1.0), (0.2, 1.0), (0.3, -1.0)].into_iter()), Crossing::Below);
         let zero = Centered::filled([1, 8, 8], Complex32::default());
         assert_eq!(fsc(&zero, &zero).unwrap(), vec![]);
         assert_eq!(prtf(&zero, &Centered::filled([1, 8, 8], 0.0), &Centered::filled([1, 8, 8], true)).unwrap(), vec![]);

@@ -2,11 +2,10 @@
 //! transforms with what lies between them; its unit of work is a batch of runs of one problem that
 //! advance together, so that small problems fill it.
 //!
-//! No default methods: what one backend lacks must not compile. A partial-coherence PSF will be one
-//! more field of [`Problem`] and changes only the modulus projection inside `cycles` and the
-//! calculated intensity inside `request_fit`: no method of this trait hands out a modulus.
+//! No default methods: what one backend lacks must not compile.
 
 use super::problem::Problem;
+use super::psf::Psf;
 use super::rules::Cycle;
 use super::support::SupportRule;
 use crate::error::Result;
@@ -52,6 +51,14 @@ pub trait Backend {
     /// Sets how pixels without measurement are constrained from here on.
     fn set_gap_constraint(&mut self, gaps: GapConstraint);
 
+    /// Switches the blur of calculated intensities on or off, from here on. Each run of a batch
+    /// begins without it and with the problem's first kernel; without a kernel nothing happens.
+    fn set_psf(&mut self, on: bool);
+
+    /// Refines the kernel of each run from its object as it is now, cut to its support, if the blur
+    /// is switched on.
+    fn update_psf(&mut self);
+
     /// Requests the fits of the objects as they are now, cut to their supports.
     fn request_fit(&mut self);
 
@@ -90,6 +97,8 @@ pub struct Finished {
     pub support: Cornered<bool>,
     /// Modulus of the object's modulus projection, which support updates look at; C order.
     pub density: Vec<f32>,
+    /// Kernel that blurs its intensities, if that is switched on.
+    pub psf: Option<Psf>,
 }
 
 /// The constraint on pixels without measurement.

@@ -1,21 +1,28 @@
 //! Many runs of one problem: the best are kept, brought into register, averaged and compared.
+//!
+//! Two things find objects that single runs miss. Every second run may walk with other settings, as
+//! within the bounds of a fill that it leaves before its end: where free pixels lead astray the fill
+//! leads to the object, and the data decide. And the best runs that agree are averaged into the
+//! start of a last one ([`super::average`]).
 
+use super::average::{self, AveragePlan};
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
+use super::recipe::Recipe;
 use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
 use super::walk::walk;
 use crate::error::{Error, Result};
-use crate::metrics::{self, FscShell, Modes, Shell};
+use crate::metrics::{self, Crossing, FscShell, Modes, Shell, fsc_crossing, prtf_crossing};
 use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
 use serde::Serialize;
-use std::ops::Range;
 use std::time::Instant;
 
-/// A run with more than this fraction of its energy outside the support is dropped.
+/// A run with more than this fraction of its energy outside the support is dropped, beside what the
+/// noise of the counts puts there.
 const MOST_OUTSIDE: f64 = 0.1;
 
 /// The starts of runs.
@@ -49,6 +56,13 @@ pub enum FirstSupport {
 pub struct EnsemblePlan {
     /// Settings of each run.
     pub run: RunSettings,
+    /// Settings of the runs with odd numbers, where they differ.
+    pub odd: Option<RunSettings>,
+    /// Last runs from the average of the best ones, where there are several.
+    pub average: Option<AveragePlan>,
+    /// Energy that noise alone puts into the object, as a fraction of all: see
+    /// [`super::noise::fraction`].
+    pub noise: f64,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
     /// The starts of runs.
@@ -63,11 +77,20 @@ pub struct EnsemblePlan {
     pub keep: usize,
 }
 
+impl EnsemblePlan {
+    /// The steps of all kinds of runs, one after another: what a device must be able to do.
+    pub fn steps(&self) -> Recipe {
+        let last = self.average.iter().flat_map(|average| &average.runs);
+        let runs = std::iter::once(&self.run).chain(&self.odd).chain(last);
+        Recipe { steps: runs.flat_map(|run| run.recipe.steps.clone()).collect() }
+    }
+}
+
 /// An observer of an ensemble's progress. The methods of the trait itself do nothing and go on;
 /// `()` is an observer that keeps them all.
 pub trait Observer: Sync {
-    /// The runs with these numbers begin; they advance together.
-    fn begin(&mut self, _runs: Range<usize>) {}
+    /// The runs with these numbers begin, of so many cycles each; they advance together.
+    fn begin(&mut self, _runs: &[usize], _cycles: usize) {}
 
     /// The guided search for the start of a run has phased `done` of `total` objects; false stops
     /// everything. Called from many threads.
@@ -100,6 +123,16 @@ pub enum RunVerdict {
     Outside,
 }
 
+impl RunSummary {
+    /// Where it began: `seed 3`, or `average of 5`.
+    pub fn origin(&self) -> String {
+        match self.average_of {
+            0 => format!("seed {}", self.seed),
+            count => format!("average of {count}"),
+        }
+    }
+}
+
 impl RunVerdict {
     /// The verdict in words.
     pub fn text(self) -> &'static str {
@@ -107,7 +140,7 @@ impl RunVerdict {
             RunVerdict::Kept => "kept",
             RunVerdict::Worse => "others are better",
             RunVerdict::Diverged => "discarded: diverged",
-            RunVerdict::Outside => "discarded: more than 10 % of its energy outside the support",
+            RunVerdict::Outside => "discarded: too much of its energy outside the support",
         }
     }
 }
@@ -118,21 +151,34 @@ pub struct Ensemble {
     /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were
     /// held out.
     pub kept: Vec<Run>,
-    /// Summaries of all runs that were started, in their order.
+    /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
     /// Whether it was stopped before the last one.
     pub interrupted: bool,
+    /// Relative distances of the next best runs from the best, random starts only.
+    pub distances: Vec<f64>,
+    /// The best of those with too much energy outside the support.
+    best_outside: Option<Run>,
 }
 
 /// A run without its object.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {
-    /// Seed of its random numbers.
+    /// Number of the run, from 0.
+    pub number: usize,
+    /// Seed of its random numbers, or of the best run in the average that it began from.
     pub seed: u64,
+    /// Number of runs in the average that it began from; 0 for a random start.
+    pub average_of: usize,
     /// Threshold of its support updates.
     pub threshold: f32,
     /// Fit of the final object; `None` if the run diverged.
     pub fit: Option<super::Fit>,
+    /// Mean over largest modulus inside the support: near 1 for a homogeneous object.
+    pub mean_to_max: Option<f64>,
+    /// Mean of the fourth power of the modulus inside the support, over the square of that of the
+    /// second: 1 for a homogeneous object, large for a few bright pixels.
+    pub sharpness: Option<f64>,
     /// Way in which it ended.
     pub ended: Ended,
     /// Verdict on it.
@@ -158,38 +204,56 @@ fn score(run: &Run) -> f64 {
 /// [`Error::NoObject`] if no run is kept, [`Error::Interrupted`] if the observer stopped the search
 /// for the first start, and failures of the device or of a start.
 pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn Observer) -> Result<Ensemble> {
-    let mut result = Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false };
-    let mut next = 0;
-    while next < plan.count && !result.interrupted {
-        let batch = next..plan.count.min(next + backend.batch_size().max(1));
-        next = batch.end;
-        observer.begin(batch.clone());
-        let begun = Instant::now();
-        let mut draws = Vec::new();
-        for index in batch.clone() {
-            match draw(backend.problem(), plan, index, observer) {
-                Ok(draw) => draws.push(draw),
-                // What earlier runs found is kept.
-                Err(Error::Interrupted) if !result.kept.is_empty() => result.interrupted = true,
-                Err(error) => return Err(error),
+    let mut result =
+        Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false, distances: Vec::new(), best_outside: None };
+    let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
+    let members = plan.average.as_ref().map_or(0, |average| average.members);
+    let keep = plan.keep.max(members);
+    let size = backend.batch_size().max(1);
+    let indices: Vec<usize> = (0..plan.count).collect();
+    'all: for chunk in indices.chunks(size * kinds.len()) {
+        for (kind, settings) in kinds.iter().enumerate() {
+            let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
+            if batch.is_empty() {
+                continue;
+            }
+            observer.begin(&batch, settings.recipe.cycles());
+            let begun = Instant::now();
+            let mut draws = Vec::new();
+            for &index in &batch {
+                match draw(backend.problem(), plan, index, observer) {
+                    Ok(draw) => draws.push(draw),
+                    // What earlier runs found is kept.
+                    Err(Error::Interrupted) if !result.kept.is_empty() => {
+                        result.interrupted = true;
+                        break 'all;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
+            let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
+            let outcomes = walk(backend, settings, draws, &mut observe)?;
+            for (index, outcome) in batch.into_iter().zip(outcomes) {
+                result.add(index, outcome, [searched, plan.noise], keep);
+                if let Some(summary) = result.all.last() {
+                    observer.end(index, summary);
+                }
             }
             if result.interrupted {
-                break;
-            }
-        }
-        if result.interrupted {
-            break;
-        }
-        let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
-        let mut observe = |run: usize, point: &Point| observer.point(batch.start + run, point);
-        let outcomes = walk(backend, &plan.run, draws, &mut observe)?;
-        for (index, outcome) in batch.zip(outcomes) {
-            result.add(outcome, searched, plan.keep);
-            if let Some(summary) = result.all.last() {
-                observer.end(index, summary);
+                break 'all;
             }
         }
     }
+    result.rescue();
+    if let Some(mut comparison) = average::compare(&result.kept)? {
+        result.distances = std::mem::take(&mut comparison.distances);
+        if let (Some(average), false) = (&plan.average, result.interrupted) {
+            average::add(&mut result, &comparison, average, plan, backend, observer)?;
+        }
+    }
+    result.truncate(plan.keep);
+    result.all.sort_by_key(|run| run.number);
     if result.kept.is_empty() {
         return Err(Error::NoObject { runs: result.all.len() });
     }
@@ -221,15 +285,19 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 
 impl Ensemble {
     /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops
-    /// the worst where more than `keep` are kept.
-    fn add(&mut self, outcome: RunOutcome, search_seconds: f64, keep: usize) {
+    /// the worst where more than `keep` are kept. `noise` is that of the plan.
+    pub(super) fn add(&mut self, number: usize, outcome: RunOutcome, [search_seconds, noise]: [f64; 2], keep: usize) {
         let mut run = match outcome {
             RunOutcome::Completed(run) => *run,
             RunOutcome::Diverged(DivergedRun { seed, threshold, curve, cycles, seconds }) => {
                 self.all.push(RunSummary {
+                    number,
                     seed,
+                    average_of: 0,
                     threshold,
                     fit: None,
+                    mean_to_max: None,
+                    sharpness: None,
                     ended: Ended::Diverged,
                     verdict: RunVerdict::Diverged,
                     seconds,
@@ -240,18 +308,25 @@ impl Ensemble {
                 return;
             }
         };
-        run.search_seconds = search_seconds;
+        (run.number, run.search_seconds) = (number, search_seconds);
         let better = self.kept.iter().filter(|other| score(other) <= score(&run)).count();
         let verdict = match run.ended {
-            Ended::Finished if run.outside > MOST_OUTSIDE => RunVerdict::Outside,
+            Ended::Finished if run.outside > MOST_OUTSIDE + noise * (1.0 - run.fit.support_fraction) => {
+                RunVerdict::Outside
+            }
             _ if better >= keep => RunVerdict::Worse,
             _ => RunVerdict::Kept,
         };
+        let [mean_to_max, sharpness] = evenness(&run).map(Some);
         self.interrupted |= run.ended == Ended::Interrupted;
         self.all.push(RunSummary {
+            number,
             seed: run.seed,
+            average_of: run.average_of,
             threshold: run.threshold,
             fit: Some(run.fit),
+            mean_to_max,
+            sharpness,
             ended: run.ended,
             verdict,
             seconds: run.seconds,
@@ -259,16 +334,51 @@ impl Ensemble {
             cycles: run.cycles,
             curve: run.curve.clone(),
         });
-        if verdict == RunVerdict::Kept {
-            self.kept.insert(better, run);
-            if self.kept.len() > keep {
-                let dropped = self.kept.pop().map(|run| run.seed);
-                if let Some(line) = self.all.iter_mut().find(|line| Some(line.seed) == dropped) {
-                    line.verdict = RunVerdict::Worse;
-                }
+        match verdict {
+            RunVerdict::Kept => {
+                self.kept.insert(better, run);
+                self.truncate(keep);
+            }
+            // Better than nothing, where nothing better comes.
+            RunVerdict::Outside if self.best_outside.as_ref().is_none_or(|other| score(&run) < score(other)) => {
+                self.best_outside = Some(run);
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the best of the runs with too much energy outside their supports, where no other has an
+    /// object: the grade of the result tells what it is worth.
+    fn rescue(&mut self) {
+        if let (true, Some(run)) = (self.kept.is_empty(), self.best_outside.take()) {
+            self.kept.push(run);
+        }
+    }
+
+    /// Drops the worst where more than `keep` are kept.
+    fn truncate(&mut self, keep: usize) {
+        for run in self.kept.drain(keep.min(self.kept.len())..) {
+            if let Some(line) = self.all.iter_mut().find(|line| line.number == run.number) {
+                line.verdict = RunVerdict::Worse;
             }
         }
     }
+}
+
+/// Mean over maximum of the modulus inside the support, and the mean of its fourth power over the
+/// squared mean of its square.
+fn evenness(run: &Run) -> [f64; 2] {
+    let pixels = run.object.as_slice().iter().zip(run.support.as_slice()).filter(|(_, inside)| **inside);
+    let (mut count, mut sum, mut squares, mut fourths, mut largest) = (0.0, 0.0, 0.0, 0.0, 0.0f64);
+    for (value, _) in pixels {
+        let square = f64::from(value.norm_sqr());
+        count += 1.0;
+        sum += square.sqrt();
+        squares += square;
+        fourths += square * square;
+        largest = largest.max(square.sqrt());
+    }
+    if largest > 0.0 { [sum / count / largest, fourths * count / (squares * squares)] } else { [0.0; 2] }
 }
 
 /// The kept runs taken together.
@@ -284,6 +394,15 @@ pub struct Combined {
     /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
     /// run.
     pub fsc: Vec<FscShell>,
+    /// Frequency at which the photons end.
+    pub photons_end: Crossing,
+}
+
+impl Combined {
+    /// Crossings of PRTF and FSC with their thresholds, not beyond where the photons end.
+    pub fn crossings(&self) -> [Crossing; 2] {
+        [prtf_crossing(&self.prtf), fsc_crossing(&self.fsc)].map(|crossing| crossing.or_before(self.photons_end))
+    }
 }
 
 /// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
@@ -300,7 +419,9 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
     }
     let average = metrics::average(&objects)?;
     let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
-    let prtf = metrics::prtf(&average, &moduli, &pattern.measured())?;
+    let measured = pattern.measured();
+    let prtf = metrics::prtf(&average, &moduli, &measured)?;
+    let photons_end = metrics::photons_end(&pattern.intensity, &measured)?;
     let fsc = if objects.len() > 1 {
         let half = |parity: usize| -> Result<Centered<Complex32>> {
             let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
@@ -311,7 +432,7 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
         Vec::new()
     };
     let modes = metrics::modes(&objects)?;
-    Ok(Combined { objects, average, modes, prtf, fsc })
+    Ok(Combined { objects, average, modes, prtf, fsc, photons_end })
 }
 
 #[cfg(test)]
@@ -342,6 +463,9 @@ mod tests {
                 gap_constraint: GapConstraint::default(),
                 curve_interval: 5,
             },
+            odd: None,
+            average: None,
+            noise: 0.0,
             threshold: [0.2, 0.2],
             support: FirstSupport::Given(support),
             start_phase: 1.0,

@@ -301,8 +301,13 @@ fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<P
         }
     }
     let mask = pattern.mask.0.slice(window).as_standard_layout().into_owned();
-    let central =
-        Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: pattern.geometry };
+    let central = Pattern {
+        intensity: Centered(intensity),
+        mask: Centered(mask),
+        estimate: None,
+        geometry: pattern.geometry,
+        goniometer: None,
+    };
     let held_out = Centered(held_out.0.slice(window).as_standard_layout().into_owned());
     Problem::new(&central, &held_out, true)
 }

@@ -30,6 +30,8 @@ pub(crate) struct Needs {
     pub difference_map: bool,
     /// Whether it has steps of conjugate gradients.
     pub gradients: bool,
+    /// Whether it switches the PSF on.
+    pub psf: bool,
 }
 
 impl Needs {
@@ -40,6 +42,17 @@ impl Needs {
         Needs {
             difference_map: any(&|s| matches!(s, Step::Cycles(Algorithm::Dm, _) | Step::Detwin(Algorithm::Dm, _))),
             gradients: any(&|s| matches!(s, Step::MaximumLikelihood(_))),
+            psf: recipe.has_psf(),
+        }
+    }
+
+    /// Bytes a voxel of the blur of one run: intensities and scratch, and what conjugate gradients
+    /// keep of three kinds of them.
+    fn psf_bytes(self) -> u64 {
+        match (self.psf, self.gradients) {
+            (false, _) => 0,
+            (true, false) => 2 * 4,
+            (true, true) => 5 * 4,
         }
     }
 }
@@ -61,7 +74,7 @@ pub fn estimate(shape: Shape, recipe: &Recipe, batch_size: usize, keep: usize) -
     // Object, projection, support. At the end, when the backend is gone: registration, then the
     // result file, which is put together in memory (object, support, pattern, and every kept run
     // and mode).
-    let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra);
+    let backend = PROBLEM + batch_size as u64 * (2 * COMPLEX + 1 + extra + needs.psf_bytes());
     let ending = 4 * COMPLEX + 3 * keep as u64 * COMPLEX;
     n * (PATTERN + keep as u64 * KEPT + backend.max(ending))
 }
@@ -114,7 +127,7 @@ pub(crate) mod gpu {
     pub fn bytes_of_run(needs: Needs) -> u64 {
         let second = if needs.difference_map { COMPLEX } else { 0 };
         let gradients = if needs.gradients { 4 * COMPLEX } else { 0 };
-        2 * COMPLEX + 4 + 1 + second + gradients
+        2 * COMPLEX + 4 + 1 + second + gradients + needs.psf_bytes()
     }
 
     /// The number of `count` runs of `pixels` pixels that GPU `ordinal` with `free` bytes of free

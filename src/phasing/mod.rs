@@ -5,8 +5,10 @@
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency
 //! is at index 0.
 
+pub mod average;
 pub mod backend;
 pub mod bound;
+mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)] // Kernels are called with addresses.
@@ -15,8 +17,10 @@ pub mod ensemble;
 pub mod guided;
 pub mod memory;
 pub mod multi_device;
+pub mod noise;
 mod parse;
 pub mod problem;
+pub mod psf;
 pub mod recipe;
 pub mod rules;
 pub mod run;

@@ -81,6 +81,14 @@ impl Backend for MultiDevice {
         self.busy().for_each(|backend| backend.set_gap_constraint(gaps));
     }
 
+    fn set_psf(&mut self, on: bool) {
+        self.busy().for_each(|backend| backend.set_psf(on));
+    }
+
+    fn update_psf(&mut self) {
+        self.busy().for_each(|backend| backend.update_psf());
+    }
+
     fn request_fit(&mut self) {
         self.busy().for_each(|backend| backend.request_fit());
     }

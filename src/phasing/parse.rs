@@ -190,13 +190,20 @@ impl Parser<'_> {
             "support_smooth_width" => Parameter::SupportSmoothWidth(number(0.0, 50.0)?),
             "gap_bounds" => Parameter::GapBounds(flag()?),
             "gap_leak" => Parameter::GapLeak(number(0.0, 1.0)?),
+            "psf" => Parameter::Psf(match value.parse() {
+                Ok(n) if n <= MOST_CYCLES => n,
+                _ => {
+                    let problem = "psf takes 0 (off), 1 (on) or the cycles between two updates of its kernel";
+                    return Err(self.error_at(at, problem));
+                }
+            }),
             _ => {
                 return Err(self.error_at(
                     start,
                     &format!(
                         "'{name}' is no parameter: known are beta, positivity, support_threshold, \
                          support_threshold_method, support_only_shrink, support_update_border_n, \
-                         support_smooth_width, gap_bounds and gap_leak"
+                         support_smooth_width, gap_bounds, gap_leak and psf"
                     ),
                 ));
             }
@@ -224,6 +231,8 @@ mod tests {
         assert!(problem("ER**0").contains("column 5"));
         assert!(problem("beta=2,ER").contains("column 6: beta takes a number from 0 to 1"));
         assert!(problem("bata=2,ER").contains("column 1: 'bata' is no parameter"));
+        assert!(problem("psf=gaussian,ER").contains("column 5: psf takes 0 (off), 1 (on)"));
+        assert!(problem("psf=-1,ER").contains("column 5"));
         assert!(problem("Sup").contains("no cycles"));
         assert!(problem("HIO**50000000").contains("more than"));
         assert!(problem("HIO,(Sup)**200000000").contains("more than"));
@@ -246,6 +255,7 @@ mod tests {
             (0.1f32..9.0).prop_map(Parameter::SupportSmoothWidth),
             any::<bool>().prop_map(Parameter::GapBounds),
             (0.0f32..1.0).prop_map(Parameter::GapLeak),
+            (0usize..50).prop_map(Parameter::Psf),
         ];
         let leaf = prop_oneof![
             (algorithm.clone(), n.clone()).prop_map(|(a, n)| Step::Cycles(a, n)),

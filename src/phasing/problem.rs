@@ -2,6 +2,7 @@
 //! which statistic.
 
 use super::bound::Bounds;
+use super::psf::{ProblemPsf, Psf};
 use crate::error::{Error, Result};
 use crate::pixels::{Class, Interval, Pattern};
 use crate::volume::{Centered, Shape};
@@ -24,6 +25,8 @@ pub struct Problem {
     pub real: bool,
     /// Photons in the fitted, held-out and estimated pixels: the scale of the object.
     pub photons: f64,
+    /// Blur of the intensities, while a recipe has it switched on.
+    pub psf: Option<ProblemPsf>,
 }
 
 impl Problem {
@@ -70,7 +73,14 @@ impl Problem {
         if photons <= 0.0 || !fitted {
             return Err(Error::Pattern("no measured photons are left to phase: check the mask".into()));
         }
-        Ok(Problem { shape, bounds, held_out: held, real, photons })
+        Ok(Problem { shape, bounds, held_out: held, real, photons, psf: None })
+    }
+
+    /// The same problem with intensities that are blurred by this kernel while a recipe has the PSF
+    /// switched on.
+    pub fn with_psf(self, first: Psf) -> Self {
+        let psf = ProblemPsf::new(first, &self.bounds, self.shape);
+        Problem { psf: Some(psf), ..self }
     }
 
     /// Extents `(z, y, x)`, pixels.

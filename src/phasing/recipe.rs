@@ -46,6 +46,9 @@ pub enum Parameter {
     GapBounds(bool),
     /// Factor on free moduli in every projection.
     GapLeak(f32),
+    /// Blur of calculated intensities: 0 is none, 1 that of the kernel as it is, and N refines the
+    /// kernel every N cycles.
+    Psf(usize),
 }
 
 /// A whole recipe, in the order of execution.
@@ -113,24 +116,45 @@ impl Recipe {
     /// Returns the same recipe with the bounds of estimates released after this fraction of the
     /// cycles.
     pub fn released(&self, after: f64) -> Recipe {
+        self.with(Parameter::GapBounds(false), after)
+    }
+
+    /// Returns the same recipe with the PSF switched on after this fraction of the cycles, and its
+    /// kernel refined every `period` cycles; 0 keeps the kernel.
+    pub fn with_psf(&self, after: f64, period: usize) -> Recipe {
+        self.with(Parameter::Psf(period.max(1)), after)
+    }
+
+    /// Returns whether a step switches the PSF on.
+    pub fn has_psf(&self) -> bool {
+        self.unrolled().iter().any(|step| matches!(step, Step::Set(Parameter::Psf(1..))))
+    }
+
+    /// Returns whether a step says anything about the PSF.
+    pub fn names_psf(&self) -> bool {
+        self.unrolled().iter().any(|step| matches!(step, Step::Set(Parameter::Psf(_))))
+    }
+
+    /// Returns the same recipe with a parameter set after this fraction of the cycles.
+    fn with(&self, parameter: Parameter, after: f64) -> Recipe {
         let mut left = (after.clamp(0.0, 1.0) * self.cycles() as f64).round() as usize;
         let mut steps: Vec<Step> = Vec::new();
-        let mut bound = true;
+        let mut waiting = true;
         for step in self.unrolled().into_iter().cloned() {
             let cycles = step.cycles();
-            if !bound || cycles < left {
-                left -= if bound { cycles } else { 0 };
+            if !waiting || cycles < left {
+                left -= if waiting { cycles } else { 0 };
                 steps.push(step);
                 continue;
             }
-            bound = false;
-            let release = Step::Set(Parameter::GapBounds(false));
+            waiting = false;
+            let set = Step::Set(parameter);
             match step {
                 Step::Cycles(algorithm, n) => {
-                    let parts = [Step::Cycles(algorithm, left), release, Step::Cycles(algorithm, n - left)];
+                    let parts = [Step::Cycles(algorithm, left), set, Step::Cycles(algorithm, n - left)];
                     steps.extend(parts.into_iter().filter(|step| !matches!(step, Step::Cycles(_, 0))));
                 }
-                other => steps.extend([release, other]),
+                other => steps.extend([set, other]),
             }
         }
         Recipe { steps: folded(steps) }
@@ -139,6 +163,18 @@ impl Recipe {
     /// Number of cycles of all steps, conjugate-gradient steps included.
     pub fn cycles(&self) -> usize {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
+    }
+
+    /// Cycles before the last support update; all of them where there is none.
+    pub fn last_update(&self) -> usize {
+        let (mut done, mut last) = (0, None);
+        for step in self.unrolled() {
+            done += step.cycles();
+            if matches!(step, Step::SupportUpdate(_)) {
+                last = Some(done);
+            }
+        }
+        last.unwrap_or(done)
     }
 
     /// Number of steps, repetitions and repeated support updates counted.
@@ -250,6 +286,7 @@ impl fmt::Display for Parameter {
             Parameter::SupportSmoothWidth(v) => write!(f, "support_smooth_width={v}"),
             Parameter::GapBounds(v) => write!(f, "gap_bounds={}", u8::from(v)),
             Parameter::GapLeak(v) => write!(f, "gap_leak={v}"),
+            Parameter::Psf(v) => write!(f, "psf={v}"),
         }
     }
 }
@@ -288,6 +325,6 @@ mod tests {
     #[test]
     fn cycles_are_counted() {
         let recipe: Recipe = "ER**200,(Sup*HIO**50)**12".parse().unwrap();
-        assert_eq!(recipe.cycles(), 800);
+        assert_eq!((recipe.cycles(), recipe.last_update()), (800, 600));
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of a run and its outcome.
 
 use super::backend::{Fit, GapConstraint, Start};
+use super::psf::Psf;
 use super::recipe::Recipe;
 use super::support::SupportRule;
 use crate::volume::Centered;
@@ -21,8 +22,8 @@ pub struct RunSettings {
     pub support: SupportRule,
     /// Blur of the support update at the first and last cycle, pixels; it shrinks exponentially.
     pub smooth: [f32; 2],
-    /// Threshold of the support update at the last cycle, on a straight line from the run's own at
-    /// the first; `None` keeps the run's own.
+    /// Threshold of the last support update, on a straight line from the run's own at the first
+    /// cycle; `None` keeps the run's own.
     pub threshold_end: Option<f32>,
     /// Constraint on pixels without measurement at the start of the recipe.
     pub gap_constraint: GapConstraint,
@@ -55,8 +56,12 @@ pub enum Ended {
 /// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Seed of its random numbers.
+    /// Number of the run in its ensemble, from 0.
+    pub number: usize,
+    /// Seed of its random numbers, or of the best run in the average that it began from.
     pub seed: u64,
+    /// Number of runs in the average that it began from; 0 for a random start.
+    pub average_of: usize,
     /// Object, cut to its support and scaled to the measurement; square roots of photons.
     pub object: Centered<Complex32>,
     /// Final support.
@@ -79,6 +84,8 @@ pub struct Run {
     pub search_seconds: f64,
     /// Threshold of the support update at the start.
     pub threshold: f32,
+    /// Final kernel of the PSF, where the recipe ended with it switched on.
+    pub psf: Option<Psf>,
 }
 
 /// A run whose object vanished or overflowed: nothing is left of it but how it came about.

@@ -89,7 +89,7 @@ pub struct OpenDevice {
 pub struct DeviceRequest<'a> {
     /// Device that was asked for.
     pub device: &'a Device,
-    /// Recipe of the runs.
+    /// Steps of all runs.
     pub recipe: &'a Recipe,
     /// Number of runs in all.
     pub count: usize,

@@ -2,9 +2,9 @@
 //! modulus of the object, keep what exceeds a threshold relative to what is inside the support now.
 //! The modulus is that of the modulus projection ([`super::cpu::Cpu::density`]).
 
+use super::convolve::convolve;
 use crate::error::{Error, Result};
 use crate::volume::Shape;
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -207,76 +207,11 @@ pub(crate) fn blur<'a>(
     if sigma <= 0.0 {
         return (data, scratch);
     }
-    let [nz, ny, nx] = shape;
     let reach = (4.0 * sigma).ceil() as usize;
     let weights: Vec<f32> = (0..=reach).map(|k| (-0.5 * (k as f32 / sigma).powi(2)).exp()).collect();
     let norm = weights[0] + 2.0 * weights[1..].iter().sum::<f32>();
     let weights: Vec<f32> = weights.iter().map(|w| w / norm).collect();
-    // Along x: each line with its wrapped margins.
-    data.par_chunks(nx).zip(scratch.par_chunks_mut(nx)).for_each_init(
-        || vec![0.0f32; nx + 2 * reach],
-        |padded, (line, out)| {
-            let (before, rest) = padded.split_at_mut(reach);
-            let (inside, after) = rest.split_at_mut(nx);
-            inside.copy_from_slice(line);
-            // Many times around where the blur is wider than the line.
-            before.iter_mut().rev().zip(line.iter().rev().cycle()).for_each(|(value, &v)| *value = v);
-            after.iter_mut().zip(line.iter().cycle()).for_each(|(value, &v)| *value = v);
-            let pair = |k: usize| [&padded[reach - k..][..nx], &padded[reach + k..][..nx]];
-            Arch::new().dispatch(Taps { weights: &weights, middle: line, pair, out });
-        },
-    );
-    // Along y and z: sums of whole rows.
-    let along = |input: &[f32], out: &mut [f32], n: usize, step: usize| {
-        out.par_chunks_mut(nx).enumerate().for_each(|(row, out)| {
-            let position = row / step % n;
-            let base = row - position * step;
-            let line = |offset: usize| {
-                let start = (base + (position + offset) % n * step) * nx;
-                &input[start..start + nx]
-            };
-            let pair = |k: usize| [line(n * (k / n + 1) - k), line(k)];
-            Arch::new().dispatch(Taps { weights: &weights, middle: line(0), pair, out });
-        });
-    };
-    along(scratch, data, ny, 1);
-    if nz == 1 {
-        return (data, scratch);
-    }
-    along(data, scratch, nz, ny);
-    (scratch, data)
-}
-
-/// A row of a symmetric convolution: what lies `k` before and behind a row is `pair(k)`. Compiled
-/// for the widest vectors that the processor has.
-struct Taps<'a, P> {
-    weights: &'a [f32],
-    middle: &'a [f32],
-    pair: P,
-    out: &'a mut [f32],
-}
-
-impl<'a, P: Fn(usize) -> [&'a [f32]; 2]> WithSimd for Taps<'_, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (out, rest) = S::as_mut_simd_f32s(self.out);
-        let (middle, last) = S::as_simd_f32s(self.middle);
-        let first = simd.splat_f32s(self.weights[0]);
-        out.iter_mut().zip(middle).for_each(|(out, &m)| *out = simd.mul_f32s(first, m));
-        rest.iter_mut().zip(last).for_each(|(out, &m)| *out = self.weights[0] * m);
-        for (k, &weight) in self.weights.iter().enumerate().skip(1) {
-            let [(before, first), (after, last)] = (self.pair)(k).map(S::as_simd_f32s);
-            let splat = simd.splat_f32s(weight);
-            for ((out, &a), &b) in out.iter_mut().zip(before).zip(after) {
-                *out = simd.mul_add_e_f32s(splat, simd.add_f32s(a, b), *out);
-            }
-            for ((out, &a), &b) in rest.iter_mut().zip(first).zip(last) {
-                *out += weight * (a + b);
-            }
-        }
-    }
+    convolve(shape, [&weights; 3], data, scratch)
 }
 
 /// Returns the mask expanded (`n > 0`) or shrunk (`n < 0`) by `n` pixels, periodically, one pixel

@@ -16,8 +16,12 @@ struct Walk<'a> {
     /// Blur and threshold set by the recipe, instead of the schedule's.
     sigma: Option<f32>,
     threshold: Option<f32>,
+    /// Cycles between two refinements of the PSF's kernel, while there are any.
+    psf_period: Option<usize>,
     cycle: usize,
     total: usize,
+    /// Cycles before the last support update.
+    last_update: usize,
     /// The cycle of the fits that were requested and not collected yet: meanwhile the next cycles
     /// are queued, so that a device never waits.
     requested: Option<usize>,
@@ -66,8 +70,10 @@ pub fn walk(
         settings: settings.clone(),
         sigma: None,
         threshold: None,
+        psf_period: None,
         cycle: 0,
         total: settings.recipe.cycles(),
+        last_update: settings.recipe.last_update(),
         requested: None,
         tracks: draws.iter().map(track).collect(),
         observe,
@@ -96,7 +102,9 @@ pub fn walk(
         let scale = fit.scale as f32;
         object.0.zip_mut_with(&finished.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
         outcomes.push(RunOutcome::Completed(Box::new(Run {
+            number: 0,
             seed,
+            average_of: 0,
             object: object.to_centered(),
             support: finished.support.to_centered(),
             first_support,
@@ -108,6 +116,7 @@ pub fn walk(
             seconds: begun.elapsed().as_secs_f64() / number,
             search_seconds: 0.0,
             threshold,
+            psf: finished.psf,
         })));
     }
     Ok(outcomes)
@@ -132,11 +141,11 @@ impl Walk<'_> {
             Step::Detwin(algorithm, n) => {
                 let cycle = algorithm.cycle(self.settings.beta, self.settings.positivity);
                 self.backend.halve_supports();
-                let done = self.in_intervals(n, |backend, n| backend.cycles(cycle, n));
+                let done = self.with_fixed_psf(n, |backend, n| backend.cycles(cycle, n));
                 self.backend.restore_supports();
                 done
             }
-            Step::MaximumLikelihood(n) => self.in_intervals(n, |backend, n| backend.conjugate_gradients(n)),
+            Step::MaximumLikelihood(n) => self.with_fixed_psf(n, |backend, n| backend.conjugate_gradients(n)),
             Step::SupportUpdate(n) => {
                 (0..n).for_each(|_| self.update_supports());
                 Ok(())
@@ -149,15 +158,28 @@ impl Walk<'_> {
         }
     }
 
+    /// Does `n` cycles with the PSF's kernel as it is: half an object would spoil it, and directions
+    /// of conjugate gradients hold for one kernel.
+    fn with_fixed_psf(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Stop> {
+        let period = self.psf_period.take();
+        let done = self.in_intervals(n, work);
+        self.psf_period = period;
+        done
+    }
+
     /// Does `n` cycles, stopping at the cycles where the curve has its points.
     fn in_intervals(&mut self, n: usize, work: impl Fn(&mut dyn Backend, usize)) -> Result<(), Stop> {
         let interval = self.settings.curve_interval.max(1);
         let mut left = n;
         while left > 0 {
-            let now = left.min(interval - self.cycle % interval);
+            let to_update = self.psf_period.map_or(left, |period| period - self.cycle % period);
+            let now = left.min(interval - self.cycle % interval).min(to_update);
             work(self.backend, now);
             left -= now;
             self.cycle += now;
+            if self.psf_period.is_some_and(|period| self.cycle.is_multiple_of(period)) {
+                self.backend.update_psf();
+            }
             if self.cycle.is_multiple_of(interval) || self.cycle == self.total {
                 self.collect()?;
                 self.backend.request_fit();
@@ -203,9 +225,10 @@ impl Walk<'_> {
             positivity: settings.positivity,
             ..settings.support.clone()
         };
+        let updated = self.cycle as f32 / self.last_update.max(1) as f32;
         let threshold = |track: &Track| {
             let first = track.threshold;
-            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * progress)
+            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * updated)
         };
         let thresholds: Vec<f32> = self.tracks.iter().map(threshold).collect();
         self.backend.update_supports(&rule, &thresholds);
@@ -228,6 +251,10 @@ impl Walk<'_> {
             Parameter::SupportSmoothWidth(v) => self.sigma = Some(v),
             Parameter::GapBounds(v) => {
                 self.set_gap_constraint(GapConstraint { released: !v, ..self.settings.gap_constraint })
+            }
+            Parameter::Psf(v) => {
+                self.psf_period = (v > 1).then_some(v);
+                self.backend.set_psf(v > 0);
             }
             Parameter::GapLeak(v) => self.set_gap_constraint(GapConstraint { leak: v, ..self.settings.gap_constraint }),
         }
@@ -287,6 +314,12 @@ mod tests {
                 self.lines.push(format!("released {} leak {}", gaps.released, gaps.leak));
             }
         }
+        fn set_psf(&mut self, on: bool) {
+            self.lines.push(format!("psf {on}"));
+        }
+        fn update_psf(&mut self) {
+            self.lines.push("update psf".into());
+        }
         fn request_fit(&mut self) {
             let fit =
                 Fit { r_factor: 0.1, llk_poisson: 1.0, free_llk_poisson: None, scale: 1.0, support_fraction: 0.5 };
@@ -299,7 +332,7 @@ mod tests {
         fn finish(&mut self, run: usize) -> Result<Finished> {
             let support = self.supports[run].clone();
             let object = Cornered::filled(support.shape(), Complex32::ONE);
-            Ok(Finished { density: vec![1.0; support.0.len()], object, support })
+            Ok(Finished { density: vec![1.0; support.0.len()], object, support, psf: None })
         }
         fn problem(&self) -> &Problem {
             unreachable!("a run does not ask for the problem")
@@ -353,6 +386,15 @@ mod tests {
         assert_eq!(lines, ["start", "HIO 2", "positive 2", "update 0.91 0.4", "released true leak 1", "ML 3"]);
         let (lines, _) = walked("Sup,HIO,support_smooth_width=3", 1000, 99);
         assert_eq!(lines, ["start", "HIO 1", "update 3.00 0.25"]);
+    }
+
+    #[test]
+    fn kernels_are_refined_at_intervals() {
+        let (lines, _) = walked("ER**2,psf=0,HIO**7,psf=4,HIO**5,psf=1,HIO**3", 1000, 99);
+        assert_eq!(lines[..5], ["start", "HIO 3", "psf true", "HIO 5", "psf true"]);
+        assert_eq!(lines[5..], ["HIO 4", "update psf", "HIO 3", "psf false", "ER 2"]);
+        let (lines, _) = walked("ML**3,DetwinHIO**3,psf=2", 1000, 99);
+        assert_eq!(lines, ["start", "psf true", "halves", "HIO 3", "wholes", "ML 3"]);
     }
 
     #[test]

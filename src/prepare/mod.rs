@@ -158,6 +158,13 @@ pub fn prepare(
     let pixel_size = geometry.pixel_size.map(|[y, x]| [y * options.rebin[1] as f64, x * options.rebin[2] as f64]);
     let mut pattern = Pattern::new(intensity, mask, Geometry { pixel_size, ..geometry })?;
     pattern.estimate = estimate;
+    pattern.goniometer = options.goniometer.as_ref().map(|goniometer| {
+        let in_data = |a: usize| {
+            let start = part[a].start as isize;
+            start + window[a].start..start + window[a].end
+        };
+        goniometer.windowed(&std::array::from_fn(in_data), options.rebin)
+    });
     let lengths: Shape = std::array::from_fn(|a| window[a].len());
     if (0..3).any(|a| lengths[a] > roi[a].len()) {
         let before = shape_text(&trimmed(roi.each_ref().map(Range::len)));

@@ -1,7 +1,7 @@
 //! Options of preparation.
 
 use super::centre::Centring;
-use crate::geometry::Placement;
+use crate::geometry::{Goniometer, Placement};
 use crate::volume::Centered;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -27,6 +27,10 @@ pub struct Options {
     /// flux.
     #[serde(skip)]
     pub monitor: Option<Vec<f64>>,
+    /// Circles of the diffractometer, with their positions for the frames of the data: they are
+    /// carried along.
+    #[serde(skip)]
+    pub goniometer: Option<Goniometer>,
     /// Response of the detector, of the data's shape or one frame: the data are divided by it.
     #[serde(skip)]
     pub flat: Option<Centered<f32>>,
@@ -61,6 +65,7 @@ impl Default for Options {
             threshold: None,
             clip_negative: false,
             monitor: None,
+            goniometer: None,
             flat: None,
             hot: Some(10.0),
             dead: true,

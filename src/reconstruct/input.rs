@@ -53,6 +53,7 @@ pub fn load_frames(location: &str, settings: &Settings, observer: &dyn Observer)
 fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Observer) -> Result<Prepared> {
     let input = read(location, settings)?;
     refuse_sentinels(&input)?;
+    let doubtful = smaller_sentinel(&input);
     let own = &settings.prepare;
     let flat = input.intensity.shape()[0] == 1;
     // A pattern that lacuna wrote has been prepared: its centre is where it was put.
@@ -66,6 +67,8 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         hot: own.hot_pixels.filter(|_| raw),
         dead: raw && own.dead_pixels,
         placement: Some(input.placement),
+        monitor: input.monitor,
+        goniometer: input.goniometer,
         gain: own.gain,
         threshold: own.threshold,
         clip_negative: own.clip_negative,
@@ -80,11 +83,10 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         pad: own.pad,
         fft_friendly: true,
         frames,
-        ..prepare::Options::default()
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
-    notes.extend(smaller_sentinel(&input).filter(|_| raw));
+    notes.extend(doubtful.filter(|_| raw));
     for note in &notes {
         observer.observe(Event::Note(&format!("{}: {note}", path.display())));
     }

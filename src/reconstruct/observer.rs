@@ -43,10 +43,8 @@ pub enum Event<'a> {
     },
     /// Runs begin, which advance together.
     RunsBegin {
-        /// Number of the first one.
-        first: usize,
-        /// How many.
-        count: usize,
+        /// Their numbers.
+        runs: &'a [usize],
         /// Cycles of each.
         cycles: usize,
     },

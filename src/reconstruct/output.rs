@@ -4,10 +4,13 @@ use super::page;
 use super::pipeline::Reconstruction;
 use crate::error::Result;
 use crate::io;
+use crate::phasing::Fit;
+use crate::phasing::ensemble::RunSummary;
+use crate::phasing::psf::Psf;
 use crate::phasing::run::Point;
 use crate::settings::Settings;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Format of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +43,14 @@ impl Reconstruction {
         let several = self.combined.objects.len() > 1;
         let process = io::Process::new(command, settings, &self.summary)?;
         let best = &self.ensemble.kept[0];
+        let psf = best.psf.as_ref().map(Psf::array);
         let reconstruction = io::Reconstruction {
             object: &best.object,
             support: &best.support,
             runs: if several { &self.combined.objects } else { &[] },
             modes: if several { &self.combined.modes.modes } else { &[] },
             mode_weights: if several { &self.combined.modes.weights } else { &[] },
+            psf: psf.as_ref(),
             curves: &curves,
             pattern: &self.pattern,
             process: &process,
@@ -54,6 +59,50 @@ impl Reconstruction {
             Format::Cxi => io::write_result(path, force, &reconstruction),
             Format::Npz => io::write_result_npz(path, force, &reconstruction),
         }
+    }
+
+    /// Writes one CXI file for each kept run into `folder`, named as PyNX names them:
+    /// `STEM_Run0003_LLKf0000.9980_LLK0000.5092_SupportThreshold0.14012.cxi`. Returns their paths, best
+    /// run first.
+    ///
+    /// # Errors
+    /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
+    pub fn write_runs(
+        &self,
+        folder: &Path,
+        stem: &str,
+        force: bool,
+        command: &str,
+        settings: &Settings,
+    ) -> Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for run in &self.ensemble.kept {
+            let name = format!(
+                "{stem}_Run{:04}_LLKf{:09.4}_LLK{:09.4}_SupportThreshold{:.5}.cxi",
+                run.number,
+                run.fit.free_llk_poisson.unwrap_or(0.0),
+                run.fit.llk_poisson,
+                run.threshold
+            );
+            let line = self.ensemble.all.iter().find(|line| line.number == run.number);
+            let process = io::Process::new(command, settings, &line.map(|line| Line { run: line, fit: run.fit }))?;
+            let psf = run.psf.as_ref().map(Psf::array);
+            let reconstruction = io::Reconstruction {
+                object: &run.object,
+                support: &run.support,
+                runs: &[],
+                modes: &[],
+                mode_weights: &[],
+                psf: psf.as_ref(),
+                curves: &[],
+                pattern: &self.pattern,
+                process: &process,
+            };
+            let path = folder.join(name);
+            io::write_result(&path, force, &reconstruction)?;
+            paths.push(path);
+        }
+        Ok(paths)
     }
 
     /// Writes the report: one HTML page with pictures, curves and settings. `file` names the
@@ -78,10 +127,19 @@ impl Reconstruction {
         struct Results {
             method: String,
         }
-        let process = io::Process::new(command, settings, &Results { method: self.summary.gap.to_string() })?;
+        let method = self.summary.search_gap.unwrap_or(self.summary.gap).to_string();
+        let process = io::Process::new(command, settings, &Results { method })?;
         io::write_pattern(path, force, &self.pattern, None, &process)?;
         Ok(true)
     }
+}
+
+/// What a file of one run says of it, its fit under the names that PyNX has.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    fit: Fit,
+    run: &'a RunSummary,
 }
 
 /// Named curves of points `(x, y)`: fits of each run over the cycles, PRTF and FSC over frequency.
@@ -91,11 +149,15 @@ fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
         let points = |value: &dyn Fn(&Point) -> f64| {
             run.curve.iter().map(|point| (point.cycle as f64, value(point))).collect::<Vec<_>>()
         };
-        curves.push((format!("r_factor_seed_{}", run.seed), points(&|p| p.fit.r_factor)));
-        curves.push((format!("llk_poisson_seed_{}", run.seed), points(&|p| p.fit.llk_poisson)));
+        let name = match run.average_of {
+            0 => format!("seed_{}", run.seed),
+            _ => format!("average_{}", run.number),
+        };
+        curves.push((format!("r_factor_{name}"), points(&|p| p.fit.r_factor)));
+        curves.push((format!("llk_poisson_{name}"), points(&|p| p.fit.llk_poisson)));
         if run.curve.iter().any(|point| point.fit.free_llk_poisson.is_some()) {
             let free = points(&|p| p.fit.free_llk_poisson.unwrap_or(f64::NAN));
-            curves.push((format!("free_llk_poisson_seed_{}", run.seed), free));
+            curves.push((format!("free_llk_poisson_{name}"), free));
         }
     }
     // One run agrees with itself: these curves only say something of several.

@@ -1,9 +1,10 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
 use super::pipeline::Reconstruction;
+use super::verdict::Grade;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
 use crate::error::{counted, shape_text};
-use crate::metrics::{Crossing, calculated_intensity, fsc_crossing, prtf_crossing};
+use crate::metrics::{Crossing, calculated_intensity};
 use crate::phasing::run::{Point, Run};
 use crate::pixels::{Class, Pattern, trimmed};
 use crate::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
@@ -32,6 +33,16 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         ("Seed".into(), best.seed.to_string()),
         ("Runs".into(), runs_text(result)),
     ];
+    if let Some(psf) = &result.summary.psf {
+        let widths = &psf.widths_pixels[3 - trimmed(pattern.shape()).len()..];
+        let widths: Vec<String> = widths.iter().map(|width| format!("{width:.2}")).collect();
+        let text = format!(
+            "full widths at half maximum {} pixels, {:.0} % of the photons stay in their pixel",
+            widths.join(" x "),
+            100.0 * psf.central_weight
+        );
+        facts.push(("Blur (PSF)".into(), text));
+    }
     let pixel = pattern.geometry.object_pixel(pattern.shape());
     if let Some([y, x]) = pixel {
         facts.push(("Object pixel".into(), format!("{:.2} x {:.2} nm", y * 1e9, x * 1e9)));
@@ -64,11 +75,7 @@ fn runs_text(result: &Reconstruction) -> String {
 
 fn verdict(result: &Reconstruction) -> String {
     let fit = &result.ensemble.kept[0].fit;
-    let mut text = format!("The object explains the measured moduli with R = {:.4}", fit.r_factor);
-    if let (Some(weight), true) = (result.combined.modes.weights.first(), result.ensemble.kept.len() > 1) {
-        text += &format!("; {} kept runs agree to {:.1} % of their energy", result.ensemble.kept.len(), 100.0 * weight);
-    }
-    text + "."
+    format!("{} R = {:.4}.", result.summary.verdict.sentence(), fit.r_factor)
 }
 
 /// The pixel of a plane, where both of its axes are known: those of the detector.
@@ -137,7 +144,11 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
             .and(&pattern.mask.0)
             .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
     );
-    let calculated = calculated_intensity(&best.object);
+    let sharp = calculated_intensity(&best.object);
+    let (calculated, how) = match &best.psf {
+        Some(psf) => (psf.blurred(&sharp), "Squared transform of the object, blurred by the PSF."),
+        None => (sharp, "Squared transform of the object."),
+    };
     let classes = Centered(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| match pattern.class([z, y, x]) {
         Class::Measured => 0.0,
         Class::Gap => 1.0,
@@ -170,7 +181,7 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
         }
         add("Completed", "Gaps filled by their estimates.", &completed, Scale::Log, "photons");
     }
-    add("Calculated", "Squared transform of the object.", &calculated, Scale::Log, "photons");
+    add("Calculated", how, &calculated, Scale::Log, "photons");
     let labels = ["measured", "free", "estimated"].map(String::from).to_vec();
     add("Pixels", "What is known of each pixel.", &classes, Scale::Categories(labels), "class");
     let noted = if notes.is_empty() { String::new() } else { format!("\n\nThe file: {}.", notes.join("; ")) };
@@ -183,7 +194,7 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
 }
 
 fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.ensemble.kept[0].seed;
+    let best = result.ensemble.kept[0].number;
     let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
         Figure::Plot(Plot {
             title: title.into(),
@@ -196,9 +207,9 @@ fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
                 .all
                 .iter()
                 .map(|run| Series {
-                    name: format!("seed {}", run.seed),
+                    name: run.origin(),
                     points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
-                    emphasis: run.seed == best && result.ensemble.all.len() > 1,
+                    emphasis: run.number == best && result.ensemble.all.len() > 1,
                 })
                 .collect(),
             ..Plot::default()
@@ -215,20 +226,29 @@ fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
         let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
         let prtf = &result.combined.prtf;
         let fsc = &result.combined.fsc;
+        let end = result.combined.photons_end;
+        let found = result.summary.verdict.grade != Grade::NotFound;
         let words = |crossing: Crossing| match crossing.resolution(pixel) {
-            None => "nothing resolved".to_string(),
-            Some(r) => {
+            Some(r) if found => {
                 let metres = r.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));
-                let limit = if r.at_limit { ", the limit of the array" } else { "" };
+                let limit = if r.at_limit {
+                    ", the limit of the array"
+                } else if crossing == end {
+                    ", where the photons end"
+                } else {
+                    ""
+                };
                 format!("{:.2} object pixels{metres}{limit}", r.pixels)
             }
+            _ => "nothing resolved".to_string(),
         };
+        let [by_prtf, by_fsc] = result.combined.crossings();
         text = format!(
             "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
              the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
-            words(prtf_crossing(prtf)),
+            words(by_prtf),
             result.ensemble.kept.len(),
-            words(fsc_crossing(fsc)),
+            words(by_fsc),
         );
         let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
         figures.push(Figure::Plot(Plot {
@@ -261,20 +281,36 @@ fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
         .map(|run| {
             let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
             vec![
-                run.seed.to_string(),
+                run.number.to_string(),
+                run.origin(),
                 format!("{:.3}", run.threshold),
                 number(run.fit.map(|fit| fit.r_factor), 4),
                 number(run.fit.map(|fit| fit.llk_poisson), 4),
                 number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
                 number(run.fit.map(|fit| 100.0 * fit.support_fraction), 3),
+                number(run.mean_to_max, 3),
+                number(run.sharpness, 2),
                 run.cycles.to_string(),
                 format!("{:.1}", run.seconds + run.search_seconds),
                 run.verdict.text().to_string(),
             ]
         })
         .collect();
-    let header =
-        ["seed", "threshold", "R", "LLK", "free LLK", "support, %", "cycles", "seconds", "verdict"].map(String::from);
+    let header = [
+        "run",
+        "start",
+        "threshold",
+        "R",
+        "LLK",
+        "free LLK",
+        "support, %",
+        "mean/max",
+        "sharpness",
+        "cycles",
+        "seconds",
+        "verdict",
+    ]
+    .map(String::from);
     let settings = settings.typed().table();
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {

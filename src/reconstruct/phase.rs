@@ -1,13 +1,18 @@
 //! A pattern phased as the settings say: what `run`, `phase` and `compare` share.
 
 use super::observer::{Event, Observer};
-use crate::error::{Result, counted, shape_text};
+use crate::error::{Error, Result, counted, shape_text};
+use crate::inpaint::GapTreatment;
+use crate::io;
 use crate::phasing::Algorithm;
+use crate::phasing::average::{self, AveragePlan};
 use crate::phasing::backend::{Backend, GapConstraint, Start};
 use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
+use crate::phasing::noise;
 use crate::phasing::problem::{self, Problem};
+use crate::phasing::psf::{Psf, PsfSource};
 use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::select::{DeviceRequest, OpenDevice};
@@ -16,7 +21,6 @@ use crate::pixels::{Pattern, trimmed};
 use crate::settings::{Settings, SupportChoice};
 use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,8 +64,26 @@ pub struct Phased {
     pub memory: u64,
 }
 
-/// Phases a pattern, its estimates bounding what was not measured. `release` frees these pixels for
-/// the last part of the recipe.
+/// The course of the bounds that estimates set to pixels without measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundsCourse {
+    /// They hold to the end of each run.
+    Kept,
+    /// They are released for the last part of each run.
+    Released,
+    /// Runs with odd numbers release them for their last part, the others never have them. All end
+    /// with free pixels, so that their likelihoods compare.
+    Alternating,
+}
+
+impl BoundsCourse {
+    /// The course of a treatment.
+    pub fn of(gap: GapTreatment) -> Self {
+        if gap.release { BoundsCourse::Released } else { BoundsCourse::Kept }
+    }
+}
+
+/// Phases a pattern, its estimates bounding what was not measured.
 ///
 /// # Errors
 /// [`crate::Error::Memory`], [`crate::Error::Device`], [`crate::Error::NoObject`] where no run gave
@@ -69,21 +91,22 @@ pub struct Phased {
 pub fn phase(
     pattern: &Pattern,
     start: PhasingStart,
-    release: bool,
+    bounds: BoundsCourse,
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Phased> {
-    let recipe = if release { settings.recipe.recipe.released(RELEASE) } else { settings.recipe.recipe.clone() };
+    let plan = plan(pattern, settings, bounds, start.support);
+    let recipe = plan.run.recipe.clone();
+    let steps = plan.steps();
     let request = DeviceRequest {
         device: &settings.device.device,
-        recipe: &recipe,
+        recipe: &steps,
         count: settings.ensemble.count,
-        keep: settings.ensemble.keep,
+        keep: settings.ensemble.keep.max(settings.ensemble.average),
         available: settings.device.max_memory.unwrap_or_else(memory::available),
     };
     request.memory(pattern.shape())?;
-    let problem = Arc::new(Problem::new(pattern, &start.held_out, settings.recipe.real)?);
-    let plan = plan(settings, recipe.clone(), start.support);
+    let problem = problem(pattern, &start.held_out, settings, steps.has_psf())?;
     let OpenDevice { mut backend, note, device, memory } = request.open(problem)?;
     observer.observe(Event::Note(&format!(
         "phasing {} {note}: {} of {} ({recipe}), about {}",
@@ -97,34 +120,68 @@ pub fn phase(
             "a guided start is for 2D patterns: the runs start at random in the autocorrelation's support",
         ));
     }
-    let mut watcher = EnsembleWatcher { observer, cycles: recipe.cycles() };
+    let mut watcher = EnsembleWatcher { observer };
     let ensemble = ensemble::phase(&mut *backend, &plan, &mut watcher)?;
     Ok(Phased { ensemble, recipe, device, memory })
 }
 
+/// What the settings ask to be phased.
+fn problem(pattern: &Pattern, held_out: &Centered<bool>, settings: &Settings, psf: bool) -> Result<Arc<Problem>> {
+    let problem = Problem::new(pattern, held_out, settings.recipe.real)?;
+    let psf = match settings.recipe.psf.as_ref().filter(|_| psf).map(|choice| &choice.source) {
+        None => return Ok(Arc::new(problem)),
+        Some(PsfSource::Peak { widths, eta }) => Psf::of_peaks(widths, *eta, pattern.shape())?,
+        Some(PsfSource::File(file)) => {
+            let array = io::read_array(&file.to_string_lossy())?;
+            Psf::of_array(&array, pattern.shape()).map_err(|problem| Error::file(file, problem))?
+        }
+    };
+    Ok(Arc::new(problem.with_psf(psf)))
+}
+
 /// The runs that the settings ask for.
-fn plan(settings: &Settings, recipe: Recipe, support: FirstSupport) -> EnsemblePlan {
+fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: FirstSupport) -> EnsemblePlan {
     let update = &settings.support;
-    EnsemblePlan {
-        run: RunSettings {
-            beta: settings.recipe.beta,
+    let whole = &settings.recipe.recipe;
+    let run = |recipe: Recipe, released: bool| RunSettings {
+        beta: settings.recipe.beta,
+        positivity: settings.recipe.positivity,
+        support: SupportRule {
+            sigma: update.smooth[0],
+            threshold: update.threshold[0],
+            reference: update.reference,
             positivity: settings.recipe.positivity,
-            support: SupportRule {
-                sigma: update.smooth[0],
-                threshold: update.threshold[0],
-                reference: update.reference,
-                positivity: settings.recipe.positivity,
-                only_shrink: update.only_shrink,
-                border: update.border,
-                expand: update.expand.clone(),
-                fraction: update.fraction,
-            },
-            smooth: update.smooth,
-            threshold_end: update.threshold_end,
-            gap_constraint: GapConstraint { released: false, leak: settings.gap.leak },
-            curve_interval: SAMPLE,
-            recipe,
+            only_shrink: update.only_shrink,
+            border: update.border,
+            expand: update.expand.clone(),
+            fraction: update.fraction,
         },
+        smooth: update.smooth,
+        threshold_end: update.threshold_end,
+        gap_constraint: GapConstraint { released, leak: settings.gap.leak },
+        curve_interval: SAMPLE,
+        recipe,
+    };
+    let releasing = whole.released(RELEASE);
+    let (first, odd) = match bounds {
+        BoundsCourse::Kept => (run(whole.clone(), false), None),
+        BoundsCourse::Released => (run(releasing, false), None),
+        BoundsCourse::Alternating => (run(whole.clone(), true), Some(run(releasing, false))),
+    };
+    let polish: Recipe = average::RECIPE.parse().unwrap_or_else(|_| whole.clone());
+    let released = bounds != BoundsCourse::Kept;
+    let mut last = vec![run(polish.clone(), released)];
+    if settings.recipe.psf_in_average {
+        last.push(run(polish.with_psf(0.0, average::PSF_PERIOD), released));
+    } else if whole.has_psf() {
+        last[0].recipe = polish.with_psf(0.0, average::PSF_PERIOD);
+    }
+    let members = settings.ensemble.average;
+    EnsemblePlan {
+        run: first,
+        odd,
+        average: (members > 1 && settings.ensemble.count > 1).then_some(AveragePlan { members, runs: last }),
+        noise: noise::fraction(pattern),
         threshold: update.threshold,
         support,
         start_phase: settings.start.phase,
@@ -199,12 +256,11 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
 /// Passes what the ensemble says on to the observer.
 struct EnsembleWatcher<'a> {
     observer: &'a dyn Observer,
-    cycles: usize,
 }
 
 impl ensemble::Observer for EnsembleWatcher<'_> {
-    fn begin(&mut self, runs: Range<usize>) {
-        self.observer.observe(Event::RunsBegin { first: runs.start, count: runs.len(), cycles: self.cycles });
+    fn begin(&mut self, runs: &[usize], cycles: usize) {
+        self.observer.observe(Event::RunsBegin { runs, cycles });
     }
 
     fn searched(&self, done: usize, of: usize) -> bool {

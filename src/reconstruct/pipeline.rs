@@ -2,8 +2,9 @@
 
 use super::network::network_estimate;
 use super::observer::{Event, Observer};
+use super::phase::BoundsCourse;
 use super::phase::{PhasingStart, phase};
-use super::policy::{GapAdvice, advise, fill_wins, narrow};
+use super::policy::{GapAdvice, advise, narrow};
 use super::summary::{AutomaticChoice, Summary};
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;
@@ -37,7 +38,8 @@ pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Obser
     let mut result = match settings.gap.policy {
         GapPolicy::Fixed(gap) => {
             let estimate = estimate(&pattern, gap, settings, observer)?;
-            phase_and_judge(Pattern { estimate, ..pattern }, support, gap, settings, observer)
+            let bounds = BoundsCourse::of(gap);
+            phase_and_judge(Pattern { estimate, ..pattern }, support, gap, bounds, settings, observer)
         }
         GapPolicy::Auto => automatic(pattern, support, settings, observer),
     }?;
@@ -82,19 +84,20 @@ fn phase_and_judge(
     pattern: Pattern,
     support: Option<Centered<bool>>,
     gap: GapTreatment,
+    bounds: BoundsCourse,
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Reconstruction> {
     let begun = Instant::now();
     let start = PhasingStart::new(&pattern, support.as_ref(), settings);
-    let phased = phase(&pattern, start, gap.release, settings, observer)?;
+    let phased = phase(&pattern, start, bounds, settings, observer)?;
     let combined = ensemble::combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
-    let summary = Summary::new(&pattern, &phased, &combined, gap, begun.elapsed());
+    let summary = Summary::new(&pattern, &phased, &combined, gap, settings, begun.elapsed());
     Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, summary })
 }
 
-/// Phases with free pixels, and with filled ones where that is worth trying; takes what predicts
-/// pixels better that were measured and shown to neither.
+/// Phases with free pixels; where a fill may help, every second run begins within its bounds. All
+/// runs end with free pixels, and what predicts held-out pixels best is taken.
 fn automatic(
     pattern: Pattern,
     support: Option<Centered<bool>>,
@@ -102,41 +105,34 @@ fn automatic(
     observer: &dyn Observer,
 ) -> Result<Reconstruction> {
     let (advice, filling) = advice(&pattern, settings, observer)?;
-    observer.observe(Event::Note(&format!(
-        "gaps: {}: {}",
-        if advice.fill { "free and filled pixels are both tried" } else { "free pixels" },
-        advice.reason
-    )));
+    let fill = advice.fill && settings.ensemble.count > 1;
+    let text = if fill { "every second run begins within the bounds of a fill" } else { "free pixels" };
+    observer.observe(Event::Note(&format!("gaps: {text}: {}", advice.reason)));
     observer.observe(Event::Advice(&advice));
-    let with_choice = |mut result: Reconstruction, [free, filled]: [Option<f64>; 2]| {
-        result.summary.automatic = Some(AutomaticChoice {
-            gap_advice: advice.clone(),
-            free_llk_with_free_pixels: free,
-            free_llk_with_filled_pixels: filled,
-        });
-        result
+    let (bounds, search_gap, estimate) = match filling.filter(|_| fill) {
+        Some((gap, estimate)) => (BoundsCourse::Alternating, Some(gap), Some(estimate)),
+        None => (BoundsCourse::Kept, None, None),
     };
-    let free = Pattern { estimate: None, ..pattern };
-    let (Some((gap, estimate)), true) = (filling, advice.fill) else {
-        return Ok(with_choice(phase_and_judge(free, support, GapTreatment::FREE, settings, observer)?, [None; 2]));
+    let pattern = Pattern { estimate, ..pattern };
+    let mut result = phase_and_judge(pattern, support, GapTreatment::FREE, bounds, settings, observer)?;
+    // The runs with odd numbers are those that began within bounds.
+    let best = |odd: usize| {
+        let runs = result.ensemble.all.iter().filter(|run| run.average_of == 0 && run.number % 2 == odd);
+        runs.filter_map(|run| run.fit?.free_llk_poisson).reduce(f64::min)
     };
-    let filled = Pattern { estimate: Some(estimate), ..free.clone() };
-    let free = phase_and_judge(free, support.clone(), GapTreatment::FREE, settings, observer)?;
-    if free.ensemble.interrupted {
-        return Ok(with_choice(free, [None; 2]));
+    let [free, filled] = if fill { [best(0), best(1)] } else { [None; 2] };
+    if let [Some(free), Some(filled)] = [free, filled] {
+        observer.observe(Event::Note(&format!(
+            "gaps: lowest free log-likelihood {free:.4} of runs with free pixels, {filled:.4} of runs that began within bounds"
+        )));
     }
-    let filled = phase_and_judge(filled, support, gap, settings, observer)?;
-    let scores = [&free, &filled].map(|result| result.summary.free_llk_poisson);
-    let fills = match scores {
-        [Some(free), Some(filled)] => fill_wins(free, filled),
-        _ => true,
-    };
-    let [a, b] = scores.map(|score| score.map_or("-".into(), |score| format!("{score:.4}")));
-    let verdict = if fills { "the filled ones are taken" } else { "the free ones are taken" };
-    observer.observe(Event::Note(&format!(
-        "gaps: free log-likelihood {a} with free pixels, {b} with filled ones: {verdict}"
-    )));
-    Ok(with_choice(if fills { filled } else { free }, scores))
+    result.summary.search_gap = search_gap;
+    result.summary.automatic = Some(AutomaticChoice {
+        gap_advice: advice,
+        free_llk_with_free_pixels: free,
+        free_llk_with_filled_pixels: filled,
+    });
+    Ok(result)
 }
 
 /// Whether filling is worth trying, and with what: the file's own estimate, or the network's.

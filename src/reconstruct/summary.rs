@@ -1,10 +1,12 @@
 //! What a reconstruction came to: every number that a page, a file or a machine is told.
 
 use super::policy::GapAdvice;
+use super::verdict::{Grade, Verdict};
 use crate::inpaint::GapTreatment;
-use crate::metrics::{fsc_crossing, prtf_crossing};
 use crate::phasing::ensemble::{Combined, RunVerdict};
+use crate::phasing::psf::Psf;
 use crate::pixels::Pattern;
+use crate::settings::Settings;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use super::phase::Phased;
 /// What a reconstruction came to. Fits are those of the best run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// Whether the object was found, and what that rests on.
+    pub verdict: Verdict,
     /// `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over measured pixels that were not held out.
     pub r_factor: f64,
     /// Poisson log-likelihood per such pixel.
@@ -49,7 +53,9 @@ pub struct Summary {
     pub first_mode_weight: Option<f64>,
     /// Object pixel in the plane of the detector, metres, the coarser axis.
     pub object_pixel_m: Option<f64>,
-    /// Half-period resolutions, of several kept runs only.
+    /// Kernel that blurs calculated intensities at the end of the best run.
+    pub psf: Option<PsfSummary>,
+    /// Half-period resolutions, of several kept runs only, and not where the object was not found.
     #[serde(flatten)]
     pub resolution: Option<Resolutions>,
     /// Steps of each run.
@@ -58,6 +64,8 @@ pub struct Summary {
     pub device: String,
     /// Treatment of the gap in this reconstruction.
     pub gap: GapTreatment,
+    /// Treatment within whose bounds every second run began, if they did; all end with free pixels.
+    pub search_gap: Option<GapTreatment>,
     /// What the reader of the file noted: missing data, doubts about its mask or units.
     pub notes: Vec<String>,
     /// What the automatic policy went by.
@@ -65,7 +73,26 @@ pub struct Summary {
     pub automatic: Option<AutomaticChoice>,
 }
 
-/// Half-period resolutions, where the curves cross their thresholds.
+/// The kernel that blurs calculated intensities: partial coherence and detector.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PsfSummary {
+    /// Full widths at half maximum `(z, y, x)`, pixels, of the peaks nearest to its profiles; 0 for a
+    /// thin axis.
+    pub widths_pixels: [f64; 3],
+    /// Fraction of the Lorentzian in these peaks.
+    pub eta: f64,
+    /// Fraction of a point's photons that stay in its pixel.
+    pub central_weight: f64,
+}
+
+impl PsfSummary {
+    fn new(psf: &Psf) -> Self {
+        let central_weight = psf.kernels.iter().map(|kernel| kernel.weights()[0]).product();
+        PsfSummary { widths_pixels: psf.widths(), eta: psf.eta, central_weight }
+    }
+}
+
+/// Half-period resolutions, where the curves cross their thresholds or the photons end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Resolutions {
     /// By the PRTF at 1/e, object pixels.
@@ -95,6 +122,7 @@ impl Summary {
         phased: &Phased,
         combined: &Combined,
         gap: GapTreatment,
+        settings: &Settings,
         took: Duration,
     ) -> Self {
         let runs = &phased.ensemble;
@@ -104,9 +132,11 @@ impl Summary {
         let pixel = detector_plane.filter(|_| pattern.is_2d());
         let count = |verdict: RunVerdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
         let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
-        let prtf = prtf_crossing(&combined.prtf).resolution(pixel);
-        let fsc = fsc_crossing(&combined.fsc).resolution(pixel);
+        let [prtf, fsc] = combined.crossings().map(|crossing| crossing.resolution(pixel));
+        let verdict = Verdict::new(pattern, phased, settings);
+        let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound;
         Summary {
+            verdict,
             r_factor: best.fit.r_factor,
             llk_poisson: best.fit.llk_poisson,
             free_llk_poisson: best.fit.free_llk_poisson,
@@ -125,7 +155,8 @@ impl Summary {
             memory_bytes: phased.memory,
             first_mode_weight: combined.modes.weights.first().copied(),
             object_pixel_m: detector_plane,
-            resolution: (runs.kept.len() > 1).then(|| Resolutions {
+            psf: best.psf.as_ref().map(PsfSummary::new),
+            resolution: resolved.then(|| Resolutions {
                 prtf_resolution_pixels: prtf.map(|r| r.pixels),
                 prtf_resolution_m: prtf.and_then(|r| r.metres),
                 fsc_resolution_pixels: fsc.map(|r| r.pixels),
@@ -134,6 +165,7 @@ impl Summary {
             recipe: phased.recipe.to_string(),
             device: phased.device.clone(),
             gap,
+            search_gap: None,
             notes: Vec::new(),
             automatic: None,
         }

@@ -8,7 +8,8 @@ use super::resolved::{
 use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
-use crate::io::{FileMask, MissingData, ReadOptions};
+use crate::io::{FileMask, Layout, MissingData, ReadOptions};
+use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
 use crate::prepare::parse_mask;
@@ -155,7 +156,14 @@ fn input(typed: &TypedSettings) -> Result<InputSettings> {
 
 fn read_options(typed: &TypedSettings) -> Result<ReadOptions> {
     let keys = &typed.input;
-    let mut options = ReadOptions::default();
+    let mut options = ReadOptions {
+        layout: keys.beamline.as_deref().map(Layout::find).transpose()?,
+        monitor: keys.monitor.clone(),
+        ..ReadOptions::default()
+    };
+    if options.monitor.as_deref() == Some("layout") && options.layout.is_none() {
+        return Err(Error::setting("monitor", "layout", "needs a layout: give beamline, or a path in the file"));
+    }
     if let Some(text) = &keys.missing {
         options.missing = match text.as_str() {
             "mask" => MissingData::Mask,
@@ -276,15 +284,38 @@ fn recipe(typed: &TypedSettings) -> Result<RecipeSettings> {
         support_update_period: cycles("support-update-period", keys.support_update_period)?,
         detwin: required("detwin", keys.detwin)?,
     };
+    let recipe = match &keys.algorithm {
+        Some(text) => text.parse()?,
+        None => standard_recipe(standard)?,
+    };
+    let psf_in_average = keys.psf.as_deref() == Some("auto") && !recipe.names_psf();
+    let (recipe, psf) = psf(typed, recipe)?;
     Ok(RecipeSettings {
-        recipe: match &keys.algorithm {
-            Some(text) => text.parse()?,
-            None => standard_recipe(standard)?,
-        },
+        recipe,
+        psf,
+        psf_in_average,
         beta: within("beta", required("beta", keys.beta)?, 0.0, 1.0)? as f32,
         positivity: required("positivity", keys.positivity)?,
         real: required("real", keys.real)?,
     })
+}
+
+/// The recipe with the PSF in it, and its first kernel: that of the settings, or PyNX's where only
+/// the recipe asks for one.
+fn psf(typed: &TypedSettings, recipe: Recipe) -> Result<(Recipe, Option<PsfChoice>)> {
+    let keys = &typed.phasing;
+    let begin = within("psf-begin", required("psf-begin", keys.psf_begin)?, 0.0, 1.0)?;
+    match keys.psf.as_deref().filter(|text| *text != "none") {
+        None if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        None => Ok((recipe, None)),
+        Some("auto") if recipe.names_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        Some("auto") => Ok((recipe, Some(PsfChoice::narrow()))),
+        Some(text) => {
+            let choice: PsfChoice = text.parse()?;
+            let recipe = if recipe.names_psf() { recipe } else { recipe.with_psf(begin, choice.period) };
+            Ok((recipe, Some(choice)))
+        }
+    }
 }
 
 /// The standard form, as short and as long as a recipe that is typed may be.
@@ -392,6 +423,10 @@ fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
     Ok(EnsembleSettings {
         count,
         keep,
+        average: match required("nb-run-average", keys.nb_run_average)? {
+            n if n <= 1000 => n,
+            n => return Err(Error::setting("nb-run-average", n, "must be from 0 to 1000")),
+        },
         seed: required("seed", keys.seed)?,
         free_fraction: within("free-fraction", required("free-fraction", keys.free_fraction)?, 0.0, 0.5)?,
     })

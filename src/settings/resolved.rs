@@ -3,6 +3,7 @@
 use super::typed::TypedSettings;
 use crate::inpaint::treatment::GapTreatment;
 use crate::io::ReadOptions;
+use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::Recipe;
 use crate::phasing::select::Device;
 use crate::phasing::start::Form;
@@ -113,8 +114,12 @@ impl std::fmt::Display for GapPolicy {
 /// Cycles of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeSettings {
-    /// Steps, without a release of the gap's bounds.
+    /// Steps, without a release of the gap's bounds. Where there is a PSF, they switch it on.
     pub recipe: Recipe,
+    /// Partial coherence and detector blur.
+    pub psf: Option<PsfChoice>,
+    /// Whether only a last run, from the average of the best ones, looks for a PSF.
+    pub psf_in_average: bool,
     /// Relaxation of HIO, HPR, RAAR and DM.
     pub beta: f32,
     /// Whether negative real parts count as outside the support.
@@ -179,6 +184,9 @@ pub struct EnsembleSettings {
     pub count: usize,
     /// Number of best runs that are kept.
     pub keep: usize,
+    /// Number of best runs that are averaged, where they agree, into the start of a last one; 0 for
+    /// none.
+    pub average: usize,
     /// Seed of the first run; run `i` starts from `seed + i`.
     pub seed: u64,
     /// Fraction of the measured pixels that is held out for the free log-likelihood.

@@ -2,7 +2,7 @@
 //! in a TOML file, so that a flag equal to a default still overrides a file. The names of the
 //! fields, with hyphens, are the keys of settings files, the flags, and what messages quote.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl TypedSettings {
         })?;
         let known = Self::names();
         if let Some(key) = table.keys().find(|key| !known.contains(key)) {
-            let nearest = known.iter().min_by_key(|name| edit_distance(name, key)).map_or("", String::as_str);
+            let nearest = nearest(key, known.iter().map(String::as_str)).unwrap_or_default();
             let problem = format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
             return Err(Error::file(path, problem));
         }
@@ -103,27 +103,19 @@ fn names<T: Default + Serialize>() -> Vec<String> {
     text.split('"').skip(1).step_by(2).map(String::from).collect()
 }
 
-/// Letters to insert, remove or replace to turn one word into the other (Levenshtein).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 /// Settings of reading and preparing.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 #[command(next_help_heading = "Input and preparation")]
 pub struct InputKeys {
+    /// Layout of the beamline's files: where they keep data, mask, energy, distance, angles and
+    /// monitor. Known by 'lacuna beamlines', or a TOML file [default: what CXI and NeXus say]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub beamline: Option<String>,
+    /// Flux by which the frames are normalised: a path in the file, a column of a text file beside
+    /// it, or layout for the one that the beamline's layout names [default: none]
+    #[arg(long, hide_short_help = true, value_name = "NAME")]
+    pub monitor: Option<String>,
     /// Mask beside the file's own: files, good=FILE (1 is good), zero, negative, nan,
     /// saturated=VALUE, maxipix; comma-separated
     #[arg(long, value_name = "LIST")]
@@ -264,6 +256,21 @@ pub struct PhasingKeys {
     /// their Friedel mates
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
+    /// Partial coherence and detector blur: gaussian,FWHM[,N], lorentzian,FWHM[,N],
+    /// pseudo-voigt,FWHM,ETA[,N], FILE[,N] (an array, its middle at n/2), auto or none
+    ///
+    /// Calculated intensities are convolved with this kernel before they are compared with the
+    /// measured ones. FWHM is a full width at half maximum in pixels of the prepared pattern, one for
+    /// all axes or one for each, as in 0.5x0.7x0.7; ETA the fraction of the Lorentzian. With N, the
+    /// kernel is refined every N cycles from the object itself; without, it stays as it is. PyNX's
+    /// notation. auto looks for one in a last run from the average of the best ones, and keeps it
+    /// where it predicts held-out pixels better.
+    #[arg(long, value_name = "PSF")]
+    pub psf: Option<String>,
+    /// Fraction of the cycles after which the PSF is switched on, where the recipe does not say psf=1
+    /// (on), psf=N (on, refined every N cycles) or psf=0 (off)
+    #[arg(long, hide_short_help = true, value_name = "F")]
+    pub psf_begin: Option<f64>,
     /// How runs start where no support is given: random, or guided by a search at low resolution
     /// (2D, real and positive)
     #[arg(long, hide_short_help = true, value_name = "HOW")]
@@ -294,7 +301,8 @@ pub struct PhasingKeys {
     /// Threshold of the support update, times the reference; two numbers: drawn between them
     #[arg(long, value_name = "T", value_delimiter = ',')]
     pub support_threshold: Option<Vec<f64>>,
-    /// Threshold at the last cycle, on a straight line from the first [default: that of the first]
+    /// Threshold of the last support update, on a straight line from the first cycle [default: that of
+    /// the first]
     #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
@@ -327,6 +335,9 @@ pub struct PhasingKeys {
     /// Number of best runs to keep
     #[arg(long, value_name = "K")]
     pub nb_run_keep: Option<usize>,
+    /// Best runs that are averaged, where they agree, into the start of a last one; 0 for none
+    #[arg(long, hide_short_help = true, value_name = "N")]
+    pub nb_run_average: Option<usize>,
     /// Seed of the first run; run i starts from seed + i
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,

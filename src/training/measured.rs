@@ -87,7 +87,8 @@ mod tests {
     fn the_gap_is_never_the_truth_and_numbers_decide() {
         let intensity = Centered(Array3::from_shape_fn((1, 48, 48), |(_, y, x)| (y * 48 + x) as f32));
         let mask = Centered(Array3::from_shape_fn((1, 48, 48), |(_, _, x)| if x < 10 { bit::MISSING } else { 0 }));
-        let pattern = Arc::new(Pattern { intensity, mask, estimate: None, geometry: Default::default() });
+        let pattern =
+            Arc::new(Pattern { intensity, mask, estimate: None, geometry: Default::default(), goniometer: None });
         let patches = |first| MeasuredPatches::new(pattern.clone(), 32, true, 7, first).unwrap();
         let some: Vec<Patch> = patches(0).take(5).collect::<Result<_>>().unwrap();
         for patch in &some {

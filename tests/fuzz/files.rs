@@ -6,7 +6,7 @@ use lacuna::error::{Error, Result};
 use lacuna::geometry::Geometry;
 use lacuna::inpaint::model::{Model, ModelCard};
 use lacuna::io::set::Set;
-use lacuna::io::{self, Process, Reconstruction};
+use lacuna::io::{self, Layout, Process, ReadOptions, Reconstruction};
 use lacuna::pixels::{Estimate, Pattern, bit};
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{
@@ -75,6 +75,34 @@ fn damaged_frames_and_archives_are_read_or_refused() {
     }
 }
 
+/// The text of a scan is damaged, its frames are whole.
+#[test]
+fn damaged_texts_of_scans_are_read_or_refused() {
+    let home = folder("scans");
+    let copy = |from: &str, to: &str| fs::copy(corpus(from), home.join(to)).unwrap();
+    for number in [100, 101] {
+        copy("frame.edf.gz", &format!("mpx4_{number:05}.edf.gz"));
+    }
+    copy("nexus.h5", "scan_master.h5");
+    for (text, layout, place) in [("scan.spec", "id01-spec", "scan.spec:54"), ("scan.fio", "p10", "scan_master.h5")] {
+        let whole = fs::read(corpus(text)).unwrap();
+        let monitor = Some("layout".into());
+        let options = ReadOptions { layout: Some(Layout::find(layout).unwrap()), monitor, ..ReadOptions::default() };
+        let read = || io::read_with(home.join(place).to_str().unwrap(), &options);
+        copy(text, text);
+        let undamaged = read().unwrap_or_else(|error| panic!("undamaged: {error}"));
+        assert_eq!(undamaged.goniometer.unwrap().scanned().unwrap().positions, [20.0, 20.1]);
+        campaign(text, count(), |damage| {
+            let mut bytes = whole.clone();
+            damage.bytes(&mut bytes);
+            fs::write(home.join(text), &bytes).unwrap();
+            let input = read().map_err(|error| error.to_string())?;
+            assert!(input.notes.iter().all(|note| !note.to_string().is_empty()));
+            Ok(())
+        });
+    }
+}
+
 #[test]
 fn damaged_patterns_and_results_are_read_or_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -96,6 +124,7 @@ fn damaged_patterns_and_results_are_read_or_refused() {
         runs: std::slice::from_ref(&object),
         modes: &[],
         mode_weights: &[],
+        psf: None,
         curves: &[],
         pattern: &pattern,
         process: &process,

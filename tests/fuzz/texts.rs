@@ -2,6 +2,7 @@
 
 use super::{campaign, count, folder};
 use lacuna::inpaint::model::{CARD, Model, WEIGHTS};
+use lacuna::io;
 use lacuna::phasing::Recipe;
 use lacuna::settings::{Settings, TypedSettings};
 use lacuna::{simulate, training};
@@ -24,6 +25,16 @@ fn damaged_settings_are_read_or_refused() {
         let text = damage.text_of(&all);
         let typed = TypedSettings::from_toml(Path::new("settings.toml"), &text).map_err(|error| error.to_string())?;
         Settings::resolve("bragg", &typed).map(drop).map_err(|error| error.to_string())
+    });
+}
+
+#[test]
+fn damaged_layouts_are_read_or_refused() {
+    let texts: Vec<&str> = io::layouts().iter().map(|(name, _)| io::layout_text(name).unwrap()).collect();
+    let file = folder("layouts").join("layout.toml");
+    campaign("layouts", count() * TEXTS / 10, |damage| {
+        fs::write(&file, damage.text_of(&texts)).unwrap();
+        io::Layout::find(file.to_str().unwrap()).map(drop).map_err(|error| error.to_string())
     });
 }
 

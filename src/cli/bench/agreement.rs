@@ -5,6 +5,7 @@ use lacuna::geometry::Geometry;
 use lacuna::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use lacuna::phasing::cpu::Batch;
 use lacuna::phasing::problem::{Problem, hold_out};
+use lacuna::phasing::psf::Psf;
 use lacuna::phasing::run::{Draw, Run, RunSettings};
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::phasing::support::{Reference, SupportRule};
@@ -178,21 +179,8 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
             found.push(agreement);
         };
         let mut compare = |what: &str, limit: f64, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
-            let (a, b) = (done(&mut *device, &case, work)?, done(&mut cpu, &case, work)?);
-            let pairs = || a.all.iter().zip(&b.all);
-            let objects = pairs().map(|(a, b)| relative_difference(&a.object, &b.object)).fold(0.0, f64::max);
-            add(format!("{what}, objects"), objects, limit);
-            let supports = pairs().map(|(a, b)| support_difference(&a.support, &b.support)).fold(0.0, f64::max);
-            // A pixel may lie on the threshold.
-            add(format!("{what}, supports"), supports, 2e-3);
-            let densities = pairs().map(|(a, b)| {
-                let norm: f64 = b.density.iter().map(|&v| f64::from(v).powi(2)).sum();
-                let error: f64 = a.density.iter().zip(&b.density).map(|(&a, &b)| f64::from(a - b).powi(2)).sum();
-                (error / norm).sqrt()
-            });
-            // One projection more than the objects, and cancellation where the density is small.
-            add(format!("{what}, densities"), densities.fold(0.0, f64::max), 10.0 * limit);
-            add(format!("{what}, fits"), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(CLOSE));
+            let found = compared(&mut *device, &mut cpu, &case, limit, work)?;
+            found.into_iter().for_each(|(part, difference, limit)| add(format!("{what}, {part}"), difference, limit));
             Ok(())
         };
         compare("nothing", 1e-6, &|_| {})?;
@@ -229,6 +217,9 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         }
         drop(cpu);
         drop(device);
+        for (what, difference, limit) in blurred(open, &case)? {
+            add(format!("blurred, {what}"), difference, limit);
+        }
         let plain: Recipe = "HIO**2".parse()?;
         let mut refuses = |step: &str, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
             let mut device = open(Arc::clone(&case.problem), &plain, RUNS)?;
@@ -245,6 +236,87 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
             add(what, difference, limit);
         }
     }
+    Ok(found)
+}
+
+/// The same work on the device and on the CPU: what is looked at, the difference and its limit.
+fn compared(
+    device: &mut dyn Backend,
+    cpu: &mut dyn Backend,
+    case: &Case,
+    limit: f64,
+    work: &dyn Fn(&mut dyn Backend),
+) -> Result<Vec<(String, f64, f64)>> {
+    let (a, b) = (done(device, case, work)?, done(cpu, case, work)?);
+    let pairs = || a.all.iter().zip(&b.all);
+    let objects = pairs().map(|(a, b)| relative_difference(&a.object, &b.object)).fold(0.0, f64::max);
+    let supports = pairs().map(|(a, b)| support_difference(&a.support, &b.support)).fold(0.0, f64::max);
+    let densities = pairs().map(|(a, b)| {
+        let norm: f64 = b.density.iter().map(|&v| f64::from(v).powi(2)).sum();
+        let error: f64 = a.density.iter().zip(&b.density).map(|(&a, &b)| f64::from(a - b).powi(2)).sum();
+        (error / norm).sqrt()
+    });
+    let mut found = vec![
+        ("objects".into(), objects, limit),
+        // A pixel may lie on the threshold.
+        ("supports".into(), supports, 2e-3),
+        // One projection more than the objects, and cancellation where the density is small.
+        ("densities".into(), densities.fold(0.0, f64::max), 10.0 * limit),
+        ("fits".into(), fits_apart(&a.fits, &b.fits), 10.0 * limit.max(CLOSE)),
+    ];
+    let kernels = pairs().filter(|(a, b)| a.psf.is_some() || b.psf.is_some()).map(|(a, b)| kernels_apart(a, b));
+    let kernels: Vec<f64> = kernels.collect();
+    if !kernels.is_empty() {
+        found.push(("kernels".into(), kernels.into_iter().fold(0.0, f64::max), 10.0 * limit));
+    }
+    Ok(found)
+}
+
+/// Largest difference of the weights of two final kernels.
+fn kernels_apart(a: &Finished, b: &Finished) -> f64 {
+    let (Some(a), Some(b)) = (&a.psf, &b.psf) else { return f64::INFINITY };
+    let pairs = a.kernels.iter().zip(&b.kernels);
+    pairs.fold(0.0, |most: f64, (a, b)| {
+        // What is negligible may be cut off or not.
+        let weight = |weights: &[f64], k: usize| weights.get(k).copied().unwrap_or(0.0);
+        let longest = a.weights().len().max(b.weights().len());
+        (0..longest).map(|k| (weight(a.weights(), k) - weight(b.weights(), k)).abs()).fold(most, f64::max)
+    })
+}
+
+/// Comparisons with blurred intensities: every way to a modulus, fits, gradients, kernels.
+fn blurred(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
+    let shape = case.problem.shape();
+    let widths: &[f64] = if shape[0] > 1 { &[0.6, 0.8, 0.9] } else { &[0.8, 0.9] };
+    let problem = Problem::clone(&case.problem).with_psf(Psf::of_peaks(widths, 0.1, shape)?);
+    let case = Case { problem: Arc::new(problem), starts: case.starts.clone() };
+    let recipe: Recipe = "ML**2,DM**2,HIO**2,psf=2".parse()?;
+    let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;
+    let mut cpu = Batch::new(Arc::clone(&case.problem), RUNS);
+    let mut found = Vec::new();
+    let mut compare = |what: &str, limit: f64, work: &dyn Fn(&mut dyn Backend)| -> Result<()> {
+        let parts = compared(&mut *device, &mut cpu, &case, limit, &|backend| {
+            backend.set_psf(true);
+            work(backend);
+        })?;
+        found.extend(parts.into_iter().map(|(part, difference, limit)| (format!("{what}, {part}"), difference, limit)));
+        Ok(())
+    };
+    for algorithm in [Algorithm::Hio, Algorithm::Er, Algorithm::Dm] {
+        compare(&algorithm.to_string(), CLOSE, &|backend| backend.cycles(algorithm.cycle(0.75, false), 3))?;
+    }
+    compare("HIO and updates of the kernel", 1e-4, &|backend| {
+        backend.cycles(Algorithm::Hio.cycle(0.75, false), 2);
+        backend.update_psf();
+        backend.cycles(Algorithm::Hio.cycle(0.75, false), 2);
+        backend.update_psf();
+    })?;
+    compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
+    compare("switched off again", CLOSE, &|backend| {
+        backend.cycles(Algorithm::Er.cycle(0.9, false), 1);
+        backend.set_psf(false);
+        backend.cycles(Algorithm::Er.cycle(0.9, false), 1);
+    })?;
     Ok(found)
 }
 

@@ -105,7 +105,13 @@ fn pattern(shape: [usize; 3]) -> Pattern {
             if inside(y, shape[1]) || inside(x, shape[2]) { bit::MISSING } else { 0 }
         },
     );
-    Pattern { intensity: Centered(intensity), mask: Centered(mask), estimate: None, geometry: Default::default() }
+    Pattern {
+        intensity: Centered(intensity),
+        mask: Centered(mask),
+        estimate: None,
+        geometry: Default::default(),
+        goniometer: None,
+    }
 }
 
 fn patches(size: usize, dimensions: usize, count: usize) -> Vec<NormalisedPatch> {

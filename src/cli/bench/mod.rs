@@ -7,6 +7,8 @@ mod clock;
 mod gpu;
 mod inpaint;
 mod phasing;
+mod psf;
+mod search;
 mod simulate;
 
 use lacuna::error::Result;
@@ -22,6 +24,12 @@ pub struct Command {
 enum Bench {
     /// Seconds per cycle of HIO, ER and RAAR and per support update, by size
     Phasing(phasing::Phasing),
+    /// Simulated particles whose patterns are blurred, phased with and without a PSF: widths that are
+    /// found, and errors
+    Psf(psf::Psf),
+    /// Simulated particles with gaps, reconstructed with the defaults: how many are found, at what
+    /// cost, and whether the verdict knows
+    Search(search::Search),
     /// Whether a GPU computes what the CPU computes, primitive by primitive and in whole recipes
     #[cfg(feature = "cuda")]
     Gpu(gpu::Gpu),
@@ -36,6 +44,8 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         match self.bench {
             Bench::Phasing(bench) => bench.execute(),
+            Bench::Psf(bench) => bench.execute(),
+            Bench::Search(bench) => bench.execute(),
             #[cfg(feature = "cuda")]
             Bench::Gpu(bench) => bench.execute(),
             Bench::Inpaint(bench) => bench.execute(),

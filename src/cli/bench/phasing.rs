@@ -6,6 +6,7 @@ use lacuna::geometry::Geometry;
 use lacuna::phasing::Algorithm;
 use lacuna::phasing::cpu::Cpu;
 use lacuna::phasing::problem::Problem;
+use lacuna::phasing::psf::Psf;
 use lacuna::phasing::rules::Cycle;
 use lacuna::phasing::start::{Draws, Form};
 use lacuna::phasing::support::SupportRule;
@@ -80,6 +81,7 @@ impl Phasing {
                 ),
             )?;
         }
+        self.blurred(&size, &problem, backend.object())?;
         if n <= SIDE_BY_SIDE && rayon::current_num_threads() > 1 {
             self.side_by_side(&size, &problem)?;
         }
@@ -104,6 +106,28 @@ impl Phasing {
                 json!({"size": size, "step": name, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
                 format!("{size:>12} {name:>15}: {:8.2} ms, {:8.2} ms of CPU", wall * 1e3, cpu * 1e3),
             )?;
+        }
+        Ok(())
+    }
+
+    /// A cycle of HIO with blurred intensities, and an update of the kernel.
+    fn blurred(&self, size: &str, problem: &Arc<Problem>, object: Cornered<Complex32>) -> Result<()> {
+        let support = Cornered::filled(problem.shape(), true);
+        for (name, eta) in [("gaussian", 0.0), ("pseudo-voigt", 0.05)] {
+            let psf = Psf::of_peaks(&[1.0], eta, problem.shape())?;
+            let mut backend = Cpu::new(Arc::new(Problem::clone(problem).with_psf(psf)));
+            backend.start(&object, &support);
+            backend.set_psf(true);
+            let cycle = Algorithm::Hio.cycle(0.9, false);
+            let cycles = self.median_seconds(&mut |times| backend.cycles(cycle, times));
+            let updates = self.median_seconds(&mut |times| (0..times).for_each(|_| backend.update_psf()));
+            for (what, [wall, cpu]) in [("HIO", cycles), ("kernel update", updates)] {
+                let step = format!("{what}, {name}");
+                self.print(
+                    json!({"size": size, "step": step, "seconds_per_cycle": wall, "cpu_seconds_per_cycle": cpu}),
+                    format!("{size:>12} {step:>15}: {:8.2} ms, {:8.2} ms of CPU", wall * 1e3, cpu * 1e3),
+                )?;
+            }
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
         intensity: simulated.intensity,
         estimate: None,
         geometry: Geometry::default(),
+        goniometer: None,
     };
     let truth = Reconstruction {
         object: &simulated.object,
@@ -32,6 +33,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
         runs: &[],
         modes: &[],
         mode_weights: &[],
+        psf: None,
         curves: &[],
         pattern: &whole,
         process: &process,

@@ -5,7 +5,7 @@ use hdf5::{Dataset, Group};
 use ndarray::Array2;
 use std::collections::BTreeSet;
 
-use crate::io::cxi_write::unicode;
+use crate::io::nexus::unicode;
 use crate::parameters::{Parameter, Parameters};
 
 /// The values of one parameter for all patterns.

@@ -111,6 +111,14 @@ impl Backend for Batch {
         self.each(|slot| slot.cpu.set_gap_constraint(gaps));
     }
 
+    fn set_psf(&mut self, on: bool) {
+        self.each(|slot| slot.cpu.set_psf(on));
+    }
+
+    fn update_psf(&mut self) {
+        self.each(|slot| slot.cpu.update_psf());
+    }
+
     fn request_fit(&mut self) {
         let slots = self.slots[..self.active].par_iter_mut().with_max_len(1);
         self.fits.push_back(slots.map(|slot| if slot.alive { slot.cpu.fit() } else { None }).collect());
@@ -122,7 +130,7 @@ impl Backend for Batch {
 
     fn finish(&mut self, run: usize) -> Result<Finished> {
         let cpu = &mut self.slots[run].cpu;
-        Ok(Finished { density: cpu.density(false), object: cpu.object(), support: cpu.support() })
+        Ok(Finished { density: cpu.density(false), object: cpu.object(), support: cpu.support(), psf: cpu.psf() })
     }
 
     fn problem(&self) -> &Problem {

@@ -1,7 +1,7 @@
 //! The pointwise work of a cycle, on values that a pass of the transforms has in cache. Compiled
 //! for the widest vectors that the processor has.
 
-use crate::fft::{COLUMNS, Columns, Row};
+use crate::fft::{COLUMNS, Columns};
 use crate::phasing::backend::GapConstraint;
 use crate::phasing::bound::{Bound, Bounds};
 use crate::phasing::rules::Rule;
@@ -21,22 +21,28 @@ pub struct Projection<'a> {
 impl Projection<'_> {
     /// Of columns that a pass visits.
     pub fn columns(&self, columns: &mut Columns<Bound>) {
-        Arch::new().dispatch(ProjectColumns { projection: *self, columns });
+        Arch::new().dispatch(ProjectColumns { projection: *self, columns, intensities: Sharp });
     }
 
-    /// Points of a row of columns one after another.
-    fn scattered(&self, row: &mut Row, bounds: &[Bound]) {
-        for (c, &bound) in bounds.iter().enumerate() {
-            let value = self.point(Complex32::new(row[c], row[COLUMNS + c]), bound);
-            [row[c], row[COLUMNS + c]] = [value.re, value.im];
-        }
+    /// The same, for calculated intensities that are blurred: `blurred` are all of them in C order,
+    /// `width` apart along the columns. What is compared with the bounds is the root of the blurred
+    /// intensity; the value is multiplied by what is missing in it.
+    pub fn blurred_columns(&self, columns: &mut Columns<Bound>, blurred: &[f32], width: usize) {
+        let intensities = Blurred { all: blurred, width, first: columns.first() };
+        Arch::new().dispatch(ProjectColumns { projection: *self, columns, intensities });
     }
 
     /// The nearest value that the bounds allow; a zero has no phase and becomes the least modulus.
     #[inline(always)]
     pub fn point(&self, value: Complex32, bound: Bound) -> Complex32 {
+        self.blurred_point(value, value.norm_sqr(), bound)
+    }
+
+    /// The same, for a calculated intensity that is not the value's own.
+    #[inline(always)]
+    fn blurred_point(&self, value: Complex32, intensity: f32, bound: Bound) -> Complex32 {
         let scale = self.scale;
-        let modulus = value.norm_sqr().sqrt();
+        let modulus = intensity.sqrt();
         if bound == Bound::FREE || (self.gaps.released && !bound.is_measured()) {
             return value * (self.gaps.leak * scale * scale);
         }
@@ -49,33 +55,73 @@ impl Projection<'_> {
     }
 }
 
-struct ProjectColumns<'a, 'b> {
-    projection: Projection<'a>,
-    columns: &'a mut Columns<'b, Bound>,
+/// Where the calculated intensities of a row of columns come from.
+trait Intensities {
+    /// Those that are not the values' own, of the row with this number.
+    fn row(&self, number: usize, width: usize) -> Option<&[f32]>;
 }
 
-impl WithSimd for ProjectColumns<'_, '_> {
+/// The values' own intensities.
+struct Sharp;
+
+impl Intensities for Sharp {
+    #[inline(always)]
+    fn row(&self, _: usize, _: usize) -> Option<&[f32]> {
+        None
+    }
+}
+
+/// Intensities that were blurred before.
+struct Blurred<'a> {
+    all: &'a [f32],
+    width: usize,
+    first: usize,
+}
+
+impl Intensities for Blurred<'_> {
+    #[inline(always)]
+    fn row(&self, number: usize, width: usize) -> Option<&[f32]> {
+        Some(&self.all[number * self.width + self.first..][..width])
+    }
+}
+
+struct ProjectColumns<'a, 'b, I> {
+    projection: Projection<'a>,
+    columns: &'a mut Columns<'b, Bound>,
+    intensities: I,
+}
+
+impl<I: Intensities> WithSimd for ProjectColumns<'_, '_, I> {
     type Output = ();
 
     /// Most rows have measured and free pixels only: those go without branches.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Projection { gaps, scale, .. } = self.projection;
+        let projection = self.projection;
+        let Projection { gaps, scale, .. } = projection;
         let half = COLUMNS / S::F32_LANES;
         let (zero, sign) = (simd.splat_f32s(0.0), simd.splat_u32s(Bound::SIGN));
         let (scale, leak) = (simd.splat_f32s(scale), simd.splat_f32s(gaps.leak * scale * scale));
-        for (row, bounds) in self.columns.rows() {
+        for (number, (row, bounds)) in self.columns.rows().enumerate() {
+            let blurred = self.intensities.row(number, bounds.len());
             let plain = !bounds.iter().fold(false, |any, bound| any | bound.is_estimated());
             let (Some(entries), true) = (bounds.first_chunk::<COLUMNS>(), plain) else {
-                self.projection.scattered(row, bounds);
+                for (c, &bound) in bounds.iter().enumerate() {
+                    let value = Complex32::new(row[c], row[COLUMNS + c]);
+                    let intensity = blurred.map_or(value.norm_sqr(), |blurred| blurred[c]);
+                    let value = projection.blurred_point(value, intensity, bound);
+                    [row[c], row[COLUMNS + c]] = [value.re, value.im];
+                }
                 continue;
             };
             let entries: &[u32; COLUMNS] = bytemuck::cast_ref(entries);
             let entries = S::as_simd_u32s(entries).0;
             let row = S::as_mut_simd_f32s(row).0;
+            let blurred = blurred.map(|blurred| S::as_simd_f32s(blurred).0);
             for v in 0..half {
                 let (re, im) = (row[v], row[half + v]);
-                let power = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
+                let own = simd.mul_add_e_f32s(re, re, simd.mul_f32s(im, im));
+                let power = blurred.map_or(own, |blurred| blurred[v]);
                 let modulus = simd.sqrt_f32s(power);
                 let measured = simd.less_than_u32s(entries[v], sign);
                 let wanted = simd.mul_f32s(simd.transmute_f32s_u32s(entries[v]), scale);

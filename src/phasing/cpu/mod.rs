@@ -3,6 +3,7 @@
 //! on the number of threads.
 
 mod batch;
+mod blur;
 mod gradient;
 mod kernels;
 mod single;

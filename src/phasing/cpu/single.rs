@@ -1,11 +1,13 @@
 //! One run on the CPU.
 
+use super::blur::{Blur, project};
 use super::kernels::{ApplyFresh, ApplyRule, Projection};
 use super::sums::{FLOOR, poisson, sums};
 use crate::fft::{COLUMNS, Columns, Fft, Transforms};
 use crate::phasing::backend::{Fit, GapConstraint, best_scale};
 use crate::phasing::bound::Bound;
 use crate::phasing::problem::Problem;
+use crate::phasing::psf::Psf;
 use crate::phasing::rules::{Cycle, Rule};
 use crate::phasing::support::{self, SupportRule, SupportState};
 use crate::volume::Cornered;
@@ -26,6 +28,8 @@ pub struct Cpu {
     /// Number of pixels in the support.
     count: usize,
     pub(super) gaps: GapConstraint,
+    /// Blur of the intensities, where the problem has one.
+    pub(super) blur: Option<Blur>,
 }
 
 impl Cpu {
@@ -39,6 +43,7 @@ impl Cpu {
             support: vec![true; n],
             count: n,
             gaps: GapConstraint::default(),
+            blur: problem.psf.as_ref().map(|psf| Blur::new(psf, problem.shape())),
             problem,
         }
     }
@@ -47,15 +52,13 @@ impl Cpu {
     /// are in cache, rules while slabs are. In between, `work` is the object's transform along the
     /// axes of the slabs.
     fn rule(&mut self, rule: &Rule, n: usize) {
-        let Cpu { problem, fft, object, work, support, count, gaps } = self;
+        let Cpu { problem, fft, object, work, support, count, gaps, blur } = self;
         let projection = projection(problem, *gaps, fft);
         let rms = (problem.photons / (*count).max(1) as f64).sqrt() as f32;
         let fresh = rule.needs_no_object();
         fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
         for cycle in 1..=n {
-            fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| {
-                projection.columns(columns)
-            });
+            project(fft, &problem.bounds, &projection, blur.as_mut(), work);
             let last = cycle == n;
             fft.rows_pass(work, object, if last { Transforms::BEFORE } else { Transforms::BOTH }, |start, p, o| {
                 let support = &support[start..start + p.len()];
@@ -75,7 +78,7 @@ impl Cpu {
     /// `f_S = (1 - 1/beta) P_S + 1/beta`: V. Elser, J. Opt. Soc. Am. A 20, 40 (2003), with his
     /// optimal gammas.
     fn difference_map(&mut self, beta: f32, positivity: bool) {
-        let Cpu { problem, fft, object, work, support, gaps, .. } = self;
+        let Cpu { problem, fft, object, work, support, gaps, blur, .. } = self;
         let g = 1.0 / beta.max(1e-3);
         let inside = |s: bool, v: Complex32| s && (!positivity || v.re >= 0.0);
         let mut second: Vec<Complex32> =
@@ -87,12 +90,10 @@ impl Cpu {
             }
         };
         fft.rows_pass(&mut second, &mut vec![(); object.len()], Transforms::AFTER, |_, _, _| {});
-        fft.columns_pass(&mut second, problem.bounds.in_columns(), Transforms::BOTH, |columns| {
-            projection.columns(columns)
-        });
+        project(fft, &problem.bounds, &projection, blur.as_mut(), &mut second);
         fft.rows_pass(&mut second, &mut vec![(); object.len()], Transforms::BEFORE, |_, values, _| constrain(values));
         fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
-        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| projection.columns(columns));
+        project(fft, &problem.bounds, &projection, blur.as_mut(), work);
         fft.rows_pass(work, object, Transforms::BEFORE, |start, p, o| {
             constrain(p);
             for (i, (o, &p)) in o.iter_mut().zip(&*p).enumerate() {
@@ -105,10 +106,10 @@ impl Cpu {
     }
 
     fn projected_density(&mut self, positivity: bool, density: &mut [f32]) {
-        let Cpu { problem, fft, object, work, gaps, .. } = self;
+        let Cpu { problem, fft, object, work, gaps, blur, .. } = self;
         let projection = projection(problem, *gaps, fft);
         fft.rows_pass(work, object, Transforms::AFTER, |_, w, o| w.copy_from_slice(o));
-        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BOTH, |columns| projection.columns(columns));
+        project(fft, &problem.bounds, &projection, blur.as_mut(), work);
         let real = problem.real;
         fft.rows_pass(work, density, Transforms::BEFORE, |_, p, density| {
             for (density, value) in density.iter_mut().zip(p) {
@@ -147,13 +148,18 @@ fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
     for (row, bounds) in columns.rows() {
         for (c, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.is_measured()) {
             let (re, im, m) = (f64::from(row[c]), f64::from(row[COLUMNS + c]), f64::from(bound.modulus()));
-            let (f, o) = (re * re + im * im, m * m);
-            let logarithm = if o > 0.0 { o * (o / f.max(FLOOR.into())).ln() } else { 0.0 };
-            let terms = [f.sqrt() * m, f, o, logarithm, 1.0];
+            let terms = fit_terms(re * re + im * im, m);
             (0..FIT_SUMS).for_each(|k| sums[k] += terms[k]);
         }
     }
     sums
+}
+
+/// The terms of a pixel with this calculated intensity and this measured modulus.
+fn fit_terms(calculated: f64, modulus: f64) -> [f64; FIT_SUMS] {
+    let (f, o) = (calculated, modulus * modulus);
+    let logarithm = if o > 0.0 { o * (o / f.max(FLOOR.into())).ln() } else { 0.0 };
+    [f.sqrt() * modulus, f, o, logarithm, 1.0]
 }
 
 /// What [`super::Batch`] does for each of its runs.
@@ -162,6 +168,9 @@ impl Cpu {
     pub fn start(&mut self, object: &Cornered<Complex32>, support: &Cornered<bool>) {
         self.object.copy_from_slice(object.as_slice());
         self.gaps = GapConstraint::default();
+        if let (Some(blur), Some(psf)) = (&mut self.blur, &self.problem.psf) {
+            (blur.on, blur.psf) = (false, psf.first.clone());
+        }
         self.set_support(support);
     }
 
@@ -196,6 +205,28 @@ impl Cpu {
         self.gaps = gaps;
     }
 
+    /// Switches the blur of calculated intensities on or off, where the problem has one.
+    pub fn set_psf(&mut self, on: bool) {
+        if let Some(blur) = &mut self.blur {
+            blur.on = on;
+        }
+    }
+
+    /// Refines the kernel of the blur, if that is switched on.
+    pub fn update_psf(&mut self) {
+        let Some(mut blur) = self.blur.take_if(|blur| blur.on) else { return };
+        self.cut_transform(|_| {});
+        if let Some(problem) = &self.problem.psf {
+            blur.refine(problem, &self.work);
+        }
+        self.blur = Some(blur);
+    }
+
+    /// Kernel of the blur, if that is switched on.
+    pub fn psf(&self) -> Option<Psf> {
+        self.blur.as_ref().filter(|blur| blur.on).map(|blur| blur.psf.clone())
+    }
+
     /// The density that support updates look at: the modulus of the object's modulus projection, or
     /// under positivity the positive part of its real part. Of the projection, because outside the
     /// support the object of HIO and its kin is feedback and no density.
@@ -207,9 +238,47 @@ impl Cpu {
 
     /// Fit of the object, cut to its support; `None` if the object overflowed.
     ///
-    /// All sums ride on the last pass of the transform.
+    /// All sums ride on the last pass of the transform, unless intensities are blurred.
     pub fn fit(&mut self) -> Option<Fit> {
-        let Cpu { problem, fft, object, work, support, count, .. } = self;
+        let blocks = Mutex::new(Vec::new());
+        let sharp = self.blur.as_ref().is_none_or(|blur| !blur.on);
+        self.cut_transform(|columns| {
+            if sharp {
+                let (first, sums) = (columns.first(), fit_sums(columns));
+                blocks.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
+            }
+        });
+        let Cpu { problem, work, count, blur, .. } = self;
+        let mut total = [0.0; FIT_SUMS];
+        let blurred = blur.as_mut().filter(|blur| blur.on).map(|blur| blur.intensities(work));
+        match blurred {
+            None => {
+                // In order, so that the number of threads does not matter.
+                let mut blocks = blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
+                blocks.sort_unstable_by_key(|(first, _)| *first);
+                blocks.iter().for_each(|(_, sums)| (0..FIT_SUMS).for_each(|k| total[k] += sums[k]));
+            }
+            Some(blurred) => {
+                total = sums(problem.len(), |i| match problem.bounds.at(i) {
+                    bound if bound.is_measured() => fit_terms(blurred[i].into(), bound.modulus().into()),
+                    _ => [0.0; FIT_SUMS],
+                });
+            }
+        }
+        let squared = best_scale(total).powi(2) as f32;
+        let held_out = &problem.held_out;
+        let [free] = sums(held_out.len(), |i| {
+            let (index, observed) = held_out[i];
+            let calculated = blurred.map_or(work[index].norm_sqr(), |blurred| blurred[index]);
+            [poisson(calculated * squared, observed)]
+        });
+        let free = (!held_out.is_empty()).then(|| free / held_out.len() as f64);
+        Fit::new(total, free, *count as f64 / problem.len() as f64)
+    }
+
+    /// Leaves the transform of the object, cut to its support, in `work`; `visit` sees its columns.
+    fn cut_transform(&mut self, visit: impl Fn(&mut Columns<Bound>) + Sync) {
+        let Cpu { problem, fft, object, work, support, .. } = self;
         let unit = fft.scale();
         fft.rows_pass(work, object, Transforms::AFTER, |start, w, o| {
             let inside = &support[start..];
@@ -217,24 +286,7 @@ impl Cpu {
                 *w = if inside { o * unit } else { Complex32::ZERO };
             }
         });
-        let blocks = Mutex::new(Vec::new());
-        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BEFORE, |columns| {
-            let (first, sums) = (columns.first(), fit_sums(columns));
-            blocks.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
-        });
-        // In order, so that the number of threads does not matter.
-        let mut blocks = blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
-        blocks.sort_unstable_by_key(|(first, _)| *first);
-        let mut total = [0.0; FIT_SUMS];
-        blocks.iter().for_each(|(_, sums)| (0..FIT_SUMS).for_each(|k| total[k] += sums[k]));
-        let squared = best_scale(total).powi(2) as f32;
-        let held_out = &problem.held_out;
-        let [free] = sums(held_out.len(), |i| {
-            let (index, observed) = held_out[i];
-            [poisson(work[index].norm_sqr() * squared, observed)]
-        });
-        let free = (!held_out.is_empty()).then(|| free / held_out.len() as f64);
-        Fit::new(total, free, *count as f64 / problem.len() as f64)
+        fft.columns_pass(work, problem.bounds.in_columns(), Transforms::BEFORE, visit);
     }
 
     /// The object, not cut to its support.

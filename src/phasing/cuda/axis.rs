@@ -106,6 +106,11 @@ impl PixelOrder {
         }
     }
 
+    /// The places of the frequencies of one axis.
+    pub fn axis(&self, axis: usize) -> &[usize] {
+        &self.axes[axis]
+    }
+
     /// The place of the pixel with this number in C order.
     pub fn place(&self, index: usize) -> usize {
         let [z, y, x] = &self.axes;

@@ -99,7 +99,16 @@ impl CuFft {
         device.launch(
             FOURIER_POINTS,
             pixel_blocks(n, runs),
-            (values, bounds.entries, bounds.table, Pointer::NULL, n as u32, FourierWork::Project, projection),
+            (
+                values,
+                Pointer::NULL,
+                bounds.entries,
+                bounds.table,
+                Pointer::NULL,
+                n as u32,
+                FourierWork::Project,
+                projection,
+            ),
         )
     }
 }

@@ -29,7 +29,7 @@ pub struct CycleGraphs {
 impl CycleGraphs {
     /// Queues `n` cycles.
     pub fn queue(&mut self, engine: &Engine, cycle: Cycle, n: usize) -> Result<(), DriverError> {
-        let mut numbers = vec![engine.gaps.leak.to_bits(), engine.gaps.released.into()];
+        let mut numbers = vec![engine.gaps.leak.to_bits(), engine.gaps.released.into(), engine.blurs().into()];
         match cycle {
             Cycle::Rule(rule) => {
                 numbers.extend([rule.inside, rule.outside].as_flattened().iter().map(|v| v.to_bits()));

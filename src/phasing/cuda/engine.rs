@@ -2,12 +2,17 @@
 //! the runs.
 
 use super::arrays::{BoundArrays, Directions, PassArrays};
-use super::device::{GpuDevice, blocks, partial_sums};
-use super::kernels::ADD_UP;
-use super::layout::{Complex, ObjectWork, Output, Pointer, Projection, RuleNumbers, RunState, Source};
+use super::axis::PixelOrder;
+use super::device::{GpuDevice, blocks, partial_sums, pixel_blocks};
+use super::kernels::{ADD_UP, FOURIER_POINTS};
+use super::layout::{
+    Complex, FourierWork, Intensities, ObjectWork, Output, Pointer, Projection, RuleNumbers, RunState, Source,
+};
+use super::psf::GpuPsf;
 use super::transform::Transform;
 use crate::phasing::backend::{Finished, GapConstraint, Start};
 use crate::phasing::bound::Bound;
+use crate::phasing::memory::Needs;
 use crate::phasing::problem::Problem;
 use crate::volume::{Cornered, Shape};
 use cudarc::driver::{CudaSlice, DriverError};
@@ -31,8 +36,7 @@ pub struct ProblemData {
 }
 
 impl ProblemData {
-    fn new(device: &GpuDevice, transform: &Transform, problem: &Problem) -> Result<ProblemData, DriverError> {
-        let order = transform.order(problem.shape());
+    fn new(device: &GpuDevice, order: &PixelOrder, problem: &Problem) -> Result<ProblemData, DriverError> {
         let mut entries = vec![0u32; problem.len()];
         let mut table: Vec<[f32; 2]> = Vec::new();
         for index in 0..problem.len() {
@@ -117,20 +121,24 @@ pub struct Engine {
     pub data: ProblemData,
     pub runs: RunArrays,
     pub gaps: GapConstraint,
+    /// Blur of the intensities, where problem and recipe have one.
+    pub psf: Option<GpuPsf>,
 }
 
 impl Engine {
-    /// Arrays for `batch_size` runs of a problem.
+    /// Arrays for `batch_size` runs of a problem, as a recipe needs them.
     pub fn new(
         device: GpuDevice,
         transform: Transform,
         problem: &Problem,
         batch_size: usize,
-        difference_map: bool,
+        needs: Needs,
     ) -> Result<Engine, DriverError> {
-        let data = ProblemData::new(&device, &transform, problem)?;
-        let runs = RunArrays::new(&device, problem.len(), batch_size, difference_map)?;
-        Ok(Engine { device, transform, data, runs, gaps: GapConstraint::default() })
+        let order = transform.order(problem.shape());
+        let data = ProblemData::new(&device, &order, problem)?;
+        let runs = RunArrays::new(&device, problem.len(), batch_size, needs.difference_map)?;
+        let psf = if needs.psf { GpuPsf::new(&device, problem, &order, batch_size, needs.gradients)? } else { None };
+        Ok(Engine { device, transform, data, runs, gaps: GapConstraint::default(), psf })
     }
 
     /// The address of an array.
@@ -193,8 +201,49 @@ impl Engine {
     /// Queues a pass over the transforms `values` with the modulus projection between both
     /// directions.
     pub fn project(&self, values: Pointer<Complex>) -> Result<(), DriverError> {
-        let project = Some((self.bounds(), self.projection()));
-        self.transform.fourier(&self.device, self.runs.active, values, Directions::Both, project)
+        let (bounds, projection, runs) = (self.bounds(), self.projection(), self.runs.active);
+        if !self.blurs() {
+            return self.transform.fourier(&self.device, runs, values, Directions::Both, Some((bounds, projection)));
+        }
+        // A blur needs all intensities before the first comparison.
+        self.fourier(values, Directions::Forward)?;
+        let (blurred, n) = (self.blurred(values)?, self.data.len());
+        let work =
+            (values, blurred, bounds.entries, bounds.table, Pointer::NULL, n as u32, FourierWork::Project, projection);
+        self.device.launch(FOURIER_POINTS, pixel_blocks(n, runs), work)?;
+        self.fourier(values, Directions::Inverse)
+    }
+
+    /// Whether intensities are blurred.
+    pub fn blurs(&self) -> bool {
+        self.psf.as_ref().is_some_and(|psf| psf.on)
+    }
+
+    /// Queues the blur of the intensities of `values`, and returns where they are; null where nothing
+    /// is blurred.
+    pub fn blurred(&self, values: Pointer<Complex>) -> Result<Pointer<f32>, DriverError> {
+        match self.psf.as_ref().filter(|psf| psf.on) {
+            None => Ok(Pointer::NULL),
+            Some(psf) => psf.blurred(&self.device, self.runs.active, [values; 2], Intensities::Own, None),
+        }
+    }
+
+    /// Queues the transforms of the objects, cut to their supports, into the array `values`.
+    pub fn transform_cut_objects(&self) -> Result<(), DriverError> {
+        let arrays = self.arrays();
+        let work = ObjectWork { taken: self.scale(), ..ObjectWork::new(Source::CutObject, Output::Values) };
+        self.pass(arrays, work.forward(), RuleNumbers::default())?;
+        self.fourier(arrays.values, Directions::Forward)
+    }
+
+    /// Refines the kernels of the blur, if it is switched on. Waits for the GPU.
+    pub fn refine_psf(&mut self) -> Result<(), DriverError> {
+        if !self.blurs() {
+            return Ok(());
+        }
+        self.transform_cut_objects()?;
+        let (values, runs) = (self.arrays().values, self.runs.active);
+        self.psf.as_mut().map_or(Ok(()), |psf| psf.refine(&self.device, runs, values))
     }
 
     /// Queues the addition of `rows` rows of `width` partial sums of each run.
@@ -231,6 +280,9 @@ impl Engine {
             states[run] = RunState::new(support.iter().filter(|&&inside| inside > 0).count(), photons);
         }
         stream.memcpy_htod(&states, &mut runs.states)?;
+        if let Some(psf) = &mut self.psf {
+            psf.begin(&self.device, starts.len())?;
+        }
         // The copies read memory of the host that lives only until here.
         stream.synchronize()
     }
@@ -249,6 +301,7 @@ impl Engine {
             object: Cornered(Array3::from_shape_vec(self.data.shape, object).expect("the problem's shape")),
             support: Cornered(Array3::from_shape_vec(self.data.shape, support).expect("the problem's shape")),
             density,
+            psf: self.psf.as_ref().filter(|psf| psf.on).map(|psf| psf.kernels[run].clone()),
         })
     }
 }

@@ -1,10 +1,9 @@
 //! Fits on a GPU: sums that come back while the next cycles are queued.
 
-use super::arrays::Directions;
 use super::device::{partial_sums, pixel_blocks};
 use super::engine::Engine;
 use super::kernels::{FOURIER_POINTS, FREE_LIKELIHOOD};
-use super::layout::{FourierWork, ObjectWork, Output, RuleNumbers, RunState, Source};
+use super::layout::{FourierWork, RunState};
 use crate::phasing::backend::Fit;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaSlice, DriverError, PinnedHostSlice};
@@ -80,11 +79,11 @@ impl FitRequests {
     /// Queues the sums of the fits and their way back.
     pub fn request(&mut self, engine: &Engine) -> Result<(), DriverError> {
         let (device, n, runs, arrays) = (&engine.device, engine.data.len(), engine.runs.active, engine.arrays());
-        let work = ObjectWork { taken: engine.scale(), ..ObjectWork::new(Source::CutObject, Output::Values) };
-        engine.pass(arrays, work.forward(), RuleNumbers::default())?;
-        engine.fourier(arrays.values, Directions::Forward)?;
+        engine.transform_cut_objects()?;
+        let blurred = engine.blurred(arrays.values)?;
         let (values, bounds, sums, totals) = (arrays.values, engine.bounds(), engine.sums(), engine.totals());
-        let work = (values, bounds.entries, bounds.table, sums, n as u32, FourierWork::Fit, engine.projection());
+        let work =
+            (values, blurred, bounds.entries, bounds.table, sums, n as u32, FourierWork::Fit, engine.projection());
         device.launch(FOURIER_POINTS, pixel_blocks(n, runs), work)?;
         engine.add_up(totals, partial_sums(n), FIT_SUMS)?;
         let (places, intensities) = engine.held_out();
@@ -92,7 +91,7 @@ impl FitRequests {
         device.launch(
             FREE_LIKELIHOOD,
             pixel_blocks(held_out.max(1), runs),
-            (values, places, intensities, totals, sums, n as u32, held_out as u32),
+            (values, blurred, places, intensities, totals, sums, n as u32, held_out as u32),
         )?;
         engine.add_up(device.at(&self.free), partial_sums(held_out.max(1)), 1)?;
         let mut request = match self.spare.pop() {

@@ -6,9 +6,9 @@ use super::arrays::{Directions, PassArrays};
 use super::device::{partial_sums, pixel_blocks, single};
 use super::engine::{Engine, MOST_SUMS};
 use super::kernels::{
-    ADVANCE, CHOOSE_LENGTH, GRADIENT, LIKELIHOODS, SET_LENGTH, SET_TURN, SLOPE_SUMS, TURN, TURN_SUMS,
+    ADVANCE, CHOOSE_LENGTH, EXCESS, GRADIENT, LIKELIHOODS, SET_LENGTH, SET_TURN, SLOPE_SUMS, TURN, TURN_SUMS,
 };
-use super::layout::{Complex, LineSearch, ObjectWork, Output, RuleNumbers, Source};
+use super::layout::{Complex, Intensities, LineSearch, ObjectWork, Output, Parabola, Pointer, RuleNumbers, Source};
 use cudarc::driver::{CudaSlice, DriverError};
 
 /// What the steps need beside the arrays of the runs.
@@ -44,6 +44,8 @@ impl ConjugateGradients {
         let [field, direction] = [&self.field, &self.direction].map(|array| device.at(array));
         let [mut gradient, mut previous] = [&self.gradient, &self.previous].map(|array| device.at(array));
         let searches = device.at(&self.searches);
+        let blur = engine.psf.as_ref().filter(|psf| psf.on).and_then(|psf| Some((psf, psf.parabola(device)?)));
+        let parabola = blur.map_or(Parabola::NONE, |(_, parabola)| parabola);
         let none = RuleNumbers::default();
         // The object inside its support, and its transform.
         let cut = ObjectWork { keep: 1, ..ObjectWork::new(Source::CutObject, Output::Object) };
@@ -54,7 +56,15 @@ impl ConjugateGradients {
         for iteration in 0..n {
             let first = i32::from(iteration == 0);
             std::mem::swap(&mut gradient, &mut previous);
-            device.launch(GRADIENT, each, (field, arrays.values, entries, table, size, released))?;
+            let spread = match blur {
+                None => Pointer::NULL,
+                Some((psf, Parabola { constant, .. })) => {
+                    psf.blurred(device, runs, [field; 2], Intensities::Own, Some(constant))?;
+                    device.launch(EXCESS, each, (constant, psf.intensities(device), entries, table, size, released))?;
+                    psf.blurred_along(device, runs, &[0, 1, 2], None)?
+                }
+            };
+            device.launch(GRADIENT, each, (field, spread, arrays.values, entries, table, size, released))?;
             engine.fourier(arrays.values, Directions::Inverse)?;
             let cut = ObjectWork {
                 stored: engine.scale(),
@@ -69,10 +79,18 @@ impl ConjugateGradients {
             let step = arrays.values;
             engine.pass(PassArrays { object: direction, ..arrays }, scaled, none)?;
             engine.fourier(step, Directions::Forward)?;
-            device.launch(SLOPE_SUMS, each, (field, step, entries, table, sums, size, released))?;
+            if let Some((psf, Parabola { slope, curvature, .. })) = blur {
+                psf.blurred(device, runs, [field, step], Intensities::Product, Some(slope))?;
+                psf.blurred(device, runs, [field, step], Intensities::Step, Some(curvature))?;
+            }
+            device.launch(SLOPE_SUMS, each, (field, step, parabola, entries, table, sums, size, released))?;
             engine.add_up(totals, rows, 3)?;
             device.launch(SET_LENGTH, single(runs), (totals, searches))?;
-            device.launch(LIKELIHOODS, each, (field, step, entries, table, searches, sums, size, released))?;
+            device.launch(
+                LIKELIHOODS,
+                each,
+                (field, step, parabola, entries, table, searches, sums, size, released),
+            )?;
             engine.add_up(totals, rows, MOST_SUMS)?;
             device.launch(CHOOSE_LENGTH, single(runs), (totals, searches))?;
             device.launch(ADVANCE, each, (arrays.object, field, direction, step, searches, size))?;

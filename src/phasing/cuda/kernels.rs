@@ -2,7 +2,8 @@
 
 use super::axis::AxisPlan;
 use super::layout::{
-    ColumnWork, Complex, FourierWork, LineSearch, ObjectWork, Pointer, Projection, RuleNumbers, RunState,
+    ColumnWork, Complex, FourierWork, Intensities, LineSearch, ObjectWork, Parabola, Pointer, Projection, RuleNumbers,
+    RunState,
 };
 use cudarc::driver::{DeviceRepr, LaunchArgs, PushKernelArg};
 use std::marker::PhantomData;
@@ -80,12 +81,12 @@ kernels! {
         work: ObjectWork, rule: RuleNumbers
     );
     FOURIER_POINTS = fourier_points(
-        values: Values, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, work: FourierWork,
+        values: Values, blurred: Pointer<f32>, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, work: FourierWork,
         projection: Projection
     );
     ADD_UP = add_up(sums: Pointer<f64>, totals: Pointer<f64>, rows: u32, width: u32);
     FREE_LIKELIHOOD = free_likelihood(
-        values: Values, places: Pointer<u32>, observed: Pointer<f32>, fits: Pointer<f64>, sums: Pointer<f64>, n: u32,
+        values: Values, blurred: Pointer<f32>, places: Pointer<u32>, observed: Pointer<f32>, fits: Pointer<f64>, sums: Pointer<f64>, n: u32,
         number: u32
     );
 }
@@ -116,25 +117,43 @@ kernels! {
 
 // kernels/gradient.cu
 kernels! {
-    GRADIENT = gradient(field: Values, to: Values, bounds: Pointer<u32>, table: Table, n: u32, released: i32);
+    EXCESS = excess(
+        blurred: Pointer<f32>, to: Pointer<f32>, bounds: Pointer<u32>, table: Table, n: u32, released: i32
+    );
+    GRADIENT = gradient(
+        field: Values, spread: Pointer<f32>, to: Values, bounds: Pointer<u32>, table: Table, n: u32, released: i32
+    );
     TURN_SUMS = turn_sums(now: Values, before: Values, sums: Pointer<f64>, n: u32);
     SET_TURN = set_turn(totals: Pointer<f64>, searches: Searches, first: i32);
     TURN = turn(now: Values, direction: Values, searches: Searches, n: u32, first: i32);
     SLOPE_SUMS = slope_sums(
-        field: Values, step: Values, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, released: i32
+        field: Values, step: Values, blurred: Parabola, bounds: Pointer<u32>, table: Table, sums: Pointer<f64>, n: u32, released: i32
     );
     SET_LENGTH = set_length(totals: Pointer<f64>, searches: Searches);
     LIKELIHOODS = likelihoods(
-        field: Values, step: Values, bounds: Pointer<u32>, table: Table, searches: Searches, sums: Pointer<f64>,
+        field: Values, step: Values, blurred: Parabola, bounds: Pointer<u32>, table: Table, searches: Searches, sums: Pointer<f64>,
         n: u32, released: i32
     );
     CHOOSE_LENGTH = choose_length(totals: Pointer<f64>, searches: Searches);
     ADVANCE = advance(object: Values, field: Values, direction: Values, step: Values, searches: Searches, n: u32);
 }
 
+// kernels/psf.cu
+kernels! {
+    INTENSITIES = intensities(field: Values, step: Values, to: Pointer<f32>, n: u32, what: Intensities);
+    BLUR_ALONG = blur_along(
+        from: Pointer<f32>, to: Pointer<f32>, weights: Pointer<f32>, frequencies: Pointer<u32>, places: Pointer<u32>,
+        n: u32, length: u32, stride: u32, axis: i32, reach: i32
+    );
+    NEIGHBOUR_SUMS = neighbour_sums(
+        sharp: Pointer<f32>, pixels: Pointer<u32>, sums: Pointer<f32>, frequencies: Pointer<u32>, places: Pointer<u32>,
+        number: u32, length: u32, stride: u32, reach: i32
+    );
+}
+
 /// The kernels for compute capability 7.0, which the driver translates for the GPU that is there,
 /// and the names of each source's. `tools/kernels.py` writes them.
-pub const SOURCES: [(&str, &[&str]); 4] = [
+pub const SOURCES: [(&str, &[&str]); 5] = [
     (include_str!("../../../kernels/ptx/passes.ptx"), &[ROWS.name, COLUMNS.name]),
     (
         include_str!("../../../kernels/ptx/points.ptx"),
@@ -164,6 +183,7 @@ pub const SOURCES: [(&str, &[&str]); 4] = [
     (
         include_str!("../../../kernels/ptx/gradient.ptx"),
         &[
+            EXCESS.name,
             GRADIENT.name,
             TURN_SUMS.name,
             SET_TURN.name,
@@ -175,4 +195,5 @@ pub const SOURCES: [(&str, &[&str]); 4] = [
             ADVANCE.name,
         ],
     ),
+    (include_str!("../../../kernels/ptx/psf.ptx"), &[INTENSITIES.name, BLUR_ALONG.name, NEIGHBOUR_SUMS.name]),
 ];

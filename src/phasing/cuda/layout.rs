@@ -258,6 +258,41 @@ layout!(ColumnWork is 12: forward at 0, inverse at 4, project at 8);
 // SAFETY: plain numbers, laid out as asserted.
 unsafe impl DeviceRepr for ColumnWork {}
 
+/// The blurred coefficients of intensities along a step, as `Parabola` in `kernels/gradient.cu`;
+/// null where nothing is blurred.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Parabola {
+    pub constant: Pointer<f32>,
+    pub slope: Pointer<f32>,
+    pub curvature: Pointer<f32>,
+}
+
+layout!(Parabola is 24: constant at 0, slope at 8, curvature at 16);
+
+// SAFETY: plain addresses, laid out as asserted.
+unsafe impl DeviceRepr for Parabola {}
+
+impl Parabola {
+    /// That of sharp intensities.
+    pub const NONE: Parabola = Parabola { constant: Pointer::NULL, slope: Pointer::NULL, curvature: Pointer::NULL };
+}
+
+/// What is blurred, as in `kernels/psf.cu`.
+#[derive(Debug, Clone, Copy)]
+#[repr(i32)]
+pub enum Intensities {
+    /// `|field|^2`.
+    Own = 0,
+    /// `Re(conj(field) step)`.
+    Product = 1,
+    /// `|step|^2`.
+    Step = 2,
+}
+
+// SAFETY: an integer.
+unsafe impl DeviceRepr for Intensities {}
+
 /// The work of `fourier_points`, as in `kernels/pixel.cuh`.
 #[derive(Debug, Clone, Copy)]
 #[repr(i32)]

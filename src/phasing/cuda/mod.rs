@@ -13,6 +13,7 @@ mod gradient;
 mod kernels;
 mod layout;
 mod passes;
+mod psf;
 mod support;
 mod transform;
 
@@ -84,7 +85,8 @@ impl Cuda {
         if n as u64 >= u64::from(u32::MAX) {
             return Err("the array has more than 2^32 pixels: rebin or crop it".into());
         }
-        let needs = Needs::of(recipe);
+        let mut needs = Needs::of(recipe);
+        needs.psf &= problem.psf.is_some();
         let passes = if fused { Passes::new(&device, shape)? } else { None };
         // cuFFT works on a copy of the arrays at most.
         let each = gpu::bytes_of_run(needs) + if passes.is_some() { 0 } else { 8 };
@@ -101,7 +103,7 @@ impl Cuda {
                 None => return Err(format!("cuFFT has no memory for {batch_size} transforms").into()),
             },
         };
-        let engine = Engine::new(device, transform, &problem, batch_size, needs.difference_map)?;
+        let engine = Engine::new(device, transform, &problem, batch_size, needs)?;
         Ok(Cuda {
             cycles: CycleGraphs::default(),
             supports: SupportUpdater::new(&engine)?,
@@ -163,7 +165,11 @@ impl Cuda {
     /// Bytes of the GPU's memory that this backend's arrays take.
     fn bytes(&self) -> u64 {
         let runs = &self.engine.runs;
-        let needs = Needs { difference_map: runs.second.is_some(), gradients: self.gradients.is_some() };
+        let needs = Needs {
+            difference_map: runs.second.is_some(),
+            gradients: self.gradients.is_some(),
+            psf: self.engine.psf.is_some(),
+        };
         self.problem.len() as u64 * (gpu::SHARED + gpu::bytes_of_run(needs) * runs.batch_size as u64)
     }
 
@@ -238,6 +244,23 @@ impl Backend for Cuda {
     fn set_gap_constraint(&mut self, gaps: GapConstraint) {
         self.density_is_current = false;
         self.engine.gaps = gaps;
+    }
+
+    fn set_psf(&mut self, on: bool) {
+        self.density_is_current = false;
+        self.queue(|this| match &mut this.engine.psf {
+            Some(psf) => {
+                psf.on = on;
+                Ok(())
+            }
+            None if on && this.problem.psf.is_some() => Err(Failure::NoArrays("psf")),
+            None => Ok(()),
+        });
+    }
+
+    fn update_psf(&mut self) {
+        self.density_is_current = false;
+        self.queue(|this| Ok(this.engine.refine_psf()?));
     }
 
     fn request_fit(&mut self) {

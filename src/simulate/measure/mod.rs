@@ -13,9 +13,10 @@ pub mod strays;
 
 use super::draw::{Fault, ParameterRange, Rng};
 use crate::pixels::bit;
+use crate::psf::{Kernel, Peak};
 use crate::volume::{Centered, Shape};
 use background::{Background, BackgroundRecipe};
-use blur::{CoherenceRecipe, Kernel, Peak, PsfRecipe, blur};
+use blur::{CoherenceRecipe, PsfRecipe, blur};
 use counting::{MOST, UNREAD, poisson};
 use defects::{DefectRecipe, Defects};
 use ndarray::Array3;

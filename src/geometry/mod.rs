@@ -1,4 +1,9 @@
-//! Geometry of a measurement: photon energy, detector distance and pixel size.
+//! Geometry of a measurement: photon energy, detector distance and pixel size, and the circles that
+//! turn sample and detector.
+
+mod goniometer;
+
+pub use goniometer::{Axis, Circle, Goniometer};
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,156 @@
+//! `lacuna bench search`: simulated particles with gaps, reconstructed with the defaults. Of how many
+//! is the object found, at what cost, and does the verdict know?
+
+use super::clock::cpu_seconds;
+use lacuna::compare::{Score, Truth};
+use lacuna::error::{Error, Result};
+use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
+use lacuna::io::set::{Set, Split};
+use lacuna::metrics::median;
+use lacuna::phasing::run::Run;
+use lacuna::prepare::Prepared;
+use lacuna::reconstruct::{Grade, reconstruct};
+use lacuna::settings::{GapKeys, PhasingKeys, Settings, TypedSettings};
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// An object with a smaller relative error counts as found.
+const FOUND: f64 = 0.3;
+
+/// Seed of the places of the gaps, as in comparisons.
+const GAP_SEED: u64 = 0;
+
+/// Arguments of `lacuna bench search`.
+#[derive(Debug, clap::Args)]
+pub struct Search {
+    /// Simulated set
+    set: PathBuf,
+    /// Widths of the straight gap that is cut, in units of the linear oversampling; 0 is none
+    #[arg(long, value_delimiter = ',', default_value = "0,1.25,2.5,4")]
+    ratios: Vec<f64>,
+    /// Patterns to use: test, validation or train
+    #[arg(long, default_value = "test")]
+    split: Split,
+    /// Patterns at most
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Preset [default: particle in 2D, bragg in 3D]
+    #[arg(long)]
+    preset: Option<String>,
+    #[command(flatten)]
+    gap: GapKeys,
+    #[command(flatten)]
+    phasing: PhasingKeys,
+    /// Number of threads, each of which phases one pattern at a time where they are small
+    #[arg(long)]
+    threads: Option<usize>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one pattern with one gap.
+#[derive(Serialize)]
+struct Outcome {
+    pattern: usize,
+    ratio: f64,
+    photons: f64,
+    /// Relative error of the object.
+    error: f64,
+    grade: Grade,
+    probability: f64,
+    /// Evidence of the verdict, by name.
+    evidence: serde_json::Value,
+    runs: usize,
+}
+
+impl Search {
+    pub fn execute(self) -> Result<()> {
+        crate::cli::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
+        let set = Set::open(&self.set)?;
+        let mut patterns = set.indices(self.split);
+        patterns.truncate(self.limit.unwrap_or(usize::MAX));
+        if patterns.is_empty() {
+            return Err(Error::file(&self.set, format!("has no {} pattern", self.split.name())));
+        }
+        let preset = self.preset.as_deref().unwrap_or(if set.shape()[0] == 1 { "particle" } else { "bragg" });
+        let typed = TypedSettings { gap: self.gap.clone(), phasing: self.phasing.clone(), ..TypedSettings::default() };
+        let settings = Settings::resolve(preset, &typed)?;
+        for &ratio in &self.ratios {
+            let begun = cpu_seconds();
+            let one = |&pattern: &usize| self.one(&set, pattern, ratio, &settings);
+            let outcomes: Vec<Outcome> = if set.shape()[0] == 1 {
+                patterns.par_iter().with_max_len(1).map(one).collect::<Result<_>>()?
+            } else {
+                patterns.iter().map(one).collect::<Result<_>>()?
+            };
+            let seconds = (cpu_seconds() - begun) / outcomes.len() as f64;
+            self.report(ratio, &outcomes, seconds)?;
+        }
+        Ok(())
+    }
+
+    /// A line for each pattern in JSON, and one for all.
+    fn report(&self, ratio: f64, outcomes: &[Outcome], seconds: f64) -> Result<()> {
+        let all = outcomes.len() as f64;
+        let errors: Vec<f64> = outcomes.iter().map(|outcome| outcome.error).collect();
+        let found = errors.iter().filter(|&&error| error < FOUND).count() as f64 / all;
+        let of = |grade: Grade| {
+            let graded: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.grade == grade).collect();
+            [graded.len(), graded.iter().filter(|outcome| outcome.error < FOUND).count()]
+        };
+        let grades = [Grade::Found, Grade::Doubtful, Grade::NotFound].map(of);
+        if self.json {
+            for outcome in outcomes {
+                crate::cli::text::print(format!("{}\n", json!(outcome)))?;
+            }
+            let line = json!({"bench": "search", "ratio": ratio, "patterns": outcomes.len(), "found": found,
+                "median_error": median(&errors), "cpu_seconds": seconds, "grades": grades,
+                "version": env!("CARGO_PKG_VERSION")});
+            return crate::cli::text::print(format!("{line}\n"));
+        }
+        let [f, d, n] = grades.map(|[graded, right]| format!("{right} of {graded}"));
+        crate::cli::text::print(format!(
+            "gap {ratio:>4} times the oversampling: found {found:.2}, median error {:.3}, {seconds:.1} s of CPU each; error below \
+             {FOUND} in {f} graded found, {d} doubtful, {n} not found\n",
+            median(&errors)
+        ))
+    }
+
+    fn one(&self, set: &Set, pattern: usize, ratio: f64, settings: &Settings) -> Result<Outcome> {
+        let entry = set.entry(pattern)?;
+        let shape = set.shape();
+        let full = without_gaps(&set.measurement(pattern)?, GAP_SEED, pattern);
+        let oversampling = entry.parameters.oversampling().unwrap_or([f64::NAN; 3]);
+        let seen = match ratio > 0.0 {
+            true => blinded(full, &gaps_of_ratio(shape, oversampling, ratio, GAP_SEED, pattern)[0].pixels(shape)),
+            false => full,
+        };
+        let prepared = Prepared {
+            centre: shape.map(|n| n / 2),
+            window: shape.map(|n| 0..n),
+            rebin: [1; 3],
+            pattern: seen,
+            support: None,
+            steps: Vec::new(),
+            notes: Vec::new(),
+        };
+        let result = reconstruct(prepared, settings, &())?;
+        let truth = Truth { object: entry.object, support: entry.support };
+        let best: &Run = &result.ensemble.kept[0];
+        let score = Score::new(best, &truth, !settings.recipe.positivity)?;
+        let verdict = &result.summary.verdict;
+        Ok(Outcome {
+            pattern,
+            ratio,
+            photons: entry.parameters.number("measurement_photons").unwrap_or(f64::NAN),
+            error: score.error,
+            grade: verdict.grade,
+            probability: verdict.probability,
+            evidence: json!(verdict.evidence),
+            runs: result.ensemble.all.len(),
+        })
+    }
+}

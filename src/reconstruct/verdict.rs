@@ -1,0 +1,227 @@
+//! Was the object found? A verdict on a reconstruction, with the evidence that it rests on.
+//!
+//! Its probability is that of a logistic regression on simulated particles whose objects are known,
+//! with and without gaps; which sets, and how often it is right on others, stands in
+//! `docs/benchmarks/search.md`. *Found* means that the complex object differs from the true one by
+//! less than 30 %, after shift, twin, constant phase and ramp.
+
+use super::phase::Phased;
+use crate::metrics::median;
+use crate::pixels::Pattern;
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+/// The grade of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grade {
+    /// The object was found, very probably.
+    Found,
+    /// It may have been found, or in parts.
+    Doubtful,
+    /// It was not found, very probably.
+    NotFound,
+}
+
+impl Grade {
+    /// The grade in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Grade::Found => "found",
+            Grade::Doubtful => "doubtful",
+            Grade::NotFound => "not found",
+        }
+    }
+}
+
+/// The verdict on a result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Grade.
+    pub grade: Grade,
+    /// Probability that the object was found, 0 to 1.
+    pub probability: f64,
+    /// What the verdict rests on.
+    pub evidence: Evidence,
+    /// Observations that speak for or against the result, one line each.
+    pub reasons: Vec<String>,
+    /// What may help, where the object was not certainly found, one line each.
+    pub remedies: Vec<String>,
+}
+
+/// The numbers that a verdict rests on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Log-likelihood per held-out pixel over that per fitted pixel, of the best run.
+    pub free_over_fitted: Option<f64>,
+    /// R factor of the best run.
+    pub r_factor: f64,
+    /// R factor that the noise of the counts alone would give.
+    pub noise_r_factor: f64,
+    /// Number of runs that were compared with the best.
+    pub compared: usize,
+    /// Fraction of them that differ from it by less than 30 %.
+    pub agreeing: Option<f64>,
+    /// Median of their relative distances from it.
+    pub distance: Option<f64>,
+    /// Fraction of the energy outside the support, of the best run, less what noise puts there.
+    pub outside: f64,
+    /// Fraction of the array inside the support.
+    pub support_fraction: f64,
+}
+
+/// Runs that differ by less agree.
+const AGREE: f64 = 0.3;
+
+/// Coefficients of the logistic regression: see [`Evidence::terms`]. Fitted by `tools/verdict.py` to
+/// what `lacuna bench search --json` printed: `docs/benchmarks/search.md`.
+const COEFFICIENTS: [f64; 6] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+
+/// Probabilities above which a result is found, and below which it is not.
+const GRADES: [f64; 2] = [0.8, 0.25];
+
+impl Evidence {
+    /// The terms of the regression, the constant first.
+    pub fn terms(&self) -> [f64; 6] {
+        // Bounded, so that no single number decides however strange it is.
+        let log = |value: f64, low: f64, high: f64| value.max(1e-12).ln().clamp(low, high);
+        [
+            1.0,
+            log(self.free_over_fitted.unwrap_or(10.0), -1.0, 6.0),
+            log(self.r_factor / self.noise_r_factor.max(1e-6), -1.0, 4.0),
+            self.distance.unwrap_or(0.5).min(1.0),
+            self.agreeing.unwrap_or(0.5),
+            log(self.outside.max(1e-5), -12.0, 0.0),
+        ]
+    }
+
+    fn probability(&self) -> f64 {
+        let sum: f64 = self.terms().iter().zip(COEFFICIENTS).map(|(term, weight)| term * weight).sum();
+        1.0 / (1.0 + (-sum).exp())
+    }
+}
+
+impl Verdict {
+    /// The verdict on the runs of a pattern.
+    pub fn new(pattern: &Pattern, phased: &Phased, settings: &Settings) -> Self {
+        let best = &phased.ensemble.kept[0];
+        let distances = &phased.ensemble.distances;
+        let noise = crate::phasing::noise::fraction(pattern);
+        let compared = distances.len();
+        let agreeing = distances.iter().filter(|&&distance| distance < AGREE).count();
+        let evidence = Evidence {
+            free_over_fitted: best.fit.free_llk_poisson.map(|free| free / best.fit.llk_poisson.max(1e-9)),
+            r_factor: best.fit.r_factor,
+            noise_r_factor: noise.sqrt(),
+            compared,
+            agreeing: (compared > 0).then(|| agreeing as f64 / compared as f64),
+            distance: (compared > 0).then(|| median(distances)),
+            outside: (best.outside - noise * (1.0 - best.fit.support_fraction)).max(0.0),
+            support_fraction: best.fit.support_fraction,
+        };
+        let probability = evidence.probability();
+        let grade = match probability {
+            p if p >= GRADES[0] => Grade::Found,
+            p if p >= GRADES[1] => Grade::Doubtful,
+            _ => Grade::NotFound,
+        };
+        let (reasons, remedies) = words(&evidence, grade, settings);
+        Verdict { grade, probability, evidence, reasons, remedies }
+    }
+
+    /// The verdict in a sentence.
+    pub fn sentence(&self) -> String {
+        let chance = format!("{:.0} %", 100.0 * self.probability);
+        let first = match self.grade {
+            Grade::Found => format!("The object was found (probability {chance})"),
+            Grade::Doubtful => format!("It is doubtful whether the object was found (probability {chance})"),
+            Grade::NotFound => format!("The object was not found (probability that it was: {chance})"),
+        };
+        let reasons = if self.reasons.is_empty() { String::new() } else { format!(": {}", self.reasons.join("; ")) };
+        let remedies = match self.remedies.is_empty() {
+            true => String::new(),
+            false => format!(" What may help: {}.", self.remedies.join("; ")),
+        };
+        format!("{first}{reasons}.{remedies}")
+    }
+}
+
+/// What speaks for or against a result, and what may help.
+fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>, Vec<String>) {
+    let (mut reasons, mut remedies) = (Vec::new(), Vec::new());
+    match (evidence.agreeing, evidence.distance) {
+        (Some(share), Some(distance)) => reasons.push(format!(
+            "{:.0} of the {} next best runs agree with the best within 30 %, their median distance from it is {:.0} %",
+            share * evidence.compared as f64,
+            evidence.compared,
+            100.0 * distance
+        )),
+        _ => {
+            reasons.push("one run only: whether others would agree with it was not assessed".into());
+            remedies.push("more starts (nb-run)".into());
+        }
+    }
+    if let Some(ratio) = evidence.free_over_fitted {
+        reasons.push(format!("held-out pixels are predicted {ratio:.1} times worse than fitted ones"));
+    }
+    let excess = evidence.r_factor / evidence.noise_r_factor.max(1e-6);
+    reasons.push(format!("R is {excess:.1} times that of the counts' noise"));
+    let [smallest, largest] = settings.support.fraction;
+    if evidence.support_fraction > 0.98 * largest {
+        reasons.push(format!("the support fills all that it may, {:.0} % of the array", 100.0 * largest));
+        remedies.push("a higher support-threshold, or a wider support-fraction-max if the object is that large".into());
+    } else if evidence.support_fraction < 1.02 * smallest {
+        reasons.push(format!("the support is as small as it may be, {:.2} % of the array", 100.0 * smallest));
+        remedies.push("a lower support-threshold".into());
+    }
+    if evidence.outside > 0.1 {
+        reasons.push(format!("{:.0} % of its energy lies outside the support", 100.0 * evidence.outside));
+        remedies.push("a lower support-threshold, and a look at the centre and the mask".into());
+    }
+    if grade == Grade::Found {
+        remedies.clear();
+    } else {
+        if evidence.compared > 0 {
+            remedies.push(format!("more starts (nb-run = {})", 4 * settings.ensemble.count));
+        }
+        if settings.recipe.psf.is_none() && excess > 3.0 {
+            remedies.push("a PSF (psf = auto) if the beam is not fully coherent".into());
+        }
+        remedies.push("another preset (lacuna presets lists them), or a support that is known (support)".into());
+    }
+    (reasons, remedies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(free_over_fitted: f64, distance: f64) -> Evidence {
+        Evidence {
+            free_over_fitted: Some(free_over_fitted),
+            r_factor: 0.03,
+            noise_r_factor: 0.02,
+            compared: 7,
+            agreeing: Some(if distance < 0.3 { 1.0 } else { 0.0 }),
+            distance: Some(distance),
+            outside: 0.001,
+            support_fraction: 0.05,
+        }
+    }
+
+    #[test]
+    fn agreement_and_prediction_speak_for_a_result() {
+        let good = evidence(1.2, 0.1).probability();
+        let bad = evidence(30.0, 0.9).probability();
+        assert!(good > GRADES[0] && bad < GRADES[1], "{good} {bad}");
+        assert!(evidence(1.2, 0.9).probability() < good && evidence(30.0, 0.1).probability() < good);
+    }
+
+    #[test]
+    fn one_run_says_that_nothing_was_compared() {
+        let alone = Evidence { compared: 0, agreeing: None, distance: None, ..evidence(1.2, 0.1) };
+        let settings = Settings::preset("bragg").unwrap();
+        let (reasons, remedies) = words(&alone, Grade::Doubtful, &settings);
+        assert!(reasons[0].contains("not assessed") && remedies[0].contains("nb-run"), "{reasons:?} {remedies:?}");
+    }
+}
