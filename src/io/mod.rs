@@ -169,7 +169,7 @@ pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     let Contents { array, region, mut mask, mut notes, .. } = contents;
     let element = array.element;
     if element.kind == Kind::Bool {
-        return Err(Error::file(array.name, "holds true and false, as a mask does: intensities are needed"));
+        notes.push(Note::Flags { at: array.name.display().to_string() });
     }
     let mut intensity = array.to_f32(&contents.view)?;
     let sentinel = element.maximum();

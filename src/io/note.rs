@@ -81,6 +81,11 @@ pub enum Note {
         /// Name of the attribute and its value.
         text: String,
     },
+    /// The intensities are true and false.
+    Flags {
+        /// File, with the path inside.
+        at: String,
+    },
     /// Frames of a series have another geometry than the first one, which counts.
     Changing {
         /// The first such frame.
@@ -149,6 +154,7 @@ impl fmt::Display for Note {
             Note::Scaled { at, text } => {
                 write!(f, "{at} has {text}, which is not applied: the numbers are read as they are stored")
             }
+            Note::Flags { at } => write!(f, "{at} holds true and false, as a mask does: is it the pattern?"),
             Note::Changing { file } => {
                 write!(
                     f,
