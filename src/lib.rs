@@ -47,6 +47,7 @@ pub mod fft;
 pub mod geometry;
 pub mod inpaint;
 pub mod io;
+mod limits;
 pub mod metrics;
 pub mod network;
 pub mod parameters;

@@ -1,9 +1,11 @@
 //! Files as facilities leave them are read right, or with a word, or not at all: never wrong in
 //! silence. One test a kind of trouble; `interop/write_awkward.py` writes the files.
 
-use lacuna::geometry::EV;
+use lacuna::geometry::{EV, HC};
 use lacuna::io::{FileMask, Input, MissingData, Note, ReadOptions, read, read_with};
 use lacuna::pixels::bit;
+use lacuna::reconstruct;
+use lacuna::settings::{Settings, TypedSettings};
 use lacuna::volume::Centered;
 use ndarray::Array3;
 use std::path::Path;
@@ -211,6 +213,35 @@ fn units_are_understood_or_the_number_is_named() {
 }
 
 #[test]
+fn what_is_there_but_cannot_be_read_is_named() {
+    let Some(file) = awkward("damaged.h5") else { return };
+    let input = read(&file).unwrap();
+    assert_eq!((input.geometry.distance, input.geometry.pixel_size, input.mask), (None, None, None));
+    let energy = input.geometry.energy.expect("an energy");
+    assert!((energy / (HC / 1e-10) - 1.0).abs() < 1e-12, "{energy}");
+    let notes: Vec<String> = input.notes.iter().map(|note| note.to_string().replace(&file, "")).collect();
+    assert_eq!(
+        notes,
+        [
+            "/entry_1/instrument_1/detector_1/x_pixel_size is there but cannot be read: what it says is left out",
+            "/entry_1/instrument_1/detector_1/distance is 1.2 with a damaged unit: its unit is not understood as a distance, \
+             give it as a setting",
+            "/entry_1/data_1/mask is there but cannot be read: what it says is left out",
+            ":/entry_1/instrument_1/detector_1/mask is 48, which does not fit the data: left out",
+        ]
+    );
+    let scaled = texts(&read(&awkward("scaled.h5").unwrap()).unwrap());
+    assert!(scaled[0].contains("/entry/data/data has scale_factor = 0.5, which is not applied"), "{scaled:?}");
+    let moved = read(&awkward("moved").unwrap()).unwrap();
+    assert_eq!((moved.geometry.distance, moved.intensity), (Some(1.2), plain(3)));
+    assert!(
+        moved.notes[0].to_string().contains("f_2.edf has another geometry than the first frame"),
+        "{:?}",
+        moved.notes
+    );
+}
+
+#[test]
 fn masks_are_questioned_turned_round_and_placed() {
     let Some(file) = awkward("good_mask.npz") else { return };
     let count =
@@ -345,4 +376,65 @@ sys.stdin.read()
     }
     drop(writer.stdin.take());
     writer.wait().unwrap();
+}
+
+/// A file of numpy's with a square frame of numbers of a type.
+fn write_npy(path: &Path, descr: &str, size: usize, bytes: impl Iterator<Item = u8>) {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({size}, {size}), }}");
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    file.extend(format!("{header:<117}\n").into_bytes());
+    file.extend(bytes);
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn saturated_pixels_of_sixteen_bits_are_named_in_wider_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = |saturated: u32, type_of: &str| {
+        let path = folder.path().join("a.npy");
+        // The top of a peak is cut off.
+        let counts = (0..1024_u32).map(|i| match i {
+            527 | 528 => saturated,
+            _ => {
+                (6e4 * f64::exp(-0.05 * f64::from((i / 32).abs_diff(16).pow(2) + (i % 32).abs_diff(16).pow(2)))) as u32
+            }
+        });
+        match type_of {
+            "<u4" => write_npy(&path, type_of, 32, counts.flat_map(u32::to_le_bytes)),
+            _ => write_npy(&path, type_of, 32, counts.flat_map(|n| (n as f32).to_le_bytes())),
+        }
+        let settings = Settings::resolve("bragg", &TypedSettings::default()).unwrap();
+        reconstruct::load(path.to_str().expect("unicode"), &settings, &()).unwrap().notes
+    };
+    for type_of in ["<u4", "<f4"] {
+        let found = notes(65535, type_of);
+        assert!(found[0].starts_with("2 pixels hold 65535, the largest uint16, and are not masked"), "{found:?}");
+        for fine in [65534, 65536] {
+            let found = notes(fine, type_of);
+            assert!(!found.iter().any(|note| note.contains("largest uint16")), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_noted_while_reading_is_written_into_the_prepared_pattern() {
+    let folder = tempfile::tempdir().unwrap();
+    let spot = |z: i32, y: i32, x: i32| {
+        let distance = (z - 8).pow(2) + (y - 8).pow(2) + (x - 8).pow(2);
+        (1e4 * f64::exp(-0.2 * f64::from(distance))) as u16
+    };
+    for z in (0..17).filter(|&z| z != 5) {
+        let frame = (0..289).flat_map(|i| spot(z, i / 17, i % 17).to_le_bytes());
+        write_npy(&folder.path().join(format!("f_{z:02}.npy")), "<u2", 17, frame);
+    }
+    let output = folder.path().join("prepared.cxi");
+    let status = Command::new(env!("CARGO_BIN_EXE_lacuna"))
+        .args(["prepare", folder.path().to_str().expect("unicode"), "--output"])
+        .arg(&output)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    let note = b"frame 5 without data (f_05.npy is missing): masked as not measured";
+    let written = std::fs::read(&output).unwrap();
+    assert!(written.windows(note.len()).any(|window| window == note));
 }

@@ -32,6 +32,7 @@ struct Results {
     measured_pixels: usize,
     photons: f64,
     steps: String,
+    notes: Vec<String>,
 }
 
 impl Command {
@@ -43,7 +44,7 @@ impl Command {
         let console = Console::new(&self.flags);
         let prepared = load(&self.file, &settings, &console)?;
         let (measured_pixels, photons) = prepared.pattern.totals();
-        let results = Results { measured_pixels, photons, steps: prepared.steps.join("; ") };
+        let results = Results { measured_pixels, photons, steps: prepared.steps.join("; "), notes: prepared.notes };
         let process = io::Process::new(command_line(), &settings, &results)?;
         io::write_pattern(&self.output, self.flags.force, &prepared.pattern, prepared.support.as_ref(), &process)?;
         console.note(format!("wrote {}", self.output.display()));

@@ -1,10 +1,11 @@
 //! Arrays as files store them, and their conversion to `f32`, `f64`, and flags.
 
+use super::bytes::Bytes;
 use super::element::{Element, Kind, unsupported};
 use super::hdf5_error::reason;
 use super::view::{AxisOrder, View};
 use crate::error::{Error, Result, bytes_text, shape_text};
-use crate::volume::Centered;
+use crate::volume::{Centered, Shape};
 use hdf5::{Hyperslab, SliceOrIndex};
 use ndarray::{Array3, ArrayD, IxDyn};
 use std::ops::Range;
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 
 /// Where an array's numbers are.
 pub(super) enum Values {
-    /// In memory, as they were in the file.
-    Bytes(Vec<u8>),
+    /// In bytes as they are in the file, read when they are converted.
+    Bytes(Bytes),
     /// Still in HDF5 data sets, to be joined along the first axis; HDF5 converts while it reads.
     Datasets(Vec<Part>),
 }
@@ -41,7 +42,7 @@ pub(super) struct RawArray {
 impl RawArray {
     /// An array of which the numbers are in memory.
     pub fn from_bytes(name: PathBuf, shape: Vec<usize>, element: Element, bytes: Vec<u8>) -> Self {
-        RawArray { name, shape, element, fortran: false, values: Values::Bytes(bytes) }
+        RawArray { name, shape, element, fortran: false, values: Values::Bytes(Bytes::Memory(bytes)) }
     }
 
     /// Adds a part after those that are there.
@@ -141,42 +142,18 @@ impl RawArray {
                 self.element.name()
             )));
         }
-        let (shape, width) = (view.shape(), self.element.width);
-        let count = |extents: &[usize]| {
-            let count = extents.iter().try_fold(1usize, |n, &m| n.checked_mul(m));
-            count.filter(|&n| n <= isize::MAX as usize / 8)
-        };
-        let total =
-            count(&self.shape).ok_or_else(|| fail(format!("claims to hold {} numbers", shape_text(&self.shape))))?;
+        let shape = view.shape();
         let needed = shape.iter().product::<usize>();
         let mut out = Vec::new();
-        out.try_reserve_exact(needed).map_err(|_| {
-            fail(format!(
-                "{} need {}, more memory than there is: read a region of it, with roi",
-                shape_text(&shape),
-                bytes_text(8 * needed as u64)
-            ))
-        })?;
+        out.try_reserve_exact(needed).map_err(|_| self.too_large(shape))?;
+        out.resize(needed, T::default());
         match &self.values {
             Values::Bytes(bytes) => {
                 let decode = self.element.decoder().ok_or_else(|| fail(unsupported(&self.element.name())))?;
-                self.check_length(bytes.len(), total * width)?;
-                let strides = self.strides();
-                let first: usize = view.index.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
-                let stride = view.axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
-                let [zs, ys, xs] = view.region.clone();
-                for z in zs {
-                    for y in ys.clone() {
-                        for x in xs.clone() {
-                            let at = (first + z * stride[0] + y * stride[1] + x * stride[2]) * width;
-                            out.push(from_number(decode(&bytes[at..at + width])));
-                        }
-                    }
-                }
+                self.each(bytes, view, |index, bytes| out[index] = from_number(decode(bytes)))?;
                 Array3::from_shape_vec(shape, out).map(Centered).map_err(|error| fail(error.to_string()))
             }
             Values::Datasets(parts) => {
-                out.resize(needed, T::default());
                 let mut all = Array3::from_shape_vec(shape, out).map_err(|error| fail(error.to_string()))?;
                 let ranges = view.stored_ranges();
                 let mut start = 0;
@@ -205,23 +182,69 @@ impl RawArray {
         }
     }
 
-    /// The bytes that a view names, as an array `(z, y, x)` of its own: what is kept of one file of
-    /// a series.
-    pub fn cut(self, view: &View) -> Result<Self> {
-        let Values::Bytes(bytes) = &self.values else { return Ok(self) };
+    /// The bytes that a view names, in the order `(z, y, x)`: what is kept of one file of a series.
+    pub fn cut(&self, view: &View) -> Result<Vec<u8>> {
+        let Values::Bytes(bytes) = &self.values else { return Ok(Vec::new()) };
+        let width = self.element.width;
+        let mut out = Vec::new();
+        let needed = view.shape().iter().product::<usize>() * width;
+        out.try_reserve_exact(needed).map_err(|_| self.too_large(view.shape()))?;
+        out.resize(needed, 0);
+        self.each(bytes, view, |index, bytes| out[index * width..][..width].copy_from_slice(bytes))?;
+        Ok(out)
+    }
+
+    /// All bytes of a small array.
+    pub fn all(&self) -> Result<Vec<u8>> {
+        let Values::Bytes(bytes) = &self.values else { return Ok(Vec::new()) };
+        self.check_length(bytes.len(), self.total()?)?;
+        let mut out = Vec::new();
+        let read = bytes.read(&[0..bytes.len()], |bytes| out = bytes.to_vec());
+        read.map_err(|problem| Error::file(&self.name, problem))?;
+        Ok(out)
+    }
+
+    /// Hands on the bytes of each number that a view names, with its index in the view. One slice
+    /// along the slowest axis is in memory at a time.
+    fn each(&self, bytes: &Bytes, view: &View, mut put: impl FnMut(usize, &[u8])) -> Result<()> {
         let (shape, width, strides) = (view.shape(), self.element.width, self.strides());
-        self.check_length(bytes.len(), self.shape.iter().product::<usize>() * width)?;
+        self.check_length(bytes.len(), self.total()?)?;
+        let first: usize = view.index.iter().zip(&strides).map(|(i, stride)| i * stride).sum();
         let stride = view.axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
-        let mut out = Vec::with_capacity(shape.iter().product::<usize>() * width);
-        for z in view.region[0].clone() {
-            for y in view.region[1].clone() {
-                for x in view.region[2].clone() {
-                    let at = (z * stride[0] + y * stride[1] + x * stride[2]) * width;
-                    out.extend_from_slice(&bytes[at..at + width]);
+        let steps = [shape[1] * shape[2], shape[2], 1];
+        let mut order = [0, 1, 2];
+        order.sort_by_key(|&axis| std::cmp::Reverse(stride[axis]));
+        let [slow, a, b] = order;
+        let start = first + (0..3).map(|axis| view.region[axis].start * stride[axis]).sum::<usize>();
+        let length = (shape[a] - 1) * stride[a] + (shape[b] - 1) * stride[b] + 1;
+        let spans = (0..shape[slow]).map(|i| start + i * stride[slow]);
+        let spans: Vec<Range<usize>> = spans.map(|start| start * width..(start + length) * width).collect();
+        let mut at = 0;
+        let read = bytes.read(&spans, |bytes| {
+            for i in 0..shape[a] {
+                for j in 0..shape[b] {
+                    let number = (i * stride[a] + j * stride[b]) * width;
+                    put(at + i * steps[a] + j * steps[b], &bytes[number..number + width]);
                 }
             }
-        }
-        Ok(RawArray::from_bytes(self.name, shape.to_vec(), self.element, out))
+            at += steps[slow];
+        });
+        read.map_err(|problem| Error::file(&self.name, problem))
+    }
+
+    /// The bytes that the shape needs.
+    fn total(&self) -> Result<usize> {
+        let total = self.shape.iter().try_fold(self.element.width, |n, &m| n.checked_mul(m));
+        total
+            .filter(|&total| total <= isize::MAX as usize)
+            .ok_or_else(|| Error::file(&self.name, format!("claims to hold {} numbers", shape_text(&self.shape))))
+    }
+
+    fn too_large(&self, shape: Shape) -> Error {
+        let needed = bytes_text(8 * shape.iter().product::<usize>() as u64);
+        let problem =
+            format!("{} need {needed}, more memory than there is: read a region of it, with roi", shape_text(&shape));
+        Error::file(&self.name, problem)
     }
 
     fn check_length(&self, found: usize, needed: usize) -> Result<()> {
@@ -327,7 +350,6 @@ mod tests {
         assert_eq!(stored.to_f32(&view).unwrap().0, whole.0.slice(ndarray::s![1..3, 2..4, 0..2]));
         let mut view = stored.whole().unwrap();
         view.region = [0..3, 1..3, 2..5];
-        let cut = stored.cut(&view).unwrap();
-        assert_eq!(cut.to_f32(&cut.whole().unwrap()).unwrap().as_slice()[..4], [7.0, 8.0, 9.0, 12.0]);
+        assert_eq!(stored.cut(&view).unwrap()[..4], [7, 8, 9, 12]);
     }
 }

@@ -6,20 +6,23 @@
 
 use super::array::RawArray;
 use super::content;
+use super::contents::OneFile;
 use super::element::{Element, Kind};
+use super::note::Note;
+use super::units::Quantity;
 use crate::error::{Error, Result};
-use crate::geometry::{EV, Geometry, HC};
+use crate::geometry::{Geometry, HC};
 use std::path::Path;
 
 /// What precedes the binary section.
 const START: [u8; 4] = [0x0c, 0x1a, 0x04, 0xd5];
 
 /// The frame in a file, and what its header says of the geometry.
-pub(super) fn read(path: &Path) -> Result<(RawArray, Geometry)> {
+pub(super) fn read(path: &Path) -> Result<OneFile> {
     parse(path, &content::bytes(path)?)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<OneFile> {
     let fail = |problem: &str| Error::file(path, problem);
     let start = bytes.windows(4).position(|window| window == START);
     let start = start.ok_or_else(|| fail("is a CBF file without its binary section: cut short?"))?;
@@ -44,10 +47,15 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(RawArray, Geometry)> {
     if number("X-Binary-Number-of-Elements").is_some_and(|elements| elements != count) {
         return Err(fail("contradicts itself in the number of its pixels"));
     }
+    if data[size..].windows(4).any(|window| window == START) {
+        return Err(fail("holds several images, of which only one could be read: convert it to a file for each"));
+    }
     let values = decode(packed, count).ok_or_else(|| fail(&format!("holds fewer or more pixels than {ny}x{nx}")))?;
     let values: Vec<u8> = values.into_iter().flat_map(i32::to_le_bytes).collect();
     let element = Element::new(Kind::Signed, 4, false);
-    Ok((RawArray::from_bytes(path.to_path_buf(), vec![ny, nx], element, values), geometry(&header)))
+    let array = RawArray::from_bytes(path.to_path_buf(), vec![ny, nx], element, values);
+    let (geometry, notes) = geometry(&header);
+    Ok(OneFile { array, geometry, notes })
 }
 
 /// Adds up differences of 8 bits, or 16 after -128, or 32 after -32768 in turn; exactly `count` of
@@ -74,20 +82,26 @@ fn decode(packed: &[u8], count: usize) -> Option<Vec<i32>> {
     rest.is_empty().then_some(out)
 }
 
-fn geometry(header: &str) -> Geometry {
-    let words = |name: &str| {
+/// The geometry of the mini header, and what of it is not understood.
+fn geometry(header: &str) -> (Geometry, Vec<Note>) {
+    let mut notes = Vec::new();
+    let text = |name: &str| {
         let line = header.lines().find_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix(name))?;
-        Some(line.split_whitespace().filter_map(|word| word.parse::<f64>().ok()).collect::<Vec<_>>())
+        Some(line.trim_start_matches([' ', ':', '=', '\t']))
     };
-    let positive = |value: f64| (value.is_finite() && value > 0.0).then_some(value);
-    let first = |name: &str| words(name).and_then(|words| words.first().copied()).and_then(positive);
-    let pixel = words("Pixel_size").filter(|sizes| sizes.len() == 2 && sizes.iter().all(|&size| size > 0.0));
-    let energy = first("Wavelength").map(|wavelength| HC / (wavelength * 1e-10));
-    Geometry {
-        energy: energy.filter(|energy| (50.0..2e5).contains(&(energy / EV))),
-        distance: first("Detector_distance"),
-        pixel_size: pixel.map(|sizes| [sizes[1], sizes[0]]),
-    }
+    let mut read = |quantity: Quantity, name: &str, text: Option<&str>, standard: &str| {
+        let (value, note) = quantity.read_text(name, text?, standard);
+        notes.extend(note);
+        value
+    };
+    let wavelength = read(Quantity::Wavelength, "Wavelength", text("Wavelength"), "A");
+    let distance = read(Quantity::Distance, "Detector_distance", text("Detector_distance"), "m");
+    // Columns, then rows: `172e-6 m x 172e-6 m`.
+    let sizes = text("Pixel_size").and_then(|text| text.split_once('x'));
+    let mut size = |text: Option<&str>| read(Quantity::PixelSize, "Pixel_size", text, "m");
+    let pixel_size = size(sizes.map(|(_, y)| y)).zip(size(sizes.map(|(x, _)| x)));
+    let energy = wavelength.map(|wavelength| HC / wavelength);
+    (Geometry { energy, distance, pixel_size: pixel_size.map(|(y, x)| [y, x]) }, notes)
 }
 
 #[cfg(test)]
@@ -114,9 +128,19 @@ mod tests {
             X-Binary-Size-Fastest-Dimension: 2\nX-Binary-Size-Second-Dimension: 2\n\n\x0c\x1a\x04\xd5"
                 .to_vec();
         file.extend([1, 1, 1, 1]);
-        let (array, geometry) = parse(Path::new("a.cbf"), &file).unwrap();
+        let OneFile { array, geometry, notes } = parse(Path::new("a.cbf"), &file).unwrap();
+        assert_eq!(notes, []);
         assert_eq!(array.to_f32(&array.whole().unwrap()).unwrap().as_slice(), [1.0, 2.0, 3.0, 4.0]);
         assert_eq!((geometry.distance, geometry.pixel_size), (Some(1.5), Some([170e-6, 172e-6])));
+        assert!((geometry.energy.unwrap() / HC * 1e-10 - 1.0).abs() < 1e-12);
+        let two = parse(Path::new("a.cbf"), &[&file[..], &START, &[1; 4]].concat()).err().unwrap().to_string();
+        assert!(two.contains("several images"), "{two}");
+        let text = String::from_utf8_lossy(&file).replace("1.5 m", "1500").replace("1.0 A", "1e-10");
+        let (geometry, notes) = super::geometry(&text);
+        assert_eq!((geometry.distance, geometry.energy), (None, None));
+        let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+        assert!(notes[0].starts_with("Wavelength is 0.0000000001 without a unit: not understood"), "{notes:?}");
+        assert!(notes[1].starts_with("Detector_distance is 1500 without a unit: not understood"), "{notes:?}");
         let cut = parse(Path::new("a.cbf"), &file[..file.len() - 2]).err().unwrap().to_string();
         assert!(cut.contains("cut short"), "{cut}");
     }

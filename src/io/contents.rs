@@ -34,6 +34,20 @@ pub(super) struct Contents {
     pub notes: Vec<Note>,
 }
 
+/// What one file of frames holds.
+pub(super) struct OneFile {
+    pub array: RawArray,
+    pub geometry: Geometry,
+    pub notes: Vec<Note>,
+}
+
+impl OneFile {
+    /// An array without anything beside it.
+    pub fn alone(array: RawArray) -> Self {
+        OneFile { array, geometry: Geometry::default(), notes: Vec::new() }
+    }
+}
+
 impl Contents {
     /// Intensities without anything beside them.
     pub fn new(

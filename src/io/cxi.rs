@@ -75,6 +75,11 @@ pub(super) fn read_at(
     if tree.attribute(at, "MATLAB_class").is_some() && options.axes == Default::default() {
         notes.push(Note::Reversed { dataset: tree.name(at).display().to_string() });
     }
+    for (name, nothing) in [("scale_factor", 1.0), ("scaling_factor", 1.0), ("add_offset", 0.0)] {
+        if let Some(value) = tree.number_attribute(at, name).filter(|&value| value != nothing) {
+            notes.push(Note::Scaled { at: at.clone(), text: format!("{name} = {value}") });
+        }
+    }
     let instrument = metadata::instrument(tree, &entry, &detectors, known.geometry);
     let offset = options.mask_offset.or(instrument.offset);
     let frame =
@@ -218,7 +223,7 @@ fn convention(at: &str) -> MaskConvention {
 }
 
 /// The mask beside the data or, failing that, the detector's. One that does not fit is an error,
-/// unless the data set was named: then a note.
+/// unless the data set was named: then a note, as for one that cannot be read.
 fn mask(
     tree: &Tree,
     paths: Vec<String>,
@@ -228,7 +233,13 @@ fn mask(
     notes: &mut Vec<Note>,
 ) -> Result<Option<Centered<u32>>> {
     let mut misfit = None;
-    for at in paths.into_iter().filter(|at| is_array(tree, at)) {
+    for at in paths {
+        if !is_array(tree, &at) {
+            let flat = tree.dataset(&at).filter(|mask| mask.size() > 1).map(|mask| shape_text(&mask.shape()));
+            notes.extend(flat.map(|shape| Note::MaskLeftOut { name: tree.name(&at).display().to_string(), shape }));
+            notes.extend(tree.is_unreadable(&at).then(|| Note::Unreadable { at }));
+            continue;
+        }
         let stored = tree.stored(&at)?;
         match frame.view(&stored, options.axes) {
             Ok(view) => {
@@ -236,7 +247,10 @@ fn mask(
                 return Ok(Some(repeated(bits, frame.region[0].len())));
             }
             Err(Misfit::Shape(found)) => misfit = Some((at, found)),
-            Err(Misfit::Unusable(_)) => {}
+            Err(Misfit::Unusable(_)) => {
+                let (name, shape) = (tree.name(&at).display().to_string(), shape_text(&stored.shape));
+                notes.push(Note::MaskLeftOut { name, shape });
+            }
         }
     }
     let Some((at, found)) = misfit else { return Ok(None) };

@@ -1,13 +1,14 @@
 //! Formats with one array a file, alone or as the numbered frames of a scan, stacked along z.
 
 use super::array::{RawArray, Values};
-use super::contents::Contents;
+use super::bytes::Bytes;
+use super::contents::{Contents, OneFile};
 use super::location::{Format, Location};
 use super::lost::{self, Lost};
 use super::note::Note;
 use super::options::ReadOptions;
 use super::view::{Region, View};
-use super::{cbf, content, edf, npy, tiff};
+use super::{cbf, edf, npy, tiff};
 use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::volume::Shape;
@@ -22,7 +23,8 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
     let mut notes = place.series.notes.clone();
     let (array, view, stack, lost, geometry) = if place.series.files.len() == 1 {
         let file = place.series.files[0].as_deref().unwrap_or(&place.path);
-        let (array, geometry) = frame(place.format, file)?;
+        let OneFile { array, geometry, notes: more } = frame(place.format, file)?;
+        notes.extend(more);
         let mut view = array.view(&place.index, options.axes)?;
         let (region, more) = lost::region(file, view.whole, &[], options)?;
         notes.extend(more);
@@ -76,7 +78,7 @@ struct Stack {
 fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
     let series = &place.series;
     let first = series.files.iter().flatten().next().ok_or_else(|| Error::file(&place.path, "holds no frames"))?;
-    let (start, geometry) = frame(place.format, first)?;
+    let OneFile { array: start, geometry, notes: mut about } = frame(place.format, first)?;
     if !place.index.is_empty() {
         return Err(Error::file(&place.path, "is a series of files: an index selects from one array"));
     }
@@ -89,6 +91,7 @@ fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
         lost.push(Lost::frames(i * per_file..(i + 1) * per_file, stack, reason));
     }
     let (region, notes) = lost::region(&place.path, stack, &lost, options)?;
+    about.extend(notes);
     let (element, fortran) = (start.element, start.fortran);
     let extents = start.shape.clone();
     let mut bytes = Vec::new();
@@ -100,7 +103,10 @@ fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
             bytes.resize(bytes.len() + size, 0);
             continue;
         };
-        let (array, _) = frame(place.format, file)?;
+        let OneFile { array, geometry: own, .. } = frame(place.format, file)?;
+        if own != geometry && !about.iter().any(|note| matches!(note, Note::Changing { .. })) {
+            about.push(Note::Changing { file: file.clone() });
+        }
         if array.element != element || array.shape != extents || array.fortran != fortran {
             let (now, before) = (shape_text(&array.shape), shape_text(&extents));
             let (now_type, before_type) = (array.element.name(), element.name());
@@ -109,23 +115,26 @@ fn stack(place: &Location, options: &ReadOptions) -> Result<Stack> {
         }
         let mut view = array.view(&[], options.axes)?;
         view.region = [0..per_file, region[1].clone(), region[2].clone()];
-        if let Values::Bytes(cut) = array.cut(&view)?.values {
-            bytes.extend(cut);
-        }
+        bytes.extend(array.cut(&view)?);
     }
     let shape = vec![wanted.len() * per_file, region[1].len(), region[2].len()];
     let array = RawArray::from_bytes(place.path.clone(), shape, element, bytes);
     let mut view = View::frames([array.shape[0], array.shape[1], array.shape[2]]);
     let offset = wanted.start * per_file;
     view.region[0] = region[0].start - offset..region[0].end - offset;
-    Ok(Stack { array, view, shape: stack, lost, geometry, notes })
+    Ok(Stack { array, view, shape: stack, lost, geometry, notes: about })
 }
 
-fn frame(format: Format, file: &Path) -> Result<(RawArray, Geometry)> {
+fn frame(format: Format, file: &Path) -> Result<OneFile> {
     match format {
-        Format::Tiff => Ok((tiff::read(file)?, Geometry::default())),
+        Format::Tiff => {
+            let pages = tiff::pages(file)?;
+            let (name, shape, element) = (file.to_path_buf(), pages.shape.to_vec(), pages.element);
+            let values = Values::Bytes(Bytes::Pages(pages));
+            Ok(OneFile::alone(RawArray { name, shape, element, fortran: false, values }))
+        }
         Format::Edf => edf::read(file),
         Format::Cbf => cbf::read(file),
-        _ => Ok((npy::parse(file, content::bytes(file)?)?, Geometry::default())),
+        _ => Ok(OneFile::alone(npy::read(file)?)),
     }
 }

@@ -124,6 +124,10 @@ fn indexed(inside: Option<String>) -> (Option<String>, Vec<usize>) {
 /// The format of a file.
 pub(super) fn recognise(path: &Path) -> Result<Format> {
     let fail = |problem: &str| Error::file(path, problem);
+    // Opening a pipe waits for whoever writes into it, and what came out of it cannot be read again.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(fail("is no file but a folder, a pipe or a device: give a file"));
+    }
     // HDF5 allows a user block: its signature may also be at 512, 1024, 2048 ...
     let head = content::head(path, 4104)?;
     let hdf5 = [0, 512, 1024, 2048, 4096]
@@ -176,6 +180,8 @@ mod tests {
         assert_eq!(indexed(Some("/a[b]".into())), (Some("/a[b]".into()), vec![]));
         let error = Location::parse(text).unwrap_err().to_string();
         assert!(error.ends_with("a:b.h5: is not an HDF5 file, in spite of its name"), "{error}");
+        let device = Location::parse("/dev/zero").unwrap_err().to_string();
+        assert_eq!(device, "/dev/zero: is no file but a folder, a pipe or a device: give a file");
         let missing = Location::parse("nowhere.cxi:/entry_1").unwrap_err().to_string();
         assert_eq!(missing, "nowhere.cxi: no such file");
     }

@@ -5,6 +5,7 @@ use super::note::{Note, place};
 use super::options::{MissingData, ReadOptions};
 use super::view::{Region, within};
 use crate::error::{Error, Result, shape_text};
+use crate::limits;
 use crate::pixels::{bit, trimmed};
 use crate::volume::{Centered, Shape};
 use ndarray::Axis;
@@ -39,7 +40,7 @@ impl Lost {
 /// # Errors
 ///
 /// [`Error::Setting`] for a region outside of the data, [`Error::File`] where everything is lost,
-/// or anything and `missing = refuse`.
+/// or anything and `missing = refuse`, [`Error::Memory`] for more than there is memory for.
 pub(super) fn region(file: &Path, stack: Shape, lost: &[Lost], options: &ReadOptions) -> Result<(Region, Vec<Note>)> {
     if let (Some(first), MissingData::Refuse) = (lost.first(), options.missing) {
         return Err(refusal(file, &place(&first.at, &stack), &first.reason));
@@ -65,6 +66,7 @@ pub(super) fn region(file: &Path, stack: Shape, lost: &[Lost], options: &ReadOpt
         let reason = lost.first().map(|lost| lost.reason.clone()).unwrap_or_default();
         return Err(Error::file(file, format!("has no data left: {reason}")));
     }
+    check_memory(file, &region)?;
     let inside = lost.iter().filter(|lost| within(&lost.at, &region).is_some());
     notes.extend(inside.map(|lost| Note::Missing { at: lost.at.clone(), stack, reason: lost.reason.clone() }));
     Ok((region, notes))
@@ -109,6 +111,29 @@ pub(super) fn mark_dark_frames(
     mark(&lost, &[0..nz, 0..ny, 0..nx], intensity, mask);
     let whole = |at: Region| [at[0].clone(), 0..stack[1], 0..stack[2]];
     Ok(found.iter().map(|frames| Note::Missing { at: whole(at(frames)), stack, reason: reason.into() }).collect())
+}
+
+/// Bytes of a pixel that is read: intensity, mask, and the copies of both that preparation makes.
+const PIXEL: u64 = 4 * 4;
+
+/// Less than this many bytes are always there.
+const LITTLE: u64 = 100_000_000;
+
+/// Refuses a region for which there is no memory, before any of it is read: the system would end the
+/// program without a word.
+fn check_memory(file: &Path, region: &Region) -> Result<()> {
+    let extents = region.each_ref().map(Range::len);
+    let needed = extents.iter().fold(PIXEL, |n, &m| n.saturating_mul(m as u64));
+    let available = if needed > LITTLE { limits::available() } else { u64::MAX };
+    if needed <= available {
+        return Ok(());
+    }
+    let remedy = format!(
+        "{} is {}: read the region around the peak with roi (rebin sums pixels after the centre was found in all of them)",
+        file.display(),
+        shape_text(&trimmed(extents))
+    );
+    Err(Error::Memory { needed, available, remedy })
 }
 
 fn refusal(file: &Path, what: &str, reason: &str) -> Error {

@@ -42,8 +42,8 @@ pub(super) fn whole(stored: &RawArray, convention: MaskConvention) -> Result<Cen
 }
 
 /// numpy writes "nothing is masked" as a single False.
-pub(super) fn is_nothing(stored: &RawArray) -> bool {
-    matches!(&stored.values, super::array::Values::Bytes(bytes) if stored.shape.is_empty() && bytes.iter().all(|&b| b == 0))
+pub(super) fn is_nothing(stored: &RawArray) -> Result<bool> {
+    Ok(stored.shape.is_empty() && stored.all()?.iter().all(|&byte| byte == 0))
 }
 
 /// NeXus NXdetector `pixel_mask`: bit 0 no sensor, 1 dead, 2 under- and 3 over-responding, 4 noisy,
@@ -94,7 +94,9 @@ impl Frame {
     pub fn misfit(&self, what: String, found: Shape, escape: &str) -> Error {
         let stack = self.stack;
         let larger = found[1] >= stack[1] && found[2] >= stack[2];
-        let remedy = if found[1..] == [stack[2], stack[1]] {
+        let remedy = if found[1..] == stack[1..] {
+            format!("give a mask of one frame, or of all {} frames, or {escape}", stack[0])
+        } else if found[1..] == [stack[2], stack[1]] {
             format!("its rows and columns are exchanged, give a mask that is not transposed, or {escape}")
         } else if larger && found[0] == 1 {
             format!(
@@ -169,5 +171,7 @@ mod tests {
         assert!(matches!(frame(Some([3, 0])).view(&detector, AxisOrder::default()), Err(Misfit::Shape(_))));
         let remedy = frame(None).misfit("mask".into(), [1, 5, 6], "leave it out").to_string();
         assert!(remedy.contains("mask-offset"), "{remedy}");
+        let remedy = frame(None).misfit("mask".into(), [3, 3, 3], "leave it out").to_string();
+        assert!(remedy.ends_with("give a mask of one frame, or of all 2 frames, or leave it out"), "{remedy}");
     }
 }

@@ -141,7 +141,10 @@ fn first(
     notes: &mut Vec<Note>,
 ) -> Option<f64> {
     paths.into_iter().find_map(|at| {
-        let (number, unit) = tree.number(&at)?;
+        let Some((number, unit)) = tree.number(&at) else {
+            notes.extend(tree.is_unreadable(&at).then(|| Note::Unreadable { at: at.clone() }));
+            return None;
+        };
         let (value, note) = quantity.read(&at, number, unit.as_deref(), standard);
         notes.extend(note);
         value

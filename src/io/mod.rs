@@ -17,6 +17,7 @@ mod beamline;
 mod bitshuffle;
 mod blosc;
 mod blosc2;
+mod bytes;
 mod cbf;
 mod claim;
 mod content;
@@ -68,6 +69,7 @@ use crate::geometry::{Geometry, Goniometer, Placement};
 use crate::pixels::{Estimate, MaskDoubt, bit};
 use crate::volume::Centered;
 use contents::Contents;
+use element::Kind;
 use location::{Format, Location};
 use mask::MaskConvention;
 use std::path::PathBuf;
@@ -136,7 +138,7 @@ pub fn read(location: &str) -> Result<Input> {
 /// [`Error::Missing`] and [`Error::Read`] where the system cannot read a file, [`Error::File`] for
 /// contents that are damaged, of no known format or ambiguous, [`Error::Shape`] for a mask that
 /// does not fit, [`Error::Setting`] for a region outside of the data, a layout of other files, and
-/// a monitor that does not go with the frames.
+/// a monitor that does not go with the frames, [`Error::Memory`] for more than there is memory for.
 pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     let place = Location::parse(location)?;
     let contents = match (&options.layout, place.format) {
@@ -166,6 +168,9 @@ pub fn read_with(location: &str, options: &ReadOptions) -> Result<Input> {
     });
     let Contents { array, region, mut mask, mut notes, .. } = contents;
     let element = array.element;
+    if element.kind == Kind::Bool {
+        notes.push(Note::Flags { at: array.name.display().to_string() });
+    }
     let mut intensity = array.to_f32(&contents.view)?;
     let sentinel = element.maximum();
     if let Some(bits) = mask.as_mut().filter(|_| options.file_mask == FileMask::Good) {

@@ -69,6 +69,28 @@ pub enum Note {
         /// Shape of the mask.
         shape: String,
     },
+    /// Something that the file should say is there but cannot be read, and counts as absent.
+    Unreadable {
+        /// Path in the file.
+        at: String,
+    },
+    /// The file says that its numbers are to be scaled, which is not done.
+    Scaled {
+        /// Path of the data set.
+        at: String,
+        /// Name of the attribute and its value.
+        text: String,
+    },
+    /// The intensities are true and false.
+    Flags {
+        /// File, with the path inside.
+        at: String,
+    },
+    /// Frames of a series have another geometry than the first one, which counts.
+    Changing {
+        /// The first such frame.
+        file: PathBuf,
+    },
     /// The file comes from a program that stores axes in reverse order.
     Reversed {
         /// Path of the data set.
@@ -128,6 +150,18 @@ impl fmt::Display for Note {
                 write!(f, "{name} {doubt}: if 1 means good in it give file-mask = good, or file-mask = ignore")
             }
             Note::MaskLeftOut { name, shape } => write!(f, "{name} is {shape}, which does not fit the data: left out"),
+            Note::Unreadable { at } => write!(f, "{at} is there but cannot be read: what it says is left out"),
+            Note::Scaled { at, text } => {
+                write!(f, "{at} has {text}, which is not applied: the numbers are read as they are stored")
+            }
+            Note::Flags { at } => write!(f, "{at} holds true and false, as a mask does: is it the pattern?"),
+            Note::Changing { file } => {
+                write!(
+                    f,
+                    "{} has another geometry than the first frame, which counts: give it as settings",
+                    file.display()
+                )
+            }
             Note::Reversed { dataset } => write!(
                 f,
                 "{dataset} was written by MATLAB, which stores axes in reverse order: if the pattern comes out turned, give \

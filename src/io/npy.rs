@@ -2,14 +2,38 @@
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::array::{RawArray, Values};
+use super::bytes::Bytes;
+use super::content;
 use super::element::{Element, Kind, unsupported};
 use crate::error::{Error, Result};
+use std::io::{self, Read};
 use std::path::Path;
 
-/// Parses a whole `.npy` file; `name` is for messages.
-pub(super) fn parse(name: &Path, mut bytes: Vec<u8>) -> Result<RawArray> {
+/// The array of a file.
+pub(super) fn read(path: &Path) -> Result<RawArray> {
+    let mut content = content::open(path)?;
+    let words = |error: io::Error| Error::read(path, error);
+    let head = head(&mut content).map_err(words)?;
+    let length = content.length().map_err(words)?;
+    parse(path, &head, |start| {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Bytes::blocks(path, content, vec![start as u64], length.saturating_sub(start))
+    })
+}
+
+/// The header of an array, as far as it is there.
+pub(super) fn head(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    from.take(12).read_to_end(&mut head)?;
+    let end = end(&head).unwrap_or(0);
+    from.take(end.saturating_sub(head.len()) as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Parses a header; `name` is for messages, and `bytes` are those from an index on.
+pub(super) fn parse(name: &Path, head: &[u8], bytes: impl FnOnce(usize) -> Bytes) -> Result<RawArray> {
     let fail = |problem: &str| Error::file(name, problem);
-    let (header, start) = split(&bytes).ok_or_else(|| fail("is not a numpy array, or cut short"))?;
+    let (header, start) = split(head).ok_or_else(|| fail("is not a numpy array, or cut short"))?;
     let damaged = || fail("has a damaged numpy header");
     let descr = value(&header, "descr").ok_or_else(damaged)?;
     let element = element(descr.trim_matches(['\'', '"'])).ok_or_else(|| fail(&unsupported(descr)))?;
@@ -18,19 +42,23 @@ pub(super) fn parse(name: &Path, mut bytes: Vec<u8>) -> Result<RawArray> {
     let shape = shape.trim_matches(['(', ')']).split(',').map(str::trim).filter(|n| !n.is_empty());
     let shape =
         shape.map(|n| n.trim_end_matches('L').parse()).collect::<Result<Vec<usize>, _>>().map_err(|_| damaged())?;
-    bytes.drain(..start);
-    Ok(RawArray { name: name.to_path_buf(), shape, element, fortran, values: Values::Bytes(bytes) })
+    Ok(RawArray { name: name.to_path_buf(), shape, element, fortran, values: Values::Bytes(bytes(start)) })
 }
 
 /// The header's dictionary, and where the data start.
 fn split(bytes: &[u8]) -> Option<(String, usize)> {
+    let (start, end) = (if *bytes.get(6)? == 1 { 10 } else { 12 }, end(bytes)?);
+    Some((String::from_utf8_lossy(bytes.get(start..end)?).into_owned(), end))
+}
+
+/// Where the header ends that begins with these bytes.
+fn end(bytes: &[u8]) -> Option<usize> {
     let version = *bytes.strip_prefix(b"\x93NUMPY")?.first()?;
     let (start, length): (usize, usize) = match version {
         1 => (10, usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?))),
         _ => (12, usize::try_from(u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?)).ok()?),
     };
-    let end = start.checked_add(length)?;
-    Some((String::from_utf8_lossy(bytes.get(start..end)?).into_owned(), end))
+    start.checked_add(length)
 }
 
 /// The text of a zero-dimensional string array (`<U12`), as lacuna writes its settings.
@@ -93,26 +121,31 @@ pub(super) fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn parse(bytes: Vec<u8>) -> Result<RawArray> {
+        let head = head(&mut &bytes[..]).unwrap();
+        super::parse(Path::new("a.npy"), &head, |start| Bytes::Memory(bytes[start..].to_vec()))
+    }
+
     #[test]
     fn headers_are_read_back() {
         for shape in [&[][..], &[3][..], &[2, 3][..], &[201, 256, 256][..]] {
             let header = header("<f4", shape);
             assert_eq!(header.len() % 64, 0);
-            let stored = parse(Path::new("a.npy"), header).unwrap();
+            let stored = parse(header).unwrap();
             assert_eq!((stored.shape.as_slice(), stored.element.name().as_str()), (shape, "float32"));
         }
     }
 
     #[test]
     fn other_types_and_damage_are_errors() {
-        let text = |descr: &str| parse(Path::new("a.npy"), header(descr, &[2, 2])).err().unwrap().to_string();
+        let text = |descr: &str| parse(header(descr, &[2, 2])).err().unwrap().to_string();
         assert_eq!(
             text("<f16"),
             "a.npy: holds elements of type '<f16': integers and floating point numbers up to 64 bits can be read"
         );
         assert!(text("<U7").contains("type '<U7'"));
-        assert!(parse(Path::new("a.npy"), b"\x93NUMPY\x01\x00\xff\xff{".to_vec()).is_err());
-        assert!(parse(Path::new("a.npy"), b"\x93NUMPY".to_vec()).is_err());
+        assert!(parse(b"\x93NUMPY\x01\x00\xff\xff{".to_vec()).is_err());
+        assert!(parse(b"\x93NUMPY".to_vec()).is_err());
     }
 
     #[test]
@@ -122,7 +155,7 @@ mod tests {
         bytes.truncate(10);
         bytes.extend(text.as_bytes());
         bytes.extend([0u16, 3, 1, 4, 2, 5].iter().flat_map(|n| n.to_be_bytes()));
-        let array = parse(Path::new("a.npy"), bytes).unwrap();
+        let array = parse(bytes).unwrap();
         let array = array.to_f32(&array.whole().unwrap()).unwrap();
         assert_eq!(array.as_slice(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }

@@ -5,6 +5,7 @@
 //! or y and x).
 
 use super::array::RawArray;
+use super::bytes::{Bytes, Member};
 use super::contents::Contents;
 use super::element::Kind;
 use super::location::Location;
@@ -19,10 +20,11 @@ use crate::geometry::{Geometry, Goniometer};
 use crate::pixels::trimmed;
 use crate::volume::Centered;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use zip::ZipArchive;
+use zip::read::ZipFile;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 const DATA: [&str; 3] = ["data", "iobs", "intensity"];
 const MASK: [&str; 2] = ["mask_bits", "mask"];
@@ -47,27 +49,36 @@ impl Npz {
     }
 
     fn get(&mut self, key: &str) -> Result<RawArray> {
-        let name = PathBuf::from(format!("{}:{key}", self.path.display()));
-        npy::parse(&name, self.bytes(key)?)
+        let (name, archive) = (self.name(key), self.path.clone());
+        let fail = |error: io::Error| Error::file(&name, format!("cannot be read: {error}"));
+        let mut entry = self.entry(key)?;
+        let head = npy::head(&mut entry).map_err(fail)?;
+        let stored = entry.compression() == CompressionMethod::Stored;
+        let (member, length) = (entry.name().to_string(), entry.size());
+        let stored_at = stored.then(|| entry.data_start());
+        npy::parse(&name, &head, |start| {
+            let start = start as u64;
+            let length = usize::try_from(length.saturating_sub(start)).unwrap_or(usize::MAX);
+            Bytes::Member(Member { archive, name: member, start, length, stored_at })
+        })
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
-        npy::text(&self.bytes(key).ok()?)
+        let mut bytes = Vec::new();
+        self.entry(key).ok()?.read_to_end(&mut bytes).ok()?;
+        npy::text(&bytes)
     }
 
-    fn bytes(&mut self, key: &str) -> Result<Vec<u8>> {
-        let name = PathBuf::from(format!("{}:{key}", self.path.display()));
-        let there = self.keys().join(", ");
-        let mut entry = match self.archive.by_name(&format!("{key}.npy")) {
-            Ok(entry) => entry,
-            Err(ZipError::FileNotFound) => {
-                return Err(Error::file(name, format!("nothing there: the archive holds {there}")));
-            }
-            Err(error) => return Err(Error::read(name, error)),
-        };
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| Error::file(&name, format!("cannot be read: {error}")))?;
-        Ok(bytes)
+    fn entry(&mut self, key: &str) -> Result<ZipFile<'_, BufReader<File>>> {
+        let (name, there) = (self.name(key), self.keys().join(", "));
+        self.archive.by_name(&format!("{key}.npy")).map_err(|error| match error {
+            ZipError::FileNotFound => Error::file(name, format!("nothing there: the archive holds {there}")),
+            error => Error::read(name, error),
+        })
+    }
+
+    fn name(&self, key: &str) -> PathBuf {
+        PathBuf::from(format!("{}:{key}", self.path.display()))
     }
 
     /// The first of `keys` that is there; else the only array with two axes or more that is none of
@@ -152,7 +163,7 @@ impl Npz {
             return Ok((None, None));
         };
         let stored = self.get(key)?;
-        if options.file_mask == FileMask::Ignore || mask::is_nothing(&stored) {
+        if options.file_mask == FileMask::Ignore || mask::is_nothing(&stored)? {
             return Ok((None, None));
         }
         let name = format!("{}:{key}", self.path.display());

@@ -6,11 +6,15 @@ use super::driver;
 use super::element::{Element, Kind, unsupported};
 use super::glob;
 use super::hdf5_error::{missing_filter, reason, unreadable_filter};
+use super::units::with_unit;
 use crate::error::{Error, Result, shape_text};
 use hdf5::datatype::ByteOrder;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Container, Dataset, File, Group, LinkType, LocationToken, LocationType, OpenMode};
 use std::path::{Path, PathBuf};
+
+/// Stands for a unit that is there but cannot be read.
+const DAMAGED_UNIT: &str = "with a damaged unit";
 
 /// An HDF5 file open for reading.
 pub(super) struct Tree {
@@ -26,13 +30,18 @@ impl Tree {
     pub fn open(path: &Path) -> Result<Self> {
         super::filters::register();
         let opened = driver::open(path, OpenMode::Read).map(|root| (root, false));
+        let in_use = |reason: &str| {
+            ["already open for", "consistency flags", "unable to lock"].iter().any(|words| reason.contains(words))
+        };
         // A writer that crashed and one that is at work leave the same mark; what a SWMR reader
         // sees is whole.
-        let opened =
-            opened.or_else(|error| driver::open(path, OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error));
+        let opened = opened.or_else(|error| match in_use(&reason(&error)) {
+            true => driver::open(path, OpenMode::ReadSWMR).map(|root| (root, true)).map_err(|_| error),
+            false => Err(error),
+        });
         let (root, swmr) = opened.map_err(|error| {
             let reason = reason(&error);
-            if reason.contains("already open for write") || reason.contains("consistency flags") {
+            if in_use(&reason) {
                 let problem = "is being written by another program, or was when that crashed: wait until it is closed, or \
                                read a copy of it";
                 return Error::file(path, problem);
@@ -79,7 +88,8 @@ impl Tree {
         text(&*self.dataset(at)?)
     }
 
-    /// The first number of the data set at `at`, with its `units`.
+    /// The first number of the data set at `at`, also one that is written as text, with its unit:
+    /// [`DAMAGED_UNIT`] where that cannot be read.
     pub fn number(&self, at: &str) -> Option<(f64, Option<String>)> {
         let dataset = self.dataset(at)?;
         // Per-frame arrays of a scan hold the same distance or energy many times; large ones are
@@ -87,8 +97,35 @@ impl Tree {
         if dataset.size() > 100_000 {
             return None;
         }
-        let value = *dataset.read_raw::<f64>().ok()?.first()?;
-        value.is_finite().then(|| (value, self.attribute(at, "units")))
+        let unit = match dataset.attr("units") {
+            Ok(unit) => Some(text(&unit).unwrap_or_else(|| DAMAGED_UNIT.into())),
+            Err(_) => {
+                let absent = dataset.attr_names().is_ok_and(|names| !names.iter().any(|name| name == "units"));
+                (!absent).then(|| DAMAGED_UNIT.into())
+            }
+        };
+        let (value, unit) = match dataset.read_raw::<f64>() {
+            Ok(values) => (*values.first()?, unit),
+            Err(_) => {
+                let written = text(&dataset)?;
+                let (value, own) = with_unit(&written)?;
+                (value, unit.or_else(|| own.map(String::from)))
+            }
+        };
+        value.is_finite().then_some((value, unit))
+    }
+
+    /// Whether there is something at `at` that cannot be opened or, if it is small, be read.
+    pub fn is_unreadable(&self, at: &str) -> bool {
+        let name = at.rsplit('/').next().unwrap_or_default();
+        if self.group(at).is_some() || !self.members(parent(at)).iter().any(|member| member == name) {
+            return false;
+        }
+        match self.dataset(at) {
+            None => true,
+            Some(dataset) if dataset.size() == 1 => dataset.read_raw::<f64>().is_err() && text(&dataset).is_none(),
+            Some(_) => false,
+        }
     }
 
     /// All numbers of the data set at `at`, which has at most one axis or a few numbers.

@@ -54,6 +54,15 @@ impl Quantity {
         Err(if unit.is_none() { "not understood without a unit" } else { "not believed" }.into())
     }
 
+    /// The value of a header's text, `0.16 m` or `5.5e-5_m`, or a note with what it says instead;
+    /// `standard` is the unit that the format defines.
+    pub fn read_text(self, at: &str, text: &str, standard: &str) -> (Option<f64>, Option<Note>) {
+        match with_unit(text) {
+            Some((number, unit)) => self.read(at, number, unit, Some(standard)),
+            None => (None, None),
+        }
+    }
+
     /// The value, or a note with what the file says instead; zero says nothing.
     pub fn read(
         self,
@@ -84,6 +93,15 @@ impl Quantity {
             }
         }
     }
+}
+
+/// A number and the word after it.
+pub(super) fn with_unit(text: &str) -> Option<(f64, Option<&str>)> {
+    let text = text.trim();
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
+    let (number, rest) = ends.filter_map(|end| Some((text[..end].trim().parse().ok()?, &text[end..]))).next()?;
+    let unit = rest.trim_start_matches(['_', ' ', '(', '[']).split([' ', ';', ')', ']', ',']).next();
+    Some((number, unit.filter(|unit| !unit.is_empty())))
 }
 
 fn metres(unit: &str) -> Option<f64> {
@@ -139,6 +157,24 @@ mod tests {
             let value = quantity.value(number, Some(unit), None).unwrap();
             assert!((value / expected - 1.0).abs() < 1e-12, "{number} {unit}: {value}");
         }
+    }
+
+    #[test]
+    fn texts_of_headers_are_numbers_with_their_units() {
+        for (text, number, unit) in [
+            ("0.16 m", 0.16, Some("m")),
+            ("5.5e-05_m", 5.5e-5, Some("m")),
+            ("172e-6 m x 172e-6 m", 172e-6, Some("m")),
+            ("1.0A", 1.0, Some("A")),
+            (" -12 ", -12.0, None),
+            ("9 [keV]", 9.0, Some("keV")),
+        ] {
+            assert_eq!(with_unit(text), Some((number, unit)), "{text}");
+        }
+        assert_eq!(with_unit("unknown"), None);
+        let (value, note) = Quantity::Distance.read_text("Distance", "185", "m");
+        assert_eq!(value, None);
+        assert!(note.unwrap().to_string().starts_with("Distance is 185 without a unit: not understood"));
     }
 
     #[test]

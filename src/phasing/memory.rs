@@ -1,12 +1,12 @@
 //! Estimates of the memory that phasing takes, made before it is spent: on the machine and, for
 //! runs on a GPU, on that.
 
-pub use super::limits::available;
 use super::recipe::{Recipe, Step};
 use super::rules::Algorithm;
 #[cfg(feature = "cuda")]
 use crate::error::bytes_text;
 use crate::error::{Error, Result, shape_text};
+pub use crate::limits::available;
 use crate::volume::Shape;
 
 /// Bytes a voxel beside the backend: the pattern (intensity 4, mask 4), an estimate (13), and its

@@ -15,7 +15,6 @@ pub mod cpu;
 pub mod cuda;
 pub mod ensemble;
 pub mod guided;
-mod limits;
 pub mod memory;
 pub mod multi_device;
 pub mod noise;

@@ -53,6 +53,7 @@ pub fn load_frames(location: &str, settings: &Settings, observer: &dyn Observer)
 fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Observer) -> Result<Prepared> {
     let input = read(location, settings)?;
     refuse_sentinels(&input)?;
+    let doubtful = smaller_sentinel(&input);
     let own = &settings.prepare;
     let flat = input.intensity.shape()[0] == 1;
     // A pattern that lacuna wrote has been prepared: its centre is where it was put.
@@ -85,6 +86,7 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
+    notes.extend(doubtful.filter(|_| raw));
     for note in &notes {
         observer.observe(Event::Note(&format!("{}: {note}", path.display())));
     }
@@ -146,6 +148,26 @@ fn refuse_sentinels(input: &io::Input) -> Result<()> {
             input.source.element
         ),
     ))
+}
+
+/// What to say of pixels that hold the largest value of 16 bits in a wider type: what a detector
+/// writes into saturated pixels and gaps stays when its numbers are converted.
+fn smaller_sentinel(input: &io::Input) -> Option<String> {
+    let largest = f32::from(u16::MAX);
+    if input.source.maximum_of_type.is_some_and(|maximum| maximum <= f64::from(largest)) {
+        return None;
+    }
+    let bits = |index: usize| input.mask.as_ref().map_or(0, |mask| mask.as_slice()[index]);
+    let values = input.intensity.as_slice().iter().enumerate();
+    let measured = values.filter(|(index, value)| value.is_finite() && bits(*index) == 0).map(|(_, value)| *value);
+    let (mut count, mut above) = (0, false);
+    measured.for_each(|value| {
+        count += usize::from(value == largest);
+        above |= value > largest;
+    });
+    (count > 1 && !above).then(|| {
+        format!("{count} pixels hold {largest}, the largest uint16, and are not masked: if they are saturated or a gap, give mask = saturated={largest}")
+    })
 }
 
 /// Ranges `(z, y, x)`; those of a volume need a third.

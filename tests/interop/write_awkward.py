@@ -168,6 +168,24 @@ geometry(
     detector_1__x_pixel_size=(55.0, "UM"), detector_1__y_pixel_size=(0.055, "Mm"),
 )  # fmt: skip
 
+# A unit that is there but empty, a distance that leads nowhere, a mask that does, a text with its unit.
+with h5("damaged.h5") as file:
+    file["entry_1/data_1/data"] = counts(4)
+    file["entry_1/data_1/mask"] = h5py.ExternalLink("gone.h5", "/mask")
+    detector = file.create_group("entry_1/instrument_1/detector_1")
+    detector["distance"] = 1.2
+    detector["distance"].attrs["units"] = h5py.Empty("S1")
+    detector["x_pixel_size"] = h5py.ExternalLink("gone.h5", "/x")
+    file["entry_1/instrument_1/beam_1/incident_wavelength"] = "0.1 nm"
+    file["entry_1/instrument_1/detector_1/mask"] = np.zeros(48, "u1")
+
+with h5("scaled.h5") as file:
+    file["entry/data/data"] = counts(4)
+    file["entry/data/data"].attrs["scale_factor"] = 0.5
+(folder / "moved").mkdir()
+for z in range(3):
+    (folder / f"moved/f_{z}.edf").write_bytes(edf(stack[z], f"SampleDistance = {1.2 if z < 2 else 1.3} ;\r\n"))
+
 # Masks.
 bad = np.zeros((6, 8), "u1")
 bad[2, 3] = 1
