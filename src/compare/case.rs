@@ -6,7 +6,7 @@ use crate::error::{Result, counted};
 use crate::inpaint::model::Model;
 use crate::inpaint::predict::NetworkEstimate;
 use crate::metrics::{self, fsc_crossing, interval, median, prtf_crossing};
-use crate::phasing::ensemble::combine;
+use crate::phasing::combine::combine;
 use crate::pixels::Pattern;
 use crate::reconstruct::{Event, GapAdvice, Observer, PhasingStart, advise, fill_wins};
 use crate::report::Table;

@@ -6,10 +6,7 @@
 //! of them, and a few quiet cycles from there bring it back to the data. The free log-likelihood
 //! decides whether its outcome is better than the runs that it came from.
 
-use super::backend::{Backend, Start};
-use super::ensemble::{Ensemble, EnsemblePlan, Observer};
-use super::run::{Draw, Point, Run, RunOutcome, RunSettings};
-use super::walk::walk;
+use super::run::{Run, RunSettings};
 use crate::error::Result;
 use crate::metrics::{RegistrationOptions, register};
 use crate::volume::Centered;
@@ -37,9 +34,9 @@ pub struct AveragePlan {
 /// The best runs compared with the very best.
 pub(super) struct Comparison {
     /// Average of those that agree with it, and itself.
-    mean: Centered<Complex32>,
+    pub mean: Centered<Complex32>,
     /// Number of runs in the average.
-    count: usize,
+    pub count: usize,
     /// Relative distance of each of the others from it, in their order.
     pub distances: Vec<f64>,
 }
@@ -64,39 +61,4 @@ pub(super) fn compare(runs: &[Run]) -> Result<Option<Comparison>> {
     let count = comparison.count as f32;
     comparison.mean.0.mapv_inplace(|value| value / count);
     Ok(Some(comparison))
-}
-
-/// Adds the runs that begin at the average of the best ones; nothing where no two agree.
-///
-/// # Errors
-/// If the device failed.
-pub(super) fn add(
-    ensemble: &mut Ensemble,
-    comparison: &Comparison,
-    average: &AveragePlan,
-    plan: &EnsemblePlan,
-    backend: &mut dyn Backend,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    let (Some(best), 2..) = (ensemble.kept.first(), comparison.count) else { return Ok(()) };
-    let (seed, threshold, support) = (best.seed, best.threshold, best.support.to_cornered());
-    for (done, settings) in average.runs.iter().enumerate() {
-        let index = plan.count + done;
-        observer.begin(&[index], settings.recipe.cycles());
-        let start = Start { object: comparison.mean.to_cornered(), support: support.clone() };
-        let mut observe = |_: usize, point: &Point| observer.point(index, point);
-        for outcome in walk(backend, settings, vec![Draw { seed, threshold, start }], &mut observe)? {
-            // From an average that vanished nothing is learned.
-            let RunOutcome::Completed(mut run) = outcome else { continue };
-            run.average_of = comparison.count;
-            ensemble.add(index, RunOutcome::Completed(run), [0.0, plan.noise], plan.keep.max(average.members));
-            if let Some(summary) = ensemble.all.last() {
-                observer.end(index, summary);
-            }
-        }
-        if ensemble.interrupted {
-            break;
-        }
-    }
-    Ok(())
 }

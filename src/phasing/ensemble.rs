@@ -5,7 +5,7 @@
 //! leads to the object, and the data decide. And the best runs that agree are averaged into the
 //! start of a last one ([`super::average`]).
 
-use super::average::{self, AveragePlan};
+use super::average::{self, AveragePlan, Comparison};
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
@@ -14,10 +14,8 @@ use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
 use super::walk::walk;
 use crate::error::{Error, Result};
-use crate::metrics::{self, Crossing, FscShell, Modes, Shell, fsc_crossing, prtf_crossing};
 use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
-use num_complex::Complex32;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -249,7 +247,7 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
     if let Some(mut comparison) = average::compare(&result.kept)? {
         result.distances = std::mem::take(&mut comparison.distances);
         if let (Some(average), false) = (&plan.average, result.interrupted) {
-            average::add(&mut result, &comparison, average, plan, backend, observer)?;
+            result.add_average(&comparison, average, plan, backend, observer)?;
         }
     }
     result.truncate(plan.keep);
@@ -347,6 +345,37 @@ impl Ensemble {
         }
     }
 
+    /// Adds the runs that begin at the average of the best ones; nothing where no two agree.
+    fn add_average(
+        &mut self,
+        comparison: &Comparison,
+        average: &AveragePlan,
+        plan: &EnsemblePlan,
+        backend: &mut dyn Backend,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let (Some(best), 2..) = (self.kept.first(), comparison.count) else { return Ok(()) };
+        let (seed, threshold, support) = (best.seed, best.threshold, best.support.to_cornered());
+        for (number, settings) in (plan.count..).zip(&average.runs) {
+            observer.begin(&[number], settings.recipe.cycles());
+            let start = Start { object: comparison.mean.to_cornered(), support: support.clone() };
+            let mut observe = |_: usize, point: &Point| observer.point(number, point);
+            for outcome in walk(backend, settings, vec![Draw { seed, threshold, start }], &mut observe)? {
+                // From an average that vanished nothing is learned.
+                let RunOutcome::Completed(mut run) = outcome else { continue };
+                run.average_of = comparison.count;
+                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], plan.keep.max(average.members));
+                if let Some(summary) = self.all.last() {
+                    observer.end(number, summary);
+                }
+            }
+            if self.interrupted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the best of the runs with too much energy outside their supports, where no other has an
     /// object: the grade of the result tells what it is worth.
     fn rescue(&mut self) {
@@ -379,60 +408,6 @@ fn evenness(run: &Run) -> [f64; 2] {
         largest = largest.max(square.sqrt());
     }
     if largest > 0.0 { [sum / count / largest, fourths * count / (squares * squares)] } else { [0.0; 2] }
-}
-
-/// The kept runs taken together.
-pub struct Combined {
-    /// Every kept run in register with the best, which comes first.
-    pub objects: Vec<Centered<Complex32>>,
-    /// Their complex average.
-    pub average: Centered<Complex32>,
-    /// Their orthogonal modes.
-    pub modes: Modes,
-    /// Phase retrieval transfer function of the average.
-    pub prtf: Vec<Shell>,
-    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
-    /// run.
-    pub fsc: Vec<FscShell>,
-    /// Frequency at which the photons end.
-    pub photons_end: Crossing,
-}
-
-impl Combined {
-    /// Crossings of PRTF and FSC with their thresholds, not beyond where the photons end.
-    pub fn crossings(&self) -> [Crossing; 2] {
-        [prtf_crossing(&self.prtf), fsc_crossing(&self.fsc)].map(|crossing| crossing.or_before(self.photons_end))
-    }
-}
-
-/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
-/// removed (Bragg data).
-///
-/// # Errors
-/// If an object is not finite.
-pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> {
-    let options = metrics::RegistrationOptions { subpixel: true, ramp };
-    let best = &kept[0].object;
-    let mut objects = vec![best.clone()];
-    for run in &kept[1..] {
-        objects.push(metrics::register(&run.object, best, options)?.object);
-    }
-    let average = metrics::average(&objects)?;
-    let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
-    let measured = pattern.measured();
-    let prtf = metrics::prtf(&average, &moduli, &measured)?;
-    let photons_end = metrics::photons_end(&pattern.intensity, &measured)?;
-    let fsc = if objects.len() > 1 {
-        let half = |parity: usize| -> Result<Centered<Complex32>> {
-            let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
-            metrics::average(&half)
-        };
-        metrics::fsc(&half(0)?, &half(1)?)?
-    } else {
-        Vec::new()
-    };
-    let modes = metrics::modes(&objects)?;
-    Ok(Combined { objects, average, modes, prtf, fsc, photons_end })
 }
 
 #[cfg(test)]

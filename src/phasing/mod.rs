@@ -8,6 +8,7 @@
 pub mod average;
 pub mod backend;
 pub mod bound;
+pub mod combine;
 mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]

@@ -65,9 +65,9 @@ impl Default for PsfChoice {
 }
 
 impl PsfChoice {
-    /// A narrow Gaussian, from which refinement can grow or shrink to what is there.
-    pub fn narrow() -> Self {
-        PsfChoice { source: PsfSource::Peak { widths: vec![0.5], eta: 0.0 }, period: 0 }
+    /// A Gaussian wider than most blurs, from which refinement shrinks to what is there.
+    pub fn wide() -> Self {
+        PsfChoice { source: PsfSource::Peak { widths: vec![1.0], eta: 0.0 }, period: 0 }
     }
 }
 

@@ -8,7 +8,8 @@ use super::policy::{GapAdvice, advise, narrow};
 use super::summary::{AutomaticChoice, Summary};
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;
-use crate::phasing::ensemble::{self, Combined, Ensemble};
+use crate::phasing::combine::{Combined, combine};
+use crate::phasing::ensemble::Ensemble;
 use crate::pixels::{Estimate, Pattern};
 use crate::prepare::Prepared;
 use crate::settings::{GapPolicy, Settings};
@@ -91,7 +92,7 @@ fn phase_and_judge(
     let begun = Instant::now();
     let start = PhasingStart::new(&pattern, support.as_ref(), settings);
     let phased = phase(&pattern, start, bounds, settings, observer)?;
-    let combined = ensemble::combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
+    let combined = combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
     let summary = Summary::new(&pattern, &phased, &combined, gap, settings, begun.elapsed());
     Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, summary })
 }

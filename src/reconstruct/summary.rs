@@ -3,7 +3,8 @@
 use super::policy::GapAdvice;
 use super::verdict::{Grade, Verdict};
 use crate::inpaint::GapTreatment;
-use crate::phasing::ensemble::{Combined, RunVerdict};
+use crate::phasing::combine::Combined;
+use crate::phasing::ensemble::RunVerdict;
 use crate::phasing::psf::Psf;
 use crate::pixels::Pattern;
 use crate::settings::Settings;

@@ -309,7 +309,7 @@ fn psf(typed: &TypedSettings, recipe: Recipe) -> Result<(Recipe, Option<PsfChoic
         None if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
         None => Ok((recipe, None)),
         Some("auto") if recipe.names_psf() => Ok((recipe, Some(PsfChoice::default()))),
-        Some("auto") => Ok((recipe, Some(PsfChoice::narrow()))),
+        Some("auto") => Ok((recipe, Some(PsfChoice::wide()))),
         Some(text) => {
             let choice: PsfChoice = text.parse()?;
             let recipe = if recipe.names_psf() { recipe } else { recipe.with_psf(begin, choice.period) };

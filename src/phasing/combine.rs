@@ -1,0 +1,62 @@
+//! The kept runs of an ensemble taken together: in register, averaged, compared.
+
+use super::run::Run;
+use crate::error::Result;
+use crate::metrics::{self, Crossing, FscShell, Modes, Shell, fsc_crossing, prtf_crossing};
+use crate::pixels::Pattern;
+use crate::volume::Centered;
+use num_complex::Complex32;
+
+/// The kept runs taken together.
+pub struct Combined {
+    /// Every kept run in register with the best, which comes first.
+    pub objects: Vec<Centered<Complex32>>,
+    /// Their complex average.
+    pub average: Centered<Complex32>,
+    /// Their orthogonal modes.
+    pub modes: Modes,
+    /// Phase retrieval transfer function of the average.
+    pub prtf: Vec<Shell>,
+    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
+    /// run.
+    pub fsc: Vec<FscShell>,
+    /// Frequency at which the photons end.
+    pub photons_end: Crossing,
+}
+
+impl Combined {
+    /// Crossings of PRTF and FSC with their thresholds, not beyond where the photons end.
+    pub fn crossings(&self) -> [Crossing; 2] {
+        [prtf_crossing(&self.prtf), fsc_crossing(&self.fsc)].map(|crossing| crossing.or_before(self.photons_end))
+    }
+}
+
+/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
+/// removed (Bragg data).
+///
+/// # Errors
+/// If an object is not finite.
+pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> {
+    let options = metrics::RegistrationOptions { subpixel: true, ramp };
+    let best = &kept[0].object;
+    let mut objects = vec![best.clone()];
+    for run in &kept[1..] {
+        objects.push(metrics::register(&run.object, best, options)?.object);
+    }
+    let average = metrics::average(&objects)?;
+    let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
+    let measured = pattern.measured();
+    let prtf = metrics::prtf(&average, &moduli, &measured)?;
+    let photons_end = metrics::photons_end(&pattern.intensity, &measured)?;
+    let fsc = if objects.len() > 1 {
+        let half = |parity: usize| -> Result<Centered<Complex32>> {
+            let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
+            metrics::average(&half)
+        };
+        metrics::fsc(&half(0)?, &half(1)?)?
+    } else {
+        Vec::new()
+    };
+    let modes = metrics::modes(&objects)?;
+    Ok(Combined { objects, average, modes, prtf, fsc, photons_end })
+}
