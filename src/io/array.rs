@@ -199,7 +199,8 @@ impl RawArray {
         let Values::Bytes(bytes) = &self.values else { return Ok(Vec::new()) };
         self.check_length(bytes.len(), self.total()?)?;
         let mut out = Vec::new();
-        let read = bytes.read(&[0..bytes.len()], |bytes| out = bytes.to_vec());
+        let whole = 0..bytes.len();
+        let read = bytes.read(std::slice::from_ref(&whole), |bytes| out = bytes.to_vec());
         read.map_err(|problem| Error::file(&self.name, problem))?;
         Ok(out)
     }

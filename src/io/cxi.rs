@@ -237,7 +237,9 @@ fn mask(
         if !is_array(tree, &at) {
             let flat = tree.dataset(&at).filter(|mask| mask.size() > 1).map(|mask| shape_text(&mask.shape()));
             notes.extend(flat.map(|shape| Note::MaskLeftOut { name: tree.name(&at).display().to_string(), shape }));
-            notes.extend(tree.is_unreadable(&at).then(|| Note::Unreadable { at }));
+            if tree.is_unreadable(&at) {
+                notes.push(Note::Unreadable { at });
+            }
             continue;
         }
         let stored = tree.stored(&at)?;
