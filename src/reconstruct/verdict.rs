@@ -75,23 +75,24 @@ const AGREE: f64 = 0.3;
 
 /// Coefficients of the logistic regression: see [`Evidence::terms`]. Fitted by `tools/verdict.py` to
 /// what `lacuna bench search --json` printed: `docs/benchmarks/search.md`.
-const COEFFICIENTS: [f64; 6] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+const COEFFICIENTS: [f64; 4] = [0.31, -0.86, -2.23, 2.66];
 
 /// Probabilities above which a result is found, and below which it is not.
-const GRADES: [f64; 2] = [0.8, 0.25];
+const GRADES: [f64; 2] = [0.85, 0.2];
 
 impl Evidence {
     /// The terms of the regression, the constant first.
-    pub fn terms(&self) -> [f64; 6] {
-        // Bounded, so that no single number decides however strange it is.
-        let log = |value: f64, low: f64, high: f64| value.max(1e-12).ln().clamp(low, high);
+    ///
+    /// The ratio of free to fitted likelihood and the energy outside the support are no terms: beside
+    /// these they told nothing more.
+    pub fn terms(&self) -> [f64; 4] {
+        let excess = self.r_factor / self.noise_r_factor.max(1e-6);
         [
             1.0,
-            log(self.free_over_fitted.unwrap_or(10.0), -1.0, 6.0),
-            log(self.r_factor / self.noise_r_factor.max(1e-6), -1.0, 4.0),
+            // Bounded, so that no single number decides however strange it is.
+            excess.max(1e-3).ln().clamp(-1.0, 4.0),
             self.distance.unwrap_or(0.5).min(1.0),
             self.agreeing.unwrap_or(0.5),
-            log(self.outside.max(1e-5), -12.0, 0.0),
         ]
     }
 
@@ -196,10 +197,10 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
 mod tests {
     use super::*;
 
-    fn evidence(free_over_fitted: f64, distance: f64) -> Evidence {
+    fn evidence(r_factor: f64, distance: f64) -> Evidence {
         Evidence {
-            free_over_fitted: Some(free_over_fitted),
-            r_factor: 0.03,
+            free_over_fitted: Some(2.0),
+            r_factor,
             noise_r_factor: 0.02,
             compared: 7,
             agreeing: Some(if distance < 0.3 { 1.0 } else { 0.0 }),
@@ -210,16 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn agreement_and_prediction_speak_for_a_result() {
-        let good = evidence(1.2, 0.1).probability();
-        let bad = evidence(30.0, 0.9).probability();
+    fn agreement_and_fit_speak_for_a_result() {
+        let good = evidence(0.03, 0.1).probability();
+        let bad = evidence(0.3, 0.9).probability();
         assert!(good > GRADES[0] && bad < GRADES[1], "{good} {bad}");
-        assert!(evidence(1.2, 0.9).probability() < good && evidence(30.0, 0.1).probability() < good);
+        assert!(evidence(0.03, 0.9).probability() < good && evidence(0.3, 0.1).probability() < good);
     }
 
     #[test]
     fn one_run_says_that_nothing_was_compared() {
-        let alone = Evidence { compared: 0, agreeing: None, distance: None, ..evidence(1.2, 0.1) };
+        let alone = Evidence { compared: 0, agreeing: None, distance: None, ..evidence(0.03, 0.1) };
         let settings = Settings::preset("bragg").unwrap();
         let (reasons, remedies) = words(&alone, Grade::Doubtful, &settings);
         assert!(reasons[0].contains("not assessed") && remedies[0].contains("nb-run"), "{reasons:?} {remedies:?}");

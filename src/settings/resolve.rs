@@ -308,7 +308,8 @@ fn psf(typed: &TypedSettings, recipe: Recipe) -> Result<(Recipe, Option<PsfChoic
     match keys.psf.as_deref().filter(|text| *text != "none") {
         None if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
         None => Ok((recipe, None)),
-        Some("auto") if recipe.names_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        Some("auto") if recipe.has_psf() => Ok((recipe, Some(PsfChoice::default()))),
+        Some("auto") if recipe.names_psf() => Ok((recipe, None)),
         Some("auto") => Ok((recipe, Some(PsfChoice::wide()))),
         Some(text) => {
             let choice: PsfChoice = text.parse()?;

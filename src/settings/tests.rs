@@ -99,7 +99,8 @@ fn a_psf_is_switched_on_by_the_recipe() {
         (recipe.recipe.to_string(), recipe.psf.map(|psf| psf.to_string()))
     };
     let steps = "ER**50,(Sup*HIO**50)**3";
-    assert_eq!(resolved(None, None, steps), (steps.to_string(), None));
+    // The preset's: looked for in a last run, not in these.
+    assert_eq!(resolved(None, None, steps), (steps.to_string(), Some("gaussian,1".into())));
     assert_eq!(resolved(Some("none"), None, steps), (steps.to_string(), None));
     let (recipe, psf) = resolved(Some("pseudo-voigt,1,0.05,20"), Some(0.5), steps);
     assert_eq!(recipe, "ER**50,Sup,HIO**50,Sup,psf=20,HIO**50,Sup,HIO**50");
