@@ -5,6 +5,7 @@ use super::verdict::Grade;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
 use crate::error::{counted, shape_text};
 use crate::metrics::{Crossing, calculated_intensity};
+use crate::phasing::ensemble::RunSummary;
 use crate::phasing::run::{Point, Run};
 use crate::pixels::{Class, Pattern, trimmed};
 use crate::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
@@ -20,6 +21,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
     let pixels: usize = pattern.shape().iter().product();
     let name = Path::new(file).file_name().map_or(file.into(), |n| n.to_string_lossy());
     let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
+    let best_run = result.ensemble.all.iter().find(|run| run.number == best.number);
     let fit = &best.fit;
     let mut facts = vec![
         ("File".to_string(), file.to_string()),
@@ -30,7 +32,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         ("Log-likelihood".into(), format!("{:.4} per measured pixel", fit.llk_poisson)),
         ("Free log-likelihood".into(), number(fit.free_llk_poisson)),
         ("Support".into(), format!("{:.3} % of the array", 100.0 * fit.support_fraction)),
-        ("Seed".into(), best.seed.to_string()),
+        ("Best run".into(), best_run.map_or_else(String::new, RunSummary::origin)),
         ("Runs".into(), runs_text(result)),
     ];
     if let Some(psf) = &result.summary.psf {

@@ -26,8 +26,10 @@ pub struct Summary {
     pub free_llk_poisson: Option<f64>,
     /// Fraction of the array inside the support.
     pub support_fraction: f64,
-    /// Seed of the best run.
+    /// Seed of the first run; run `i` has `seed + i`.
     pub seed: u64,
+    /// Number of the best run, from 0.
+    pub best_run: usize,
     /// Threshold of its support updates, in units of the reference.
     pub support_threshold: f64,
     /// Wall-clock seconds of a cycle, mean over all runs.
@@ -142,7 +144,8 @@ impl Summary {
             llk_poisson: best.fit.llk_poisson,
             free_llk_poisson: best.fit.free_llk_poisson,
             support_fraction: best.fit.support_fraction,
-            seed: best.seed,
+            seed: settings.ensemble.seed,
+            best_run: best.number,
             support_threshold: decimal(best.threshold),
             seconds_per_cycle: runs.all.iter().map(|run| run.seconds).sum::<f64>() / cycles.max(1) as f64,
             seconds: took.as_secs_f64(),

@@ -256,8 +256,8 @@ pub struct PhasingKeys {
     /// their Friedel mates
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub real: Option<bool>,
-    /// Partial coherence and detector blur: gaussian,FWHM[,N], lorentzian,FWHM[,N],
-    /// pseudo-voigt,FWHM,ETA[,N], FILE[,N] (an array, its middle at n/2), auto or none
+    /// Partial coherence and detector blur: gaussian,FWHM, lorentzian,FWHM, pseudo-voigt,FWHM,ETA
+    /// or FILE (an array, its middle at n/2), each with ,N after it or without; auto or none
     ///
     /// Calculated intensities are convolved with this kernel before they are compared with the
     /// measured ones. FWHM is a full width at half maximum in pixels of the prepared pattern, one for
