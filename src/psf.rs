@@ -4,6 +4,8 @@
 //! noise-free intensity with a peak. Here it is a product of one symmetric profile for each axis:
 //! what the simulator blurs with and what phasing assumes and finds.
 
+use serde::{Deserialize, Serialize};
+
 /// Furthest pixel that a kernel reaches.
 pub const REACH: usize = 12;
 /// Weight, relative to the whole, below which kernels end: under a photon in the brightest pixel of
@@ -43,7 +45,7 @@ impl Peak {
 }
 
 /// Weights of the pixels at the distances 0, 1, 2, .. on both sides; their sum is 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kernel(Vec<f64>);
 
 impl Kernel {

@@ -113,10 +113,10 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
         calibration: Calibration::nominal(),
         width: 0.5,
     };
-    let contenders = [Contender::FREE, Contender::NETWORK];
+    let contenders = [Contender::FREE, Contender::NETWORK, Contender::Auto];
     let phase = |pattern: &Pattern| {
         let network = predicted(pattern);
-        let held_out = PhasingStart::new(pattern, None, &settings).held_out;
+        let held_out = PhasingStart::new(pattern, None, &settings).unwrap().held_out;
         let start = PhasingStart { held_out, support: FirstSupport::Given(truth.support.to_cornered()) };
         let trial = Trial { pattern, full: None, network: Some(&network), start: &start, settings: &settings };
         trial.phase(&contenders, &()).unwrap()
@@ -149,13 +149,11 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
 #[test]
 fn a_wrong_fill_is_caught_and_a_right_one_is_not() {
     let (wrong, predictions) = phased_with(2.0);
-    let error = |outcome: &Outcome, contender| outcome.error(Some(contender));
+    let error = |outcome: &Outcome, contender| outcome.error(contender);
     assert!(error(&wrong, Contender::NETWORK) > 1.2 * error(&wrong, Contender::FREE), "{wrong:?}");
-    assert_eq!(
-        wrong.error(None),
-        error(&wrong, Contender::FREE),
-        "the automatic choice takes the wrong fill: {wrong:?}"
-    );
+    // Half of its runs have left the wrong bounds before their end, and the data decide.
+    let auto = error(&wrong, Contender::Auto);
+    assert!(auto < 0.8 * error(&wrong, Contender::NETWORK), "the automatic choice follows the wrong fill: {wrong:?}");
     assert!(predictions[&Contender::NETWORK].llk > 1.1 * predictions[&Contender::FREE].llk, "{predictions:?}");
     let (right, _) = phased_with(0.0);
     assert!(error(&right, Contender::NETWORK) < 1.1 * error(&right, Contender::FREE), "{right:?}");

@@ -22,6 +22,7 @@ mod real;
 mod real_gaps;
 mod report;
 mod rules;
+mod search;
 mod simulate;
 mod structure;
 mod treatments;

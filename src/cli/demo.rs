@@ -67,7 +67,7 @@ impl Command {
         let gaps = ["full", "free", "zero", "linear-soft", "idw-soft", "network"].map(String::from);
         let case = Case {
             name: "a simulated crystal".into(),
-            start: PhasingStart::new(&seen, None, &settings),
+            start: PhasingStart::new(&seen, None, &settings)?,
             pattern: seen,
             full: Some(full),
             truth: Some(Truth { object: simulated.object, support: simulated.support }),

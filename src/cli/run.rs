@@ -5,7 +5,7 @@ use super::flags::{Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result, counted};
 use lacuna::io;
-use lacuna::reconstruct::{load, reconstruct};
+use lacuna::reconstruct::{Checkpoint, load, reconstruct_resumable};
 use lacuna::settings::InputKeys;
 use lacuna::simulate;
 use serde_json::json;
@@ -30,6 +30,9 @@ pub struct Command {
     /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
     #[arg(long)]
     run_files: bool,
+    /// Go on where a call with this output and the same settings was stopped
+    #[arg(long)]
+    resume: bool,
     #[command(flatten)]
     input: InputKeys,
     #[command(flatten)]
@@ -50,20 +53,26 @@ impl Command {
             ["report.html", "settings.toml", "completed.cxi", "example.cxi"].map(place);
         let mut outputs = vec![&*result_path, &page, &settings_path, &completed_path];
         outputs.extend(self.example.then_some(&*example_path));
-        let force = claim.outputs(&outputs, self.flags.force)?;
+        let checkpoint = Checkpoint { path: place(Checkpoint::NAME), resume: self.resume };
+        // What the stopped call wrote is what this one ends.
+        let resumed = self.resume && checkpoint.path.exists();
+        let force = claim.outputs(&outputs, self.flags.force || resumed)?;
         let console = Console::new(&self.flags);
         let file = match &self.file {
             Some(file) => file.clone(),
             None => example(&example_path, force, &console)?,
         };
         let prepared = load(&file, &settings, &console)?;
-        let result = reconstruct(prepared, &settings, &console)?;
+        let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
         let command = command_line();
         result.write(&result_path, format, force, &command, &settings)?;
         result.write_page(&page, force, &file, &command, &settings)?;
         let completed = result.write_completed(&completed_path, force, &command, &settings)?;
         io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
-        if self.flags.force {
+        if !result.ensemble.interrupted {
+            checkpoint.remove()?;
+        }
+        if force {
             self.remove_stale(&result_path, completed)?;
         }
         if self.run_files {

@@ -8,7 +8,7 @@ use crate::inpaint::predict::NetworkEstimate;
 use crate::metrics::{self, fsc_crossing, interval, median, prtf_crossing};
 use crate::phasing::combine::combine;
 use crate::pixels::Pattern;
-use crate::reconstruct::{Event, GapAdvice, Observer, PhasingStart, advise, fill_wins};
+use crate::reconstruct::{Event, GapAdvice, Observer, PhasingStart, advise};
 use crate::report::Table;
 use crate::settings::Settings;
 use serde::Serialize;
@@ -108,7 +108,7 @@ pub(super) fn held_out(
     for copy in hold_outs(pattern, COPIES) {
         let network = network(&copy.pattern, &contenders, model, settings, observer)?;
         // Pixels of the copy are held out already; the others are drawn anew from what is left.
-        let drawn = PhasingStart::new(&copy.pattern, None, settings);
+        let drawn = PhasingStart::new(&copy.pattern, None, settings)?;
         let start = PhasingStart { held_out: drawn.held_out, support: start.support.clone() };
         let trial = Trial { pattern: &copy.pattern, full: None, network: network.as_ref(), start: &start, settings };
         for (predictions, runs) in predictions.iter_mut().zip(&trial.phase(&contenders, observer)?) {
@@ -209,8 +209,11 @@ impl Compared<'_> {
             let what = if advice.fill { "Filling is worth a try" } else { "Free pixels are advised" };
             parts.push(format!("{what}: {}", advice.reason));
         }
-        if let Some(taken) = self.automatic() {
-            parts.push(format!("The automatic choice takes {}", taken.text()));
+        if let (Some(auto), Some(free)) = (self.chosen(Contender::Auto), self.chosen(Contender::FREE)) {
+            parts.push(format!(
+                "The automatic choice ends with an error of {:.3}, free pixels with {:.3}",
+                auto.error, free.error
+            ));
         }
         parts.join(". ") + "."
     }
@@ -285,17 +288,6 @@ impl Compared<'_> {
             "error on copies of the gap",
         ];
         Ok(Table { title: "Ways to treat the gap".into(), header: header.map(String::from).into(), rows })
-    }
-
-    /// The treatment that the automatic policy would take, where both of its candidates ran.
-    fn automatic(&self) -> Option<Contender> {
-        let llk = |contender: Contender| {
-            let runs = self.runs.iter().find(|runs| runs.contender == contender)?;
-            runs.best()?.fit.free_llk_poisson
-        };
-        let (free, network) = (llk(Contender::FREE)?, llk(Contender::NETWORK)?);
-        let fills = self.advice.as_ref()?.fill && fill_wins(free, network);
-        Some(if fills { Contender::NETWORK } else { Contender::FREE })
     }
 
     /// What the comparison came to. `command` is quoted in it.

@@ -14,6 +14,9 @@ pub enum Contender {
     Full,
     /// The pattern with its gap treated.
     Gap(GapTreatment),
+    /// What `--gap auto` does: free pixels, every second run beginning within the bounds of a fill
+    /// where one may help.
+    Auto,
 }
 
 impl Contender {
@@ -23,8 +26,9 @@ impl Contender {
     pub const NETWORK: Contender = Contender::Gap(GapTreatment::NETWORK);
 
     /// Treatments that are compared unless others are asked for.
-    const STANDARD: [&str; 10] = [
+    const STANDARD: [&str; 11] = [
         "full",
+        "auto",
         "free",
         "zero",
         "linear",
@@ -36,19 +40,15 @@ impl Contender {
         "network-release",
     ];
 
-    /// Reads a list of names: those of `--gap`, and `full`. `auto` stands for the two treatments
-    /// between which the policy chooses. An empty list means the standard ones.
+    /// Reads a list of names: those of `--gap`, and `full`. An empty list means the standard ones.
     ///
     /// # Errors
     /// [`crate::Error::Setting`] for an unknown name.
     pub fn list(names: &[String]) -> Result<Vec<Contender>> {
-        let mut all = Vec::new();
+        let mut all: Vec<Contender> = Vec::new();
         let standard = Self::STANDARD.map(String::from);
         for name in if names.is_empty() { &standard[..] } else { names } {
-            match name.trim().to_ascii_lowercase().as_str() {
-                "auto" => all.extend([Contender::FREE, Contender::NETWORK]),
-                name => all.push(name.parse()?),
-            }
+            all.push(name.trim().to_ascii_lowercase().parse()?);
         }
         let mut unique: Vec<Contender> = Vec::new();
         for contender in all {
@@ -64,19 +64,25 @@ impl Contender {
         match self {
             Contender::Full => "no gap at all".into(),
             Contender::Gap(gap) => gap.text(),
+            Contender::Auto => "the automatic choice".into(),
         }
     }
 
     /// Whether the network has to say what is in the gap.
     pub fn needs_network(&self) -> bool {
-        matches!(self, Contender::Gap(gap) if gap.needs_network())
+        match self {
+            Contender::Full => false,
+            Contender::Gap(gap) => gap.needs_network(),
+            Contender::Auto => true,
+        }
     }
 
-    /// Place in tables: without a gap first, then by source and name.
-    fn place(&self) -> (Option<GapSource>, String) {
+    /// Place in tables: without a gap first, then the automatic choice, then by source and name.
+    fn place(&self) -> (bool, Option<GapSource>, String) {
         match self {
-            Contender::Full => (None, String::new()),
-            Contender::Gap(gap) => (Some(gap.source), gap.to_string()),
+            Contender::Full => (false, None, String::new()),
+            Contender::Auto => (true, None, String::new()),
+            Contender::Gap(gap) => (true, Some(gap.source), gap.to_string()),
         }
     }
 }
@@ -100,6 +106,7 @@ impl fmt::Display for Contender {
         match self {
             Contender::Full => f.write_str("full"),
             Contender::Gap(gap) => gap.fmt(f),
+            Contender::Auto => f.write_str("auto"),
         }
     }
 }
@@ -108,7 +115,11 @@ impl FromStr for Contender {
     type Err = crate::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text == "full" { Ok(Contender::Full) } else { text.parse().map(Contender::Gap) }
+        match text {
+            "full" => Ok(Contender::Full),
+            "auto" => Ok(Contender::Auto),
+            gap => gap.parse().map(Contender::Gap),
+        }
     }
 }
 
@@ -131,7 +142,7 @@ mod tests {
     #[test]
     fn what_can_be_compared_is_what_can_be_run() {
         let list = |names: &[&str]| Contender::list(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(list(&["auto", "free"]).unwrap(), [Contender::FREE, Contender::NETWORK]);
+        assert_eq!(list(&["auto", "free"]).unwrap(), [Contender::Auto, Contender::FREE]);
         assert_eq!(list(&[]).unwrap().len(), Contender::STANDARD.len());
         let error = list(&["free", "glue"]).unwrap_err().to_string();
         assert!(error.starts_with("gap = glue: takes SOURCE"), "{error}");

@@ -204,8 +204,7 @@ impl Outcomes {
             let points = (0..20).filter_map(|bin| {
                 let inside =
                     self.list.iter().filter(|outcome| !outcome.hopeless() && (outcome.ratio / BIN) as usize == bin);
-                let ratios: Vec<f64> =
-                    inside.map(|o| o.error(Some(contender)) / o.error(Some(Contender::FREE))).collect();
+                let ratios: Vec<f64> = inside.map(|o| o.error(contender) / o.error(Contender::FREE)).collect();
                 (!ratios.is_empty()).then(|| ((bin as f64 + 0.5) * BIN, median(&ratios)))
             });
             Series { name: contender.to_string(), points: points.collect(), emphasis: contender == Contender::NETWORK }
@@ -230,7 +229,7 @@ fn cells(row: &ContenderRow) -> [String; 6] {
         with(row.to_free, row.to_free_interval),
         format!("{:.0} %", 100.0 * row.worse),
         with(row.to_best, row.to_best_interval),
-        row.success.map_or("-".into(), |success| format!("{:.0} %", 100.0 * success)),
+        format!("{:.0} %", 100.0 * row.success),
     ]
 }
 

@@ -278,7 +278,7 @@ impl SetComparison<'_> {
         let seen = blinded(full.clone(), &inside);
         let photons = entry.parameters.number("measurement_photons").unwrap_or(f64::NAN);
         let truth = Truth { object: entry.object, support: entry.support };
-        let start = self.first(&seen, &truth, settings);
+        let start = self.first(&seen, &truth, settings)?;
         let network = network(&seen, self.contenders, model, settings, observer)?;
         let trial = Trial { pattern: &seen, full: Some(&full), network: network.as_ref(), start: &start, settings };
         let mut contenders = BTreeMap::new();
@@ -311,8 +311,8 @@ impl SetComparison<'_> {
     }
 
     /// Where all contenders begin.
-    fn first(&self, pattern: &Pattern, truth: &Truth, settings: &Settings) -> PhasingStart {
-        let held_out = PhasingStart::new(pattern, None, settings).held_out;
+    fn first(&self, pattern: &Pattern, truth: &Truth, settings: &Settings) -> Result<PhasingStart> {
+        let held_out = PhasingStart::new(pattern, None, settings)?.held_out;
         let support = match self.start {
             StartSupport::Auto => FirstSupport::Autocorrelation {
                 intensity: pattern.intensity.to_cornered(),
@@ -323,7 +323,7 @@ impl SetComparison<'_> {
                 FirstSupport::Given(Centered(near.mapv(|distance| distance <= pixels)).to_cornered())
             }
         };
-        PhasingStart { held_out, support }
+        Ok(PhasingStart { held_out, support })
     }
 }
 

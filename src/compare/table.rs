@@ -2,7 +2,6 @@
 
 use super::{Contender, Prediction, Score};
 use crate::metrics::{interval, median};
-use crate::reconstruct::fill_wins;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,7 +42,7 @@ pub struct Outcome {
     pub contenders: BTreeMap<Contender, ContenderOutcome>,
 }
 
-/// Relative error of an object that has nothing in common with the truth: of an contender without
+/// Relative error of an object that has nothing in common with the truth: of a contender without
 /// any object too.
 const LOST: f64 = 1.0;
 /// A run succeeds whose error is at most this many times the best of all runs of all contenders.
@@ -55,23 +54,15 @@ const HOPELESS: f64 = 0.5;
 const WORSE: f64 = 1.05;
 
 impl Outcome {
-    /// Complex error of an contender's chosen run; [`None`] stands for what `--gap auto` would do.
-    pub fn error(&self, contender: Option<Contender>) -> f64 {
-        let chosen = |contender: Contender| self.contenders.get(&contender).and_then(|outcome| outcome.chosen);
-        let contender = contender.unwrap_or_else(|| {
-            let filled = match (chosen(Contender::FREE), chosen(Contender::NETWORK)) {
-                (Some(free), Some(network)) => self.advice && fill_wins(free.free_llk, network.free_llk),
-                (None, Some(_)) => self.advice,
-                _ => false,
-            };
-            if filled { Contender::NETWORK } else { Contender::FREE }
-        });
-        chosen(contender).map_or(LOST, |score| score.error.min(LOST))
+    /// Complex error of a contender's chosen run.
+    pub fn error(&self, contender: Contender) -> f64 {
+        let chosen = self.contenders.get(&contender).and_then(|outcome| outcome.chosen);
+        chosen.map_or(LOST, |score| score.error.min(LOST))
     }
 
     /// Whether its object cannot be reconstructed even without a gap; false if that was not tried.
     pub fn hopeless(&self) -> bool {
-        self.contenders.contains_key(&Contender::Full) && self.error(Some(Contender::Full)) > HOPELESS
+        self.contenders.contains_key(&Contender::Full) && self.error(Contender::Full) > HOPELESS
     }
 
     fn best(&self) -> f64 {
@@ -79,7 +70,7 @@ impl Outcome {
         runs.map(|score| score.error).fold(f64::INFINITY, f64::min)
     }
 
-    /// Part of an contender's runs that succeed.
+    /// Part of a contender's runs that succeed.
     fn success(&self, contender: Contender) -> f64 {
         let Some(outcome) = self.contenders.get(&contender) else { return 0.0 };
         let good = outcome.runs.iter().filter(|score| score.error <= SUCCESS * self.best()).count();
@@ -138,10 +129,10 @@ impl Judge {
     }
 }
 
-/// An contender in a class of gaps.
+/// A contender in a class of gaps.
 #[derive(Debug, Clone, Serialize)]
 pub struct ContenderRow {
-    /// Its name; `auto` for the automatic choice.
+    /// Its name.
     pub contender: String,
     /// Median error of the complex object.
     pub error: f64,
@@ -155,8 +146,8 @@ pub struct ContenderRow {
     pub to_best: f64,
     /// Its 95 % interval.
     pub to_best_interval: [f64; 2],
-    /// Part of the runs that succeed; nothing for the automatic choice.
-    pub success: Option<f64>,
+    /// Part of the runs that succeed.
+    pub success: f64,
 }
 
 /// A class of gaps.
@@ -170,7 +161,7 @@ pub struct RatioClass {
     pub hopeless: usize,
     /// Particles among the comparisons.
     pub particles: usize,
-    /// Contenders that every comparison of the class has, and the automatic choice.
+    /// Contenders that every comparison of the class has.
     pub contenders: Vec<ContenderRow>,
 }
 
@@ -220,36 +211,34 @@ fn class(name: &str, rows: &[&Outcome], hopeless: usize) -> RatioClass {
         .copied()
         .filter(|contender| !contender.needs_network() && *contender != Contender::Full)
         .collect();
-    let row = |contender: Option<Contender>| {
+    let row = |contender: Contender| {
         let to_free = |rows: &[&Outcome]| {
-            median(&rows.iter().map(|row| row.error(contender) / row.error(Some(Contender::FREE))).collect::<Vec<_>>())
+            median(&rows.iter().map(|row| row.error(contender) / row.error(Contender::FREE)).collect::<Vec<_>>())
         };
         let to_best = |rows: &[&Outcome]| {
-            let best = classical.iter().map(|&contender| error(rows, Some(contender))).fold(f64::INFINITY, f64::min);
+            let best = classical.iter().map(|&contender| error(rows, contender)).fold(f64::INFINITY, f64::min);
             error(rows, contender) / best
         };
-        let worse = rows.iter().filter(|row| row.error(contender) > WORSE * row.error(Some(Contender::FREE))).count();
+        let worse = rows.iter().filter(|row| row.error(contender) > WORSE * row.error(Contender::FREE)).count();
         let success =
             |contender: Contender| rows.iter().map(|row| row.success(contender)).sum::<f64>() / rows.len() as f64;
         ContenderRow {
-            contender: contender.map_or("auto".into(), |contender| contender.to_string()),
+            contender: contender.to_string(),
             error: error(rows, contender),
             to_free: to_free(rows),
             to_free_interval: resampled(&to_free),
             worse: worse as f64 / rows.len() as f64,
             to_best: to_best(rows),
             to_best_interval: resampled(&to_best),
-            success: contender.map(success),
+            success: success(contender),
         }
     };
-    let auto = contenders.contains(&Contender::FREE) && contenders.contains(&Contender::NETWORK);
-    let all = contenders.iter().map(|&contender| Some(contender)).chain(auto.then_some(None));
     RatioClass {
         name: name.into(),
         outcomes: rows.len(),
         hopeless,
         particles: particles.len(),
-        contenders: all.map(row).collect(),
+        contenders: contenders.iter().copied().map(row).collect(),
     }
 }
 
@@ -296,8 +285,6 @@ mod tests {
             |name: &str| classes[0].contenders.iter().find(|contender| contender.contender == name).unwrap();
         assert_eq!((contender("network").error, contender("network").to_best), (0.2, 0.5));
         assert!((contender("network").worse - 1.0 / 3.0).abs() < 1e-12);
-        // The automatic choice sees that the third is predicted worse.
-        assert_eq!((contender("auto").worse, contender("auto").error), (0.0, 0.2));
         assert_eq!(contender("free").to_free_interval, [1.0, 1.0]);
     }
 

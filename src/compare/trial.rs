@@ -2,11 +2,10 @@
 
 use super::Contender;
 use crate::error::{Error, Result};
-use crate::inpaint::GapTreatment;
 use crate::inpaint::predict::NetworkEstimate;
 use crate::phasing::run::Run;
 use crate::pixels::Pattern;
-use crate::reconstruct::{BoundsCourse, Observer, PhasingStart, Silent, phase};
+use crate::reconstruct::{BoundsCourse, Observer, PhasingStart, Silent, gap_choice, phase};
 use crate::settings::Settings;
 use rayon::prelude::*;
 
@@ -74,18 +73,26 @@ impl Trial<'_> {
         settings: &Settings,
         observer: &dyn Observer,
     ) -> Result<(ContenderRuns, String)> {
-        let (pattern, gap) = match contender {
+        let (pattern, bounds) = match contender {
             Contender::Full => {
                 let problem = "there is no pattern without the gap to compare with: give --truth";
                 let full = self.full.ok_or_else(|| Error::setting("gaps", "full", problem))?;
-                (full.clone(), GapTreatment::FREE)
+                (full.clone(), BoundsCourse::Kept)
             }
             Contender::Gap(gap) => {
                 let estimate = gap.estimate(self.pattern, self.network, &|_| {})?;
-                (Pattern { estimate, ..self.pattern.clone() }, gap)
+                (Pattern { estimate, ..self.pattern.clone() }, BoundsCourse::of(gap))
+            }
+            Contender::Auto => {
+                let network =
+                    || self.network.cloned().ok_or_else(|| Error::setting("gaps", "auto", "needs the network"));
+                let choice = gap_choice(self.pattern, settings, &network)?;
+                let estimate = choice.search.map(|(_, estimate)| estimate);
+                let bounds = if estimate.is_some() { BoundsCourse::Alternating } else { BoundsCourse::Kept };
+                (Pattern { estimate, ..self.pattern.clone() }, bounds)
             }
         };
-        let phased = phase(&pattern, self.start.clone(), BoundsCourse::of(gap), settings, &Silent(observer));
+        let phased = phase(&pattern, self.start.clone(), bounds, settings, None, &Silent(observer));
         if !observer.go_on() {
             return Err(Error::Interrupted);
         }

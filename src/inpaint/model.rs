@@ -4,7 +4,8 @@
 use super::calibration::Calibration;
 use super::patch::NormalisedPatch;
 use super::unet::{Architecture, INPUTS, Unet};
-use super::weights::{self, checksum};
+use super::weights;
+use crate::checksum::checksum;
 use crate::error::{Error, Result};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor, TensorData};

@@ -3,16 +3,10 @@
 
 use super::unet::Architecture;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Longest header in bytes; those of our networks have a few thousand.
 const LONGEST_HEADER: usize = 1 << 20;
-
-/// SHA-256 checksum, hexadecimal.
-pub(crate) fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// An array in the header of a safetensors file.
 #[derive(Deserialize)]

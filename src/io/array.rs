@@ -8,6 +8,7 @@ use crate::error::{Error, Result, bytes_text, shape_text};
 use crate::volume::{Centered, Shape};
 use hdf5::{Hyperslab, SliceOrIndex};
 use ndarray::{Array3, ArrayD, IxDyn};
+use num_complex::Complex32;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -122,6 +123,38 @@ impl RawArray {
             },
             |value| value,
         )
+    }
+
+    /// An object: complex numbers, or real ones.
+    pub fn to_complex(&self, view: &View) -> Result<Centered<Complex32>> {
+        if self.element.kind != Kind::Complex {
+            return Ok(self.to_f32(view)?.map(|&value| Complex32::new(value, 0.0)));
+        }
+        let fail = |problem: String| Error::file(&self.name, problem);
+        let shape = view.shape();
+        match &self.values {
+            Values::Bytes(bytes) => {
+                let mut out = Vec::new();
+                out.try_reserve_exact(shape.iter().product()).map_err(|_| self.too_large(shape))?;
+                out.resize(shape.iter().product(), Complex32::ZERO);
+                let half = self.element.width / 2;
+                let part = Element::new(Kind::Float, half, self.element.big_endian);
+                let decode = part.decoder().ok_or_else(|| fail(unsupported(&self.element.name())))?;
+                self.each(bytes, view, |index, bytes| {
+                    out[index] = Complex32::new(decode(&bytes[..half]) as f32, decode(&bytes[half..]) as f32);
+                })?;
+                Array3::from_shape_vec(shape, out).map(Centered).map_err(|error| fail(error.to_string()))
+            }
+            Values::Datasets(parts) => {
+                let [Part::Dataset(dataset, _)] = &parts[..] else {
+                    return Err(fail("is spread over several data sets: give one object".into()));
+                };
+                let (slab, _) = slab(view, &view.stored_ranges(), None).ok_or_else(|| fail("is empty".into()))?;
+                let read = dataset.read_slice(slab);
+                let read = read.map_err(|error| fail(format!("cannot be read: {}", reason(&error))))?;
+                to_volume(read, view).map(Centered).ok_or_else(|| fail("changed while it was read".into()))
+            }
+        }
     }
 
     /// True where not zero (and not NaN).

@@ -20,7 +20,7 @@ use super::options::{FileMask, ReadOptions};
 use super::tree::{Tree, parent};
 use super::view::{Region, View};
 use super::virtual_sources;
-use crate::error::{Result, shape_text};
+use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::pixels::{Estimate, trimmed};
 use crate::volume::{Centered, Shape};
@@ -193,6 +193,24 @@ pub(super) fn support_alone(place: &Location) -> Result<RawArray> {
         Some(at) => tree.stored(at),
         None => tree.stored(&only_array(&tree, "a support")?),
     }
+}
+
+/// The object of a reconstruction and, beside it, its support.
+pub(super) fn object(place: &Location) -> Result<(RawArray, Option<RawArray>)> {
+    let tree = Tree::open(&place.path)?;
+    let home = match &place.inside {
+        Some(inside) if is_array(&tree, &absolute(inside)) => return Ok((tree.stored(&absolute(inside))?, None)),
+        Some(inside) => absolute(inside),
+        None => entry::default_entry(&tree)?.0,
+    };
+    let object = format!("{home}/image_1/data");
+    if !is_array(&tree, &object) {
+        let problem = format!("holds no object: nothing at {object}");
+        return Err(Error::file(&place.path, problem));
+    }
+    let support = ["mask", "support"].map(|name| format!("{home}/image_1/{name}"));
+    let support = support.iter().find(|at| is_array(&tree, at)).map(|at| tree.stored(at)).transpose()?;
+    Ok((tree.stored(&object)?, support))
 }
 
 /// Any array: the path inside, or the intensities.

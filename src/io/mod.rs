@@ -17,6 +17,7 @@ mod beamline;
 mod bitshuffle;
 mod blosc;
 mod blosc2;
+pub mod bundle;
 mod bytes;
 mod cbf;
 mod claim;
@@ -64,14 +65,15 @@ pub use output::{check_output, replace, write_text};
 pub use process::Process;
 pub use view::{AxisOrder, Region};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shape_text};
 use crate::geometry::{Geometry, Goniometer, Placement};
-use crate::pixels::{Estimate, MaskDoubt, bit};
+use crate::pixels::{Estimate, MaskDoubt, bit, trimmed};
 use crate::volume::Centered;
 use contents::Contents;
 use element::Kind;
 use location::{Format, Location};
 use mask::MaskConvention;
+use num_complex::Complex32;
 use std::path::PathBuf;
 
 /// What was read from a file, before any preparation. Arrays have the shape of `intensity` where
@@ -240,6 +242,32 @@ pub fn read_support(location: &str) -> Result<Centered<bool>> {
         _ => frames::array(&place)?,
     };
     stored.to_flags(&stored.whole()?)
+}
+
+/// Reads an object and its support from a reconstruction: CXI as lacuna and PyNX write it
+/// (`image_1/data`, `image_1/mask`), `.npz` (`obj`, `support`), or any array of complex or real
+/// numbers, whose support is then where it is not zero.
+///
+/// # Errors
+///
+/// As [`read_with`]; [`Error::File`] where both have different shapes.
+pub fn read_object(location: &str) -> Result<(Centered<Complex32>, Centered<bool>)> {
+    let place = Location::parse(location)?;
+    let (stored, support) = match place.format {
+        Format::Hdf5 => cxi::object(&place)?,
+        Format::Npz => npz::object(&place)?,
+        _ => (frames::array(&place)?, None),
+    };
+    let object = stored.to_complex(&stored.whole()?)?;
+    let support = match support {
+        Some(support) => support.to_flags(&support.whole()?)?,
+        None => object.map(|value| *value != Complex32::ZERO),
+    };
+    if support.shape() != object.shape() {
+        let [object, support] = [object.shape(), support.shape()].map(|shape| shape_text(&trimmed(shape)));
+        return Err(Error::file(&place.path, format!("its object has {object} pixels, its support {support}")));
+    }
+    Ok((object, support))
 }
 
 /// Reads any array of real numbers, a flat field for instance.

@@ -29,6 +29,7 @@ use zip::{CompressionMethod, ZipArchive};
 const DATA: [&str; 3] = ["data", "iobs", "intensity"];
 const MASK: [&str; 2] = ["mask_bits", "mask"];
 pub(super) const SUPPORT: [&str; 1] = ["support"];
+const OBJECT: [&str; 2] = ["obj", "object"];
 
 struct Npz {
     path: PathBuf,
@@ -234,6 +235,22 @@ pub(super) fn array(place: &Location, keys: &[&str]) -> Result<RawArray> {
         Some(key) => npz.get(key),
         None => Ok(npz.find(keys)?.1),
     }
+}
+
+/// The object of a reconstruction and, beside it, its support.
+pub(super) fn object(place: &Location) -> Result<(RawArray, Option<RawArray>)> {
+    let mut npz = Npz::open(&place.path)?;
+    if let Some(key) = &place.inside {
+        return Ok((npz.get(key)?, None));
+    }
+    let keys = npz.keys();
+    let there = |name: &&&str| keys.iter().any(|key| key == **name);
+    let Some(key) = OBJECT.iter().find(there) else {
+        let problem = format!("holds no {}, only {}", OBJECT.join(" or "), keys.join(", "));
+        return Err(Error::file(&place.path, problem));
+    };
+    let support = SUPPORT.iter().find(there).map(|key| npz.get(key)).transpose()?;
+    Ok((npz.get(key)?, support))
 }
 
 /// Intensities, or any other array.

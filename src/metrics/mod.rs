@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod calculated;
+mod gauge;
 mod inside;
 mod modes;
 mod overlap;
@@ -16,11 +17,14 @@ mod texture;
 
 pub use bootstrap::{interval, median};
 pub use calculated::calculated_intensity;
+pub use gauge::Gauge;
 pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
 pub use overlap::{Overlap, overlap};
 pub use register::{Registration, RegistrationOptions, register};
-pub use resolution::{Crossing, FscShell, Resolution, Shell, fsc, fsc_crossing, photons_end, prtf, prtf_crossing};
+pub use resolution::{
+    Crossing, FscShell, Resolution, Shell, fsc, fsc_along, fsc_crossing, photons_end, prtf, prtf_crossing,
+};
 pub use texture::{Texture, texture};
 
 use crate::error::{Error, Result};

@@ -131,6 +131,24 @@ pub fn prtf(average: &Centered<Complex32>, moduli: &Centered<f32>, measured: &Ce
 /// # Errors
 /// [`Error::Shape`](crate::error::Error::Shape) if the shapes differ.
 pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscShell>> {
+    fsc_within(a, b, &|_| true)
+}
+
+/// The Fourier shell correlation along an axis `(z, y, x)`: of the frequencies within 45 degrees of
+/// it.
+///
+/// # Errors
+/// As [`fsc`].
+pub fn fsc_along(a: &Centered<Complex32>, b: &Centered<Complex32>, axis: usize) -> Result<Vec<FscShell>> {
+    // The frequency zero lies in every direction.
+    fsc_within(a, b, &|q| 2.0 * q[axis] * q[axis] >= q.iter().map(|q| q * q).sum())
+}
+
+fn fsc_within(
+    a: &Centered<Complex32>,
+    b: &Centered<Complex32>,
+    within: &dyn Fn([f64; 3]) -> bool,
+) -> Result<Vec<FscShell>> {
     same_shapes("object", [a.shape(), b.shape()])?;
     let shells = Shells::new(a.shape());
     let fft = Fft::new(a.shape());
@@ -138,7 +156,8 @@ pub fn fsc(a: &Centered<Complex32>, b: &Centered<Complex32>) -> Result<Vec<FscSh
     let (a, b) = (transformed(&fft, a.to_cornered().0), transformed(&fft, b.to_cornered().0));
     let mut sums = vec![(Complex64::default(), 0.0, 0.0, 0usize); shells.count];
     for ((index, a), b) in a.indexed_iter().zip(&b) {
-        if let Some(shell) = shells.of(index.into()) {
+        let index = index.into();
+        if let Some(shell) = shells.of(index).filter(|_| within(shells.cycles(index))) {
             let (a, b, sum) = (wide(*a), wide(*b), &mut sums[shell]);
             sum.0 += a * b.conj();
             sum.1 += a.norm_sqr();
@@ -236,10 +255,14 @@ impl Shells {
     }
 
     fn of(&self, index: [usize; 3]) -> Option<usize> {
-        let squared = |axis: usize| (signed(index[axis], self.shape[axis]) / self.shape[axis] as f64).powi(2);
-        let frequency = (squared(0) + squared(1) + squared(2)).sqrt();
+        let frequency = self.cycles(index).iter().map(|q| q * q).sum::<f64>().sqrt();
         let shell = (frequency / self.width).round() as usize;
         (frequency <= 0.5 && shell < self.count).then_some(shell)
+    }
+
+    /// Cycles per object pixel along `(z, y, x)`.
+    fn cycles(&self, index: [usize; 3]) -> [f64; 3] {
+        std::array::from_fn(|axis| signed(index[axis], self.shape[axis]) / self.shape[axis] as f64)
     }
 
     fn frequency(&self, shell: usize) -> f64 {

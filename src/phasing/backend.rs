@@ -11,7 +11,7 @@ use super::support::SupportRule;
 use crate::error::Result;
 use crate::volume::Cornered;
 use num_complex::Complex32;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The state of a batch of runs on a device: the problem that they share, the object and the
 /// support of each.
@@ -120,7 +120,7 @@ impl Default for GapConstraint {
 
 /// The agreement of a calculated pattern with the measured one, at the scale that fits best. All
 /// numbers are finite.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// R factor `sqrt(sum (|F| - sqrt(I))^2 / sum I)` over the measured pixels that were not held
     /// out.

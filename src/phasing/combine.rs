@@ -2,14 +2,14 @@
 
 use super::run::Run;
 use crate::error::Result;
-use crate::metrics::{self, Crossing, FscShell, Modes, Shell, fsc_crossing, prtf_crossing};
+use crate::metrics::{self, Crossing, FscShell, Gauge, Modes, Shell, fsc_crossing, prtf_crossing};
 use crate::pixels::Pattern;
 use crate::volume::Centered;
 use num_complex::Complex32;
 
 /// The kept runs taken together.
 pub struct Combined {
-    /// Every kept run in register with the best, which comes first.
+    /// Every kept run in register with the best, which comes first; without what `gauge` says.
     pub objects: Vec<Centered<Complex32>>,
     /// Their complex average.
     pub average: Centered<Complex32>,
@@ -20,6 +20,8 @@ pub struct Combined {
     /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
     /// run.
     pub fsc: Vec<FscShell>,
+    /// Constant phase and ramp of the best run, which were removed from objects, average and modes.
+    pub gauge: Gauge,
     /// Frequency at which the photons end.
     pub photons_end: Crossing,
 }
@@ -57,6 +59,10 @@ pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> 
     } else {
         Vec::new()
     };
-    let modes = metrics::modes(&objects)?;
-    Ok(Combined { objects, average, modes, prtf, fsc, photons_end })
+    let mut modes = metrics::modes(&objects)?;
+    let gauge = Gauge::of(best, ramp);
+    for object in objects.iter_mut().chain(&mut modes.modes) {
+        *object = gauge.removed(object);
+    }
+    Ok(Combined { objects, average: gauge.removed(&average), modes, prtf, fsc, gauge, photons_end })
 }

@@ -5,18 +5,19 @@
 //! leads to the object, and the data decide. And the best runs that agree are averaged into the
 //! start of a last one ([`super::average`]).
 
-use super::average::{self, AveragePlan, Comparison};
+use super::average::{self, AveragePlan};
 use super::backend::{Backend, Start};
 use super::guided::{Search, guided};
 use super::problem::Problem;
 use super::recipe::Recipe;
 use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
+use super::smooth::Smoothness;
 use super::start::{Draws, autocorrelation};
 use super::walk::walk;
 use crate::error::{Error, Result};
 use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// A run with more than this fraction of its energy outside the support is dropped, beside what the
@@ -28,6 +29,8 @@ const MOST_OUTSIDE: f64 = 0.1;
 pub enum FirstSupport {
     /// One support for every run.
     Given(Cornered<bool>),
+    /// An object that was found earlier, and its support: runs differ in their thresholds only.
+    Earlier(Box<Start>),
     /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two
     /// bounds.
     Autocorrelation {
@@ -58,6 +61,8 @@ pub struct EnsemblePlan {
     pub odd: Option<RunSettings>,
     /// Last runs from the average of the best ones, where there are several.
     pub average: Option<AveragePlan>,
+    /// Priors for smoothness with which the best runs are ended once more.
+    pub smoothness: Smoothness,
     /// Energy that noise alone puts into the object, as a fraction of all: see
     /// [`super::noise::fraction`].
     pub noise: f64,
@@ -103,12 +108,21 @@ pub trait Observer: Sync {
 
     /// Run `index` ended.
     fn end(&mut self, _index: usize, _run: &RunSummary) {}
+
+    /// All runs that were begun have ended, and others follow; or the next ones were stopped
+    /// (`stopping`), and count for nothing here.
+    fn reached(&mut self, _runs: &Ensemble, _stopping: bool) {}
+
+    /// Whether to go on where no points are reached.
+    fn go_on(&self) -> bool {
+        true
+    }
 }
 
 impl Observer for () {}
 
 /// The verdict on a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunVerdict {
     /// It is among the best so far.
@@ -122,12 +136,13 @@ pub enum RunVerdict {
 }
 
 impl RunSummary {
-    /// Where it began: `seed 3`, or `average of 5`.
+    /// Where it began: `seed 3`, or `average of 5`; and with which prior it ended.
     pub fn origin(&self) -> String {
-        match self.average_of {
+        let origin = match self.average_of {
             0 => format!("seed {}", self.seed),
             count => format!("average of {count}"),
-        }
+        };
+        if self.smoothness > 0.0 { format!("{origin}, smoothness {}", self.smoothness) } else { origin }
     }
 }
 
@@ -144,7 +159,7 @@ impl RunVerdict {
 }
 
 /// The result of an ensemble: a summary of each run, and the best ones whole.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ensemble {
     /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were
     /// held out.
@@ -153,14 +168,15 @@ pub struct Ensemble {
     pub all: Vec<RunSummary>,
     /// Whether it was stopped before the last one.
     pub interrupted: bool,
-    /// Relative distances of the next best runs from the best, random starts only.
+    /// Relative distances of the next best runs from the best, random starts only: none where all
+    /// began at an earlier object.
     pub distances: Vec<f64>,
     /// The best of those with too much energy outside the support.
     best_outside: Option<Run>,
 }
 
 /// A run without its object.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Number of the run, from 0.
     pub number: usize,
@@ -168,6 +184,8 @@ pub struct RunSummary {
     pub seed: u64,
     /// Number of runs in the average that it began from; 0 for a random start.
     pub average_of: usize,
+    /// Weight of the prior for smoothness with which it was ended; 0 for none.
+    pub smoothness: f64,
     /// Threshold of its support updates.
     pub threshold: f32,
     /// Fit of the final object; `None` if the run diverged.
@@ -192,23 +210,28 @@ pub struct RunSummary {
     pub curve: Vec<Point>,
 }
 
-fn score(run: &Run) -> f64 {
+pub(super) fn score(run: &Run) -> f64 {
     run.fit.free_llk_poisson.unwrap_or(run.fit.llk_poisson)
 }
 
-/// Runs the plan.
+/// Runs the plan, all of it or what `begun` lacks of its runs.
 ///
 /// # Errors
 /// [`Error::NoObject`] if no run is kept, [`Error::Interrupted`] if the observer stopped the search
 /// for the first start, and failures of the device or of a start.
-pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn Observer) -> Result<Ensemble> {
-    let mut result =
-        Ensemble { kept: Vec::new(), all: Vec::new(), interrupted: false, distances: Vec::new(), best_outside: None };
+pub fn phase(
+    backend: &mut dyn Backend,
+    plan: &EnsemblePlan,
+    begun: Ensemble,
+    observer: &mut dyn Observer,
+) -> Result<Ensemble> {
+    let mut result = begun;
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
     let members = plan.average.as_ref().map_or(0, |average| average.members);
     let keep = plan.keep.max(members);
     let size = backend.batch_size().max(1);
-    let indices: Vec<usize> = (0..plan.count).collect();
+    let done = |index: &usize| result.all.iter().any(|run| run.number == *index);
+    let indices: Vec<usize> = (0..plan.count).filter(|index| !done(index)).collect();
     'all: for chunk in indices.chunks(size * kinds.len()) {
         for (kind, settings) in kinds.iter().enumerate() {
             let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
@@ -223,6 +246,7 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
                     Ok(draw) => draws.push(draw),
                     // What earlier runs found is kept.
                     Err(Error::Interrupted) if !result.kept.is_empty() => {
+                        observer.reached(&result, true);
                         result.interrupted = true;
                         break 'all;
                     }
@@ -232,6 +256,9 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
             let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
             let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
             let outcomes = walk(backend, settings, draws, &mut observe)?;
+            if outcomes.iter().any(RunOutcome::interrupted) {
+                observer.reached(&result, true);
+            }
             for (index, outcome) in batch.into_iter().zip(outcomes) {
                 result.add(index, outcome, [searched, plan.noise], keep);
                 if let Some(summary) = result.all.last() {
@@ -241,14 +268,21 @@ pub fn phase(backend: &mut dyn Backend, plan: &EnsemblePlan, observer: &mut dyn 
             if result.interrupted {
                 break 'all;
             }
+            observer.reached(&result, false);
         }
     }
     result.rescue();
     if let Some(mut comparison) = average::compare(&result.kept)? {
-        result.distances = std::mem::take(&mut comparison.distances);
+        // That runs agree which began at one object says nothing.
+        if !matches!(plan.support, FirstSupport::Earlier(_)) {
+            result.distances = std::mem::take(&mut comparison.distances);
+        }
         if let (Some(average), false) = (&plan.average, result.interrupted) {
             result.add_average(&comparison, average, plan, backend, observer)?;
         }
+    }
+    if !result.interrupted {
+        result.smooth(backend.problem(), plan, observer);
     }
     result.truncate(plan.keep);
     result.all.sort_by_key(|run| run.number);
@@ -269,6 +303,7 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
     };
     let start = match &plan.support {
         FirstSupport::Given(support) => random(&mut draws, support.clone()),
+        FirstSupport::Earlier(start) => (**start).clone(),
         FirstSupport::Autocorrelation { intensity, threshold } => {
             let support = autocorrelation(intensity, draws.between(*threshold))?;
             random(&mut draws, support)
@@ -282,6 +317,16 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
 }
 
 impl Ensemble {
+    /// The runs with their arrays, in an order that serde keeps.
+    pub fn whole_runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.kept.iter_mut().chain(&mut self.best_outside)
+    }
+
+    /// As [`Ensemble::whole_runs_mut`], to be looked at.
+    pub fn whole_runs(&self) -> impl Iterator<Item = &Run> {
+        self.kept.iter().chain(&self.best_outside)
+    }
+
     /// Takes in the outcome of one more run, whose start took `search_seconds` to find, and drops
     /// the worst where more than `keep` are kept. `noise` is that of the plan.
     pub(super) fn add(&mut self, number: usize, outcome: RunOutcome, [search_seconds, noise]: [f64; 2], keep: usize) {
@@ -292,6 +337,7 @@ impl Ensemble {
                     number,
                     seed,
                     average_of: 0,
+                    smoothness: 0.0,
                     threshold,
                     fit: None,
                     mean_to_max: None,
@@ -321,6 +367,7 @@ impl Ensemble {
             number,
             seed: run.seed,
             average_of: run.average_of,
+            smoothness: run.smoothness,
             threshold: run.threshold,
             fit: Some(run.fit),
             mean_to_max,
@@ -345,37 +392,6 @@ impl Ensemble {
         }
     }
 
-    /// Adds the runs that begin at the average of the best ones; nothing where no two agree.
-    fn add_average(
-        &mut self,
-        comparison: &Comparison,
-        average: &AveragePlan,
-        plan: &EnsemblePlan,
-        backend: &mut dyn Backend,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
-        let (Some(best), 2..) = (self.kept.first(), comparison.count) else { return Ok(()) };
-        let (seed, threshold, support) = (best.seed, best.threshold, best.support.to_cornered());
-        for (number, settings) in (plan.count..).zip(&average.runs) {
-            observer.begin(&[number], settings.recipe.cycles());
-            let start = Start { object: comparison.mean.to_cornered(), support: support.clone() };
-            let mut observe = |_: usize, point: &Point| observer.point(number, point);
-            for outcome in walk(backend, settings, vec![Draw { seed, threshold, start }], &mut observe)? {
-                // From an average that vanished nothing is learned.
-                let RunOutcome::Completed(mut run) = outcome else { continue };
-                run.average_of = comparison.count;
-                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], plan.keep.max(average.members));
-                if let Some(summary) = self.all.last() {
-                    observer.end(number, summary);
-                }
-            }
-            if self.interrupted {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps the best of the runs with too much energy outside their supports, where no other has an
     /// object: the grade of the result tells what it is worth.
     fn rescue(&mut self) {
@@ -396,7 +412,7 @@ impl Ensemble {
 
 /// Mean over maximum of the modulus inside the support, and the mean of its fourth power over the
 /// squared mean of its square.
-fn evenness(run: &Run) -> [f64; 2] {
+pub(super) fn evenness(run: &Run) -> [f64; 2] {
     let pixels = run.object.as_slice().iter().zip(run.support.as_slice()).filter(|(_, inside)| **inside);
     let (mut count, mut sum, mut squares, mut fourths, mut largest) = (0.0, 0.0, 0.0, 0.0, 0.0f64);
     for (value, _) in pixels {
@@ -440,6 +456,7 @@ mod tests {
             },
             odd: None,
             average: None,
+            smoothness: Smoothness::default(),
             noise: 0.0,
             threshold: [0.2, 0.2],
             support: FirstSupport::Given(support),
@@ -448,7 +465,7 @@ mod tests {
             count: 3,
             keep: 2,
         };
-        phase(&mut Batch::new(Arc::new(problem), 3), &plan, &mut ())
+        phase(&mut Batch::new(Arc::new(problem), 3), &plan, Ensemble::default(), &mut ())
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)] // Kernels are called with addresses.
 pub mod cuda;
+mod ends;
 pub mod ensemble;
 pub mod guided;
 pub mod memory;
@@ -26,6 +27,7 @@ pub mod recipe;
 pub mod rules;
 pub mod run;
 pub mod select;
+pub mod smooth;
 pub mod start;
 pub mod support;
 pub mod walk;

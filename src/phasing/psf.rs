@@ -14,6 +14,7 @@ use crate::psf::{Kernel, Peak, REACH};
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use pulp::Arch;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -134,7 +135,7 @@ impl fmt::Display for PsfChoice {
 }
 
 /// A kernel: the product of one symmetric profile for each axis. Its sum is 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Psf {
     /// Profiles along `(z, y, x)`; that of a thin axis is the identity.
     pub kernels: [Kernel; 3],

@@ -6,7 +6,7 @@ use super::recipe::Recipe;
 use super::support::SupportRule;
 use crate::volume::Centered;
 use num_complex::Complex32;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The settings of a run, beside its start.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct RunSettings {
 }
 
 /// One point of a run's curve.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Point {
     /// Number of cycles done.
     pub cycle: usize,
@@ -42,7 +42,7 @@ pub struct Point {
 }
 
 /// The way in which a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ended {
     /// The recipe is done.
@@ -53,8 +53,8 @@ pub enum Ended {
     Diverged,
 }
 
-/// The result of a run.
-#[derive(Debug, Clone)]
+/// The result of a run. Its arrays are no part of what serde writes and reads: empty afterwards.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     /// Number of the run in its ensemble, from 0.
     pub number: usize,
@@ -62,11 +62,16 @@ pub struct Run {
     pub seed: u64,
     /// Number of runs in the average that it began from; 0 for a random start.
     pub average_of: usize,
+    /// Weight of the prior for smoothness with which it was ended; 0 for none.
+    pub smoothness: f64,
     /// Object, cut to its support and scaled to the measurement; square roots of photons.
+    #[serde(skip, default = "nothing")]
     pub object: Centered<Complex32>,
     /// Final support.
+    #[serde(skip, default = "nothing")]
     pub support: Centered<bool>,
     /// First support.
+    #[serde(skip, default = "nothing")]
     pub first_support: Centered<bool>,
     /// Fit of the final object.
     pub fit: Fit,
@@ -86,6 +91,11 @@ pub struct Run {
     pub threshold: f32,
     /// Final kernel of the PSF, where the recipe ended with it switched on.
     pub psf: Option<Psf>,
+}
+
+/// An array of no pixels.
+fn nothing<T: Clone + Default>() -> Centered<T> {
+    Centered::filled([0; 3], T::default())
 }
 
 /// A run whose object vanished or overflowed: nothing is left of it but how it came about.
@@ -113,6 +123,11 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
+    /// Whether it was stopped before its end.
+    pub(super) fn interrupted(&self) -> bool {
+        matches!(self, RunOutcome::Completed(run) if run.ended == Ended::Interrupted)
+    }
+
     /// The result, if there is one.
     pub fn completed(self) -> Option<Run> {
         match self {

@@ -105,6 +105,7 @@ pub fn walk(
             number: 0,
             seed,
             average_of: 0,
+            smoothness: 0.0,
             object: object.to_centered(),
             support: finished.support.to_centered(),
             first_support,

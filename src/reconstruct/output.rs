@@ -4,6 +4,7 @@ use super::page;
 use super::pipeline::Reconstruction;
 use crate::error::Result;
 use crate::io;
+use crate::metrics::Gauge;
 use crate::phasing::Fit;
 use crate::phasing::ensemble::RunSummary;
 use crate::phasing::psf::Psf;
@@ -45,7 +46,7 @@ impl Reconstruction {
         let best = &self.ensemble.kept[0];
         let psf = best.psf.as_ref().map(Psf::array);
         let reconstruction = io::Reconstruction {
-            object: &best.object,
+            object: &self.combined.objects[0],
             support: &best.support,
             runs: if several { &self.combined.objects } else { &[] },
             modes: if several { &self.combined.modes.modes } else { &[] },
@@ -87,8 +88,9 @@ impl Reconstruction {
             let line = self.ensemble.all.iter().find(|line| line.number == run.number);
             let process = io::Process::new(command, settings, &line.map(|line| Line { run: line, fit: run.fit }))?;
             let psf = run.psf.as_ref().map(Psf::array);
+            let object = Gauge::of(&run.object, !settings.recipe.positivity).removed(&run.object);
             let reconstruction = io::Reconstruction {
-                object: &run.object,
+                object: &object,
                 support: &run.support,
                 runs: &[],
                 modes: &[],
@@ -166,6 +168,10 @@ fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
         curves.push(("prtf".into(), combined.prtf.iter().map(|s| (s.frequency, s.value)).collect()));
         curves.push(("fsc".into(), combined.fsc.iter().map(|s| (s.frequency, s.value)).collect()));
         curves.push(("fsc_half_bit".into(), combined.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect()));
+    }
+    if let Some(split) = &result.split {
+        curves.push(("fsc_split_data".into(), split.fsc.iter().map(|s| (s.frequency, s.value)).collect()));
+        curves.push(("fsc_split_data_half_bit".into(), split.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect()));
     }
     curves
 }

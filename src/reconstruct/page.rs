@@ -1,14 +1,14 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
+use super::page_runs::{curves_section, runs_section};
 use super::pipeline::Reconstruction;
-use super::verdict::Grade;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
 use crate::error::{counted, shape_text};
-use crate::metrics::{Crossing, calculated_intensity};
+use crate::metrics::calculated_intensity;
 use crate::phasing::ensemble::RunSummary;
-use crate::phasing::run::{Point, Run};
+use crate::phasing::run::Run;
 use crate::pixels::{Class, Pattern, trimmed};
-use crate::report::{ColourMap, ComplexImage, Figure, Image, Plot, Report, Scale, Section, Series, Table};
+use crate::report::{ColourMap, ComplexImage, Figure, Image, Report, Scale, Section};
 use crate::settings::Settings;
 use crate::volume::Centered;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn plane_pixel(axes: [usize; 2], pixel: Option<[f64; 2]>) -> Option<[f64; 2]> {
 fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
     let best = &result.ensemble.kept[0];
     let window = window(&best.object);
-    let object = cropped(&best.object, window);
+    let object = cropped(&result.combined.objects[0], window);
     let centre = centre_of_mass(&object);
     let mut figures: Vec<Figure> = planes(&object, centre)
         .into_iter()
@@ -96,7 +96,8 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
             Figure::Complex(ComplexImage {
                 title: format!("Object {name}").trim().to_string(),
                 caption:
-                    "Modulus and phase of the best run, cut to its support. The squared modulus sums to the photons."
+                    "Modulus and phase of the best run, cut to its support. The squared modulus sums to the photons; the mean phase is zero, and \
+                     a ramp of less than a pixel of the pattern is removed."
                         .into(),
                 data,
                 pixel: plane_pixel(axes, pixel),
@@ -193,141 +194,4 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
         format!("Preparation: {}.", steps.join("; "))
     };
     Section { title: "Pattern".into(), text: text + &noted, figures, tables: vec![] }
-}
-
-fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.ensemble.kept[0].number;
-    let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
-        Figure::Plot(Plot {
-            title: title.into(),
-            caption: "The best run is drawn bold.".into(),
-            x_label: "cycle".into(),
-            y_label: y_label.into(),
-            log_y: true,
-            series: result
-                .ensemble
-                .all
-                .iter()
-                .map(|run| Series {
-                    name: run.origin(),
-                    points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
-                    emphasis: run.number == best && result.ensemble.all.len() > 1,
-                })
-                .collect(),
-            ..Plot::default()
-        })
-    };
-    let mut figures = vec![
-        plot("R factor", "R", &|p| Some(p.fit.r_factor)),
-        plot("Log-likelihood", "per measured pixel", &|p| Some(p.fit.llk_poisson)),
-        plot("Free log-likelihood", "per held-out pixel", &|p| p.fit.free_llk_poisson),
-        plot("Support", "fraction of the array", &|p| Some(p.fit.support_fraction)),
-    ];
-    let mut text = String::new();
-    if result.ensemble.kept.len() > 1 {
-        let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
-        let prtf = &result.combined.prtf;
-        let fsc = &result.combined.fsc;
-        let end = result.combined.photons_end;
-        let found = result.summary.verdict.grade != Grade::NotFound;
-        let words = |crossing: Crossing| match crossing.resolution(pixel) {
-            Some(r) if found => {
-                let metres = r.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));
-                let limit = if r.at_limit {
-                    ", the limit of the array"
-                } else if crossing == end {
-                    ", where the photons end"
-                } else {
-                    ""
-                };
-                format!("{:.2} object pixels{metres}{limit}", r.pixels)
-            }
-            _ => "nothing resolved".to_string(),
-        };
-        let [by_prtf, by_fsc] = result.combined.crossings();
-        text = format!(
-            "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
-             the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
-            words(by_prtf),
-            result.ensemble.kept.len(),
-            words(by_fsc),
-        );
-        let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
-        figures.push(Figure::Plot(Plot {
-            title: "Phase retrieval transfer function".into(),
-            x_label: "spatial frequency, cycles per object pixel".into(),
-            y_label: "PRTF".into(),
-            series: vec![series("PRTF", prtf.iter().map(|s| (s.frequency, s.value)).collect(), false)],
-            levels: vec![((-1f64).exp(), "1/e".into())],
-            ..Plot::default()
-        }));
-        figures.push(Figure::Plot(Plot {
-            title: "Fourier shell correlation".into(),
-            x_label: "spatial frequency, cycles per object pixel".into(),
-            y_label: "FSC".into(),
-            series: vec![
-                series("FSC", fsc.iter().map(|s| (s.frequency, s.value)).collect(), true),
-                series("half-bit", fsc.iter().map(|s| (s.frequency, s.half_bit)).collect(), false),
-            ],
-            ..Plot::default()
-        }));
-    }
-    Section { title: "Convergence and resolution".into(), text, figures, tables: vec![] }
-}
-
-fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
-    let rows = result
-        .ensemble
-        .all
-        .iter()
-        .map(|run| {
-            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
-            vec![
-                run.number.to_string(),
-                run.origin(),
-                format!("{:.3}", run.threshold),
-                number(run.fit.map(|fit| fit.r_factor), 4),
-                number(run.fit.map(|fit| fit.llk_poisson), 4),
-                number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
-                number(run.fit.map(|fit| 100.0 * fit.support_fraction), 3),
-                number(run.mean_to_max, 3),
-                number(run.sharpness, 2),
-                run.cycles.to_string(),
-                format!("{:.1}", run.seconds + run.search_seconds),
-                run.verdict.text().to_string(),
-            ]
-        })
-        .collect();
-    let header = [
-        "run",
-        "start",
-        "threshold",
-        "R",
-        "LLK",
-        "free LLK",
-        "support, %",
-        "mean/max",
-        "sharpness",
-        "cycles",
-        "seconds",
-        "verdict",
-    ]
-    .map(String::from);
-    let settings = settings.typed().table();
-    let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
-    Section {
-        title: "Runs and settings".into(),
-        text: String::new(),
-        figures: vec![],
-        tables: vec![
-            Table { title: "Runs".into(), header: header.to_vec(), rows },
-            Table {
-                title: "Settings".into(),
-                header: vec!["setting".into(), "value".into()],
-                rows: std::iter::once(recipe)
-                    .chain(settings.iter().map(|(key, value)| vec![key.clone(), value.to_string()]))
-                    .collect(),
-            },
-        ],
-    }
 }

@@ -1,6 +1,7 @@
 //! A pattern phased as the settings say: what `run`, `phase` and `compare` share.
 
 use super::observer::{Event, Observer};
+use super::resume::{Checkpoint, Keeper};
 use crate::error::{Error, Result, counted, shape_text};
 use crate::inpaint::GapTreatment;
 use crate::io;
@@ -16,6 +17,7 @@ use crate::phasing::psf::{Psf, PsfSource};
 use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::select::{DeviceRequest, OpenDevice};
+use crate::phasing::smooth::Smoothness;
 use crate::phasing::support::SupportRule;
 use crate::pixels::{Pattern, trimmed};
 use crate::settings::{Settings, SupportChoice};
@@ -44,10 +46,16 @@ impl PhasingStart {
     /// The start that the settings ask for. `support` is that of the file which the settings name.
     ///
     /// Without one, estimates of the pattern take part in the autocorrelation.
-    pub fn new(pattern: &Pattern, support: Option<&Centered<bool>>, settings: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::File`] for an earlier object that cannot be read or does not fit the pattern.
+    pub fn new(pattern: &Pattern, support: Option<&Centered<bool>>, settings: &Settings) -> Result<Self> {
         let held_out = problem::hold_out(pattern, settings.ensemble.free_fraction, HOLD_OUT_SEED, settings.recipe.real);
-        let support = first_support(pattern, &held_out, support, settings);
-        PhasingStart { held_out, support }
+        let support = match &settings.start.object {
+            Some(file) => earlier(file, pattern)?,
+            None => first_support(pattern, &held_out, support, settings),
+        };
+        Ok(PhasingStart { held_out, support })
     }
 }
 
@@ -83,7 +91,8 @@ impl BoundsCourse {
     }
 }
 
-/// Phases a pattern, its estimates bounding what was not measured.
+/// Phases a pattern, its estimates bounding what was not measured. With a checkpoint, runs are kept on
+/// the way.
 ///
 /// # Errors
 /// [`crate::Error::Memory`], [`crate::Error::Device`], [`crate::Error::NoObject`] where no run gave
@@ -93,8 +102,11 @@ pub fn phase(
     start: PhasingStart,
     bounds: BoundsCourse,
     settings: &Settings,
+    checkpoint: Option<&Checkpoint>,
     observer: &dyn Observer,
 ) -> Result<Phased> {
+    let keeper = checkpoint.map(|checkpoint| Keeper::new(checkpoint, pattern, settings)).transpose()?;
+    let begun = keeper.as_ref().map_or(Ok(Ensemble::default()), |keeper| keeper.begun(pattern.shape(), observer))?;
     let plan = plan(pattern, settings, bounds, start.support);
     let recipe = plan.run.recipe.clone();
     let steps = plan.steps();
@@ -120,8 +132,8 @@ pub fn phase(
             "a guided start is for 2D patterns: the runs start at random in the autocorrelation's support",
         ));
     }
-    let mut watcher = EnsembleWatcher { observer };
-    let ensemble = ensemble::phase(&mut *backend, &plan, &mut watcher)?;
+    let mut watcher = EnsembleWatcher { observer, keeper };
+    let ensemble = ensemble::phase(&mut *backend, &plan, begun, &mut watcher)?;
     Ok(Phased { ensemble, recipe, device, memory })
 }
 
@@ -168,19 +180,18 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         BoundsCourse::Released => (run(releasing, false), None),
         BoundsCourse::Alternating => (run(whole.clone(), true), Some(run(releasing, false))),
     };
-    let polish: Recipe = average::RECIPE.parse().unwrap_or_else(|_| whole.clone());
     let released = bounds != BoundsCourse::Kept;
-    let mut last = vec![run(polish.clone(), released)];
-    if settings.recipe.psf_in_average {
-        last.push(run(polish.with_psf(0.0, average::PSF_PERIOD), released));
-    } else if whole.has_psf() {
-        last[0].recipe = polish.with_psf(0.0, average::PSF_PERIOD);
-    }
     let members = settings.ensemble.average;
     EnsemblePlan {
         run: first,
         odd,
-        average: (members > 1 && settings.ensemble.count > 1).then_some(AveragePlan { members, runs: last }),
+        average: (members > 1 && settings.ensemble.count > 1)
+            .then(|| AveragePlan { members, runs: last_runs(settings, &run(whole.clone(), released)) }),
+        // Real and positive objects have their constraint in every cycle.
+        smoothness: match settings.recipe.real || settings.recipe.positivity {
+            true => Smoothness::default(),
+            false => Smoothness { weights: settings.ensemble.smoothness.clone(), released },
+        },
         noise: noise::fraction(pattern),
         threshold: update.threshold,
         support,
@@ -189,6 +200,38 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         count: settings.ensemble.count,
         keep: settings.ensemble.keep,
     }
+}
+
+/// The runs from the average of the best ones.
+fn last_runs(settings: &Settings, run: &RunSettings) -> Vec<RunSettings> {
+    let whole = &settings.recipe.recipe;
+    let polish: Recipe = average::RECIPE.parse().unwrap_or_else(|_| whole.clone());
+    let last = |recipe: Recipe| RunSettings { recipe, ..run.clone() };
+    let blurred = || last(polish.with_psf(0.0, average::PSF_PERIOD));
+    match (settings.recipe.psf_in_average, whole.has_psf()) {
+        (true, _) => vec![last(polish.clone()), blurred()],
+        (false, true) => vec![blurred()],
+        (false, false) => vec![last(polish)],
+    }
+}
+
+/// The object of an earlier result, brought to the photons of the pattern.
+fn earlier(file: &str, pattern: &Pattern) -> Result<FirstSupport> {
+    let (mut object, support) = io::read_object(file)?;
+    if object.shape() != pattern.shape() {
+        let [found, needed] = [object.shape(), pattern.shape()].map(|shape| shape_text(&trimmed(shape)));
+        let problem =
+            format!("its object has {found} pixels, the prepared pattern {needed}: prepare as for that result");
+        return Err(Error::file(file, problem));
+    }
+    let energy: f64 = object.as_slice().iter().map(|value| f64::from(value.norm_sqr())).sum();
+    let usable = energy.is_finite() && energy > 0.0 && support.as_slice().contains(&true);
+    if !usable {
+        return Err(Error::file(file, "its object or its support is empty, or not finite"));
+    }
+    let scale = (pattern.totals().1 / energy).sqrt() as f32;
+    object.0.mapv_inplace(|value| value * scale);
+    Ok(FirstSupport::Earlier(Box::new(Start { object: object.to_cornered(), support: support.to_cornered() })))
 }
 
 /// Where runs start: the file's support, a form, a search, or the autocorrelation.
@@ -256,6 +299,7 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
 /// Passes what the ensemble says on to the observer.
 struct EnsembleWatcher<'a> {
     observer: &'a dyn Observer,
+    keeper: Option<Keeper>,
 }
 
 impl ensemble::Observer for EnsembleWatcher<'_> {
@@ -275,5 +319,15 @@ impl ensemble::Observer for EnsembleWatcher<'_> {
 
     fn end(&mut self, number: usize, run: &RunSummary) {
         self.observer.observe(Event::RunEnd { number, run });
+    }
+
+    fn go_on(&self) -> bool {
+        self.observer.go_on()
+    }
+
+    fn reached(&mut self, runs: &Ensemble, stopping: bool) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep(runs, stopping, self.observer);
+        }
     }
 }

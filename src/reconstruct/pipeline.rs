@@ -4,7 +4,9 @@ use super::network::network_estimate;
 use super::observer::{Event, Observer};
 use super::phase::BoundsCourse;
 use super::phase::{PhasingStart, phase};
-use super::policy::{GapAdvice, advise, narrow};
+use super::policy::{GapChoice, gap_choice};
+use super::resume::Checkpoint;
+use super::split::SplitData;
 use super::summary::{AutomaticChoice, Summary};
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;
@@ -26,6 +28,8 @@ pub struct Reconstruction {
     pub ensemble: Ensemble,
     /// What the kept runs say together.
     pub combined: Combined,
+    /// Two halves of the counts, phased apart, where the settings ask for it.
+    pub split: Option<SplitData>,
     /// Numbers for pages, files and machines.
     pub summary: Summary,
 }
@@ -35,14 +39,28 @@ pub struct Reconstruction {
 /// # Errors
 /// Those of [`estimate`] and [`phase()`].
 pub fn reconstruct(prepared: Prepared, settings: &Settings, observer: &dyn Observer) -> Result<Reconstruction> {
+    reconstruct_resumable(prepared, settings, None, observer)
+}
+
+/// As [`reconstruct`], keeping runs on the way, from which a later call can go on.
+///
+/// # Errors
+/// As [`reconstruct`], and [`Error::File`] for a checkpoint that is damaged or of something else.
+pub fn reconstruct_resumable(
+    prepared: Prepared,
+    settings: &Settings,
+    checkpoint: Option<&Checkpoint>,
+    observer: &dyn Observer,
+) -> Result<Reconstruction> {
     let Prepared { pattern, support, steps, notes, .. } = prepared;
     let mut result = match settings.gap.policy {
         GapPolicy::Fixed(gap) => {
             let estimate = estimate(&pattern, gap, settings, observer)?;
             let bounds = BoundsCourse::of(gap);
-            phase_and_judge(Pattern { estimate, ..pattern }, support, gap, bounds, settings, observer)
+            let work = Work { support, settings, checkpoint, observer };
+            work.phase_and_judge(Pattern { estimate, ..pattern }, gap, bounds)
         }
-        GapPolicy::Auto => automatic(pattern, support, settings, observer),
+        GapPolicy::Auto => automatic(pattern, Work { support, settings, checkpoint, observer }),
     }?;
     (result.steps, result.summary.notes) = (steps, notes);
     if result.ensemble.interrupted {
@@ -80,42 +98,51 @@ fn report_estimate(pattern: &Pattern, gap: GapTreatment, estimate: &Estimate, ob
     observer.observe(Event::Filled { gap, pixels, unmeasured });
 }
 
-/// Phases a pattern whose gap has its estimate, and judges the runs.
-fn phase_and_judge(
-    pattern: Pattern,
+/// What phasing needs beside the pattern and its gap.
+struct Work<'a> {
     support: Option<Centered<bool>>,
-    gap: GapTreatment,
-    bounds: BoundsCourse,
-    settings: &Settings,
-    observer: &dyn Observer,
-) -> Result<Reconstruction> {
-    let begun = Instant::now();
-    let start = PhasingStart::new(&pattern, support.as_ref(), settings);
-    let phased = phase(&pattern, start, bounds, settings, observer)?;
-    let combined = combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
-    let summary = Summary::new(&pattern, &phased, &combined, gap, settings, begun.elapsed());
-    Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, summary })
+    settings: &'a Settings,
+    checkpoint: Option<&'a Checkpoint>,
+    observer: &'a dyn Observer,
+}
+
+impl Work<'_> {
+    /// Phases a pattern whose gap has its estimate, and judges the runs.
+    fn phase_and_judge(&self, pattern: Pattern, gap: GapTreatment, bounds: BoundsCourse) -> Result<Reconstruction> {
+        let (begun, settings) = (Instant::now(), self.settings);
+        let start = PhasingStart::new(&pattern, self.support.as_ref(), settings)?;
+        let phased = phase(&pattern, start, bounds, settings, self.checkpoint, self.observer)?;
+        let combined = combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
+        let split = match settings.ensemble.split_data && !phased.ensemble.interrupted {
+            true => {
+                let end = combined.photons_end;
+                match SplitData::new(&pattern, self.support.as_ref(), bounds, settings, end, self.observer) {
+                    // The whole was reached.
+                    Err(Error::Interrupted) => None,
+                    split => Some(split?),
+                }
+            }
+            false => None,
+        };
+        let summary = Summary::new(&pattern, &phased, &combined, split.as_ref(), gap, settings, begun.elapsed());
+        Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, split, summary })
+    }
 }
 
 /// Phases with free pixels; where a fill may help, every second run begins within its bounds. All
 /// runs end with free pixels, and what predicts held-out pixels best is taken.
-fn automatic(
-    pattern: Pattern,
-    support: Option<Centered<bool>>,
-    settings: &Settings,
-    observer: &dyn Observer,
-) -> Result<Reconstruction> {
-    let (advice, filling) = advice(&pattern, settings, observer)?;
-    let fill = advice.fill && settings.ensemble.count > 1;
+fn automatic(pattern: Pattern, work: Work<'_>) -> Result<Reconstruction> {
+    let Work { settings, observer, .. } = work;
+    let GapChoice { advice, search } =
+        gap_choice(&pattern, settings, &|| network_estimate(&pattern, settings, observer))?;
+    let fill = search.is_some();
     let text = if fill { "every second run begins within the bounds of a fill" } else { "free pixels" };
     observer.observe(Event::Note(&format!("gaps: {text}: {}", advice.reason)));
     observer.observe(Event::Advice(&advice));
-    let (bounds, search_gap, estimate) = match filling.filter(|_| fill) {
-        Some((gap, estimate)) => (BoundsCourse::Alternating, Some(gap), Some(estimate)),
-        None => (BoundsCourse::Kept, None, None),
-    };
+    let bounds = if fill { BoundsCourse::Alternating } else { BoundsCourse::Kept };
+    let (search_gap, estimate) = search.unzip();
     let pattern = Pattern { estimate, ..pattern };
-    let mut result = phase_and_judge(pattern, support, GapTreatment::FREE, bounds, settings, observer)?;
+    let mut result = work.phase_and_judge(pattern, GapTreatment::FREE, bounds)?;
     // The runs with odd numbers are those that began within bounds.
     let best = |odd: usize| {
         let runs = result.ensemble.all.iter().filter(|run| run.average_of == 0 && run.number % 2 == odd);
@@ -134,38 +161,4 @@ fn automatic(
         free_llk_with_filled_pixels: filled,
     });
     Ok(result)
-}
-
-/// Whether filling is worth trying, and with what: the file's own estimate, or the network's.
-fn advice(
-    pattern: &Pattern,
-    settings: &Settings,
-    observer: &dyn Observer,
-) -> Result<(GapAdvice, Option<(GapTreatment, Estimate)>)> {
-    if pattern.mask.as_slice().iter().all(|&bits| bits == 0) {
-        return Ok((GapAdvice::against("there is no gap"), None));
-    }
-    if settings.recipe.real {
-        return Ok((GapAdvice::real(), None));
-    }
-    if let Some(own) = &pattern.estimate {
-        let reason = GapAdvice::against("the file brings an estimate of its own");
-        return Ok((GapAdvice { fill: true, ..reason }, Some((GapTreatment::FILE, own.clone()))));
-    }
-    let oversampling = crate::prepare::oversampling(&pattern.intensity, &pattern.measured());
-    if let Some(advice) = narrow(pattern, oversampling) {
-        return Ok((advice, None));
-    }
-    match network_estimate(pattern, settings, observer) {
-        Ok(network) => {
-            let advice = advise(pattern, &network, oversampling);
-            Ok((advice, Some((GapTreatment::NETWORK, network.bounded()))))
-        }
-        // Other errors, of a model that cannot be read for instance, are no reason to go on without
-        // it.
-        Err(Error::Model { problem, .. }) => {
-            Ok((GapAdvice::against(format!("the network cannot fill them: {problem}")), None))
-        }
-        Err(error) => Err(error),
-    }
 }

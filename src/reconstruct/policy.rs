@@ -1,9 +1,10 @@
-//! Free pixels or filled ones? What the pattern itself says before it is phased, and what decides
-//! afterwards.
+//! Free pixels or filled ones? What the pattern itself says before it is phased.
 
-use crate::inpaint::distance_to_measured;
+use crate::error::{Error, Result};
 use crate::inpaint::predict::NetworkEstimate;
-use crate::pixels::Pattern;
+use crate::inpaint::{GapTreatment, distance_to_measured};
+use crate::pixels::{Estimate, Pattern};
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 /// Gaps up to this many times as wide as the linear oversampling are determined by the support:
@@ -16,14 +17,62 @@ const HIDDEN: f64 = 1e-5;
 /// Fraction of what it hides that the network may not know.
 const UNKNOWN: f64 = 0.9;
 
-/// A fill must predict what was held out better than free pixels do by this factor: on validation
-/// patterns no fill that passed did harm, and nearly all of the good was kept.
-const MARGIN: f64 = 0.8;
+/// What the automatic policy makes of a gap.
+#[derive(Debug, Clone)]
+pub struct GapChoice {
+    /// Whether filling is worth trying, and why.
+    pub advice: GapAdvice,
+    /// The fill within whose bounds every second run begins; nothing where all runs begin with free
+    /// pixels.
+    pub search: Option<(GapTreatment, Estimate)>,
+}
 
-/// Whether the reconstruction with the filled gap is the better one, by the free log-likelihoods of
-/// both.
-pub fn fill_wins(free: f64, filled: f64) -> bool {
-    filled < MARGIN * free
+impl GapChoice {
+    fn free(advice: GapAdvice) -> Self {
+        GapChoice { advice, search: None }
+    }
+}
+
+/// Whether filling is worth trying, and with what: the file's own estimate, or the network's, which
+/// is asked for only where it is needed.
+///
+/// # Errors
+/// Those of the network, but for a pattern that it cannot fill.
+pub fn gap_choice(
+    pattern: &Pattern,
+    settings: &Settings,
+    network: &dyn Fn() -> Result<NetworkEstimate>,
+) -> Result<GapChoice> {
+    if pattern.mask.as_slice().iter().all(|&bits| bits == 0) {
+        return Ok(GapChoice::free(GapAdvice::against("there is no gap")));
+    }
+    if settings.recipe.real {
+        return Ok(GapChoice::free(GapAdvice::real()));
+    }
+    // Both kinds of runs need at least one.
+    let several = settings.ensemble.count > 1;
+    if let Some(own) = &pattern.estimate {
+        let advice = GapAdvice { fill: several, ..GapAdvice::against("the file brings an estimate of its own") };
+        return Ok(GapChoice { advice, search: several.then(|| (GapTreatment::FILE, own.clone())) });
+    }
+    let oversampling = crate::prepare::oversampling(&pattern.intensity, &pattern.measured());
+    if let Some(advice) = narrow(pattern, oversampling) {
+        return Ok(GapChoice::free(advice));
+    }
+    match network() {
+        Ok(network) => {
+            let mut advice = advise(pattern, &network, oversampling);
+            advice.fill &= several;
+            let search = advice.fill.then(|| (GapTreatment::NETWORK, network.bounded()));
+            Ok(GapChoice { advice, search })
+        }
+        // Other errors, of a model that cannot be read for instance, are no reason to go on without
+        // it.
+        Err(Error::Model { problem, .. }) => {
+            Ok(GapChoice::free(GapAdvice::against(format!("the network cannot fill them: {problem}"))))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A recommendation, and what it rests on.

@@ -1,6 +1,8 @@
 //! What a reconstruction came to: every number that a page, a file or a machine is told.
 
+use super::phase::Phased;
 use super::policy::GapAdvice;
+use super::split::SplitData;
 use super::verdict::{Grade, Verdict};
 use crate::inpaint::GapTreatment;
 use crate::phasing::combine::Combined;
@@ -10,8 +12,6 @@ use crate::pixels::Pattern;
 use crate::settings::Settings;
 use serde::Serialize;
 use std::time::Duration;
-
-use super::phase::Phased;
 
 /// What a reconstruction came to. Fits are those of the best run.
 #[derive(Debug, Clone, Serialize)]
@@ -61,6 +61,13 @@ pub struct Summary {
     /// Half-period resolutions, of several kept runs only, and not where the object was not found.
     #[serde(flatten)]
     pub resolution: Option<Resolutions>,
+    /// Half-period resolution by the Fourier shell correlation of two halves of the counts, phased
+    /// apart.
+    pub split_data: Option<SplitSummary>,
+    /// Constant phase that was removed from the object, radians.
+    pub phase_removed_rad: f64,
+    /// Ramp that was removed from it, turns across the array (pixels of the pattern), `(z, y, x)`.
+    pub ramp_removed_turns: [f64; 3],
     /// Steps of each run.
     pub recipe: String,
     /// Device: `cpu` or `cuda:0`.
@@ -108,6 +115,38 @@ pub struct Resolutions {
     pub fsc_resolution_m: Option<f64>,
 }
 
+/// Half-period resolutions of two halves of the counts, phased apart: what the data support.
+/// Nothing where they have nothing in common.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SplitSummary {
+    /// At the half-bit criterion, object pixels.
+    pub resolution_pixels: Option<f64>,
+    /// At the half-bit criterion, metres.
+    pub resolution_m: Option<f64>,
+    /// Along `(z, y, x)`: of the frequencies within 45 degrees of the axis, object pixels.
+    pub along_pixels: [Option<f64>; 3],
+    /// Along `(z, y, x)`, metres.
+    pub along_m: [Option<f64>; 3],
+    /// Relative distance of the two objects.
+    pub distance: f64,
+}
+
+impl SplitSummary {
+    fn new(split: &SplitData, plane: Option<[f64; 2]>, pixel: Option<f64>) -> Self {
+        let whole = split.crossing.resolution(pixel);
+        // The third axis has a pixel only where the geometry of the scan is known.
+        let pixels = [None, plane.map(|[y, _]| y), plane.map(|[_, x]| x)];
+        let along: [_; 3] = std::array::from_fn(|axis| split.along[axis].resolution(pixels[axis]));
+        SplitSummary {
+            resolution_pixels: whole.map(|found| found.pixels),
+            resolution_m: whole.and_then(|found| found.metres),
+            along_pixels: along.map(|found| found.map(|found| found.pixels)),
+            along_m: along.map(|found| found.and_then(|found| found.metres)),
+            distance: split.distance,
+        }
+    }
+}
+
 /// What the automatic policy went by.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AutomaticChoice {
@@ -124,6 +163,7 @@ impl Summary {
         pattern: &Pattern,
         phased: &Phased,
         combined: &Combined,
+        split: Option<&SplitData>,
         gap: GapTreatment,
         settings: &Settings,
         took: Duration,
@@ -166,6 +206,10 @@ impl Summary {
                 fsc_resolution_pixels: fsc.map(|r| r.pixels),
                 fsc_resolution_m: fsc.and_then(|r| r.metres),
             }),
+            split_data: split
+                .map(|split| SplitSummary::new(split, pattern.geometry.object_pixel(pattern.shape()), pixel)),
+            phase_removed_rad: combined.gauge.phase,
+            ramp_removed_turns: combined.gauge.ramp,
             recipe: phased.recipe.to_string(),
             device: phased.device.clone(),
             gap,

@@ -77,6 +77,14 @@ const AGREE: f64 = 0.3;
 /// what `lacuna bench search --json` printed: `docs/benchmarks/search.md`.
 const COEFFICIENTS: [f64; 4] = [0.31, -0.86, -2.23, 2.66];
 
+/// An object whose R factor is below this part of that of the counts' noise fits the noise too: its
+/// support leaves the data no say. A support of the fraction `f` of the array takes noise down to
+/// `sqrt(1 - 2 f)` of it.
+const OVERFITTED: f64 = 0.5;
+
+/// Most that such an object's probability can be.
+const OVERFITTED_PROBABILITY: f64 = 0.1;
+
 /// Probabilities above which a result is found, and below which it is not.
 const GRADES: [f64; 2] = [0.85, 0.2];
 
@@ -96,9 +104,14 @@ impl Evidence {
         ]
     }
 
+    fn overfitted(&self) -> bool {
+        self.r_factor < OVERFITTED * self.noise_r_factor
+    }
+
     fn probability(&self) -> f64 {
         let sum: f64 = self.terms().iter().zip(COEFFICIENTS).map(|(term, weight)| term * weight).sum();
-        1.0 / (1.0 + (-sum).exp())
+        let most = if self.overfitted() { OVERFITTED_PROBABILITY } else { 1.0 };
+        (1.0 / (1.0 + (-sum).exp())).min(most)
     }
 }
 
@@ -167,6 +180,9 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
     }
     let excess = evidence.r_factor / evidence.noise_r_factor.max(1e-6);
     reasons.push(format!("R is {excess:.1} times that of the counts' noise"));
+    if evidence.overfitted() {
+        reasons.push("the object fits the noise itself: so large a support leaves the data no say".into());
+    }
     let [smallest, largest] = settings.support.fraction;
     if evidence.support_fraction > 0.98 * largest {
         reasons.push(format!("the support fills all that it may, {:.0} % of the array", 100.0 * largest));

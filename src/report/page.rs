@@ -48,7 +48,7 @@ fn page(report: &Report) -> String {
     if !report.version.is_empty() {
         let _ = writeln!(html, "<p>{}</p>", escape(&report.version));
     }
-    html + "</footer>\n</body>\n</html>\n"
+    html + "</footer>\n<script>" + include_str!("sort.js") + "</script>\n</body>\n</html>\n"
 }
 
 fn section(section: &Section) -> String {
@@ -93,7 +93,9 @@ fn table(table: &Table) -> String {
         let class = if numeric { " class=\"number\"" } else { "" };
         format!("<th scope=\"col\"{class}>{}</th>", escape(text))
     };
-    let mut html = String::from("<div class=\"table\"><table>\n");
+    // Tables of many rows are sorted by a click on a heading.
+    let class = if table.rows.len() > 2 { " class=\"sortable\"" } else { "" };
+    let mut html = format!("<div class=\"table\"><table{class}>\n");
     if !table.title.is_empty() {
         let _ = writeln!(html, "<caption>{}</caption>", escape(&table.title));
     }

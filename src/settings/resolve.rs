@@ -349,6 +349,7 @@ fn start(typed: &TypedSettings, recipe: &RecipeSettings) -> Result<StartSettings
         support: support_choice(required("support", keys.support.as_deref())?)?,
         autocorrelation: range("support-autocorrelation-threshold", autocorrelation)?,
         phase: required("start-phase", keys.start_phase)? as f32,
+        object: keys.start_from.clone().filter(|file| !file.is_empty()),
         search,
     })
 }
@@ -430,7 +431,17 @@ fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
         },
         seed: required("seed", keys.seed)?,
         free_fraction: within("free-fraction", required("free-fraction", keys.free_fraction)?, 0.0, 0.5)?,
+        smoothness: smoothness(keys.smoothness.clone().unwrap_or_default())?,
+        split_data: required("split-data", keys.split_data)?,
     })
+}
+
+/// Weights of priors: none of them negative, zeros left out.
+fn smoothness(weights: Vec<f64>) -> Result<Vec<f64>> {
+    match weights.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        Some(weight) => Err(Error::setting("smoothness", weight, "must be numbers from 0 up")),
+        None => Ok(weights.into_iter().filter(|weight| *weight > 0.0).collect()),
+    }
 }
 
 /// A setting that the ground preset has, unless a file was read that is none.

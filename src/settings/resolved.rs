@@ -137,6 +137,8 @@ pub struct StartSettings {
     pub autocorrelation: [f32; 2],
     /// Phases of the random object either side of zero, radians.
     pub phase: f32,
+    /// File of an earlier result, at whose object and support every run begins.
+    pub object: Option<String>,
     /// Search at low resolution that finds the start, where no support is given (2D).
     pub search: Option<SearchSettings>,
 }
@@ -187,10 +189,14 @@ pub struct EnsembleSettings {
     /// Number of best runs that are averaged, where they agree, into the start of a last one; 0 for
     /// none.
     pub average: usize,
+    /// Weights of priors for smoothness, of which held-out pixels choose one; none for no prior.
+    pub smoothness: Vec<f64>,
     /// Seed of the first run; run `i` starts from `seed + i`.
     pub seed: u64,
     /// Fraction of the measured pixels that is held out for the free log-likelihood.
     pub free_fraction: f64,
+    /// Whether two halves of the counts are phased apart too.
+    pub split_data: bool,
 }
 
 /// Device on which runs are phased, and its limits.

@@ -291,6 +291,18 @@ pub struct PhasingKeys {
     /// Factor on free moduli in every projection of the search
     #[arg(long, hide_short_help = true, value_name = "FACTOR")]
     pub search_leak: Option<f64>,
+    /// Weights of a prior for smoothness (second-order total variation) with which the best run is
+    /// ended once more each, where held-out pixels gain by it; 0 for none
+    #[arg(long, hide_short_help = true, value_name = "W", value_delimiter = ',')]
+    pub smoothness: Option<Vec<f64>>,
+    /// Also phase two halves of the counts, split by chance, apart: their Fourier shell correlation
+    /// is the resolution that the data support. Takes twice the time more
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub split_data: Option<bool>,
+    /// Begin at the object and support of an earlier result instead: .cxi (lacuna, PyNX), .npz or an
+    /// array of the pattern's shape
+    #[arg(long, value_name = "FILE")]
+    pub start_from: Option<String>,
     /// Phases of the random start, radians either side of zero
     #[arg(long, hide_short_help = true, value_name = "RAD")]
     pub start_phase: Option<f64>,

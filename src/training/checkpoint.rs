@@ -3,16 +3,12 @@
 
 use super::step::Learner;
 use crate::error::{Error, Result};
-use crate::inpaint::weights::checksum;
-use crate::io;
+use crate::io::bundle::{self, read_bundle, write_bundle};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::Path;
-use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// Progress of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +28,6 @@ const STATE: &str = "state.json";
 const NET: &str = "network.burnpack";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const AVERAGE: &str = "average.f32";
-/// Checksum of the members above, one after the other: burn trusts what it loads.
-const CHECKSUM: &str = "sha256";
 
 /// Writes a checkpoint in place of an older one.
 ///
@@ -45,18 +39,7 @@ pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -
     let optimizer = learner.optimizer.into_bytes().map_err(|error| failed(&error))?;
     let state = serde_json::to_vec_pretty(state).map_err(|error| failed(&error))?;
     let average: Vec<u8> = learner.average.iter().flat_map(|value| value.to_le_bytes()).collect();
-    io::replace(path, true, |temporary| {
-        let mut zip = ZipWriter::new(File::create(temporary).map_err(|error| failed(&error))?);
-        // Weights do not compress.
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        let members = [(STATE, &state[..]), (NET, &net[..]), (OPTIMIZER, &optimizer[..]), (AVERAGE, &average[..])];
-        let sum = checksum(&members.map(|(_, bytes)| bytes).concat());
-        for (name, bytes) in members.into_iter().chain([(CHECKSUM, sum.as_bytes())]) {
-            zip.start_file(name, options).map_err(|error| failed(&error))?;
-            zip.write_all(bytes).map_err(|error| failed(&error))?;
-        }
-        zip.finish().map(drop).map_err(|error| failed(&error))
-    })
+    write_bundle(path, &[(STATE, &state), (NET, &net), (OPTIMIZER, &optimizer), (AVERAGE, &average)])
 }
 
 /// Reads a checkpoint of this training into a fresh learner.
@@ -65,24 +48,8 @@ pub fn write<const D: usize>(path: &Path, state: &State, learner: &Learner<D>) -
 /// [`Error::File`] if it is damaged, or of another training; [`Error::Missing`] or [`Error::Read`]
 /// if it cannot be read.
 pub fn read<const D: usize>(path: &Path, run: &str, mut learner: Learner<D>) -> Result<(State, Learner<D>)> {
-    let damaged = |error: &dyn std::fmt::Display| {
-        Error::file(path, format!("is no checkpoint that can be read ({error}): remove it to start anew"))
-    };
-    let file = File::open(path).map_err(|error| Error::read(path, error))?;
-    let length = file.metadata().map_err(|error| Error::read(path, error))?.len();
-    let mut zip = ZipArchive::new(file).map_err(|error| damaged(&error))?;
-    let mut member = |name: &str| -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let member = zip.by_name(name).map_err(|error| damaged(&error))?;
-        // Nothing is compressed: a member that claims to be longer than the file is not read.
-        member.take(length).read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
-        Ok(bytes)
-    };
-    let [state, net, optimizer, average, sum] = [STATE, NET, OPTIMIZER, AVERAGE, CHECKSUM].map(&mut member);
-    let (state, net, optimizer, average) = (state?, net?, optimizer?, average?);
-    if checksum(&[&state[..], &net, &optimizer, &average].concat()).as_bytes() != sum? {
-        return Err(damaged(&"its checksum is wrong"));
-    }
+    let damaged = |error: &dyn std::fmt::Display| bundle::damaged(path, error);
+    let [state, net, optimizer, average] = read_bundle(path, [STATE, NET, OPTIMIZER, AVERAGE])?;
     let state: State = serde_json::from_slice(&state).map_err(|error| damaged(&error))?;
     if state.run != run {
         let problem = "is of a training with another recipe, set or version: give that, another --output, or --force to start anew";

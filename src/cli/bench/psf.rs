@@ -118,7 +118,7 @@ impl Psf {
             support: FirstSupport::Given(simulated.support.to_cornered()),
         };
         let begun = cpu_seconds();
-        let phased = phase(&measured, start, BoundsCourse::Kept, &settings, &())?;
+        let phased = phase(&measured, start, BoundsCourse::Kept, &settings, None, &())?;
         let best = &phased.ensemble.kept[0];
         let options = RegistrationOptions { subpixel: true, ramp: true };
         let axes = if shape[0] == 1 { 1..3 } else { 0..3 };

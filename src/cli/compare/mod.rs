@@ -133,7 +133,7 @@ impl Comparison {
         let model = model(self.model.as_deref(), if flat { 2 } else { 3 })?;
         // From the pattern without estimates, so that all contenders begin in the same support.
         let bare = Pattern { estimate: None, ..prepared.pattern.clone() };
-        let start = PhasingStart::new(&bare, prepared.support.as_ref(), settings);
+        let start = PhasingStart::new(&bare, prepared.support.as_ref(), settings)?;
         let name = Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy().into_owned());
         let case = Case {
             name,

@@ -7,7 +7,7 @@ mod blur;
 mod gradient;
 mod kernels;
 mod single;
-mod sums;
+pub(super) mod sums;
 
 pub use batch::Batch;
 pub use single::{Cpu, project_modulus};

@@ -1,0 +1,70 @@
+//! What the intensities of a Bragg pattern cannot tell of an object: its constant phase, and a ramp by
+//! which the pattern's centre is off by a fraction of a pixel.
+
+use super::peak::{distance, peak, ramped};
+use super::{summed, wide};
+use crate::fft::Fft;
+use crate::volume::{Centered, Cornered};
+use num_complex::{Complex32, Complex64};
+
+/// A larger ramp is no matter of the centre's fraction of a pixel: it belongs to the object.
+const MOST: f64 = 1.5;
+
+/// A constant phase and a ramp.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gauge {
+    /// Constant phase, radians.
+    pub phase: f64,
+    /// Turns across the array, or pixels in Fourier space, `(z, y, x)`.
+    pub ramp: [f64; 3],
+}
+
+impl Gauge {
+    /// That of an object: the ramp after whose removal it is nearest to having one phase, and its mean
+    /// phase then. Without `ramp` only the mean phase.
+    pub fn of(object: &Centered<Complex32>, ramp: bool) -> Self {
+        let object = object.to_cornered().0;
+        // Squared moduli: pixels count by their intensity.
+        let mut weighted = object.mapv(|value| value * value.norm());
+        let shape = object.dim();
+        let mut found = [0.0; 3];
+        if ramp {
+            found = peak(&weighted, &Fft::new([shape.0, shape.1, shape.2]), true);
+            if distance(found, [0.0; 3]) > MOST {
+                found = [0.0; 3];
+            }
+            weighted = ramped(weighted, found);
+        }
+        let values = weighted.as_slice().expect("standard layout");
+        let sum: Complex64 = summed(values.len(), |piece| piece.map(|i| wide(values[i])).sum());
+        Gauge { phase: sum.arg(), ramp: found }
+    }
+
+    /// The object without it.
+    pub fn removed(&self, object: &Centered<Complex32>) -> Centered<Complex32> {
+        let turn = Complex32::from_polar(1.0, -self.phase as f32);
+        Cornered(ramped(object.to_cornered().0, self.ramp).mapv_into(|value| value * turn)).to_centered()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::blob;
+    use super::*;
+
+    #[test]
+    fn phase_and_ramp_are_found_and_removed() {
+        for shape in [[1, 30, 24], [8, 12, 16]] {
+            let plain = blob(shape, 3).map(|value| Complex32::new(value.norm(), 0.0));
+            let ramp = [if shape[0] > 1 { -0.2 } else { 0.0 }, 0.4, -0.3];
+            let given = Gauge { phase: -1.1, ramp: ramp.map(|turns| -turns) };
+            let moved = given.removed(&plain);
+            let found = Gauge::of(&moved, true);
+            assert!(distance(found.ramp, ramp) < 1e-3 && (found.phase - 1.1).abs() < 1e-3, "{found:?}");
+            let back = found.removed(&moved);
+            // Rounding of f32.
+            assert!(back.as_slice().iter().zip(plain.as_slice()).all(|(a, b)| (a - b).norm() < 1e-3));
+            assert_eq!(Gauge::of(&moved, false).ramp, [0.0; 3]);
+        }
+    }
+}

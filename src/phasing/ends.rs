@@ -1,0 +1,77 @@
+//! The end of an ensemble: last runs from the average of the best ones, and ends with priors for
+//! smoothness.
+
+use super::average::{AveragePlan, Comparison};
+use super::backend::{Backend, Start};
+use super::ensemble::{Ensemble, EnsemblePlan, Observer, evenness, score};
+use super::problem::Problem;
+use super::run::{Draw, Point, RunOutcome};
+use super::smooth::{Smoothness, smoothed};
+use super::walk::walk;
+use crate::error::Result;
+use std::time::Instant;
+
+/// Runs that are ended with priors for smoothness, where fewer are kept.
+const SMOOTHED: usize = 4;
+
+/// A smoother end is taken where it predicts held-out pixels as well, or worse by less than this
+/// factor: they are few, and their prediction is noisy by as much.
+const SMOOTHER: f64 = 1.15;
+
+impl Ensemble {
+    /// Adds the runs that begin at the average of the best ones; nothing where no two agree.
+    pub(super) fn add_average(
+        &mut self,
+        comparison: &Comparison,
+        average: &AveragePlan,
+        plan: &EnsemblePlan,
+        backend: &mut dyn Backend,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let (Some(best), 2..) = (self.kept.first(), comparison.count) else { return Ok(()) };
+        let (seed, threshold, support) = (best.seed, best.threshold, best.support.to_cornered());
+        for (number, settings) in (plan.count..).zip(&average.runs) {
+            observer.begin(&[number], settings.recipe.cycles());
+            let start = Start { object: comparison.mean.to_cornered(), support: support.clone() };
+            let mut observe = |_: usize, point: &Point| observer.point(number, point);
+            let outcomes = walk(backend, settings, vec![Draw { seed, threshold, start }], &mut observe)?;
+            if outcomes.iter().any(RunOutcome::interrupted) {
+                observer.reached(self, true);
+            }
+            for outcome in outcomes {
+                // From an average that vanished nothing is learned.
+                let RunOutcome::Completed(mut run) = outcome else { continue };
+                run.average_of = comparison.count;
+                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], plan.keep.max(average.members));
+                if let Some(summary) = self.all.last() {
+                    observer.end(number, summary);
+                }
+            }
+            if self.interrupted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the best runs once more with each prior for smoothness, and puts what is better in their
+    /// places.
+    pub(super) fn smooth(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
+        let Smoothness { weights, released } = &plan.smoothness;
+        for run in self.kept.iter_mut().take(plan.keep.max(SMOOTHED)) {
+            let begun = Instant::now();
+            let ended = weights.iter().map(|&weight| smoothed(problem, run, weight, *released, &|| observer.go_on()));
+            let best = ended.flatten().min_by(|a, b| score(a).total_cmp(&score(b)));
+            let Some(mut best) = best.filter(|best| score(best) < SMOOTHER * score(run)) else { continue };
+            best.seconds += begun.elapsed().as_secs_f64();
+            if let Some(line) = self.all.iter_mut().find(|line| line.number == best.number) {
+                let [mean_to_max, sharpness] = evenness(&best).map(Some);
+                (line.smoothness, line.fit, line.seconds) = (best.smoothness, Some(best.fit), best.seconds);
+                (line.mean_to_max, line.sharpness) = (mean_to_max, sharpness);
+            }
+            *run = best;
+        }
+        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
+        self.interrupted |= !observer.go_on();
+    }
+}

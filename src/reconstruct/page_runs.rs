@@ -1,0 +1,234 @@
+//! Sections of a reconstruction's page that look at its runs: how they converged, what they resolve,
+//! and each of them.
+
+use super::pipeline::Reconstruction;
+use super::verdict::Grade;
+use super::views::{centre_of_mass, cropped, planes, window};
+use crate::metrics::Crossing;
+use crate::phasing::run::Point;
+use crate::report::{ComplexImage, Figure, Plot, Section, Series, Table};
+use crate::settings::Settings;
+
+/// Kept runs of which the page has pictures.
+const PICTURES: usize = 8;
+
+/// Bins of the histograms of moduli.
+const BINS: usize = 40;
+
+pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
+    let best = result.ensemble.kept[0].number;
+    let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
+    let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
+        Figure::Plot(Plot {
+            title: title.into(),
+            caption: "The best run is drawn bold.".into(),
+            x_label: "cycle".into(),
+            y_label: y_label.into(),
+            log_y: true,
+            series: result
+                .ensemble
+                .all
+                .iter()
+                .map(|run| Series {
+                    name: run.origin(),
+                    points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
+                    emphasis: run.number == best && result.ensemble.all.len() > 1,
+                })
+                .collect(),
+            ..Plot::default()
+        })
+    };
+    let mut figures = vec![
+        plot("R factor", "R", &|p| Some(p.fit.r_factor)),
+        plot("Log-likelihood", "per measured pixel", &|p| Some(p.fit.llk_poisson)),
+        plot("Free log-likelihood", "per held-out pixel", &|p| p.fit.free_llk_poisson),
+        plot("Support", "fraction of the array", &|p| Some(p.fit.support_fraction)),
+    ];
+    let mut text = String::new();
+    let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
+    if result.ensemble.kept.len() > 1 {
+        let prtf = &result.combined.prtf;
+        let fsc = &result.combined.fsc;
+        let end = result.combined.photons_end;
+        let found = result.summary.verdict.grade != Grade::NotFound;
+        let words = |crossing: Crossing| match crossing.resolution(pixel) {
+            Some(r) if found => {
+                let metres = r.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));
+                let limit = if r.at_limit {
+                    ", the limit of the array"
+                } else if crossing == end {
+                    ", where the photons end"
+                } else {
+                    ""
+                };
+                format!("{:.2} object pixels{metres}{limit}", r.pixels)
+            }
+            _ => "nothing resolved".to_string(),
+        };
+        let [by_prtf, by_fsc] = result.combined.crossings();
+        text = format!(
+            "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
+             the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
+            words(by_prtf),
+            result.ensemble.kept.len(),
+            words(by_fsc),
+        );
+        figures.push(Figure::Plot(Plot {
+            title: "Phase retrieval transfer function".into(),
+            x_label: "spatial frequency, cycles per object pixel".into(),
+            y_label: "PRTF".into(),
+            series: vec![series("PRTF", prtf.iter().map(|s| (s.frequency, s.value)).collect(), false)],
+            levels: vec![((-1f64).exp(), "1/e".into())],
+            ..Plot::default()
+        }));
+        figures.push(Figure::Plot(Plot {
+            title: "Fourier shell correlation".into(),
+            x_label: "spatial frequency, cycles per object pixel".into(),
+            y_label: "FSC".into(),
+            series: vec![
+                series("FSC", fsc.iter().map(|s| (s.frequency, s.value)).collect(), true),
+                series("half-bit", fsc.iter().map(|s| (s.frequency, s.half_bit)).collect(), false),
+            ],
+            ..Plot::default()
+        }));
+    }
+    if let Some(split) = &result.split {
+        text += &split_text(result, pixel);
+        figures.push(Figure::Plot(Plot {
+            title: "Fourier shell correlation of two halves of the counts".into(),
+            caption: "Each half phased apart, with other seeds.".into(),
+            x_label: "spatial frequency, cycles per object pixel".into(),
+            y_label: "FSC".into(),
+            series: vec![
+                series("FSC", split.fsc.iter().map(|s| (s.frequency, s.value)).collect(), true),
+                series("half-bit", split.fsc.iter().map(|s| (s.frequency, s.half_bit)).collect(), false),
+            ],
+            ..Plot::default()
+        }));
+    }
+    Section { title: "Convergence and resolution".into(), text, figures, tables: vec![] }
+}
+
+/// The resolution that the data support, in a sentence.
+fn split_text(result: &Reconstruction, pixel: Option<f64>) -> String {
+    let Some(split) = &result.split else { return String::new() };
+    let found = match split.crossing.resolution(pixel) {
+        None => {
+            return format!(
+                " Two halves of the counts, phased apart, gave different objects (distance {:.0} %): they resolve nothing.",
+                100.0 * split.distance
+            );
+        }
+        Some(found) => found,
+    };
+    let metres = found.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));
+    let names = ["z", "y", "x"].into_iter().zip(split.along);
+    let along: Vec<String> =
+        names.filter_map(|(name, crossing)| Some(format!("{name} {:.2}", crossing.resolution(None)?.pixels))).collect();
+    format!(
+        " Two halves of the counts, phased apart, agree to {:.2} object pixels{metres} at the half-bit criterion (along {}): that is what \
+         the data support.",
+        found.pixels,
+        along.join(", ")
+    )
+}
+
+/// A small picture of each kept run, and the distribution of its moduli.
+fn run_figures(result: &Reconstruction) -> Vec<Figure> {
+    let kept = &result.ensemble.kept;
+    let shown = result.combined.objects.iter().zip(kept).take(PICTURES);
+    let mut figures = Vec::new();
+    let mut series = Vec::new();
+    for (object, run) in shown {
+        if kept.len() > 1 {
+            let view = cropped(object, window(&kept[0].object));
+            let (name, _, data) = planes(&view, centre_of_mass(&view)).remove(0);
+            let free = run.fit.free_llk_poisson.map_or(String::new(), |llk| format!("free LLK {llk:.4}, "));
+            figures.push(Figure::Complex(ComplexImage {
+                title: format!("Run {} {name}", run.number).trim().to_string(),
+                caption: format!("{free}R {:.4}.", run.fit.r_factor),
+                data,
+                pixel: None,
+                unit: "√photons".into(),
+            }));
+        }
+        let inside = run.object.as_slice().iter().zip(run.support.as_slice()).filter(|(_, inside)| **inside);
+        let moduli: Vec<f32> = inside.map(|(value, _)| value.norm()).collect();
+        let largest = moduli.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let mut counts = [0usize; BINS];
+        moduli.iter().for_each(|modulus| counts[((modulus / largest * BINS as f32) as usize).min(BINS - 1)] += 1);
+        let points = counts.iter().enumerate().map(|(bin, &count)| ((bin as f64 + 0.5) / BINS as f64, count as f64));
+        let name = format!("run {}", run.number);
+        series.push(Series {
+            name,
+            points: points.collect(),
+            emphasis: run.number == kept[0].number && kept.len() > 1,
+        });
+    }
+    figures.push(Figure::Plot(Plot {
+        title: "Moduli inside the support".into(),
+        caption: "A homogeneous object has one peak, near its largest modulus; the best run is drawn bold.".into(),
+        x_label: "modulus over the largest".into(),
+        y_label: "pixels".into(),
+        series,
+        ..Plot::default()
+    }));
+    figures
+}
+
+pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
+    let rows = result
+        .ensemble
+        .all
+        .iter()
+        .map(|run| {
+            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+            vec![
+                run.number.to_string(),
+                run.origin(),
+                format!("{:.3}", run.threshold),
+                number(run.fit.map(|fit| fit.r_factor), 4),
+                number(run.fit.map(|fit| fit.llk_poisson), 4),
+                number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
+                number(run.fit.map(|fit| 100.0 * fit.support_fraction), 3),
+                number(run.mean_to_max, 3),
+                number(run.sharpness, 2),
+                run.cycles.to_string(),
+                format!("{:.1}", run.seconds + run.search_seconds),
+                run.verdict.text().to_string(),
+            ]
+        })
+        .collect();
+    let header = [
+        "run",
+        "start",
+        "threshold",
+        "R",
+        "LLK",
+        "free LLK",
+        "support, %",
+        "mean/max",
+        "sharpness",
+        "cycles",
+        "seconds",
+        "verdict",
+    ]
+    .map(String::from);
+    let settings = settings.typed().table();
+    let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
+    Section {
+        title: "Runs and settings".into(),
+        text: String::new(),
+        figures: run_figures(result),
+        tables: vec![
+            Table { title: "Runs".into(), header: header.to_vec(), rows },
+            Table {
+                title: "Settings".into(),
+                header: vec!["setting".into(), "value".into()],
+                rows: std::iter::once(recipe)
+                    .chain(settings.iter().map(|(key, value)| vec![key.clone(), value.to_string()]))
+                    .collect(),
+            },
+        ],
+    }
+}

@@ -1,0 +1,218 @@
+//! The search for an object: runs that are resumed, results that are begun from, files of single runs,
+//! and what is said of a result.
+
+use crate::cli::{SHORT, done, folder, refused, summary, write_good};
+use crate::interop::{python, unlocked};
+use lacuna::geometry::Geometry;
+use lacuna::io::{Process, write_pattern};
+use lacuna::pixels::Pattern;
+use lacuna::prepare::Prepared;
+use lacuna::reconstruct::{Checkpoint, Event, Grade, Observer, Reconstruction, reconstruct, reconstruct_resumable};
+use lacuna::settings::{Settings, TypedSettings};
+use lacuna::simulate::object::Family;
+use lacuna::simulate::pattern::pattern;
+use lacuna::simulate::recipe::Recipe;
+use lacuna::simulate::{self, draw::ParameterRange};
+use lacuna::volume::Centered;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Poisson};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn prepared(pattern: Pattern) -> Prepared {
+    let shape = pattern.shape();
+    Prepared {
+        centre: shape.map(|n| n / 2),
+        window: shape.map(|n| 0..n),
+        rebin: [1; 3],
+        pattern,
+        support: None,
+        steps: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn settings(preset: &str, text: &str) -> Settings {
+    let typed: TypedSettings = toml::from_str(text).unwrap();
+    Settings::resolve(preset, &typed).unwrap()
+}
+
+/// Stops the work at a point of the curve of a run with this number.
+struct StopAt {
+    run: usize,
+    reached: AtomicUsize,
+}
+
+impl Observer for StopAt {
+    fn observe(&self, event: Event<'_>) {
+        if let Event::Point { run, .. } = event
+            && run >= self.run
+        {
+            self.reached.store(1, Ordering::Relaxed);
+        }
+    }
+
+    fn go_on(&self) -> bool {
+        self.reached.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[test]
+fn a_resumed_search_is_the_one_that_was_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = |resume| Checkpoint { path: folder.path().join(Checkpoint::NAME), resume };
+    let settings =
+        settings("bragg", "algorithm = \"ER**10,(Sup*HIO**40)**3\"\nnb-run = 9\nnb-run-keep = 3\ngap = \"free\"");
+    let pattern = || prepared(simulate::example(0).pattern);
+    let whole = reconstruct(pattern(), &settings, &()).unwrap();
+    let stop = StopAt { run: 5, reached: AtomicUsize::new(0) };
+    let stopped = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(false)), &stop).unwrap();
+    assert!(stopped.ensemble.interrupted && stopped.ensemble.all.len() < whole.ensemble.all.len());
+    assert!(checkpoint(true).path.exists());
+    let resumed = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).unwrap();
+    let lines = |result: &Reconstruction| -> Vec<(usize, u64, usize)> {
+        result.ensemble.all.iter().map(|run| (run.number, run.seed, run.cycles)).collect()
+    };
+    assert_eq!(lines(&resumed), lines(&whole));
+    assert_eq!(resumed.ensemble.kept.len(), 3);
+    for (one, other) in resumed.ensemble.kept.iter().zip(&whole.ensemble.kept) {
+        assert!(one.number == other.number && one.object == other.object && one.support == other.support);
+    }
+    assert_eq!(resumed.ensemble.all[0].curve.len(), whole.ensemble.all[0].curve.len());
+    // Another pattern or other settings cannot go on from there.
+    let other = self::settings("bragg", "algorithm = \"ER**10\"\nnb-run = 9\ngap = \"free\"");
+    let error = reconstruct_resumable(pattern(), &other, Some(&checkpoint(true)), &()).err().unwrap().to_string();
+    assert!(error.contains(Checkpoint::NAME) && error.contains("other settings"), "{error}");
+    let bytes = fs::read(checkpoint(true).path).unwrap();
+    fs::write(checkpoint(true).path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).err().unwrap().to_string();
+    assert!(error.contains("is no checkpoint that can be read"), "{error}");
+}
+
+#[test]
+fn resume_without_anything_to_resume_is_a_run() {
+    let folder = folder();
+    let here = folder.path();
+    done(here, &["run", "good.cxi", "-q", "--algorithm", SHORT, "-o", "out", "--resume"]);
+    assert!(here.join("out/result.cxi").exists() && !here.join("out").join(Checkpoint::NAME).exists());
+    // What is finished is not replaced by it.
+    refused(here, &["run", "good.cxi", "--algorithm", SHORT, "-o", "out", "--resume"], &["result.cxi", "--force"]);
+}
+
+#[test]
+fn an_earlier_result_is_begun_from() {
+    let folder = folder();
+    let here = folder.path();
+    let fixed = ["--gap", "free", "--psf", "none", "--seed", "3", "--json"];
+    let first = ["run", "good.cxi", "--algorithm", "ER**20,(Sup*HIO**50)**6", "--nb-run", "4", "-o", "first"];
+    let first = summary(&done(here, &[&first[..], &fixed].concat()));
+    done(here, &["run", "good.cxi", "-q", "--algorithm", SHORT, "-o", "npz", "--output-format", "npz"]);
+    let again = |from: &str, out: &str| {
+        let begin = ["run", "good.cxi", "--algorithm", "ER**20", "--nb-run", "2", "--start-from", from, "-o", out];
+        summary(&done(here, &[&begin[..], &fixed].concat()))
+    };
+    let second = again("first/result.cxi", "second");
+    let [before, after] = [&first, &second].map(|summary| summary["r_factor"].as_f64().unwrap());
+    assert!(after < 1.02 * before, "{before} {after}");
+    // Runs that began at one object agree: that is no evidence.
+    assert_eq!(second["verdict"]["evidence"]["compared"], 0);
+    assert!(second["verdict"]["reasons"].to_string().contains("not assessed"), "{second}");
+    again("npz/result.npz", "third");
+    write_good(&here.join("large.cxi"), [1, 96, 96]);
+    let wrong = ["run", "large.cxi", "-q", "--start-from", "first/result.cxi", "-o", "none"];
+    refused(here, &wrong, &["first/result.cxi", "64x64", "96x96"]);
+    refused(here, &["run", "good.cxi", "--start-from", "good.cxi", "-o", "none"], &["good.cxi", "holds no object"]);
+}
+
+#[test]
+fn cdiutils_ranks_the_files_of_runs() {
+    let folder = folder();
+    let here = folder.path();
+    let run =
+        ["run", "good.cxi", "-q", "--algorithm", "ER**20,(Sup*HIO**50)**3", "--nb-run", "5", "--nb-run-keep", "3"];
+    done(here, &[&run[..], &["--run-files", "--gap", "free", "-o", "out"]].concat());
+    let names = fs::read_dir(here.join("out")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("result_Run") && name.ends_with(".cxi")).count(), 3);
+    let Some(python) = python("cdiutils, h5py") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/cdiutils_ranks.py");
+    let output = unlocked(python).arg(script).arg(here.join("out")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Counts that know nothing of an object.
+fn garbage(shape: [usize; 3]) -> Pattern {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut intensity = Centered::filled(shape, 0.0f32);
+    for ((_, y, x), value) in intensity.0.indexed_iter_mut() {
+        let [y, x] = [y as f64 - 32.0, x as f64 - 32.0];
+        let mean = 3000.0 * (-(x * x + y * y) / 200.0).exp() + 1.0;
+        // Exponential intensities: speckles of the size of a pixel, smaller than any object makes them.
+        let speckle = -(rand::Rng::random::<f64>(&mut rng).max(1e-9)).ln();
+        *value = Poisson::new(mean * speckle + 1e-6).unwrap().sample(&mut rng) as f32;
+    }
+    Pattern::new(intensity, Centered::filled(shape, 0), Geometry::default()).unwrap()
+}
+
+#[test]
+fn garbage_is_not_found_and_resolves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    write_pattern(&here.join("noise.cxi"), false, &garbage([1, 64, 64]), None, &Process::default()).unwrap();
+    let run = ["run", "noise.cxi", "--preset", "particle", "--nb-run", "8", "--json", "-o", "out"];
+    let told = summary(&done(here, &run));
+    assert_eq!(told["verdict"]["grade"], "not-found", "{told}");
+    assert!(told.get("prtf_resolution_pixels").is_none() && told.get("fsc_resolution_pixels").is_none(), "{told}");
+    let page = fs::read_to_string(here.join("out/report.html")).unwrap();
+    assert!(page.contains("The object was not found"), "no such line on the page");
+}
+
+/// A faceted crystal with a strained phase, without a gap, at these photons in all.
+fn crystal(photons: f64) -> Pattern {
+    let (mut recipe, _) = Recipe::read("forward2d-smoke").unwrap();
+    recipe.object = lacuna::simulate::object::ObjectRecipe::only(Family::Crystal);
+    recipe.measurement.photons = ParameterRange::new(photons, photons);
+    recipe.measurement.coherence.probability = 0.0;
+    recipe.measurement.psf.probability = 0.0;
+    recipe.measurement.background.probability = 0.0;
+    recipe.measurement.strays.probability = 0.0;
+    recipe.measurement.peak_offset = ParameterRange::new(0.0, 0.0);
+    recipe.gaps = lacuna::simulate::gaps::GapRecipe::cross(1);
+    recipe.gaps.kinds.cross = 0.0;
+    recipe.gaps.kinds.none = 1.0;
+    recipe.beamstop.probability = 0.0;
+    recipe.oversampling = ParameterRange::new(3.0, 3.0);
+    let simulated = pattern(&recipe, 1);
+    Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default()).unwrap()
+}
+
+#[test]
+fn few_photons_give_a_result_with_its_grade() {
+    let settings =
+        settings("bragg", "algorithm = \"ER**20,(Sup*HIO**50)**4\"\nnb-run = 3\ngap = \"free\"\npsf = \"none\"");
+    for photons in [1e4, 3e4, 1e5] {
+        let result = reconstruct(prepared(crystal(photons)), &settings, &()).unwrap();
+        let summary = &result.summary;
+        assert!(summary.verdict.probability.is_finite() && summary.runs_kept >= 1, "{photons}");
+        // What counts alone put outside the support is no evidence against it.
+        assert!(summary.verdict.evidence.outside < result.ensemble.kept[0].outside, "{photons}");
+    }
+}
+
+#[test]
+fn halves_of_the_counts_agree_to_what_the_data_support() {
+    let text = "nb-run = 12\npsf = \"none\"\nsplit-data = true";
+    let resolution = |photons: f64| {
+        let result = reconstruct(prepared(crystal(photons)), &settings("particle", text), &()).unwrap();
+        let split = result.summary.split_data.unwrap();
+        (split, result.summary.verdict.grade)
+    };
+    let (bright, grade) = resolution(1e7);
+    let (dim, _) = resolution(3e5);
+    assert_ne!(grade, Grade::NotFound);
+    let fine = bright.resolution_pixels.expect("the halves agree");
+    assert!(bright.along_pixels[0].is_none() && bright.along_pixels[1].is_some(), "{bright:?}");
+    assert!(dim.resolution_pixels.is_none_or(|coarse| coarse > 1.3 * fine), "{bright:?} {dim:?}");
+    assert!(dim.distance > bright.distance, "{bright:?} {dim:?}");
+}
