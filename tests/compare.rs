@@ -156,5 +156,6 @@ fn a_wrong_fill_is_caught_and_a_right_one_is_not() {
     assert!(auto < 0.8 * error(&wrong, Contender::NETWORK), "the automatic choice follows the wrong fill: {wrong:?}");
     assert!(predictions[&Contender::NETWORK].llk > 1.1 * predictions[&Contender::FREE].llk, "{predictions:?}");
     let (right, _) = phased_with(0.0);
-    assert!(error(&right, Contender::NETWORK) < 1.1 * error(&right, Contender::FREE), "{right:?}");
+    // The smooth end finds most of what the bounds would tell.
+    assert!(error(&right, Contender::NETWORK) < 1.3 * error(&right, Contender::FREE), "{right:?}");
 }

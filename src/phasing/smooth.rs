@@ -470,7 +470,7 @@ mod tests {
             norm(&difference) / norm(truth.as_slice().unwrap())
         };
         assert!(off(&run.object) > 0.35 && off(&smooth.object) < 0.1, "{} {}", off(&run.object), off(&smooth.object));
-        assert!(smooth.fit.r_factor < 0.02 && smooth.outside < 0.01, "{:?} {}", smooth.fit, smooth.outside);
+        assert!(smooth.fit.r_factor < 0.03 && smooth.outside < 0.01, "{:?} {}", smooth.fit, smooth.outside);
         assert!(smoothed(&problem, &run, 30.0, false, &|| false).is_none());
     }
 }

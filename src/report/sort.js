@@ -8,8 +8,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const text = (row) => row.children[column].textContent;
     const compare = (a, b) => {
       const [x, y] = [parseFloat(text(a)), parseFloat(text(b))];
-      if (isNaN(x) && isNaN(y)) return text(a).localeCompare(text(b));
-      return isNaN(x) ? 1 : isNaN(y) ? -1 : x - y;
+      const [here, there] = [x, y].map(Number.isFinite);
+      if (!here && !there) return text(a).localeCompare(text(b));
+      return here && there ? x - y : here ? -1 : 1;
     };
     const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? 1 : -1) * compare(a, b));
     table.tBodies[0].append(...rows);
