@@ -123,7 +123,11 @@ fn an_earlier_result_is_begun_from() {
     write_good(&here.join("large.cxi"), [1, 96, 96]);
     let wrong = ["run", "large.cxi", "-q", "--start-from", "first/result.cxi", "-o", "none"];
     refused(here, &wrong, &["first/result.cxi", "64x64", "96x96"]);
-    refused(here, &["run", "good.cxi", "-q", "--start-from", "good.cxi", "-o", "none"], &["good.cxi", "holds no object"]);
+    refused(
+        here,
+        &["run", "good.cxi", "-q", "--start-from", "good.cxi", "-o", "none"],
+        &["good.cxi", "holds no object"],
+    );
 }
 
 #[test]

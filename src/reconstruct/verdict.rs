@@ -75,7 +75,7 @@ const AGREE: f64 = 0.3;
 
 /// Coefficients of the logistic regression: see [`Evidence::terms`]. Fitted by `tools/verdict.py` to
 /// what `lacuna bench search --json` printed: `docs/benchmarks/search.md`.
-const COEFFICIENTS: [f64; 4] = [0.31, -0.86, -2.23, 2.66];
+const COEFFICIENTS: [f64; 4] = [0.33, -0.36, -1.60, 3.19];
 
 /// An object whose R factor is below this part of that of the counts' noise fits the noise too: its
 /// support leaves the data no say. A support of the fraction `f` of the array takes noise down to
