@@ -77,7 +77,7 @@ fn logo_from_nothing() {
 #[ignore = "minutes"]
 fn gold_crystal_binned() {
     let Some(gold) = data("au_aps34idc_gap6.cxi") else { return };
-    let (summary, _) = run(&gold, &["--preset", "bragg", "--rebin", "2,2,2"]);
+    let (summary, _) = run(&gold, &["--preset", "bragg", "--rebin", "2,2,2", "--nb-run", "3"]);
     tell("gold crystal", &summary, None);
     assert!(r_factor(&summary) <= 0.17, "{summary}");
 }

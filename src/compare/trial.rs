@@ -48,8 +48,8 @@ impl Trial<'_> {
     /// Phases the contenders, side by side where the CPU does it.
     ///
     /// # Errors
-    /// Those of [`GapTreatment::estimate`](crate::inpaint::GapTreatment::estimate) and [`phase()`], but for a contender none of whose runs
-    /// gave an object: that is its result. [`Error::Interrupted`] where the observer stopped it.
+    /// Those of [`GapTreatment::estimate`](crate::inpaint::GapTreatment::estimate) and [`phase()`],
+    /// but for a contender none of whose runs gave an object: that is its result. [`Error::Interrupted`] where the observer stopped it.
     pub fn phase(&self, contenders: &[Contender], observer: &dyn Observer) -> Result<Vec<ContenderRuns>> {
         let mut settings = self.settings.clone();
         settings.ensemble.keep = settings.ensemble.count;

@@ -2,7 +2,6 @@
 //! and each of them.
 
 use super::pipeline::Reconstruction;
-use super::verdict::Grade;
 use super::views::{centre_of_mass, cropped, planes, window};
 use crate::metrics::Crossing;
 use crate::phasing::run::Point;
@@ -50,7 +49,7 @@ pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -
         let prtf = &result.combined.prtf;
         let fsc = &result.combined.fsc;
         let end = result.combined.photons_end;
-        let found = result.summary.verdict.grade != Grade::NotFound;
+        let found = result.summary.resolution.is_some();
         let words = |crossing: Crossing| match crossing.resolution(pixel) {
             Some(r) if found => {
                 let metres = r.metres.map_or(String::new(), |m| format!(" ({:.1} nm)", m * 1e9));

@@ -177,7 +177,9 @@ impl Summary {
         let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
         let [prtf, fsc] = combined.crossings().map(|crossing| crossing.resolution(pixel));
         let verdict = Verdict::new(pattern, phased, settings);
-        let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound;
+        // Kept runs may all come from one: that they agree resolves nothing where no other does.
+        let alone = verdict.evidence.agreeing.is_some_and(|share| share == 0.0);
+        let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound && !alone;
         Summary {
             verdict,
             r_factor: best.fit.r_factor,
