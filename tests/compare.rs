@@ -73,13 +73,11 @@ fn a_comparison_in_parts_is_the_whole_and_goes_on_after_an_interruption() {
     refused(here, &glue, &["gap = glue", "SOURCE[-hard|-soft]", "network"]);
 }
 
-/// A crystal behind a gap of two and a half times the oversampling, phased with a fill that is
-/// `off` in `ln(1 + I)`.
-fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
+/// Crystals of so many photons and this oversampling, measured without a gap or a fault.
+pub fn crystals(photons: f64, oversampling: f64) -> Recipe {
     let (mut recipe, _) = Recipe::read("forward2d-smoke").unwrap();
     recipe.object = lacuna::simulate::object::ObjectRecipe::only(Family::Crystal);
-    recipe.object.real = 1.0;
-    recipe.measurement.photons = ParameterRange::new(1e7, 1e7);
+    recipe.measurement.photons = ParameterRange::new(photons, photons);
     recipe.measurement.coherence.probability = 0.0;
     recipe.measurement.psf.probability = 0.0;
     recipe.measurement.background.probability = 0.0;
@@ -89,7 +87,15 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
     recipe.gaps.kinds.cross = 0.0;
     recipe.gaps.kinds.none = 1.0;
     recipe.beamstop.probability = 0.0;
-    recipe.oversampling = ParameterRange::new(4.0, 4.0);
+    recipe.oversampling = ParameterRange::new(oversampling, oversampling);
+    recipe
+}
+
+/// A crystal behind a gap of two and a half times the oversampling, phased with a fill that is
+/// `off` in `ln(1 + I)`.
+fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
+    let mut recipe = crystals(1e7, 4.0);
+    recipe.object.real = 1.0;
     let simulated = pattern(&recipe, 1);
     let full = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default()).unwrap();
     let gap = gaps_of_ratio(full.shape(), [1.0, 4.0, 4.0], 2.5, 0, 1)[0];

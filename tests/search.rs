@@ -2,6 +2,7 @@
 //! and what is said of a result.
 
 use crate::cli::{SHORT, done, folder, refused, summary, write_good};
+use crate::compare::crystals;
 use crate::interop::{python, unlocked};
 use lacuna::geometry::Geometry;
 use lacuna::io::{Process, write_pattern};
@@ -9,10 +10,8 @@ use lacuna::pixels::Pattern;
 use lacuna::prepare::Prepared;
 use lacuna::reconstruct::{Checkpoint, Event, Grade, Observer, Reconstruction, reconstruct, reconstruct_resumable};
 use lacuna::settings::{Settings, TypedSettings};
-use lacuna::simulate::object::Family;
+use lacuna::simulate;
 use lacuna::simulate::pattern::pattern;
-use lacuna::simulate::recipe::Recipe;
-use lacuna::simulate::{self, draw::ParameterRange};
 use lacuna::volume::Centered;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -174,20 +173,7 @@ fn garbage_is_not_found_and_resolves_nothing() {
 
 /// A faceted crystal with a strained phase, without a gap, at these photons in all.
 fn crystal(photons: f64) -> Pattern {
-    let (mut recipe, _) = Recipe::read("forward2d-smoke").unwrap();
-    recipe.object = lacuna::simulate::object::ObjectRecipe::only(Family::Crystal);
-    recipe.measurement.photons = ParameterRange::new(photons, photons);
-    recipe.measurement.coherence.probability = 0.0;
-    recipe.measurement.psf.probability = 0.0;
-    recipe.measurement.background.probability = 0.0;
-    recipe.measurement.strays.probability = 0.0;
-    recipe.measurement.peak_offset = ParameterRange::new(0.0, 0.0);
-    recipe.gaps = lacuna::simulate::gaps::GapRecipe::cross(1);
-    recipe.gaps.kinds.cross = 0.0;
-    recipe.gaps.kinds.none = 1.0;
-    recipe.beamstop.probability = 0.0;
-    recipe.oversampling = ParameterRange::new(3.0, 3.0);
-    let simulated = pattern(&recipe, 1);
+    let simulated = pattern(&crystals(photons, 3.0), 1);
     Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default()).unwrap()
 }
 

@@ -49,7 +49,8 @@ impl Trial<'_> {
     ///
     /// # Errors
     /// Those of [`GapTreatment::estimate`](crate::inpaint::GapTreatment::estimate) and [`phase()`],
-    /// but for a contender none of whose runs gave an object: that is its result. [`Error::Interrupted`] where the observer stopped it.
+    /// but for a contender none of whose runs gave an object: that is its result.
+    /// [`Error::Interrupted`] where the observer stopped it.
     pub fn phase(&self, contenders: &[Contender], observer: &dyn Observer) -> Result<Vec<ContenderRuns>> {
         let mut settings = self.settings.clone();
         settings.ensemble.keep = settings.ensemble.count;

@@ -42,7 +42,9 @@ impl Ensemble {
                 // From an average that vanished nothing is learned.
                 let RunOutcome::Completed(mut run) = outcome else { continue };
                 run.average_of = comparison.count;
-                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], plan.keep.max(average.members));
+                // None of the others is lost to it: a search that is stopped here begins its last runs anew.
+                let keep = plan.keep.max(average.members) + average.runs.len();
+                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], keep);
                 if let Some(summary) = self.all.last() {
                     observer.end(number, summary);
                 }

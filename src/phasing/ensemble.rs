@@ -226,6 +226,8 @@ pub fn phase(
     observer: &mut dyn Observer,
 ) -> Result<Ensemble> {
     let mut result = begun;
+    result.kept.retain(|run| run.average_of == 0);
+    result.all.retain(|run| run.average_of == 0);
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
     let members = plan.average.as_ref().map_or(0, |average| average.members);
     let keep = plan.keep.max(members);

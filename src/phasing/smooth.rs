@@ -15,6 +15,7 @@
 
 use super::backend::Fit;
 use super::convolve::convolve;
+use super::cpu::fit_terms;
 use super::cpu::sums::{poisson, sums};
 use super::problem::Problem;
 use super::run::{Ended, Run};
@@ -248,12 +249,8 @@ impl<'a> Objective<'a> {
         let problem = self.problem;
         let mut sums = [0.0; 5];
         for (index, &f) in intensity.iter().enumerate().filter(|(index, _)| self.measured[*index]) {
-            let (f, modulus) = (f64::from(f), f64::from(self.intervals[index][0]));
-            let o = modulus * modulus;
-            let logarithm = if o > 0.0 { o * (o / f.max(1e-30)).ln() } else { 0.0 };
-            for (sum, term) in sums.iter_mut().zip([f.max(0.0).sqrt() * modulus, f, o, logarithm, 1.0]) {
-                *sum += term;
-            }
+            let terms = fit_terms(f.max(0.0).into(), self.intervals[index][0].into());
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
         }
         let scale = super::backend::best_scale(sums);
         let held = problem

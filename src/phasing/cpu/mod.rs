@@ -10,4 +10,5 @@ mod single;
 pub(super) mod sums;
 
 pub use batch::Batch;
+pub(super) use single::fit_terms;
 pub use single::{Cpu, project_modulus};

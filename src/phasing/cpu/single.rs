@@ -156,7 +156,7 @@ fn fit_sums(columns: &mut Columns<Bound>) -> [f64; FIT_SUMS] {
 }
 
 /// The terms of a pixel with this calculated intensity and this measured modulus.
-fn fit_terms(calculated: f64, modulus: f64) -> [f64; FIT_SUMS] {
+pub(in crate::phasing) fn fit_terms(calculated: f64, modulus: f64) -> [f64; FIT_SUMS] {
     let (f, o) = (calculated, modulus * modulus);
     let logarithm = if o > 0.0 { o * (o / f.max(FLOOR.into())).ln() } else { 0.0 };
     [f.sqrt() * modulus, f, o, logarithm, 1.0]
