@@ -46,6 +46,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fft;
 pub mod geometry;
+pub mod hidden;
 pub mod inpaint;
 pub mod io;
 mod limits;

@@ -17,6 +17,8 @@ fn report_opens_in_a_browser() {
     let here = folder.path();
     done(here, &["run", "--example", "-q", "--algorithm", "ER**20,(Sup*HIO**10)**4", "-o", "out"]);
     opens(browser, here, "out/report.html");
+    let column = sorted_by_a_click(browser, here, "out/report.html");
+    assert!(column.len() > 2 && column.is_sorted(), "{column:?}");
 }
 
 #[test]
@@ -42,6 +44,29 @@ fn browser() -> Option<&'static str> {
         println!("skipped: no chromium to open the page");
     }
     found
+}
+
+/// Numbers of the second column of the page's first sortable table, after a click on its heading.
+fn sorted_by_a_click(browser: &str, here: &Path, page: &str) -> Vec<f64> {
+    let html = std::fs::read_to_string(here.join(page)).unwrap();
+    // The page's own policy admits no script of ours: this copy has none.
+    let (before, policy) = html.split_once("<meta http-equiv").unwrap();
+    let (_, after) = policy.split_once('>').unwrap();
+    let click = "<script>const heading = document.querySelectorAll('table.sortable th')[1]; heading.click();\
+        const cells = [...document.querySelectorAll('table.sortable')][0].querySelectorAll('tbody tr');\
+        document.title = 'sorted:' + [...cells].map((row) => parseFloat(row.children[1].textContent)).join(',') + ';';</script>";
+    let body = after.replace("</body>", &format!("{click}</body>"));
+    std::fs::write(here.join("clicked.html"), format!("{before}{body}")).unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", here.join("profile").display()))
+        .arg(format!("file://{}", here.join("clicked.html").display()))
+        .output()
+        .unwrap();
+    let page = String::from_utf8_lossy(&output.stdout);
+    let (_, title) = page.split_once("<title>sorted:").unwrap_or_else(|| panic!("{page}"));
+    let (numbers, _) = title.split_once(';').unwrap();
+    numbers.split(',').map(|number| number.parse().unwrap()).collect()
 }
 
 fn opens(browser: &str, here: &Path, page: &str) {

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod flags;
+mod gaps;
 mod info;
 mod inpaint;
 mod phase;
@@ -46,6 +47,8 @@ enum Verb {
     Run(run::Command),
     /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
     Info(info::Command),
+    /// Say what the gaps of a pattern hide of the object, and what to do about it
+    Gaps(gaps::Command),
     /// Mask, centre, crop and bin a pattern, and write it
     Prepare(prepare::Command),
     /// Fill the gaps of a pattern, and write it with its estimates
@@ -76,6 +79,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Demo(command) => command.execute(),
         Verb::Run(command) => command.execute(),
         Verb::Info(command) => command.execute(),
+        Verb::Gaps(command) => command.execute(),
         Verb::Prepare(command) => command.execute(),
         Verb::Inpaint(command) => command.execute(),
         Verb::Phase(command) => command.execute(),

@@ -32,6 +32,8 @@ pub struct Reconstruction<'a> {
     pub mode_weights: &'a [f64],
     /// Kernel that blurs calculated intensities, its sum 1 and its middle at `n / 2`.
     pub psf: Option<&'a Centered<f32>>,
+    /// Phase of the object without its jumps, radians, NaN outside the support.
+    pub phase: Option<&'a Centered<f32>>,
     /// Named curves of points `(x, y)`: PRTF, FSC, errors over the cycles.
     pub curves: &'a [(String, Vec<(f64, f64)>)],
     /// The pattern that was phased.
@@ -92,6 +94,10 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
         image.link_soft("/entry_1/image_1/mask", "support")?;
         text(&image, "data_type", "electron density")?;
         text(&image, "data_space", "real")?;
+        if let Some(phase) = result.phase {
+            let phase = array(&image, "phase", phase)?;
+            attribute(&phase, "units", "rad")?;
+        }
         if let Some(psf) = result.psf {
             // Where PyNX writes it and bcdi looks for it.
             let instrument = group(&image, "instrument_1", "NXinstrument")?;

@@ -80,6 +80,7 @@ fn results_can_be_phased_again() {
         let support = object.map(|value| value.re > 2.0 || value.im > 3.0);
         let (runs, curves) = ([object.clone(), object.clone()], [("prtf".to_string(), vec![(0.0, 1.0), (0.5, 0.25)])]);
         let process = process();
+        let phase = object.map(|value| value.arg());
         let psf =
             Centered(Array3::from_shape_fn([if shape[0] > 1 { 3 } else { 1 }, 3, 5], |(z, y, x)| (z + y + x) as f32));
         let result = Reconstruction {
@@ -89,6 +90,7 @@ fn results_can_be_phased_again() {
             modes: &runs[..1],
             mode_weights: &[0.97],
             psf: Some(&psf),
+            phase: Some(&phase),
             curves: &curves,
             pattern: &pattern,
             process: &process,
@@ -114,6 +116,8 @@ fn results_can_be_phased_again() {
         let place = format!("{}:/entry_1/image_1/instrument_1/detector_1/point_spread_function", cxi.display());
         assert_eq!(read_array(&place).unwrap(), psf);
         assert_eq!(read_array(&format!("{}:psf", npz.display())).unwrap(), psf);
+        assert_eq!(read_array(&format!("{}:/entry_1/image_1/phase", cxi.display())).unwrap(), phase);
+        assert_eq!(read_array(&format!("{}:phase", npz.display())).unwrap(), phase);
         assert!(matches!(write_result(&cxi, false, &result), Err(Error::Exists { .. })));
         let error = read(&format!("{}:/entry_1/image_1/data", cxi.display())).unwrap_err().to_string();
         assert!(

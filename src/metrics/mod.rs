@@ -14,6 +14,7 @@ mod peak;
 mod register;
 mod resolution;
 mod texture;
+mod unwrap;
 
 pub use bootstrap::{interval, median};
 pub use calculated::calculated_intensity;
@@ -26,6 +27,7 @@ pub use resolution::{
     Crossing, FscShell, Resolution, Shell, fsc, fsc_along, fsc_crossing, photons_end, prtf, prtf_crossing,
 };
 pub use texture::{Texture, texture};
+pub use unwrap::{Unwrapped, unwrap};
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;

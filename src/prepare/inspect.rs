@@ -7,7 +7,7 @@ use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
 use crate::pixels::bit;
-use crate::volume::Centered;
+use crate::volume::{Centered, Cornered};
 use ndarray::{Array2, Axis};
 use num_complex::Complex32;
 use serde::Serialize;
@@ -61,6 +61,10 @@ const GAP_SHARE: f64 = 0.8;
 /// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted
 /// copy.
 const AUTOCORRELATION: f32 = 0.04;
+/// The same for supports: the supports of 60 simulated particles came out at 0.65 to 1.46 (deciles)
+/// times their size, in the middle at 0.75, and that of a measured gold crystal at 1.07 times what
+/// phasing found. Less takes background and strays for object.
+const LIKELY: f32 = 0.02;
 /// Numbers that detectors write where they have none: the largest of their integer type, and
 /// Eiger's second largest.
 const SENTINELS: [(f64, &str); 7] = [
@@ -252,22 +256,63 @@ fn isolated(mask: &Centered<u32>) -> usize {
 /// transform of the pattern, is as far from its centre to its end as the object is wide.
 pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
     let shape = intensity.shape();
+    let mut reach = [0; 3];
+    for (index, _) in
+        autocorrelation(intensity, measured).0.indexed_iter().filter(|(_, value)| **value >= AUTOCORRELATION)
+    {
+        let index: [usize; 3] = index.into();
+        for a in 0..3 {
+            reach[a] = reach[a].max(index[a].min(shape[a] - index[a]));
+        }
+    }
+    std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
+}
+
+/// A support that an object may have before it was phased: the autocorrelation at half its scale,
+/// with all that lies between its pixels and its middle. That is the object's own form where it is
+/// convex and symmetric, and larger elsewhere. In the middle of the array.
+pub fn likely_support(intensity: &Centered<f32>, measured: &Centered<bool>) -> Centered<bool> {
+    let shape = intensity.shape();
+    let (mut seen, mut guessed) = (1.0, 0.0);
+    for (photons, &measured) in filled(intensity, measured).iter().zip(measured.as_slice()) {
+        *(if measured { &mut seen } else { &mut guessed }) += photons;
+    }
+    // What shot noise makes of nothing, the root of the photons over the photons; and straight lines
+    // across the peak.
+    let least = LIKELY.max(4.0 / seen.sqrt()).max((0.2 * guessed / (seen + guessed)).min(AUTOCORRELATION));
+    let mut inside = Centered::filled(shape, false);
+    for (at, _) in autocorrelation(intensity, measured).0.indexed_iter().filter(|(_, value)| **value >= least) {
+        let at: [usize; 3] = at.into();
+        let from = |axis: usize| {
+            let n = shape[axis] as isize;
+            let signed = at[axis] as isize;
+            (if 2 * signed > n { signed - n } else { signed }) as f32 / 2.0
+        };
+        let end = [from(0), from(1), from(2)];
+        let steps = end.iter().fold(0.0f32, |most, part| most.max(part.abs())).ceil().max(1.0);
+        for step in 0..=steps as usize {
+            let part = step as f32 / steps;
+            let place: [usize; 3] = std::array::from_fn(|axis| {
+                (shape[axis] / 2).saturating_add_signed((end[axis] * part).round() as isize)
+            });
+            if place.iter().zip(&shape).all(|(place, n)| place < n) {
+                inside.0[place] = true;
+            }
+        }
+    }
+    inside
+}
+
+/// Modulus of the autocorrelation of the object over its peak.
+fn autocorrelation(intensity: &Centered<f32>, measured: &Centered<bool>) -> Cornered<f32> {
+    let shape = intensity.shape();
     let mut data: Vec<Complex32> =
         filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
     // The shift of the origin only changes phases here.
     Fft::new(shape).forward(&mut data);
-    let peak = data[0].norm();
-    let autocorrelation = ndarray::ArrayView3::from_shape(shape, &data).expect("the same number of elements");
-    let mut reach = [0; 3];
-    for (index, value) in autocorrelation.indexed_iter() {
-        if value.norm() >= AUTOCORRELATION * peak {
-            let index: [usize; 3] = index.into();
-            for a in 0..3 {
-                reach[a] = reach[a].max(index[a].min(shape[a] - index[a]));
-            }
-        }
-    }
-    std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
+    let peak = data[0].norm().max(f32::MIN_POSITIVE);
+    let values = data.iter().map(|value| value.norm() / peak).collect();
+    Cornered(ndarray::Array3::from_shape_vec(shape, values).expect("the same number of elements"))
 }
 
 /// The intensities with a straight line across each masked run of a row, or of a column where that
@@ -321,6 +366,19 @@ mod tests {
         // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
         assert!(z == 1.0 && (3.5..4.3).contains(&y) && (3.5..4.3).contains(&x), "{y} {x}");
+    }
+
+    #[test]
+    fn a_likely_support_is_about_as_large_as_the_object() {
+        let example = example(1);
+        let found = likely_support(&example.pattern.intensity, &example.pattern.measured());
+        let [found, truth] = [&found, &example.support].map(|s| s.as_slice().iter().filter(|&&inside| inside).count());
+        let ratio = found as f64 / truth as f64;
+        assert!((0.7..2.0).contains(&ratio), "{found} {truth}");
+        // Nothing but noise: a few pixels.
+        let few = Centered::filled([1, 32, 32], 0.02);
+        let found = likely_support(&few, &few.map(|_| true));
+        assert!(found.as_slice().iter().filter(|&&inside| inside).count() < 10);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod window;
 pub use crate::fft::fft_friendly;
 pub use centre::Centring;
 pub use detector::Detector;
-pub use inspect::{Gap, Inspection, inspect, oversampling};
+pub use inspect::{Gap, Inspection, inspect, likely_support, oversampling};
 pub use mask::{DoubtfulMask, MaskItem, apply_mask, parse_mask};
 pub use options::Options;
 

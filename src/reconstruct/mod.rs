@@ -1,6 +1,7 @@
 //! The pipeline: read, prepare, treat the gap, phase, judge, write. One function for the program,
 //! scripts and comparisons, with an [`Observer`] that watches and may stop it.
 
+mod gaps;
 mod input;
 mod network;
 mod observer;
@@ -16,6 +17,7 @@ mod summary;
 mod verdict;
 pub(crate) mod views;
 
+pub use gaps::{GapLook, GapSummary, HiddenSummary, look_at_gaps};
 pub use input::{load, load_frames, not_onto_itself, read};
 pub use network::{model, network_estimate, predict_options};
 pub use observer::{Event, Observer};

@@ -1,5 +1,6 @@
 //! The report of a reconstruction: which pictures and tables it has.
 
+use super::gaps::map_figures;
 use super::page_runs::{curves_section, runs_section};
 use super::pipeline::Reconstruction;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
@@ -44,6 +45,9 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
             100.0 * psf.central_weight
         );
         facts.push(("Blur (PSF)".into(), text));
+    }
+    if let Some(hidden) = &result.summary.hidden {
+        facts.push(("Gaps".into(), hidden.sentence("the object")));
     }
     let pixel = pattern.geometry.object_pixel(pattern.shape());
     if let Some([y, x]) = pixel {
@@ -105,6 +109,25 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
             })
         })
         .collect();
+    if let Some(unwrapped) = &result.phase {
+        let vortices = match unwrapped.vortices {
+            0 => "It has no vortices.".to_string(),
+            n => format!(
+                "It turns around {} of four pixels (vortices): no phase without jumps exists there.",
+                counted(n, "square")
+            ),
+        };
+        for (name, axes, data) in planes(&cropped(&unwrapped.phase, window), centre) {
+            figures.push(Figure::Image(Image {
+                title: format!("Unwrapped phase {name}").trim().to_string(),
+                caption: format!("Phase inside the support without its jumps of 2π. {vortices}"),
+                data,
+                pixel: plane_pixel(axes, pixel),
+                unit: "rad".into(),
+                ..Image::default()
+            }));
+        }
+    }
     for (name, axes, data) in planes(&cropped(&best.support, window), centre) {
         figures.push(Figure::Image(Image {
             title: format!("Support {name}").trim().to_string(),
@@ -115,6 +138,9 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
             unit: "inside".into(),
             ..Image::default()
         }));
+    }
+    if let Some(hidden) = &result.hidden {
+        figures.extend(map_figures(hidden, &best.support));
     }
     let first = best.first_support.map(|&s| f32::from(u8::from(s)));
     figures.push(Figure::Image(Image {

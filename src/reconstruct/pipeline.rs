@@ -1,5 +1,6 @@
 //! From a prepared pattern to a reconstruction.
 
+use super::gaps::hidden_of;
 use super::network::network_estimate;
 use super::observer::{Event, Observer};
 use super::phase::BoundsCourse;
@@ -10,6 +11,7 @@ use super::split::SplitData;
 use super::summary::{AutomaticChoice, Summary};
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;
+use crate::metrics::{Unwrapped, unwrap};
 use crate::phasing::combine::{Combined, combine};
 use crate::phasing::ensemble::Ensemble;
 use crate::pixels::{Estimate, Pattern};
@@ -30,6 +32,11 @@ pub struct Reconstruction {
     pub combined: Combined,
     /// Two halves of the counts, phased apart, where the settings ask for it.
     pub split: Option<SplitData>,
+    /// Phase of the object without its jumps, where the settings ask for it.
+    pub phase: Option<Unwrapped>,
+    /// Fraction of each pixel of the support that lies in hidden modes, where something was not
+    /// measured.
+    pub hidden: Option<Centered<f32>>,
     /// Numbers for pages, files and machines.
     pub summary: Summary,
 }
@@ -124,8 +131,26 @@ impl Work<'_> {
             }
             false => None,
         };
-        let summary = Summary::new(&pattern, &phased, &combined, split.as_ref(), gap, settings, begun.elapsed());
-        Ok(Reconstruction { pattern, steps: Vec::new(), ensemble: phased.ensemble, combined, split, summary })
+        let unwrapped = || unwrap(&combined.objects[0], &phased.ensemble.kept[0].support);
+        let phase = settings.ensemble.unwrap.then(unwrapped).transpose()?;
+        let mut summary = Summary::new(&pattern, &phased, &combined, split.as_ref(), gap, settings, begun.elapsed());
+        let hidden = match settings.recipe.real {
+            true => None,
+            false => hidden_of(&pattern, &combined.objects[0], &phased.ensemble.kept[0].support, self.observer),
+        };
+        let (numbers, hidden) = hidden.unzip();
+        summary.hidden = numbers;
+        summary.phase_vortices = phase.as_ref().map(|phase| phase.vortices);
+        Ok(Reconstruction {
+            pattern,
+            steps: Vec::new(),
+            ensemble: phased.ensemble,
+            combined,
+            split,
+            phase,
+            hidden,
+            summary,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a reconstruction came to: every number that a page, a file or a machine is told.
 
+use super::gaps::HiddenSummary;
 use super::phase::Phased;
 use super::policy::GapAdvice;
 use super::split::SplitData;
@@ -68,6 +69,11 @@ pub struct Summary {
     pub phase_removed_rad: f64,
     /// Ramp that was removed from it, turns across the array (pixels of the pattern), `(z, y, x)`.
     pub ramp_removed_turns: [f64; 3],
+    /// What the pixels without a measurement hide of the object; nothing where all were measured, and
+    /// of real objects, whose Friedel mates tell.
+    pub hidden: Option<HiddenSummary>,
+    /// Squares of four pixels around which the phase turns, where it was unwrapped.
+    pub phase_vortices: Option<usize>,
     /// Steps of each run.
     pub recipe: String,
     /// Device: `cpu` or `cuda:0`.
@@ -212,6 +218,8 @@ impl Summary {
                 .map(|split| SplitSummary::new(split, pattern.geometry.object_pixel(pattern.shape()), pixel)),
             phase_removed_rad: combined.gauge.phase,
             ramp_removed_turns: combined.gauge.ramp,
+            hidden: None,
+            phase_vortices: None,
             recipe: phased.recipe.to_string(),
             device: phased.device.clone(),
             gap,

@@ -3,9 +3,15 @@
 use super::content::{Figure, Report, Section, Table};
 use super::html::escape;
 use super::{image, plot};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
+
+/// The only script that a page may run: the policy names it by its checksum.
+const SORT: &str = include_str!("sort.js");
 
 /// The pattern for "no data", once for all figures. Not `display: none`, which would switch the
 /// pattern off too.
@@ -23,9 +29,11 @@ impl Report {
 
 fn page(report: &Report) -> String {
     let title = escape(&report.title);
+    let script = STANDARD.encode(Sha256::digest(SORT));
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+         script-src 'sha256-{script}'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHARED}\n<header>\n<h1>{title}</h1>\n"
     );
@@ -48,7 +56,7 @@ fn page(report: &Report) -> String {
     if !report.version.is_empty() {
         let _ = writeln!(html, "<p>{}</p>", escape(&report.version));
     }
-    html + "</footer>\n<script>" + include_str!("sort.js") + "</script>\n</body>\n</html>\n"
+    html + "</footer>\n<script>" + SORT + "</script>\n</body>\n</html>\n"
 }
 
 fn section(section: &Section) -> String {

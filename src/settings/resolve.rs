@@ -433,6 +433,7 @@ fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
         free_fraction: within("free-fraction", required("free-fraction", keys.free_fraction)?, 0.0, 0.5)?,
         smoothness: smoothness(keys.smoothness.clone().unwrap_or_default())?,
         split_data: required("split-data", keys.split_data)?,
+        unwrap: required("unwrap", keys.unwrap)?,
     })
 }
 

@@ -197,6 +197,8 @@ pub struct EnsembleSettings {
     pub free_fraction: f64,
     /// Whether two halves of the counts are phased apart too.
     pub split_data: bool,
+    /// Whether the object's phase is unwrapped inside its support too.
+    pub unwrap: bool,
 }
 
 /// Device on which runs are phased, and its limits.

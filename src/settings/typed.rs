@@ -299,6 +299,10 @@ pub struct PhasingKeys {
     /// is the resolution that the data support. Takes twice the time more
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub split_data: Option<bool>,
+    /// Also unwrap the object's phase inside its support: image_1/phase in the result, radians, and on
+    /// the page
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub unwrap: Option<bool>,
     /// Begin at the object and support of an earlier result instead: .cxi (lacuna, PyNX), .npz or an
     /// array of the pattern's shape
     #[arg(long, value_name = "FILE")]
