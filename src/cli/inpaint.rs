@@ -103,7 +103,7 @@ impl Command {
 
     fn settings(&self) -> Result<Settings> {
         let gap: GapTreatment = self.gap.parse().map_err(|_| self.refused(TAKES))?;
-        if matches!(gap.source, GapSource::Free | GapSource::File) || gap.release {
+        if !gap.source.fills() || gap.source == GapSource::File || gap.release {
             return Err(self.refused(TAKES));
         }
         if self.self_check && gap.source != GapSource::Network {

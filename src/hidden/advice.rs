@@ -7,7 +7,7 @@ use ndarray::Array3;
 use serde::Serialize;
 
 /// Error of the object that hidden modes may make before anything is advised against them.
-const HARMLESS: f64 = 0.05;
+const HARMLESS: f64 = 0.1;
 
 /// Steps by which the detector is moved, in units of the widest gap.
 const STEPS: [usize; 3] = [1, 2, 4];

@@ -123,7 +123,7 @@ fn fraction_of_flat(op: &Operator) -> f64 {
 }
 
 fn fraction(op: &Operator, inside: &[Complex32]) -> f64 {
-    let hidden = op.polynomial(inside, &step(HIDDEN));
+    let hidden = op.hidden(inside);
     let [hidden, all] = [&hidden[..], inside].map(energy);
     if all > 0.0 { hidden / all } else { 0.0 }
 }

@@ -161,6 +161,12 @@ impl Operator {
         sum
     }
 
+    /// The part of values that lies in hidden modes, almost: near their limit an eigenvalue counts
+    /// partly.
+    pub fn hidden(&self, values: &[Complex32]) -> Vec<Complex32> {
+        self.polynomial(values, &super::subspace::step(super::HIDDEN))
+    }
+
     /// [`Operator::polynomial`] of each row; `done` is told of each.
     pub fn polynomials(
         &self,

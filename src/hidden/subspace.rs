@@ -30,7 +30,8 @@ const GUARDS: usize = 8;
 /// filters at most, and the relative change at which they end.
 const TOP: usize = 4;
 const TOP_DEGREE: usize = 32;
-const TOP_ROUNDS: usize = 8;
+const TOP_ROUNDS: usize = 12;
+const MOST_LIFT: f64 = 1e4;
 const TOP_SETTLED: f64 = 0.1;
 
 /// Terms of the polynomial that is 1 above a threshold and 0 below.
@@ -140,7 +141,10 @@ pub fn least_measured(op: &Operator, seed: u64) -> f64 {
         }
         least = now;
         let end = values.last().copied().unwrap_or(0.5).clamp(0.1, 1.0 - 1e-6);
-        vectors = op.polynomials(&best, &rising(end, TOP_DEGREE), &|| true);
+        // As many terms as lift the largest by no more than rounding bears.
+        let lift = (2.0 / end - 1.0).acosh();
+        let degree = ((MOST_LIFT.ln() / lift) as usize).clamp(2, TOP_DEGREE);
+        vectors = op.polynomials(&best, &rising(end, degree), &|| true);
     }
     least
 }

@@ -151,7 +151,7 @@ fn what_to_do_depends_on_where_the_gap_lies() {
     let wide = outlook(44..52);
     assert!(wide.hidden_energy > 0.5 && wide.widest_gap == 8, "{wide:?}");
     let Remedy::Move(Moved { by, hidden_energy }) = wide.remedy else { panic!("{wide:?}") };
-    assert!(by[0] == 0 && by[1].unsigned_abs() >= 9 && hidden_energy < 0.00125, "{wide:?}");
+    assert!(by[0] == 0 && by[1].unsigned_abs() >= 9 && hidden_energy < 0.005, "{wide:?}");
     // The same gap far from the peak is harmless where it is.
     assert_eq!(outlook(86..90).remedy, Remedy::Nothing);
     let empty = Operator::new(&Centered::filled(shape, false), &support);

@@ -15,6 +15,11 @@ use std::str::FromStr;
 pub enum GapSource {
     /// Nothing is assumed: the pixels are free.
     Free,
+    /// Nothing is assumed while runs go on; at their end hidden modes take the coefficients of least
+    /// total variation of the object.
+    Tv,
+    /// As [`GapSource::Tv`], with the variation of the modulus inside the support.
+    ModulusTv,
     /// No photons: what a program assumes that knows no gaps.
     Zero,
     /// Straight lines across the gap.
@@ -31,8 +36,10 @@ pub enum GapSource {
 
 impl GapSource {
     /// All sources, in the order in which help texts and tables list them.
-    pub const ALL: [GapSource; 7] = [
+    pub const ALL: [GapSource; 9] = [
         GapSource::Free,
+        GapSource::Tv,
+        GapSource::ModulusTv,
         GapSource::Zero,
         GapSource::Linear,
         GapSource::Idw,
@@ -44,6 +51,11 @@ impl GapSource {
     /// Whether its bounds are multiples of the estimate.
     pub fn has_factors(self) -> bool {
         self.soft_factors().is_some()
+    }
+
+    /// Whether it estimates intensities.
+    pub fn fills(self) -> bool {
+        !matches!(self, GapSource::Free | GapSource::Tv | GapSource::ModulusTv)
     }
 
     /// Bounds of `-soft`, as multiples of the estimate.
@@ -60,6 +72,8 @@ impl GapSource {
     pub fn text(self) -> &'static str {
         match self {
             GapSource::Free => "free pixels",
+            GapSource::Tv => "hidden modes of least total variation",
+            GapSource::ModulusTv => "hidden modes of least variation of the modulus",
             GapSource::Zero => "no photons",
             GapSource::Linear => "straight lines",
             GapSource::Idw => "inverse-distance means",
@@ -74,6 +88,8 @@ impl fmt::Display for GapSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             GapSource::Free => "free",
+            GapSource::Tv => "tv",
+            GapSource::ModulusTv => "modulus-tv",
             GapSource::Zero => "zero",
             GapSource::Linear => "linear",
             GapSource::Idw => "idw",
@@ -124,7 +140,7 @@ impl GapTreatment {
     pub fn text(&self) -> String {
         let estimate = self.source.text();
         let bound = match self.bounds {
-            _ if self.source == GapSource::Free => estimate.to_string(),
+            _ if !self.source.fills() => estimate.to_string(),
             GapBounds::Hard => format!("{estimate}, fixed"),
             GapBounds::Soft => format!("bounds around {estimate}"),
             GapBounds::Factors(low, high) => format!("{low} to {high} times {estimate}"),
@@ -155,7 +171,7 @@ impl GapTreatment {
         };
         let missing = |problem: &str| Error::setting("gap", self, problem);
         match self.source {
-            GapSource::Free => Ok(None),
+            GapSource::Free | GapSource::Tv | GapSource::ModulusTv => Ok(None),
             GapSource::Zero => classical(Fill::Zero),
             GapSource::Linear => classical(Fill::Linear),
             GapSource::Idw => classical(Fill::Idw),
@@ -223,7 +239,9 @@ impl FromStr for GapTreatment {
             _ => return Err(wrong("bounds LO..HI are for linear, idw and biharmonic, without -hard or -soft".into())),
         };
         match (source, bounds) {
-            (GapSource::Free, _) if release || rest != "free" => Err(wrong("free pixels have no bounds".into())),
+            (source, _) if !source.fills() && (release || rest != name) => {
+                Err(wrong(format!("{} have no bounds", source.text())))
+            }
             (GapSource::Zero, GapBounds::Soft) => Err(wrong("no photons are always fixed".into())),
             _ => Ok(GapTreatment { source, bounds, release }),
         }
@@ -250,6 +268,8 @@ mod tests {
     fn names_are_read_and_printed() {
         for (text, printed) in [
             ("free", "free"),
+            ("tv", "tv"),
+            ("Modulus-TV", "modulus-tv"),
             ("linear", "linear"),
             ("linear-hard", "linear"),
             ("Linear-Soft-release", "linear-soft-release"),
@@ -265,7 +285,18 @@ mod tests {
             assert_eq!(treatment.to_string(), printed);
             assert_eq!(printed.parse::<GapTreatment>().unwrap(), treatment);
         }
-        for text in ["", "glue", "free-release", "free-hard", "zero-soft", "network:0.5..2", "linear:2..3", "auto"] {
+        for text in [
+            "",
+            "glue",
+            "free-release",
+            "free-hard",
+            "tv-soft",
+            "modulus-tv-release",
+            "zero-soft",
+            "network:0.5..2",
+            "linear:2..3",
+            "auto",
+        ] {
             let error = text.parse::<GapTreatment>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("gap = {text}: ")), "{error}");
         }

@@ -32,8 +32,9 @@ pub struct Reconstruction<'a> {
     pub mode_weights: &'a [f64],
     /// Kernel that blurs calculated intensities, its sum 1 and its middle at `n / 2`.
     pub psf: Option<&'a Centered<f32>>,
-    /// Phase of the object without its jumps, radians, NaN outside the support.
-    pub phase: Option<&'a Centered<f32>>,
+    /// Maps of the object: name, unit, values. `phase` (unwrapped, NaN outside the support),
+    /// `modulus_std`, `phase_std`, `hidden_fraction`.
+    pub maps: &'a [(&'a str, &'a str, &'a Centered<f32>)],
     /// Named curves of points `(x, y)`: PRTF, FSC, errors over the cycles.
     pub curves: &'a [(String, Vec<(f64, f64)>)],
     /// The pattern that was phased.
@@ -74,7 +75,7 @@ pub fn write_pattern(
     })
 }
 
-/// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), its
+/// Writes a reconstruction: the complex object in `image_1/data` (linked from `data_1/data`), maps of it beside it, its
 /// support in `image_1/mask` (the name that PyNX uses) with the link `image_1/support`, the pattern
 /// in `instrument_1/detector_1`, `runs_1`, `modes_1` and `curves_1`; the kernel of a PSF in
 /// `image_1/instrument_1/detector_1/point_spread_function`.
@@ -94,9 +95,9 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
         image.link_soft("/entry_1/image_1/mask", "support")?;
         text(&image, "data_type", "electron density")?;
         text(&image, "data_space", "real")?;
-        if let Some(phase) = result.phase {
-            let phase = array(&image, "phase", phase)?;
-            attribute(&phase, "units", "rad")?;
+        for (name, unit, values) in result.maps {
+            let map = array(&image, name, values)?;
+            attribute(&map, "units", unit)?;
         }
         if let Some(psf) = result.psf {
             // Where PyNX writes it and bcdi looks for it.

@@ -18,8 +18,8 @@ use zip::{CompressionMethod, ZipWriter};
 /// Keys, the arrays `(z, y, x)` or `(y, x)`: `obj` (complex64), `support`, `mask` (uint8, 1 = not
 /// measured), `mask_bits` (CXI bits), `iobs` (photons, the mean of the estimate where there is
 /// one), `runs` and `modes` where there are any (with one more axis in front), `mode_weights`,
-/// `psf` (the kernel, its middle at `n / 2`) where there is one, `phase` (radians,
-/// unwrapped, NaN outside the support) where it was asked for, `curve_<name>` (n, 2), `command`,
+/// `psf` (the kernel, its middle at `n / 2`) where there is one, the maps of the
+/// object by their names, `curve_<name>` (n, 2), `command`,
 /// `settings` and `results` (JSON text), `energy_keV`, `detector_distance_m`, `pixel_size_m`
 /// (y, x), `goniometer` (JSON text) where known.
 ///
@@ -92,11 +92,10 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
             out.add(key, "<c8", &[&[arrays.len()], &object[..]].concat(), stack(arrays))?;
         }
     }
-    for (key, values) in [("psf", result.psf), ("phase", result.phase)] {
-        if let Some(values) = values {
-            let bytes = values.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect();
-            out.add(key, "<f4", &trimmed(values.shape()), bytes)?;
-        }
+    let maps = result.maps.iter().map(|&(name, _, values)| (name, values));
+    for (key, values) in maps.chain(result.psf.map(|psf| ("psf", psf))) {
+        let bytes = values.as_slice().iter().flat_map(|n| n.to_le_bytes()).collect();
+        out.add(key, "<f4", &trimmed(values.shape()), bytes)?;
     }
     out.add("mode_weights", "<f8", &[result.mode_weights.len()], doubles(result.mode_weights.iter().copied()))?;
     out.add("iobs", "<f4", &shape, with_estimate(pattern).as_slice().iter().flat_map(|n| n.to_le_bytes()).collect())?;

@@ -90,7 +90,7 @@ fn results_can_be_phased_again() {
             modes: &runs[..1],
             mode_weights: &[0.97],
             psf: Some(&psf),
-            phase: Some(&phase),
+            maps: &[("phase", "rad", &phase)],
             curves: &curves,
             pattern: &pattern,
             process: &process,

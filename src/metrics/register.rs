@@ -54,6 +54,21 @@ pub struct Registration {
     pub error: f64,
 }
 
+impl Registration {
+    /// Another array of the object's frame, moved as the object was, to whole pixels.
+    pub fn moved<T: Clone>(&self, array: &Centered<T>) -> Centered<T> {
+        let [nz, ny, nx] = array.shape();
+        let mut array = array.to_cornered().0;
+        if self.twin {
+            let opposite = |i: usize, n: usize| (n - i) % n;
+            array = Array3::from_shape_fn((nz, ny, nx), |(z, y, x)| {
+                array[[opposite(z, nz), opposite(y, ny), opposite(x, nx)]].clone()
+            });
+        }
+        Cornered(rolled(&array, self.shift.map(|by| by.round() as isize))).to_centered()
+    }
+}
+
 /// Rounds of shift and ramp: each is exact up to the other's error, and they converge by an order
 /// of magnitude a round.
 const ROUNDS: usize = 6;

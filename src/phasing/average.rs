@@ -16,6 +16,9 @@ use num_complex::Complex32;
 /// one is the twin, or a mixture with it, differ by more.
 const AGREE: f64 = 0.5;
 
+/// Runs that must agree for their variance to say something.
+const ENOUGH: usize = 3;
+
 /// Recipe of the last runs: no HIO, which would amplify noise again.
 pub const RECIPE: &str = "ER**100,RAAR**200,beta=0.8,ER**100";
 
@@ -37,8 +40,22 @@ pub(super) struct Comparison {
     pub mean: Centered<Complex32>,
     /// Number of runs in the average.
     pub count: usize,
+    /// Variance of them about it at each pixel, photons; nothing where fewer than three agree.
+    pub spread: Option<Centered<f32>>,
     /// Relative distance of each of the others from it, in their order.
     pub distances: Vec<f64>,
+}
+
+impl Comparison {
+    /// The variance of the runs in the frame of another, the one that became the best.
+    ///
+    /// # Errors
+    /// If an object is not finite.
+    pub fn spread_about(&self, best: &Run) -> Result<Option<Centered<f32>>> {
+        let Some(spread) = &self.spread else { return Ok(None) };
+        let options = RegistrationOptions { subpixel: true, ramp: false };
+        Ok(Some(register(&self.mean, &best.object, options)?.moved(spread)))
+    }
 }
 
 /// Compares runs with the first of them.
@@ -47,7 +64,8 @@ pub(super) struct Comparison {
 /// If an object is not finite.
 pub(super) fn compare(runs: &[Run]) -> Result<Option<Comparison>> {
     let Some((best, others)) = runs.split_first() else { return Ok(None) };
-    let mut comparison = Comparison { mean: best.object.clone(), count: 1, distances: Vec::new() };
+    let mut comparison = Comparison { mean: best.object.clone(), count: 1, spread: None, distances: Vec::new() };
+    let mut squares = best.object.map(|value| value.norm_sqr());
     for run in others {
         // Both were fitted to the same pattern: neither has a ramp that the other lacks.
         let options = RegistrationOptions { subpixel: true, ramp: false };
@@ -55,10 +73,17 @@ pub(super) fn compare(runs: &[Run]) -> Result<Option<Comparison>> {
         comparison.distances.push(found.error);
         if found.error < AGREE {
             comparison.mean.0 += &found.object.0;
+            squares.0.zip_mut_with(&found.object.0, |sum, value| *sum += value.norm_sqr());
             comparison.count += 1;
         }
     }
     let count = comparison.count as f32;
     comparison.mean.0.mapv_inplace(|value| value / count);
+    if comparison.count >= ENOUGH {
+        squares.0.zip_mut_with(&comparison.mean.0, |sum, mean| {
+            *sum = ((*sum - count * mean.norm_sqr()) / (count - 1.0)).max(0.0);
+        });
+        comparison.spread = Some(squares);
+    }
     Ok(Some(comparison))
 }

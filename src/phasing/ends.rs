@@ -1,11 +1,12 @@
 //! The end of an ensemble: last runs from the average of the best ones, and ends with priors for
-//! smoothness.
+//! smoothness or with completed hidden modes.
 
 use super::average::{AveragePlan, Comparison};
 use super::backend::{Backend, Start};
-use super::ensemble::{Ensemble, EnsemblePlan, Observer, evenness, score};
+use super::complete::{Variation, completed};
+use super::ensemble::{Ensemble, EnsemblePlan, Observer, RunSummary, evenness, score};
 use super::problem::Problem;
-use super::run::{Draw, Point, RunOutcome};
+use super::run::{Draw, Point, Run, RunOutcome};
 use super::smooth::{Smoothness, smoothed};
 use super::walk::walk;
 use crate::error::Result;
@@ -56,9 +57,30 @@ impl Ensemble {
         Ok(())
     }
 
+    /// Ends the best runs as planned: their hidden modes completed, or with each prior for smoothness.
+    pub(super) fn end(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
+        match plan.completion {
+            Some(variation) => self.complete(problem, variation, plan, observer),
+            None => self.smooth(problem, plan, observer),
+        }
+        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
+        self.interrupted |= !observer.go_on();
+    }
+
+    /// Puts the best runs with completed hidden modes in their places.
+    fn complete(&mut self, problem: &Problem, variation: Variation, plan: &EnsemblePlan, observer: &dyn Observer) {
+        for run in self.kept.iter_mut().take(plan.keep.max(SMOOTHED)) {
+            let begun = Instant::now();
+            if let Some(mut ended) = completed(problem, run, variation, &|| observer.go_on()) {
+                ended.seconds += begun.elapsed().as_secs_f64();
+                replace(&mut self.all, run, ended);
+            }
+        }
+    }
+
     /// Ends the best runs once more with each prior for smoothness, and puts what is better in their
     /// places.
-    pub(super) fn smooth(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
+    fn smooth(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
         let Smoothness { weights, released } = &plan.smoothness;
         for run in self.kept.iter_mut().take(plan.keep.max(SMOOTHED)) {
             let begun = Instant::now();
@@ -66,14 +88,17 @@ impl Ensemble {
             let best = ended.flatten().min_by(|a, b| score(a).total_cmp(&score(b)));
             let Some(mut best) = best.filter(|best| score(best) < SMOOTHER * score(run)) else { continue };
             best.seconds += begun.elapsed().as_secs_f64();
-            if let Some(line) = self.all.iter_mut().find(|line| line.number == best.number) {
-                let [mean_to_max, sharpness] = evenness(&best).map(Some);
-                (line.smoothness, line.fit, line.seconds) = (best.smoothness, Some(best.fit), best.seconds);
-                (line.mean_to_max, line.sharpness) = (mean_to_max, sharpness);
-            }
-            *run = best;
+            replace(&mut self.all, run, best);
         }
-        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
-        self.interrupted |= !observer.go_on();
     }
+}
+
+/// Puts another end of a run in its place, and in its line.
+fn replace(lines: &mut [RunSummary], run: &mut Run, ended: Run) {
+    if let Some(line) = lines.iter_mut().find(|line| line.number == ended.number) {
+        let [mean_to_max, sharpness] = evenness(&ended).map(Some);
+        (line.smoothness, line.fit, line.seconds) = (ended.smoothness, Some(ended.fit), ended.seconds);
+        (line.mean_to_max, line.sharpness) = (mean_to_max, sharpness);
+    }
+    *run = ended;
 }

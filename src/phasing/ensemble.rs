@@ -7,6 +7,7 @@
 
 use super::average::{self, AveragePlan};
 use super::backend::{Backend, Start};
+use super::complete::Variation;
 use super::guided::{Search, guided};
 use super::problem::Problem;
 use super::recipe::Recipe;
@@ -63,6 +64,8 @@ pub struct EnsemblePlan {
     pub average: Option<AveragePlan>,
     /// Priors for smoothness with which the best runs are ended once more.
     pub smoothness: Smoothness,
+    /// What decides hidden modes of the best runs at their end, instead of a prior for smoothness.
+    pub completion: Option<Variation>,
     /// Energy that noise alone puts into the object, as a fraction of all: see
     /// [`super::noise::fraction`].
     pub noise: f64,
@@ -171,6 +174,10 @@ pub struct Ensemble {
     /// Relative distances of the next best runs from the best, random starts only: none where all
     /// began at an earlier object.
     pub distances: Vec<f64>,
+    /// Variance of the runs that agree with the best at each pixel, photons; nothing where fewer than
+    /// three do.
+    #[serde(skip)]
+    pub spread: Option<Centered<f32>>,
     /// The best of those with too much energy outside the support.
     best_outside: Option<Run>,
 }
@@ -274,17 +281,21 @@ pub fn phase(
         }
     }
     result.rescue();
-    if let Some(mut comparison) = average::compare(&result.kept)? {
+    let mut comparison = average::compare(&result.kept)?;
+    if let Some(comparison) = &mut comparison {
         // That runs agree which began at one object says nothing.
         if !matches!(plan.support, FirstSupport::Earlier(_)) {
             result.distances = std::mem::take(&mut comparison.distances);
         }
         if let (Some(average), false) = (&plan.average, result.interrupted) {
-            result.add_average(&comparison, average, plan, backend, observer)?;
+            result.add_average(comparison, average, plan, backend, observer)?;
         }
     }
     if !result.interrupted {
-        result.smooth(backend.problem(), plan, observer);
+        result.end(backend.problem(), plan, observer);
+    }
+    if let (Some(comparison), Some(best)) = (comparison, result.kept.first()) {
+        result.spread = comparison.spread_about(best)?;
     }
     result.truncate(plan.keep);
     result.all.sort_by_key(|run| run.number);
@@ -446,6 +457,7 @@ mod tests {
         let pattern = Pattern::new(intensity, Centered::filled(shape, 0), Geometry::default())?;
         let problem = Problem::new(&pattern, &Centered::filled(shape, false), false)?;
         let plan = EnsemblePlan {
+            completion: None,
             run: RunSettings {
                 recipe: recipe.parse()?,
                 beta: 0.9,

@@ -9,6 +9,7 @@ pub mod average;
 pub mod backend;
 pub mod bound;
 pub mod combine;
+pub mod complete;
 mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]
@@ -17,6 +18,7 @@ pub mod cuda;
 mod ends;
 pub mod ensemble;
 pub mod guided;
+mod lbfgs;
 pub mod memory;
 pub mod multi_device;
 pub mod noise;
@@ -30,6 +32,8 @@ pub mod select;
 pub mod smooth;
 pub mod start;
 pub mod support;
+#[cfg(test)]
+mod testing;
 pub mod walk;
 
 pub use backend::{Backend, Fit};

@@ -11,28 +11,19 @@
 //! 32, 200 (2025), for real objects) make steps of slopes. How much of it a pattern wants, held-out
 //! pixels tell.
 //!
-//! The minimum is found by L-BFGS (J. Nocedal, Math. Comp. 35, 773 (1980)), on the CPU.
+//! The minimum is found by L-BFGS, on the CPU.
 
 use super::backend::Fit;
 use super::convolve::convolve;
 use super::cpu::fit_terms;
 use super::cpu::sums::{poisson, sums};
+use super::lbfgs::{Value, minimise};
 use super::problem::Problem;
 use super::run::{Ended, Run};
 use crate::fft::Fft;
 use crate::volume::{Centered, Shape};
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;
-use std::collections::VecDeque;
-
-/// Steps at most.
-const STEPS: usize = 150;
-
-/// Pairs of steps and changes of the gradient that are kept.
-const MEMORY: usize = 8;
-
-/// Relative decrease of the objective over a step below which it has converged.
-const CONVERGED: f64 = 1e-6;
 
 /// The `e` of the variation, in units of the root mean square of the object: smaller differences
 /// count by their squares.
@@ -58,89 +49,8 @@ pub fn smoothed(problem: &Problem, run: &Run, weight: f64, released: bool, go_on
     objective.run(run, &at, weight)
 }
 
-/// The value of an objective, its gradient, and a curvature that a first step may assume.
-type Value = (f64, Vec<Complex32>, f64);
-
-/// Minimises by L-BFGS. False where it was stopped.
-fn minimise(at: &mut Vec<Complex32>, value: &dyn Fn(&[Complex32]) -> Value, go_on: &dyn Fn() -> bool) -> bool {
-    let (mut best, mut gradient, curvature) = value(at);
-    let mut pairs: VecDeque<(Vec<Complex32>, Vec<Complex32>, f64)> = VecDeque::new();
-    for _ in 0..STEPS {
-        if !go_on() {
-            return false;
-        }
-        let mut direction = direction(&gradient, &pairs, 1.0 / curvature);
-        let mut slope = inner(&gradient, &direction);
-        if slope >= 0.0 {
-            // Rounding made nonsense of the pairs: begin anew.
-            pairs.clear();
-            direction = gradient.iter().map(|g| g * (-1.0 / curvature) as f32).collect();
-            slope = inner(&gradient, &direction);
-        }
-        let mut step = 1.0f32;
-        let found = loop {
-            let there: Vec<Complex32> = at.iter().zip(&direction).map(|(x, d)| x + d * step).collect();
-            let (new, new_gradient, _) = value(&there);
-            if new <= best + 1e-4 * f64::from(step) * slope {
-                break Some((there, new, new_gradient));
-            }
-            step *= 0.5;
-            if step < 1e-4 {
-                break None;
-            }
-        };
-        let Some((there, new, new_gradient)) = found else { return true };
-        let moved: Vec<Complex32> = there.iter().zip(&*at).map(|(a, b)| a - b).collect();
-        let change: Vec<Complex32> = new_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
-        let product = inner(&moved, &change);
-        if product > 0.0 {
-            pairs.push_back((moved, change, product));
-            if pairs.len() > MEMORY {
-                pairs.pop_front();
-            }
-        }
-        let decrease = best - new;
-        (*at, best, gradient) = (there, new, new_gradient);
-        if decrease < CONVERGED * best.abs() {
-            return true;
-        }
-    }
-    true
-}
-
-/// Minus the approximate inverse Hessian times the gradient, by the two loops of L-BFGS.
-fn direction(
-    gradient: &[Complex32],
-    pairs: &VecDeque<(Vec<Complex32>, Vec<Complex32>, f64)>,
-    first: f64,
-) -> Vec<Complex32> {
-    let mut out = gradient.to_vec();
-    let mut factors = Vec::new();
-    for (moved, change, product) in pairs.iter().rev() {
-        let factor = inner(moved, &out) / product;
-        add(&mut out, change, -factor);
-        factors.push(factor);
-    }
-    let scale = pairs.back().map_or(first, |(_, change, product)| product / inner(change, change));
-    out.iter_mut().for_each(|value| *value *= -scale as f32);
-    for ((moved, change, product), factor) in pairs.iter().zip(factors.iter().rev()) {
-        let other = inner(change, &out) / product;
-        add(&mut out, moved, -factor - other);
-    }
-    out
-}
-
-fn add(to: &mut [Complex32], of: &[Complex32], factor: f64) {
-    to.iter_mut().zip(of).for_each(|(a, b)| *a += b * factor as f32);
-}
-
-/// Real part of the inner product.
-fn inner(a: &[Complex32], b: &[Complex32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(a.re) * f64::from(b.re) + f64::from(a.im) * f64::from(b.im)).sum()
-}
-
 /// Misfit and variation over the pixels of a support.
-struct Objective<'a> {
+pub(super) struct Objective<'a> {
     problem: &'a Problem,
     fft: Fft,
     /// Weights of the blur's kernels, where there is one.
@@ -158,7 +68,7 @@ struct Objective<'a> {
 }
 
 impl<'a> Objective<'a> {
-    fn new(problem: &'a Problem, run: &Run, weight: f64, released: bool) -> Self {
+    pub(super) fn new(problem: &'a Problem, run: &Run, weight: f64, released: bool) -> Self {
         let shape = problem.shape();
         let (support, frame) = places(&run.support);
         let energy: f64 = run.object.as_slice().iter().map(|value| f64::from(value.norm_sqr())).sum();
@@ -244,7 +154,7 @@ impl<'a> Objective<'a> {
     }
 
     /// The run with this object.
-    fn run(&self, run: &Run, at: &[Complex32], weight: f64) -> Option<Run> {
+    pub(super) fn run(&self, run: &Run, at: &[Complex32], weight: f64) -> Option<Run> {
         let (mut field, intensity) = self.transformed(at);
         let problem = self.problem;
         let mut sums = [0.0; 5];
@@ -283,7 +193,7 @@ impl<'a> Objective<'a> {
 
 /// Pixels of a support: numbers in the array with its origin at index 0, and in the box around them,
 /// whose extents come too.
-fn places(support: &Centered<bool>) -> (Vec<(usize, usize)>, Shape) {
+pub(super) fn places(support: &Centered<bool>) -> (Vec<(usize, usize)>, Shape) {
     let shape = support.shape();
     let (mut low, mut high) = (shape, [0; 3]);
     for (at, _) in support.0.indexed_iter().filter(|(_, inside)| **inside) {
@@ -368,10 +278,9 @@ fn variation(object: &[Complex32], shape: Shape, rounding: f64) -> (f64, Vec<Com
 
 #[cfg(test)]
 mod tests {
-    use super::super::start::{Draws, Form};
+    use super::super::start::Draws;
+    use super::super::testing::Case;
     use super::*;
-    use crate::geometry::Geometry;
-    use crate::pixels::{Pattern, bit};
     use ndarray::Array3;
 
     #[test]
@@ -409,65 +318,14 @@ mod tests {
         assert!(gradient[20 * 40 + 20].norm() < 1e-3, "{}", gradient[820]);
     }
 
-    /// A flat object behind a gap as wide as 2.5 times its oversampling, with what iterations leave.
     #[test]
     fn what_a_gap_hides_becomes_smooth_and_what_was_measured_stays() {
-        let shape = [1, 64, 64];
-        let support = Form::Box([1.0, 20.0, 22.0]).support(shape);
-        let truth = support.0.mapv(|inside| Complex32::new(if inside { 30.0 } else { 0.0 }, 0.0));
-        let fft = Fft::new(shape);
-        let transform = |object: &Array3<Complex32>| {
-            let mut field = object.as_slice().unwrap().to_vec();
-            fft.forward(&mut field);
-            field
-        };
-        let moduli = transform(&truth);
-        let intensity = Array3::from_shape_vec(shape, moduli.iter().map(|v| v.norm_sqr().round()).collect()).unwrap();
-        let mut mask = Centered::filled(shape, 0);
-        mask.0.slice_mut(ndarray::s![.., .., 34..41]).fill(bit::MISSING);
-        let intensity = crate::volume::Cornered(intensity).to_centered();
-        let pattern = Pattern::new(intensity, mask.clone(), Geometry::default()).unwrap();
-        let problem = Problem::new(&pattern, &Centered::filled(shape, false), false).unwrap();
-        // Stripes that only the gap would see.
-        let hidden = mask.to_cornered();
-        let mut draws = Draws::new(2);
-        let mut stripes = draws.object(&support, 3.0, 1.0).0.into_raw_vec_and_offset().0;
-        for _ in 0..60 {
-            fft.forward(&mut stripes);
-            stripes.iter_mut().zip(hidden.as_slice()).for_each(|(v, &bits)| *v *= f32::from(u8::from(bits != 0)));
-            fft.inverse(&mut stripes);
-            stripes.iter_mut().zip(support.as_slice()).for_each(|(v, &inside)| *v *= f32::from(u8::from(inside)));
-        }
-        let norm = |values: &[Complex32]| values.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>().sqrt();
-        let size = 0.4 * norm(truth.as_slice().unwrap()) / norm(&stripes);
-        let values = truth.iter().zip(&stripes).map(|(t, s)| t + s * size as f32);
-        let object = crate::volume::Cornered(Array3::from_shape_vec(shape, values.collect()).unwrap()).to_centered();
-        let run = Run {
-            number: 0,
-            seed: 0,
-            average_of: 0,
-            smoothness: 0.0,
-            object,
-            support: support.to_centered(),
-            first_support: support.to_centered(),
-            fit: Fit::new([1.0; 5], None, 0.1).unwrap(),
-            outside: 0.0,
-            curve: Vec::new(),
-            ended: Ended::Finished,
-            cycles: 0,
-            seconds: 0.0,
-            search_seconds: 0.0,
-            threshold: 0.1,
-            psf: None,
-        };
-        let smooth = smoothed(&problem, &run, 30.0, false, &|| true).unwrap();
-        let off = |object: &Centered<Complex32>| {
-            let difference: Vec<Complex32> =
-                object.to_cornered().0.iter().zip(truth.iter()).map(|(a, b)| a - b).collect();
-            norm(&difference) / norm(truth.as_slice().unwrap())
-        };
-        assert!(off(&run.object) > 0.35 && off(&smooth.object) < 0.1, "{} {}", off(&run.object), off(&smooth.object));
+        let case = Case::behind_a_gap(|_, _| Complex32::new(30.0, 0.0));
+        let Case { problem, run, .. } = &case;
+        let smooth = smoothed(problem, run, 30.0, false, &|| true).unwrap();
+        let (before, after) = (case.off(run), case.off(&smooth));
+        assert!(before > 0.35 && after < 0.1, "{before} {after}");
         assert!(smooth.fit.r_factor < 0.03 && smooth.outside < 0.01, "{:?} {}", smooth.fit, smooth.outside);
-        assert!(smoothed(&problem, &run, 30.0, false, &|| false).is_none());
+        assert!(smoothed(problem, run, 30.0, false, &|| false).is_none());
     }
 }

@@ -7,7 +7,7 @@ use crate::hidden::{HIDDEN, HiddenModes, MODES, Operator, Outlook, hidden_fracti
 use crate::io;
 use crate::pixels::{Pattern, trimmed};
 use crate::prepare::{Prepared, likely_support};
-use crate::report::{Figure, Image, Plot, Report, Scale, Section, Series};
+use crate::report::{Figure, Image, Plot, Report, Section, Series};
 use crate::settings::{Settings, SupportChoice};
 use crate::volume::Centered;
 use num_complex::Complex32;
@@ -211,6 +211,19 @@ impl GapLook {
 
 /// Planes of a map of hidden fractions, cut to the support.
 pub(super) fn map_figures(map: &Centered<f32>, support: &Centered<bool>) -> Vec<Figure> {
+    let caption = "Part of each pixel that lies in hidden modes: 0 is determined by data and support, 1 not at all. The sum is \
+                   the number of modes.";
+    inside_figures(map, support, "Hidden fraction", caption, "fraction")
+}
+
+/// Planes of a map, cut to the support and hatched outside.
+pub(super) fn inside_figures(
+    map: &Centered<f32>,
+    support: &Centered<bool>,
+    title: &str,
+    caption: &str,
+    unit: &str,
+) -> Vec<Figure> {
     let as_object = support.map(|&inside| Complex32::from(f32::from(u8::from(inside))));
     let window = window(&as_object);
     let mut inside = map.clone();
@@ -224,14 +237,10 @@ pub(super) fn map_figures(map: &Centered<f32>, support: &Centered<bool>) -> Vec<
     planes
         .map(|(name, _, data)| {
             Figure::Image(Image {
-                title: format!("Hidden fraction {name}").trim().to_string(),
-                caption:
-                    "Part of each pixel that lies in hidden modes: 0 is determined by data and support, 1 not at all. \
-                          The sum is the number of modes."
-                        .into(),
+                title: format!("{title} {name}").trim().to_string(),
+                caption: caption.into(),
                 data,
-                scale: Scale::Linear,
-                unit: "fraction".into(),
+                unit: unit.into(),
                 ..Image::default()
             })
         })

@@ -14,6 +14,7 @@ mod policy;
 mod resume;
 mod split;
 mod summary;
+mod uncertainty;
 mod verdict;
 pub(crate) mod views;
 
@@ -28,6 +29,7 @@ pub use policy::{GapAdvice, GapChoice, advise, gap_choice, narrow};
 pub use resume::Checkpoint;
 pub use split::SplitData;
 pub use summary::{AutomaticChoice, PsfSummary, Resolutions, SplitSummary, Summary};
+pub use uncertainty::Uncertainty;
 pub use verdict::{Evidence, Grade, Verdict};
 
 pub(crate) use observer::Silent;

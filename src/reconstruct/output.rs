@@ -10,6 +10,7 @@ use crate::phasing::ensemble::RunSummary;
 use crate::phasing::psf::Psf;
 use crate::phasing::run::Point;
 use crate::settings::Settings;
+use crate::volume::Centered;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,7 @@ impl Reconstruction {
             modes: if several { &self.combined.modes.modes } else { &[] },
             mode_weights: if several { &self.combined.modes.weights } else { &[] },
             psf: psf.as_ref(),
-            phase: self.phase.as_ref().map(|unwrapped| &unwrapped.phase),
+            maps: &self.maps(),
             curves: &curves,
             pattern: &self.pattern,
             process: &process,
@@ -61,6 +62,18 @@ impl Reconstruction {
             Format::Cxi => io::write_result(path, force, &reconstruction),
             Format::Npz => io::write_result_npz(path, force, &reconstruction),
         }
+    }
+
+    /// Maps of the object that go into a result.
+    fn maps(&self) -> Vec<(&str, &str, &Centered<f32>)> {
+        let deviations = self.uncertainty.as_ref();
+        let all = [
+            ("phase", "rad", self.phase.as_ref().map(|unwrapped| &unwrapped.phase)),
+            ("modulus_std", "sqrt(photons)", deviations.map(|of| &of.modulus)),
+            ("phase_std", "rad", deviations.map(|of| &of.phase)),
+            ("hidden_fraction", "1", self.hidden.as_ref()),
+        ];
+        all.into_iter().filter_map(|(name, unit, map)| Some((name, unit, map?))).collect()
     }
 
     /// Writes one CXI file for each kept run into `folder`, named as PyNX names them:
@@ -97,7 +110,7 @@ impl Reconstruction {
                 modes: &[],
                 mode_weights: &[],
                 psf: psf.as_ref(),
-                phase: None,
+                maps: &[],
                 curves: &[],
                 pattern: &self.pattern,
                 process: &process,

@@ -3,11 +3,12 @@
 use super::observer::{Event, Observer};
 use super::resume::{Checkpoint, Keeper};
 use crate::error::{Error, Result, counted, shape_text};
-use crate::inpaint::GapTreatment;
+use crate::inpaint::{GapSource, GapTreatment};
 use crate::io;
 use crate::phasing::Algorithm;
 use crate::phasing::average::{self, AveragePlan};
 use crate::phasing::backend::{Backend, GapConstraint, Start};
+use crate::phasing::complete::Variation;
 use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
@@ -79,6 +80,8 @@ pub enum BoundsCourse {
     Kept,
     /// They are released for the last part of each run.
     Released,
+    /// Pixels are free, and hidden modes of the best runs are completed at the end.
+    Completed(Variation),
     /// Runs with odd numbers release them for their last part, the others never have them. All end
     /// with free pixels, so that their likelihoods compare.
     Alternating,
@@ -87,7 +90,12 @@ pub enum BoundsCourse {
 impl BoundsCourse {
     /// The course of a treatment.
     pub fn of(gap: GapTreatment) -> Self {
-        if gap.release { BoundsCourse::Released } else { BoundsCourse::Kept }
+        match gap.source {
+            GapSource::Tv => BoundsCourse::Completed(Variation::Object),
+            GapSource::ModulusTv => BoundsCourse::Completed(Variation::Modulus),
+            _ if gap.release => BoundsCourse::Released,
+            _ => BoundsCourse::Kept,
+        }
     }
 }
 
@@ -176,11 +184,15 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
     };
     let releasing = whole.released(RELEASE);
     let (first, odd) = match bounds {
-        BoundsCourse::Kept => (run(whole.clone(), false), None),
+        BoundsCourse::Kept | BoundsCourse::Completed(_) => (run(whole.clone(), false), None),
         BoundsCourse::Released => (run(releasing, false), None),
         BoundsCourse::Alternating => (run(whole.clone(), true), Some(run(releasing, false))),
     };
-    let released = bounds != BoundsCourse::Kept;
+    let released = matches!(bounds, BoundsCourse::Released | BoundsCourse::Alternating);
+    let completion = match bounds {
+        BoundsCourse::Completed(variation) => Some(variation),
+        _ => None,
+    };
     let members = settings.ensemble.average;
     EnsemblePlan {
         run: first,
@@ -192,6 +204,7 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
             true => Smoothness::default(),
             false => Smoothness { weights: settings.ensemble.smoothness.clone(), released },
         },
+        completion,
         noise: noise::fraction(pattern),
         threshold: update.threshold,
         support,

@@ -9,6 +9,8 @@ use super::policy::{GapChoice, gap_choice};
 use super::resume::Checkpoint;
 use super::split::SplitData;
 use super::summary::{AutomaticChoice, Summary};
+use super::uncertainty::Uncertainty;
+use super::verdict::Grade;
 use crate::error::{Error, Result};
 use crate::inpaint::GapTreatment;
 use crate::metrics::{Unwrapped, unwrap};
@@ -37,6 +39,8 @@ pub struct Reconstruction {
     /// Fraction of each pixel of the support that lies in hidden modes, where something was not
     /// measured.
     pub hidden: Option<Centered<f32>>,
+    /// Standard deviations of the object, where enough runs agree and it may have been found.
+    pub uncertainty: Option<Uncertainty>,
     /// Numbers for pages, files and machines.
     pub summary: Summary,
 }
@@ -139,6 +143,12 @@ impl Work<'_> {
             false => hidden_of(&pattern, &combined.objects[0], &phased.ensemble.kept[0].support, self.observer),
         };
         let (numbers, hidden) = hidden.unzip();
+        let (object, support) = (&combined.objects[0], &phased.ensemble.kept[0].support);
+        let uncertainty = match summary.verdict.grade {
+            Grade::NotFound => None,
+            _ => Uncertainty::new(&pattern, &phased.ensemble, object, support),
+        };
+        summary.object_std = uncertainty.as_ref().map(|uncertainty| uncertainty.of_object(object));
         summary.hidden = numbers;
         summary.phase_vortices = phase.as_ref().map(|phase| phase.vortices);
         Ok(Reconstruction {
@@ -149,6 +159,7 @@ impl Work<'_> {
             split,
             phase,
             hidden,
+            uncertainty,
             summary,
         })
     }

@@ -69,6 +69,9 @@ pub struct Summary {
     pub phase_removed_rad: f64,
     /// Ramp that was removed from it, turns across the array (pixels of the pattern), `(z, y, x)`.
     pub ramp_removed_turns: [f64; 3],
+    /// Expected relative distance of the object from the true one, by its standard deviations; nothing
+    /// where fewer than three runs agree, or it was not found.
+    pub object_std: Option<f64>,
     /// What the pixels without a measurement hide of the object; nothing where all were measured, and
     /// of real objects, whose Friedel mates tell.
     pub hidden: Option<HiddenSummary>,
@@ -218,6 +221,7 @@ impl Summary {
                 .map(|split| SplitSummary::new(split, pattern.geometry.object_pixel(pattern.shape()), pixel)),
             phase_removed_rad: combined.gauge.phase,
             ramp_removed_turns: combined.gauge.ramp,
+            object_std: None,
             hidden: None,
             phase_vortices: None,
             recipe: phased.recipe.to_string(),

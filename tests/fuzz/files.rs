@@ -125,7 +125,7 @@ fn damaged_patterns_and_results_are_read_or_refused() {
         modes: &[],
         mode_weights: &[],
         psf: None,
-        phase: None,
+        maps: &[],
         curves: &[],
         pattern: &pattern,
         process: &process,

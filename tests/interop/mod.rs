@@ -209,6 +209,7 @@ fn others_read_what_we_write() {
             runs: std::slice::from_ref(&object),
             modes: std::slice::from_ref(&object),
             mode_weights: &[1.0],
+            maps: &[("phase", "rad", &object.map(|value| value.arg()))],
             psf: Some(&Centered::filled([if frames > 1 { 3 } else { 1 }, 3, 5], 0.25)),
             curves: &[("prtf".into(), vec![(0.0, 1.0), (0.5, 0.25)])],
             pattern: &pattern,

@@ -66,6 +66,8 @@ with h5py.File(result_path) as file:
     assert (image["support"][()] == (expected > 50)).all() and (image["mask"][()] == image["support"][()]).all()
     assert image.get("support", getlink=True).path == "/entry_1/image_1/mask"
     assert (entry["data_1/data"][()] == obj).all()
+    phase = image["phase"]
+    assert phase.attrs["units"] in ("rad", b"rad") and np.allclose(phase[()], np.angle(obj))
     psf = image["instrument_1/detector_1/point_spread_function"]
     assert psf.shape == (3, 3, 5)[3 - obj.ndim :] and (psf[()] == 0.25).all()
     check_process(image["process_1"])

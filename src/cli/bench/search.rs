@@ -6,7 +6,7 @@ use lacuna::compare::{Score, Truth};
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use lacuna::io::set::{Set, Split};
-use lacuna::metrics::median;
+use lacuna::metrics::{RegistrationOptions, median, register};
 use lacuna::phasing::run::Run;
 use lacuna::prepare::Prepared;
 use lacuna::reconstruct::{Grade, reconstruct};
@@ -64,6 +64,11 @@ struct Outcome {
     /// Evidence of the verdict, by name.
     evidence: serde_json::Value,
     runs: usize,
+    /// Fractions of the pixels whose true modulus and phase lie within two standard deviations, where
+    /// there are some.
+    coverage: Option<[f64; 2]>,
+    /// Expected relative error of the object, by its standard deviations.
+    object_std: Option<f64>,
 }
 
 impl Search {
@@ -101,6 +106,11 @@ impl Search {
             let graded: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.grade == grade).collect();
             [graded.len(), graded.iter().filter(|outcome| outcome.error < FOUND).count()]
         };
+        // Means over the objects that are called found.
+        let covered: Vec<[f64; 2]> =
+            outcomes.iter().filter(|o| o.grade == Grade::Found).filter_map(|o| o.coverage).collect();
+        let mean = |which: usize| covered.iter().map(|c| c[which]).sum::<f64>() / covered.len().max(1) as f64;
+        let coverage = [mean(0), mean(1)];
         let grades = [Grade::Found, Grade::Doubtful, Grade::NotFound].map(of);
         if self.json {
             for outcome in outcomes {
@@ -108,14 +118,18 @@ impl Search {
             }
             let line = json!({"bench": "search", "ratio": ratio, "patterns": outcomes.len(), "found": found,
                 "median_error": median(&errors), "cpu_seconds": seconds, "grades": grades,
+                "coverage": coverage,
                 "version": env!("CARGO_PKG_VERSION")});
             return crate::cli::text::print(format!("{line}\n"));
         }
         let [f, d, n] = grades.map(|[graded, right]| format!("{right} of {graded}"));
         crate::cli::text::print(format!(
             "gap {ratio:>4} times the oversampling: found {found:.2}, median error {:.3}, {seconds:.1} s of CPU each; error below \
-             {FOUND} in {f} graded found, {d} doubtful, {n} not found\n",
-            median(&errors)
+             {FOUND} in {f} graded found, {d} doubtful, {n} not found; of those graded found, {:.1} % of the moduli and {:.1} % of the phases are within two standard \
+             deviations\n",
+            median(&errors),
+            100.0 * coverage[0],
+            100.0 * coverage[1]
         ))
     }
 
@@ -141,6 +155,14 @@ impl Search {
         let truth = Truth { object: entry.object, support: entry.support };
         let best: &Run = &result.ensemble.kept[0];
         let score = Score::new(best, &truth, !settings.recipe.positivity)?;
+        let object = &result.combined.objects[0];
+        let coverage = match &result.uncertainty {
+            None => None,
+            Some(uncertainty) => {
+                let options = RegistrationOptions { subpixel: true, ramp: !settings.recipe.positivity };
+                Some(uncertainty.coverage(object, &register(&truth.object, object, options)?))
+            }
+        };
         let verdict = &result.summary.verdict;
         Ok(Outcome {
             pattern,
@@ -151,6 +173,8 @@ impl Search {
             probability: verdict.probability,
             evidence: json!(verdict.evidence),
             runs: result.ensemble.all.len(),
+            coverage,
+            object_std: result.summary.object_std,
         })
     }
 }

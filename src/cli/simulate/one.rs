@@ -34,7 +34,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Re
         modes: &[],
         mode_weights: &[],
         psf: None,
-        phase: None,
+        maps: &[],
         curves: &[],
         pattern: &whole,
         process: &process,
