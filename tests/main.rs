@@ -9,6 +9,7 @@ mod compare;
 mod cuda;
 mod fills;
 mod fuzz;
+mod hidden;
 mod interop;
 mod kills;
 mod network;

@@ -46,15 +46,16 @@ fn browser() -> Option<&'static str> {
     found
 }
 
-/// Numbers of the second column of the page's first sortable table, after a click on its heading.
+/// The first column of numbers in a table that can be sorted, after a click on its heading.
 fn sorted_by_a_click(browser: &str, here: &Path, page: &str) -> Vec<f64> {
     let html = std::fs::read_to_string(here.join(page)).unwrap();
     // The page's own policy admits no script of ours: this copy has none.
     let (before, policy) = html.split_once("<meta http-equiv").unwrap();
     let (_, after) = policy.split_once('>').unwrap();
-    let click = "<script>const heading = document.querySelectorAll('table.sortable th')[1]; heading.click();\
-        const cells = [...document.querySelectorAll('table.sortable')][0].querySelectorAll('tbody tr');\
-        document.title = 'sorted:' + [...cells].map((row) => parseFloat(row.children[1].textContent)).join(',') + ';';</script>";
+    let click = "<script>const heading = document.querySelector('table.sortable th.number'); heading.click();\
+        const column = [...heading.parentNode.children].indexOf(heading);\
+        const rows = heading.closest('table').querySelectorAll('tbody tr');\
+        document.title = 'sorted:' + [...rows].map((row) => parseFloat(row.children[column].textContent)).join(',') + ';';</script>";
     let body = after.replace("</body>", &format!("{click}</body>"));
     std::fs::write(here.join("clicked.html"), format!("{before}{body}")).unwrap();
     let output = Command::new(browser)

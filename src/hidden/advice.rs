@@ -52,19 +52,20 @@ pub struct Moved {
 }
 
 impl Outlook {
-    /// Looks at a support and a gap, true where nothing was measured, and at the gap in other
-    /// places.
+    /// Looks at the hidden modes of a support and a gap, true where nothing was measured, and at the gap
+    /// in other places.
     ///
     /// # Errors
     /// Those of [`Operator::new`], and [`Error::Interrupted`] where `done`, which is told of the
     /// fraction that is done, says so.
     pub fn new(
         op: &Operator,
+        modes: &HiddenModes,
         support: &Centered<bool>,
         gap: &Centered<bool>,
         done: &dyn Fn(f64) -> bool,
     ) -> Result<Outlook> {
-        let hidden_energy = fraction_of_flat(op);
+        let hidden_energy = fraction_of_flat(op, modes.modes.as_ref());
         let error = (2.0 * hidden_energy).sqrt();
         let widest_gap = widest(gap);
         let remedy = match error < HARMLESS {
@@ -83,7 +84,7 @@ fn remedy(
     now: f64,
     done: &dyn Fn(f64) -> bool,
 ) -> Result<Remedy> {
-    let hidden = |gap: &Centered<bool>| Ok(fraction_of_flat(&Operator::new(support, gap)?));
+    let hidden = |gap: &Centered<bool>| Ok(fraction_of_flat(&Operator::new(support, gap)?, None));
     let steps = STEPS.map(|step| (step * (width + 1)) as isize);
     let ways = |by: isize| [[by, 0], [-by, 0], [0, by], [0, -by], [by, by], [-by, -by]];
     let (mut tried, all) = (0.0, (7 * STEPS.len()) as f64);

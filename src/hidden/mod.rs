@@ -13,23 +13,22 @@
 //! object; and that the support is. Before that, more may be lost than these numbers say.
 
 mod advice;
+mod filter;
 mod operator;
 mod subspace;
 #[cfg(test)]
 mod tests;
 
 pub use advice::{Moved, Outlook, Remedy};
+pub use filter::HIDDEN;
 pub use operator::Operator;
 
 use crate::volume::{Centered, Shape};
-use ndarray::{Array2, Axis};
+use filter::step;
+use ndarray::{Array2, ArrayView1, Axis};
 use num_complex::Complex32;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use subspace::{Eigen, above, least_measured, random, step, weights};
-
-/// Eigenvalue from which on a mode is called hidden: the gap has more of its energy than what was
-/// measured.
-pub const HIDDEN: f64 = 0.5;
+use subspace::{Eigen, above, least_measured, random, weights};
 
 /// Modes up to this number are computed one by one; more are counted and drawn by random vectors.
 pub const MODES: usize = 400;
@@ -111,15 +110,30 @@ impl HiddenModes {
     }
 }
 
+impl Modes {
+    /// Fraction of the energy of values at the pixels of the support that lies in these modes.
+    fn fraction(&self, inside: &[Complex32]) -> f64 {
+        let along = |row: ArrayView1<Complex32>| {
+            let product: Complex32 = row.iter().zip(inside).map(|(mode, value)| mode.conj() * value).sum();
+            f64::from(product.norm_sqr())
+        };
+        let hidden: f64 = self.vectors.axis_iter(Axis(0)).map(along).sum();
+        let all = energy(inside);
+        if all > 0.0 { hidden / all } else { 0.0 }
+    }
+}
+
 /// Fraction of an object's energy inside the support that lies in hidden modes.
 pub fn hidden_fraction(op: &Operator, object: &Centered<Complex32>) -> f64 {
     let inside = op.inside(object);
     fraction(op, &inside)
 }
 
-/// [`hidden_fraction`] of an object that is 1 at all pixels of the support.
-fn fraction_of_flat(op: &Operator) -> f64 {
-    fraction(op, &vec![Complex32::ONE; op.pixels()])
+/// Fraction of the energy of an object that is 1 at all pixels of the support that lies in hidden
+/// modes: in those that are known one by one, where they are.
+fn fraction_of_flat(op: &Operator, modes: Option<&Modes>) -> f64 {
+    let flat = vec![Complex32::ONE; op.pixels()];
+    modes.map_or_else(|| fraction(op, &flat), |modes| modes.fraction(&flat))
 }
 
 fn fraction(op: &Operator, inside: &[Complex32]) -> f64 {

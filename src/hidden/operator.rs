@@ -1,5 +1,6 @@
 //! `S F^-1 G F S`: to the support, into the gap, and back.
 
+use super::filter::{HIDDEN, step};
 use crate::error::{Error, Result};
 use crate::fft::{COLUMNS, Fft, Transforms};
 use crate::pixels::trimmed;
@@ -164,7 +165,7 @@ impl Operator {
     /// The part of values that lies in hidden modes, almost: near their limit an eigenvalue counts
     /// partly.
     pub fn hidden(&self, values: &[Complex32]) -> Vec<Complex32> {
-        self.polynomial(values, &super::subspace::step(super::HIDDEN))
+        self.polynomial(values, &step(HIDDEN))
     }
 
     /// [`Operator::polynomial`] of each row; `done` is told of each.

@@ -142,7 +142,8 @@ fn what_to_do_depends_on_where_the_gap_lies() {
     let support = Centered(Array3::from_shape_fn(shape, |(_, y, x)| (36..60).contains(&y) && (36..60).contains(&x)));
     let outlook = |columns: std::ops::Range<usize>| {
         let gap = Centered(Array3::from_shape_fn(shape, |(_, _, x)| columns.contains(&x)));
-        Outlook::new(&Operator::new(&support, &gap).unwrap(), &support, &gap, &|_| true).unwrap()
+        let (op, modes) = find(&support, &gap, 400);
+        Outlook::new(&op, &modes, &support, &gap, &|_| true).unwrap()
     };
     // A quarter of the oversampling: data and support tell.
     let narrow = outlook(48..49);

@@ -118,15 +118,11 @@ pub struct GapSummary {
 /// autocorrelation.
 ///
 /// # Errors
-/// [`Error::Pattern`] where no pixel is missing, [`Error::Support`] for an empty support,
-/// [`Error::Interrupted`].
+/// [`Error::Support`] for an empty support, [`Error::Interrupted`].
 pub fn look_at_gaps(prepared: Prepared, settings: &Settings, observer: &dyn Observer) -> Result<GapLook> {
     let Prepared { pattern, support, .. } = prepared;
     let measured = pattern.measured();
     let gap = measured.map(|measured| !measured);
-    if !gap.as_slice().contains(&true) {
-        return Err(Error::Pattern("every pixel was measured: there is no gap that could hide anything".into()));
-    }
     let (support, support_estimated) = match (support, &settings.start.support) {
         (Some(support), _) => (support, false),
         (None, SupportChoice::Form(form)) => (form.support(pattern.shape()).to_centered(), false),
@@ -139,7 +135,7 @@ pub fn look_at_gaps(prepared: Prepared, settings: &Settings, observer: &dyn Obse
     };
     let modes = HiddenModes::find(&op, MODES, settings.ensemble.seed, &|part| progress(0.7 * part))
         .ok_or(Error::Interrupted)?;
-    let outlook = Outlook::new(&op, &support, &gap, &|part| progress(0.7 + 0.3 * part))?;
+    let outlook = Outlook::new(&op, &modes, &support, &gap, &|part| progress(0.7 + 0.3 * part))?;
     observer.observe(Event::Work { name: "hidden modes", done: 1.0 });
     let summary = GapSummary {
         hidden: HiddenSummary::new(&op, &modes, outlook.hidden_energy),
@@ -191,7 +187,7 @@ impl GapLook {
     }
 
     fn spectrum(&self) -> Option<Figure> {
-        let modes = self.modes.modes.as_ref()?;
+        let modes = self.modes.modes.as_ref().filter(|modes| !modes.eigenvalues.is_empty())?;
         let gain = |(index, &value): (usize, &f64)| (index as f64 + 1.0, 1.0 / (1.0 - value).max(1e-12).sqrt());
         Some(Figure::Plot(Plot {
             title: "Noise along the modes".into(),
