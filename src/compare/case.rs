@@ -60,6 +60,8 @@ pub struct ComparisonSummary {
     pub gaps: Vec<ContenderSummary>,
     /// Rows of the table, one a contender.
     pub rows: Vec<Vec<String>>,
+    /// Names of its columns.
+    pub columns: Vec<String>,
     /// What the pattern itself says of filling.
     pub advice: Option<GapAdvice>,
     /// The command that made the comparison.
@@ -194,6 +196,24 @@ impl Compared<'_> {
                 self.paired().map_or(String::new(), |[low, high]| format!(" (ratio, 95 % over runs: {low:.2} to {high:.2})"))
             ));
         }
+        let by_llk = |runs: &ContenderRuns| Some((runs.free_llk()?, runs.contender));
+        let mut ranked: Vec<(f64, Contender)> =
+            self.runs.iter().filter(|runs| runs.contender != Contender::Full).filter_map(by_llk).collect();
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if let [(lowest, first), .., (highest, last)] = &ranked[..] {
+            parts.push(format!(
+                "Held-out pixels are predicted best by {} (free log-likelihood {lowest:.4}), worst by {} ({highest:.4})",
+                first.text(),
+                last.text()
+            ));
+        }
+        for runs in self.runs.iter().filter(|runs| runs.runs.is_empty()) {
+            let count = counted(self.case.settings.ensemble.count, "run");
+            parts.push(format!(
+                "With {} none of {count} gave an object: it diverged or vanished",
+                runs.contender.text()
+            ));
+        }
         let mut ranked: Vec<&(Contender, Prediction)> = self.predictions.iter().collect();
         ranked.sort_by(|a, b| a.1.error_log.total_cmp(&b.1.error_log));
         if let (Some(first), Some(free)) = (ranked.first(), ranked.iter().find(|(other, _)| *other == Contender::FREE))
@@ -262,32 +282,39 @@ impl Compared<'_> {
             }
             let prediction =
                 self.predictions.iter().find(|(other, _)| *other == runs.contender).map(|(_, p)| p.error_log);
-            rows.push(vec![
+            let errors = all.filter(|all| !all.is_empty());
+            let row = vec![
                 runs.contender.to_string(),
                 number(chosen.map(|score| score.error)),
-                number(all.map(|all| median(&all.iter().map(|score| score.error).collect::<Vec<_>>()))),
+                number(runs.free_llk()),
+                number(prediction),
+                number(errors.map(|all| median(&all.iter().map(|score| score.error).collect::<Vec<_>>()))),
+                success.unwrap_or("-".into()),
                 number(chosen.map(|score| score.phase)),
                 number(chosen.map(|score| score.homogeneity)),
-                success.unwrap_or("-".into()),
-                number(runs.best().and_then(|run| run.fit.free_llk_poisson)),
                 number(prtf),
                 number(fsc),
-                number(prediction),
-            ]);
+            ];
+            rows.push((runs.contender != Contender::Full, runs.free_llk().unwrap_or(f64::INFINITY), row));
         }
+        // Without a gap first, as what can be reached at best; then as held-out pixels rank them.
+        rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        // What decides comes first, for narrow windows.
         let header = [
             "",
             "error",
+            "free LLK",
+            "error on copies of the gap",
             "median of runs",
+            "success",
             "phase error, rad",
             "spread of modulus",
-            "success",
-            "free LLK",
             "PRTF, px",
             "FSC, px",
-            "error on copies of the gap",
         ];
-        Ok(Table { title: "Ways to treat the gap".into(), header: header.map(String::from).into(), rows })
+        let rows = rows.into_iter().map(|(_, _, row)| row).collect();
+        let header = header.map(String::from).into();
+        Ok(Table { title: "Ways to treat the gap".into(), header, rows }.without_empty_columns())
     }
 
     /// What the comparison came to. `command` is quoted in it.
@@ -301,13 +328,15 @@ impl Compared<'_> {
                 gap: runs.contender,
                 score: self.chosen(runs.contender),
                 hold_out: prediction.map(|(_, prediction)| *prediction),
-                free_llk: runs.best().and_then(|run| run.fit.free_llk_poisson),
+                free_llk: runs.free_llk(),
             }
         };
+        let table = self.table()?;
         Ok(ComparisonSummary {
             verdict: self.verdict(),
             gaps: self.runs.iter().map(of).collect(),
-            rows: self.table()?.rows,
+            rows: table.rows,
+            columns: table.header,
             advice: self.advice.clone(),
             command: command.into(),
         })

@@ -2,7 +2,7 @@
 
 use super::set::{Head, LINES, SetIdentity};
 use super::{Contender, ContenderRow, Judge, Outcome, RatioClass, ratio_classes};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::metrics::median;
 use crate::report::{Figure, Plot, Report, Section, Series, Table};
 use serde::Serialize;
@@ -103,6 +103,23 @@ impl Outcomes {
                 ))
             })
             .collect();
+        if parts.is_empty() {
+            // Other treatments than these two: what was best.
+            let best = |class: &RatioClass| {
+                let others = class.contenders.iter().filter(|row| row.contender != "full");
+                let best = others.min_by(|a, b| a.error.total_cmp(&b.error))?;
+                let what = counted(class.outcomes, "comparison");
+                Some(format!(
+                    "gaps of {} times the oversampling, {what}: the lowest median error of the object is {:.3}, with {}",
+                    class.name, best.error, best.contender
+                ))
+            };
+            parts.extend(classes.iter().filter_map(best));
+        }
+        if parts.is_empty() {
+            parts
+                .push("no pattern could be reconstructed even without a gap: nothing can be said of treatments".into());
+        }
         for judge in Judge::ALL {
             if let Some((rank, count)) = self.rank_correlation(judge) {
                 let judge = judge.text();
@@ -185,7 +202,7 @@ impl Outcomes {
                 text: "Relative error of the complex object after registration; of each treatment's runs the one of lowest free log-likelihood. \
                        Intervals are 95 %, from resampling whole particles."
                     .into(),
-                figures: vec![self.plot()],
+                figures: self.plot().into_iter().collect(),
                 tables: tables.collect(),
             }],
             command: command.into(),
@@ -193,13 +210,16 @@ impl Outcomes {
         }
     }
 
-    /// Median error over that with free pixels against width over oversampling.
-    fn plot(&self) -> Figure {
+    /// Median error over that with free pixels against width over oversampling; nothing without them.
+    fn plot(&self) -> Option<Figure> {
         const BIN: f64 = 0.5;
         let mut present: Vec<Contender> = self.list[0].contenders.keys().copied().collect();
         present.retain(|contender| {
             *contender != Contender::FREE && self.list.iter().all(|outcome| outcome.contenders.contains_key(contender))
         });
+        if !self.list.iter().all(|outcome| outcome.contenders.contains_key(&Contender::FREE)) {
+            return None;
+        }
         let series = present.into_iter().map(|contender| {
             let points = (0..20).filter_map(|bin| {
                 let inside =
@@ -209,15 +229,18 @@ impl Outcomes {
             });
             Series { name: contender.to_string(), points: points.collect(), emphasis: contender == Contender::NETWORK }
         });
-        Figure::Plot(Plot {
+        let series: Vec<Series> = series.filter(|series: &Series| !series.points.is_empty()).collect();
+        let drawn = !series.is_empty();
+        let plot = Plot {
             title: "Error of the object over that with free pixels".into(),
             caption: "Medians over bins of half a unit.".into(),
             x_label: "width of the gap over linear oversampling".into(),
             y_label: "ratio of errors".into(),
-            series: series.collect(),
+            series,
             levels: vec![(1.0, "free pixels".into())],
             ..Plot::default()
-        })
+        };
+        drawn.then_some(Figure::Plot(plot))
     }
 }
 

@@ -36,6 +36,11 @@ pub struct ContenderRuns {
 }
 
 impl ContenderRuns {
+    /// Free log-likelihood of the run that would be chosen, where pixels were held out.
+    pub fn free_llk(&self) -> Option<f64> {
+        self.best()?.fit.free_llk_poisson
+    }
+
     /// The run that would be chosen without knowing the truth: lowest free log-likelihood, or
     /// log-likelihood where no pixels were held out.
     pub fn best(&self) -> Option<&Run> {

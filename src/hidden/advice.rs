@@ -36,8 +36,8 @@ pub enum Remedy {
     Move(Moved),
     /// Moving it leaves too much: a second exposure with the gap elsewhere shows the rest.
     SecondExposure(Moved),
-    /// No place for the gap was found that is better: a smaller object, a detector farther away, or a
-    /// fill.
+    /// No place for the gap was found that is better: a smaller object, a detector farther away, a
+    /// smaller beamstop, or a fill.
     Fill,
 }
 
@@ -52,8 +52,9 @@ pub struct Moved {
 }
 
 impl Outlook {
-    /// Looks at the hidden modes of a support and a gap, true where nothing was measured, and at the gap
-    /// in other places.
+    /// Looks at the hidden modes of a support and a gap, and at the gap in other places. `moving` are
+    /// the pixels without a measurement that move with the detector, `fixed` those that do not, as in
+    /// the shadow of a beamstop.
     ///
     /// # Errors
     /// Those of [`Operator::new`], and [`Error::Interrupted`] where `done`, which is told of the
@@ -62,15 +63,15 @@ impl Outlook {
         op: &Operator,
         modes: &HiddenModes,
         support: &Centered<bool>,
-        gap: &Centered<bool>,
+        [moving, fixed]: [&Centered<bool>; 2],
         done: &dyn Fn(f64) -> bool,
     ) -> Result<Outlook> {
         let hidden_energy = fraction_of_flat(op, modes.modes.as_ref());
         let error = (2.0 * hidden_energy).sqrt();
-        let widest_gap = widest(gap);
+        let widest_gap = widest(moving);
         let remedy = match error < HARMLESS {
             true => Remedy::Nothing,
-            false => remedy(support, gap, widest_gap, hidden_energy, done)?,
+            false => remedy(support, [moving, fixed], widest_gap, hidden_energy, done)?,
         };
         Ok(Outlook { hidden_energy, error, widest_gap, remedy })
     }
@@ -79,11 +80,15 @@ impl Outlook {
 /// The shortest way to move the detector until the gap does no harm; else the best second exposure.
 fn remedy(
     support: &Centered<bool>,
-    gap: &Centered<bool>,
+    [moving, fixed]: [&Centered<bool>; 2],
     width: usize,
     now: f64,
     done: &dyn Fn(f64) -> bool,
 ) -> Result<Remedy> {
+    let either = |mut gap: Centered<bool>| {
+        gap.0.zip_mut_with(&fixed.0, |gap, &fixed| *gap |= fixed);
+        gap
+    };
     let hidden = |gap: &Centered<bool>| Ok(fraction_of_flat(&Operator::new(support, gap)?, None));
     let steps = STEPS.map(|step| (step * (width + 1)) as isize);
     let ways = |by: isize| [[by, 0], [-by, 0], [0, by], [0, -by], [by, by], [-by, -by]];
@@ -96,12 +101,12 @@ fn remedy(
     // The farthest first: where that does not help, nearer will not.
     let mut moves = Vec::new();
     for by in ways(steps[STEPS.len() - 1]) {
-        moves.push(Moved { by, hidden_energy: left(&moved(gap, by))? });
+        moves.push(Moved { by, hidden_energy: left(&either(moved(moving, by)))? });
     }
     if moves.iter().any(|there| harmless(there.hidden_energy)) {
         for by in steps.into_iter().flat_map(ways) {
             let known = moves.iter().find(|there| there.by == by).map(|there| Ok(there.hidden_energy));
-            let hidden_energy = known.unwrap_or_else(|| left(&moved(gap, by)))?;
+            let hidden_energy = known.unwrap_or_else(|| left(&either(moved(moving, by))))?;
             if harmless(hidden_energy) {
                 return Ok(Remedy::Move(Moved { by, hidden_energy }));
             }
@@ -111,9 +116,9 @@ fn remedy(
     let mut best: Option<Moved> = None;
     for step in steps {
         let by = [step, step];
-        let mut both = gap.clone();
-        both.0.zip_mut_with(&moved(gap, by).0, |both, &there| *both &= there);
-        let hidden_energy = left(&both)?;
+        let mut both = moving.clone();
+        both.0.zip_mut_with(&moved(moving, by).0, |both, &there| *both &= there);
+        let hidden_energy = left(&either(both))?;
         if best.is_none_or(|best| hidden_energy < best.hidden_energy) {
             best = Some(Moved { by, hidden_energy });
         }
@@ -174,7 +179,7 @@ impl Outlook {
             ),
             Remedy::Fill => format!(
                 "no place of the gap is much better ({} of a flat object is hidden): move the detector farther away or \
-                 take a smaller object, so that the oversampling grows; or fill the gap",
+                 take a smaller object, so that the oversampling grows; take a smaller beamstop; or fill the gap",
                 percent(self.hidden_energy)
             ),
         }

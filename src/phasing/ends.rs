@@ -67,11 +67,16 @@ impl Ensemble {
         self.interrupted |= !observer.go_on();
     }
 
-    /// Puts the best runs with completed hidden modes in their places.
+    /// Puts the best runs with completed hidden modes in their places, then brought back to the counts,
+    /// which see a part of them. The others are dropped: that they fit better says nothing of what is
+    /// hidden.
     fn complete(&mut self, problem: &Problem, variation: Variation, plan: &EnsemblePlan, observer: &dyn Observer) {
-        for run in self.kept.iter_mut().take(plan.keep.max(SMOOTHED)) {
+        self.truncate(plan.keep.max(SMOOTHED));
+        for run in &mut self.kept {
             let begun = Instant::now();
-            if let Some(mut ended) = completed(problem, run, variation, &|| observer.go_on()) {
+            let go_on = || observer.go_on();
+            if let Some(ended) = completed(problem, run, variation, &go_on) {
+                let mut ended = smoothed(problem, &ended, 0.0, true, &go_on).unwrap_or(ended);
                 ended.seconds += begun.elapsed().as_secs_f64();
                 replace(&mut self.all, run, ended);
             }

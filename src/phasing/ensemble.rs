@@ -414,7 +414,7 @@ impl Ensemble {
     }
 
     /// Drops the worst where more than `keep` are kept.
-    fn truncate(&mut self, keep: usize) {
+    pub(super) fn truncate(&mut self, keep: usize) {
         for run in self.kept.drain(keep.min(self.kept.len())..) {
             if let Some(line) = self.all.iter_mut().find(|line| line.number == run.number) {
                 line.verdict = RunVerdict::Worse;

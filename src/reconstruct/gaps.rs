@@ -5,7 +5,7 @@ use super::views::{centre_of_mass, cropped, planes, window};
 use crate::error::{Error, Result, shape_text};
 use crate::hidden::{HIDDEN, HiddenModes, MODES, Operator, Outlook, hidden_fraction};
 use crate::io;
-use crate::pixels::{Pattern, trimmed};
+use crate::pixels::{Pattern, bit, trimmed};
 use crate::prepare::{Prepared, likely_support};
 use crate::report::{Figure, Image, Plot, Report, Section, Series};
 use crate::settings::{Settings, SupportChoice};
@@ -49,7 +49,7 @@ impl HiddenSummary {
     pub fn sentence(&self, what: &str) -> String {
         let count = match self.modes_error {
             0.0 => format!("{:.0}", self.modes),
-            _ => format!("about {:.0}", self.modes),
+            _ => format!("About {:.0}", self.modes),
         };
         format!(
             "{count} of {} modes are hidden (more than half of each lies where nothing was measured), with {:.2} % of the \
@@ -129,13 +129,16 @@ pub fn look_at_gaps(prepared: Prepared, settings: &Settings, observer: &dyn Obse
         (None, _) => (likely_support(&pattern.intensity, &measured), true),
     };
     let op = Operator::new(&support, &gap)?;
+    // A beamstop stays where the beam is.
+    let shadow = pattern.mask.map(|&bits| bits & bit::SHADOWED != 0);
+    let moving = pattern.mask.map(|&bits| bits & !bit::SHADOWED != 0);
     let progress = |done| {
         observer.observe(Event::Work { name: "hidden modes", done });
         observer.go_on()
     };
     let modes = HiddenModes::find(&op, MODES, settings.ensemble.seed, &|part| progress(0.7 * part))
         .ok_or(Error::Interrupted)?;
-    let outlook = Outlook::new(&op, &modes, &support, &gap, &|part| progress(0.7 + 0.3 * part))?;
+    let outlook = Outlook::new(&op, &modes, &support, [&moving, &shadow], &|part| progress(0.7 + 0.3 * part))?;
     observer.observe(Event::Work { name: "hidden modes", done: 1.0 });
     let summary = GapSummary {
         hidden: HiddenSummary::new(&op, &modes, outlook.hidden_energy),

@@ -15,7 +15,7 @@ use num_complex::Complex32;
 
 /// Factor on the variance of the runs: the average of them is better than each, but what they have
 /// in common is not in it. Chosen on validation particles, without gaps and with some.
-const RUNS: f32 = 1.5;
+const RUNS: f32 = 2.0;
 
 /// Standard deviations of an object inside its support, 0 outside.
 #[derive(Debug, Clone)]

@@ -149,3 +149,21 @@ pub struct Table {
     /// Rows of cells. Cells that look like numbers are aligned to the right.
     pub rows: Vec<Vec<String>>,
 }
+
+impl Table {
+    /// Without columns that have nothing but dashes; the first stays.
+    pub fn without_empty_columns(mut self) -> Self {
+        let empty = |column: usize| self.rows.iter().all(|row| row.get(column).is_none_or(|cell| cell == "-"));
+        let kept: Vec<bool> = (0..self.header.len()).map(|column| column == 0 || !empty(column)).collect();
+        let keep = |cells: &mut Vec<String>| {
+            let mut column = 0;
+            cells.retain(|_| {
+                column += 1;
+                kept.get(column - 1).copied().unwrap_or(true)
+            });
+        };
+        self.rows.iter_mut().for_each(keep);
+        keep(&mut self.header);
+        self
+    }
+}

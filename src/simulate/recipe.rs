@@ -13,11 +13,15 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// Built-in recipes: name and text.
-pub const RECIPES: [(&str, &str); 6] = [
+pub const RECIPES: [(&str, &str); 10] = [
     ("forward2d", include_str!("../../datasets/forward2d.toml")),
     ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
     ("particles2d", include_str!("../../datasets/particles2d.toml")),
     ("particles3d", include_str!("../../datasets/particles3d.toml")),
+    ("near-peak2d", include_str!("../../datasets/near-peak2d.toml")),
+    ("near-peak3d", include_str!("../../datasets/near-peak3d.toml")),
+    ("tight2d", include_str!("../../datasets/tight2d.toml")),
+    ("tight3d", include_str!("../../datasets/tight3d.toml")),
     ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
