@@ -436,6 +436,7 @@ fn help_texts() {
         &[][..],
         &["run"],
         &["info"],
+        &["gaps"],
         &["prepare"],
         &["inpaint"],
         &["phase"],
