@@ -45,12 +45,27 @@ impl HiddenSummary {
         }
     }
 
-    /// What it says, in one sentence; `what` is the object whose energy is meant.
-    pub fn sentence(&self, what: &str) -> String {
-        let count = match self.modes_error {
+    /// What it says, in few words.
+    pub fn short(&self) -> String {
+        format!(
+            "{} of {}, with {:.1} % of the energy; noise up to {} times",
+            self.count().to_lowercase(),
+            self.support_pixels,
+            100.0 * self.hidden_energy,
+            gain(self.noise_gain)
+        )
+    }
+
+    fn count(&self) -> String {
+        match self.modes_error {
             0.0 => format!("{:.0}", self.modes),
             _ => format!("About {:.0}", self.modes),
-        };
+        }
+    }
+
+    /// What it says, in one sentence; `what` is the object whose energy is meant.
+    pub fn sentence(&self, what: &str) -> String {
+        let count = self.count();
         format!(
             "{count} of {} modes are hidden (more than half of each lies where nothing was measured), with {:.2} % of the \
              energy of {what}; along the worst of them noise is amplified {} times",

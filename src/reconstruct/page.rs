@@ -50,7 +50,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         facts.push(("Standard deviation".into(), format!("{:.1} % of the object", 100.0 * deviation)));
     }
     if let Some(hidden) = &result.summary.hidden {
-        facts.push(("Gaps".into(), hidden.sentence("the object")));
+        facts.push(("Hidden modes".into(), hidden.short()));
     }
     let pixel = pattern.geometry.object_pixel(pattern.shape());
     if let Some([y, x]) = pixel {
@@ -150,7 +150,7 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
                 &best.support,
                 &format!("Standard deviation of the {what}"),
                 "From the spread of the runs that agree and the noise of the counts: on simulated particles that were found, \
-                 about 95 % of the pixels are within two of them of the truth. What all runs get wrong alike it does not show.",
+                 some 93 to 95 % of the pixels are within two of them of the truth. What all runs get wrong alike it does not show.",
                 unit,
             ));
         }
