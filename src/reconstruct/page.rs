@@ -150,7 +150,7 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
                 &best.support,
                 &format!("Standard deviation of the {what}"),
                 "From the spread of the runs that agree and the noise of the counts: on simulated particles that were found, \
-                 some 93 to 95 % of the pixels are within two of them of the truth. What all runs get wrong alike it does not show.",
+                 about nine in ten pixels are within two of them of the truth. What all runs get wrong alike it does not show.",
                 unit,
             ));
         }
