@@ -58,9 +58,9 @@ impl Command {
             ("support", format!("{} pixels{source}", hidden.support_pixels)),
             (
                 "hidden modes",
-                format!("{}: of each, more than half lies where nothing was measured", look.modes.count_text()),
+                format!("{}: of each, more than half lies where nothing was measured", hidden.count_text()),
             ),
-            ("noise gain", format!("{} along the worst of them", look.modes.gain_text())),
+            ("noise gain", format!("{} along the worst of them", hidden.gain_text())),
             (
                 "energy",
                 format!(

@@ -16,6 +16,8 @@ const STEPS: [usize; 3] = [1, 2, 4];
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outlook {
     /// Fraction of the energy of a flat object, 1 everywhere in the support, that hidden modes hold.
+    /// Written by whoever has the numbers of the modes: not twice.
+    #[serde(skip)]
     pub hidden_energy: f64,
     /// Error of the object where their coefficients come out at random: the root of twice that
     /// fraction, the relative distance from the true one.
@@ -137,24 +139,6 @@ fn moved(gap: &Centered<bool>, by: [isize; 2]) -> Centered<bool> {
     let [_, ny, nx] = gap.shape();
     let from = |at: usize, by: isize, n: usize| (at as isize - by).clamp(0, n as isize - 1) as usize;
     Centered(Array3::from_shape_fn(gap.shape(), |(z, y, x)| gap.0[[z, from(y, by[0], ny), from(x, by[1], nx)]]))
-}
-
-impl HiddenModes {
-    /// The number of modes in words: `37`, or `1640 ± 12`.
-    pub fn count_text(&self) -> String {
-        match self.count_error {
-            0.0 => format!("{:.0}", self.count),
-            error => format!("{:.0} ± {error:.0}", self.count),
-        }
-    }
-
-    /// The gain of noise in words: `7.2`, `more than 1000`.
-    pub fn gain_text(&self) -> String {
-        match self.noise_gain {
-            gain if gain < 1e3 => format!("{gain:.1}"),
-            _ => "more than 1000".into(),
-        }
-    }
 }
 
 impl Outlook {

@@ -52,8 +52,24 @@ impl HiddenSummary {
             self.count().to_lowercase(),
             self.support_pixels,
             100.0 * self.hidden_energy,
-            gain(self.noise_gain)
+            self.gain_text()
         )
+    }
+
+    /// The number of modes in words: `37`, or `1640 ± 12`.
+    pub fn count_text(&self) -> String {
+        match self.modes_error {
+            0.0 => format!("{:.0}", self.modes),
+            error => format!("{:.0} ± {error:.0}", self.modes),
+        }
+    }
+
+    /// The gain of noise in words: `7.2`, `more than 1000`.
+    pub fn gain_text(&self) -> String {
+        match self.noise_gain {
+            gain if gain < 1e3 => format!("{gain:.1}"),
+            _ => "more than 1000".into(),
+        }
     }
 
     fn count(&self) -> String {
@@ -71,13 +87,9 @@ impl HiddenSummary {
              energy of {what}; along the worst of them noise is amplified {} times",
             self.support_pixels,
             100.0 * self.hidden_energy,
-            gain(self.noise_gain)
+            self.gain_text()
         )
     }
-}
-
-fn gain(gain: f64) -> String {
-    if gain < 1e3 { format!("{gain:.1}") } else { "more than 1000".into() }
 }
 
 /// What the gaps hide of an object that was phased, and where in it: fraction of each pixel that lies
@@ -184,8 +196,8 @@ impl GapLook {
             ("Not measured".into(), format!("{:.2} % of the pixels", 100.0 * hidden.unmeasured)),
             ("Widest gap".into(), format!("{} pixels", outlook.widest_gap)),
             ("Support".into(), format!("{} pixels, {source}", hidden.support_pixels)),
-            ("Hidden modes".into(), self.modes.count_text()),
-            ("Noise gain".into(), format!("{} along the worst", self.modes.gain_text())),
+            ("Hidden modes".into(), hidden.count_text()),
+            ("Noise gain".into(), format!("{} along the worst", hidden.gain_text())),
             ("Hidden energy".into(), format!("{:.2} % of a flat object", 100.0 * hidden.hidden_energy)),
             ("Error at random".into(), format!("{:.2} of the object", outlook.error)),
         ];
