@@ -104,9 +104,10 @@ count_kept(const float* __restrict__ density, const unsigned char* __restrict__ 
 
 // Whether the number of pixels is allowed. If not, the cut is the value of which just the limit are
 // larger: it is found eight bits at a time, since the bits of positive numbers are in their order.
-// One thread a run; `candidates` is what the first histogram holds.
-extern "C" __global__ void check_limits(RunState* __restrict__ states, unsigned int least, unsigned int most) {
+// One thread a run, of which `limits` has the smallest and the largest number; `candidates` is what the first histogram holds.
+extern "C" __global__ void check_limits(RunState* __restrict__ states, const unsigned int* __restrict__ limits) {
     RunState& state = states[blockIdx.x];
+    const unsigned int least = limits[2 * blockIdx.x], most = limits[2 * blockIdx.x + 1];
     const unsigned int wanted = min(max(state.kept, least), max(most, least));
     state.seeking = state.alive && wanted != state.kept;
     state.rank = wanted;

@@ -35,6 +35,13 @@ fn gaps_say_what_they_hide() {
     refused(here, &arguments, &["page.html"]);
     refused(here, &["gaps", "good.cxi", "--support", "box:0,3"], &["support"]);
 
+    // What is known of a file says how much that is, at no cost.
+    let info = String::from_utf8(done(here, &["info", "good.cxi"]).stdout).unwrap();
+    assert!(info.contains("hidden  masked pixels hold about") && info.contains("lacuna gaps good.cxi"), "{info}");
+    let info = summary(&done(here, &["info", "good.cxi", "--json"]));
+    let expected = info["masked_fraction"].as_f64().unwrap() * info["support_pixels"].as_f64().unwrap();
+    assert!((info["masked_values"].as_f64().unwrap() - expected).abs() < 1e-9 && expected > 1.0, "{info}");
+
     // Without a support: the autocorrelation's. Where all was measured nothing is hidden.
     let text = String::from_utf8(done(here, &["gaps", "good.cxi"]).stdout).unwrap();
     assert!(text.contains("from the autocorrelation") && text.contains("hidden modes"), "{text}");

@@ -47,6 +47,7 @@ impl Command {
                     "max": found.max, "zeros_fraction": found.zeros, "masked_fraction": found.masked_fraction,
                     "masked": found.masked, "gaps": gaps, "isolated_bad_pixels": found.isolated,
                     "detector": found.detector, "oversampling": found.oversampling,
+                    "support_pixels": found.support_pixels, "masked_values": found.masked_values(),
                     "suspicious": found.suspicious, "notes": notes, "energy_ev": geometry.energy.map(|e| e / EV),
                     "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
                     "goniometer": input.goniometer, "scanned_motor": scanned,
@@ -86,6 +87,16 @@ impl Command {
                 .map(|axis| format!("{} {:.1}", ["z", "y", "x"][axis], oversampling[axis]))
                 .collect();
             line("oversampling", format!("{} (linear, estimated from the autocorrelation)", axes.join(", ")));
+        }
+        if let (Some(hidden), Some(support)) = (found.masked_values(), found.support_pixels) {
+            line(
+                "hidden",
+                format!(
+                    "masked pixels hold about {hidden:.0} of the {support} values of an object of the likely size; \
+                     which of them are lost: lacuna gaps {}",
+                    self.file
+                ),
+            );
         }
         line("preset", format!("--preset {preset} fits: {reason}"));
         let known = |value: Option<String>| value.unwrap_or_else(|| "not in the file".into());

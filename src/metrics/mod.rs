@@ -25,6 +25,7 @@ pub use overlap::{Overlap, overlap};
 pub use register::{Registration, RegistrationOptions, register};
 pub use resolution::{
     Crossing, FscShell, Resolution, Shell, fsc, fsc_along, fsc_crossing, photons_end, prtf, prtf_crossing,
+    true_crossing,
 };
 pub use texture::{Texture, texture};
 pub use unwrap::{Unwrapped, unwrap};

@@ -211,6 +211,12 @@ pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
     crossing(independent.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
 }
 
+/// Crossing of the FSC of an object and the true one with 1/2: where its signal is as strong as its
+/// error would make it (P. B. Rosenthal and R. Henderson, J. Mol. Biol. 333, 721 (2003)).
+pub fn true_crossing(shells: &[FscShell]) -> Crossing {
+    crossing(shells.iter().map(|shell| (shell.frequency, shell.value - 0.5)))
+}
+
 /// The first fall of `(frequency, excess)` to below zero, interpolated. A curve that begins below has
 /// none: where low frequencies do not agree, high ones agree by chance.
 fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {

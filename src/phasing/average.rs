@@ -7,6 +7,7 @@
 //! decides whether its outcome is better than the runs that it came from.
 
 use super::run::{Run, RunSettings};
+use super::support::Cut;
 use crate::error::Result;
 use crate::metrics::{RegistrationOptions, register};
 use crate::volume::Centered;
@@ -34,15 +35,53 @@ pub struct AveragePlan {
     pub runs: Vec<RunSettings>,
 }
 
-/// The best runs compared with the very best.
-pub(super) struct Comparison {
-    /// Average of those that agree with it, and itself.
+/// Groups of runs from whose averages last runs begin. Where a blur is part of the model only in
+/// these, the best run before them need not be the one that found the object.
+pub(super) const GROUPS: usize = 3;
+
+/// Runs that agree with the best of them, where a last run begins.
+pub(super) struct Group {
+    /// Average of them.
     pub mean: Centered<Complex32>,
-    /// Number of runs in the average.
+    /// Number of them.
     pub count: usize,
+    /// Support, seed and cut of the best of them.
+    pub support: Centered<bool>,
+    pub seed: u64,
+    pub cut: Cut,
+}
+
+/// The best run with those that agree with it, the best of the others with those that agree with
+/// that, and so on.
+///
+/// # Errors
+/// If an object is not finite.
+pub(super) fn groups(runs: &[Run]) -> Result<Vec<Group>> {
+    let mut rest: Vec<&Run> = runs.iter().collect();
+    let mut groups = Vec::new();
+    while let (Some(&best), true) = (rest.first(), groups.len() < GROUPS) {
+        let Comparison { mean, agreeing, .. } = compare(best, &rest)?;
+        groups.push(Group {
+            mean,
+            count: agreeing.len(),
+            support: best.support.clone(),
+            seed: best.seed,
+            cut: best.cut,
+        });
+        rest.retain(|run| !agreeing.contains(&run.number));
+    }
+    Ok(groups)
+}
+
+/// Runs compared with one object.
+pub(super) struct Comparison {
+    /// Average of those that agree with it.
+    pub mean: Centered<Complex32>,
+    /// Numbers of them.
+    pub agreeing: Vec<usize>,
     /// Variance of them about it at each pixel, photons; nothing where fewer than three agree.
     pub spread: Option<Centered<f32>>,
-    /// Relative distance of each of the others from it, in their order.
+    /// Relative distance of each run from it, in their order, but for those from its own seed.
     pub distances: Vec<f64>,
 }
 
@@ -53,37 +92,71 @@ impl Comparison {
     /// If an object is not finite.
     pub fn spread_about(&self, best: &Run) -> Result<Option<Centered<f32>>> {
         let Some(spread) = &self.spread else { return Ok(None) };
-        let options = RegistrationOptions { subpixel: true, ramp: false };
-        Ok(Some(register(&self.mean, &best.object, options)?.moved(spread)))
+        Ok(Some(register(&self.mean, &best.object, OPTIONS)?.moved(spread)))
     }
 }
 
-/// Compares runs with the first of them.
+/// Both were fitted to the same pattern: neither has a ramp that the other lacks.
+const OPTIONS: RegistrationOptions = RegistrationOptions { subpixel: true, ramp: false };
+
+/// Compares runs with the object of one, which may be among them.
 ///
 /// # Errors
 /// If an object is not finite.
-pub(super) fn compare(runs: &[Run]) -> Result<Option<Comparison>> {
-    let Some((best, others)) = runs.split_first() else { return Ok(None) };
-    let mut comparison = Comparison { mean: best.object.clone(), count: 1, spread: None, distances: Vec::new() };
-    let mut squares = best.object.map(|value| value.norm_sqr());
-    for run in others {
-        // Both were fitted to the same pattern: neither has a ramp that the other lacks.
-        let options = RegistrationOptions { subpixel: true, ramp: false };
-        let found = register(&run.object, &best.object, options)?;
-        comparison.distances.push(found.error);
+pub(super) fn compare(best: &Run, runs: &[&Run]) -> Result<Comparison> {
+    let mut mean = Centered::filled(best.object.shape(), Complex32::ZERO);
+    let mut squares = Centered::filled(best.object.shape(), 0.0f32);
+    let (mut agreeing, mut distances) = (Vec::new(), Vec::new());
+    for run in runs {
+        let found = register(&run.object, &best.object, OPTIONS)?;
+        if run.seed != best.seed {
+            distances.push(found.error);
+        }
         if found.error < AGREE {
-            comparison.mean.0 += &found.object.0;
+            mean.0 += &found.object.0;
             squares.0.zip_mut_with(&found.object.0, |sum, value| *sum += value.norm_sqr());
-            comparison.count += 1;
+            agreeing.push(run.number);
         }
     }
-    let count = comparison.count as f32;
-    comparison.mean.0.mapv_inplace(|value| value / count);
-    if comparison.count >= ENOUGH {
-        squares.0.zip_mut_with(&comparison.mean.0, |sum, mean| {
+    if agreeing.is_empty() {
+        // Its last run went far from where it began: alone it is its own average.
+        return Ok(Comparison { mean: best.object.clone(), agreeing, spread: None, distances });
+    }
+    let count = agreeing.len() as f32;
+    mean.0.mapv_inplace(|value| value / count);
+    let spread = (agreeing.len() >= ENOUGH).then(|| {
+        squares.0.zip_mut_with(&mean.0, |sum, mean| {
             *sum = ((*sum - count * mean.norm_sqr()) / (count - 1.0)).max(0.0);
         });
-        comparison.spread = Some(squares);
+        squares
+    });
+    Ok(Comparison { mean, agreeing, spread, distances })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+
+    #[test]
+    fn runs_that_agree_make_a_group_and_others_their_own() {
+        let even = Case::behind_a_gap(|_, _| Complex32::new(30.0, 0.0)).run;
+        let steps = |y: usize, x: usize| Complex32::new(if y < 32 || x < 30 { 4.0 } else { 40.0 }, 0.0);
+        let stepped = Case::behind_a_gap(steps).run;
+        let numbered = |number: usize, run: &Run| Run { number, seed: number as u64, ..run.clone() };
+        // The same object, turned in its phase.
+        let mut turned = numbered(2, &even);
+        turned.object.0.mapv_inplace(|value| value * Complex32::from_polar(1.0, 0.7));
+        let runs = [numbered(0, &even), numbered(1, &stepped), turned, numbered(3, &even), numbered(4, &stepped)];
+        let groups = groups(&runs).unwrap();
+        assert_eq!(groups.iter().map(|group| (group.seed, group.count)).collect::<Vec<_>>(), [(0, 3), (1, 2)]);
+        let off = register(&groups[0].mean, &even.object, OPTIONS).unwrap().error;
+        assert!(off < 1e-3, "{off}");
+
+        let all: Vec<&Run> = runs.iter().collect();
+        let comparison = compare(&runs[0], &all).unwrap();
+        assert_eq!(comparison.agreeing, [0, 2, 3]);
+        assert_eq!(comparison.distances.len(), 4, "its own seed says nothing");
+        assert!(comparison.spread.is_some() && compare(&runs[1], &all).unwrap().spread.is_none());
     }
-    Ok(Some(comparison))
 }

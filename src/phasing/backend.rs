@@ -7,7 +7,7 @@
 use super::problem::Problem;
 use super::psf::Psf;
 use super::rules::Cycle;
-use super::support::SupportRule;
+use super::support::{Cut, SupportRule};
 use crate::error::Result;
 use crate::volume::Cornered;
 use num_complex::Complex32;
@@ -33,13 +33,13 @@ pub trait Backend {
     /// the support.
     fn conjugate_gradients(&mut self, n: usize);
 
-    /// Replaces the supports by the pixels where the blurred densities exceed a threshold: `rule`
-    /// holds for all runs of the batch but for its threshold, of which each run has its own. A run
-    /// whose object has vanished keeps its support and has no fit from here on.
+    /// Replaces the supports by the pixels where the blurred densities stand out: `rule` holds for
+    /// all runs of the batch but for its cut, of which each run has its own. A run whose object has
+    /// vanished keeps its support and has no fit from here on.
     ///
     /// # Panics
-    /// If there is not one threshold for each run of the batch.
-    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]);
+    /// If there is not one cut for each run of the batch.
+    fn update_supports(&mut self, rule: &SupportRule, cuts: &[Cut]);
 
     /// Cuts each support in half, across its longest axis through its centre of mass, until
     /// [`restore_supports`](Self::restore_supports): a state that the twin does not share.
@@ -155,6 +155,13 @@ impl Fit {
         let finite = [r_factor, llk_poisson, scale].iter().all(|value| value.is_finite());
         let fit = Fit { r_factor, llk_poisson, free_llk_poisson, scale, support_fraction };
         (finite && scale > 0.0).then_some(fit)
+    }
+
+    /// What runs are ranked by, smallest first: the free log-likelihood, or that of the fitted pixels
+    /// where none were held out, times the support. Of two objects that predict as well the smaller
+    /// one explains more.
+    pub fn score(&self) -> f64 {
+        self.free_llk_poisson.unwrap_or(self.llk_poisson) * self.support_fraction
     }
 }
 

@@ -1,12 +1,13 @@
 //! The end of an ensemble: last runs from the average of the best ones, and ends with priors for
 //! smoothness or with completed hidden modes.
 
-use super::average::{AveragePlan, Comparison};
+use super::average::{AveragePlan, GROUPS, Group};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
-use super::ensemble::{Ensemble, EnsemblePlan, Observer, RunSummary, evenness, score};
+use super::ensemble::{Ensemble, EnsemblePlan, Observer, score};
 use super::problem::Problem;
 use super::run::{Draw, Point, Run, RunOutcome};
+use super::run_summary::RunSummary;
 use super::smooth::{Smoothness, smoothed};
 use super::walk::walk;
 use crate::error::Result;
@@ -20,90 +21,115 @@ const SMOOTHED: usize = 4;
 const SMOOTHER: f64 = 1.15;
 
 impl Ensemble {
-    /// Adds the runs that begin at the average of the best ones; nothing where no two agree.
+    /// Adds the runs that begin at the average of a group of runs that agree.
     pub(super) fn add_average(
         &mut self,
-        comparison: &Comparison,
+        group: &Group,
         average: &AveragePlan,
         plan: &EnsemblePlan,
         backend: &mut dyn Backend,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let (Some(best), 2..) = (self.kept.first(), comparison.count) else { return Ok(()) };
-        let (seed, threshold, support) = (best.seed, best.threshold, best.support.to_cornered());
-        for (number, settings) in (plan.count..).zip(&average.runs) {
+        let first = self.all.iter().map(|run| run.number + 1).max().unwrap_or(0).max(plan.count);
+        for (number, settings) in (first..).zip(&average.runs) {
+            if self.interrupted {
+                break;
+            }
             observer.begin(&[number], settings.recipe.cycles());
-            let start = Start { object: comparison.mean.to_cornered(), support: support.clone() };
+            let start = Start { object: group.mean.to_cornered(), support: group.support.to_cornered() };
             let mut observe = |_: usize, point: &Point| observer.point(number, point);
-            let outcomes = walk(backend, settings, vec![Draw { seed, threshold, start }], &mut observe)?;
+            let draw = Draw { seed: group.seed, cut: group.cut, start };
+            let outcomes = walk(backend, settings, vec![draw], &mut observe)?;
             if outcomes.iter().any(RunOutcome::interrupted) {
                 observer.reached(self, true);
             }
             for outcome in outcomes {
                 // From an average that vanished nothing is learned.
                 let RunOutcome::Completed(mut run) = outcome else { continue };
-                run.average_of = comparison.count;
+                run.average_of = group.count;
                 // None of the others is lost to it: a search that is stopped here begins its last runs anew.
-                let keep = plan.keep.max(average.members) + average.runs.len();
+                let keep = plan.keep.max(average.members) + GROUPS * average.runs.len();
                 self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], keep);
                 if let Some(summary) = self.all.last() {
                     observer.end(number, summary);
                 }
-            }
-            if self.interrupted {
-                break;
             }
         }
         Ok(())
     }
 
     /// Ends the best runs as planned: their hidden modes completed, or with each prior for smoothness.
-    pub(super) fn end(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
-        match plan.completion {
-            Some(variation) => self.complete(problem, variation, plan, observer),
-            None => self.smooth(problem, plan, observer),
+    pub(super) fn end(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &mut dyn Observer) {
+        let ends = match plan.completion {
+            Some(variation) => completions(&self.kept, problem, variation, plan, observer),
+            None => smooth_ends(&self.kept, problem, plan, observer),
+        };
+        if !observer.go_on() {
+            // Before they change: whoever goes on from here ends them anew.
+            observer.reached(self, true);
+            self.interrupted = true;
         }
-        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
-        self.interrupted |= !observer.go_on();
-    }
-
-    /// Puts the best runs with completed hidden modes in their places, then brought back to the counts,
-    /// which see a part of them. The others are dropped: that they fit better says nothing of what is
-    /// hidden.
-    fn complete(&mut self, problem: &Problem, variation: Variation, plan: &EnsemblePlan, observer: &dyn Observer) {
-        self.truncate(plan.keep.max(SMOOTHED));
-        for run in &mut self.kept {
-            let begun = Instant::now();
-            let go_on = || observer.go_on();
-            if let Some(ended) = completed(problem, run, variation, &go_on) {
-                let mut ended = smoothed(problem, &ended, 0.0, true, &go_on).unwrap_or(ended);
-                ended.seconds += begun.elapsed().as_secs_f64();
-                replace(&mut self.all, run, ended);
+        if plan.completion.is_some() {
+            // That the others fit better says nothing of what is hidden.
+            self.truncate(ends.len());
+        }
+        for (run, end) in self.kept.iter_mut().zip(ends) {
+            if let Some(end) = end {
+                replace(&mut self.all, run, end);
             }
         }
+        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
     }
+}
 
-    /// Ends the best runs once more with each prior for smoothness, and puts what is better in their
-    /// places.
-    fn smooth(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) {
-        let Smoothness { weights, released } = &plan.smoothness;
-        for run in self.kept.iter_mut().take(plan.keep.max(SMOOTHED)) {
-            let begun = Instant::now();
-            let ended = weights.iter().map(|&weight| smoothed(problem, run, weight, *released, &|| observer.go_on()));
-            let best = ended.flatten().min_by(|a, b| score(a).total_cmp(&score(b)));
-            let Some(mut best) = best.filter(|best| score(best) < SMOOTHER * score(run)) else { continue };
-            best.seconds += begun.elapsed().as_secs_f64();
-            replace(&mut self.all, run, best);
-        }
+/// The best runs with completed hidden modes, then brought back to the counts, which see a part of
+/// them; nothing for one that keeps its end.
+fn completions(
+    runs: &[Run],
+    problem: &Problem,
+    variation: Variation,
+    plan: &EnsemblePlan,
+    observer: &dyn Observer,
+) -> Vec<Option<Run>> {
+    let runs = &runs[..runs.len().min(plan.keep.max(SMOOTHED))];
+    let go_on = || observer.go_on();
+    let end = |(index, run): (usize, &Run)| {
+        let begun = Instant::now();
+        let ended = completed(problem, run, variation, &go_on)?;
+        let mut ended = smoothed(problem, &ended, 0.0, true, &go_on).unwrap_or(ended);
+        ended.seconds += begun.elapsed().as_secs_f64();
+        observer.ending(index + 1, runs.len());
+        Some(ended)
+    };
+    runs.iter().enumerate().map(end).collect()
+}
+
+/// The best runs, each with the prior for smoothness that predicts held-out pixels best; nothing for
+/// one that keeps its end.
+fn smooth_ends(runs: &[Run], problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) -> Vec<Option<Run>> {
+    let Smoothness { weights, released } = &plan.smoothness;
+    if weights.is_empty() {
+        return Vec::new();
     }
+    let runs = &runs[..runs.len().min(plan.keep.max(SMOOTHED))];
+    let end = |(index, run): (usize, &Run)| {
+        let begun = Instant::now();
+        let ended = weights.iter().enumerate().filter_map(|(number, &weight)| {
+            let ended = smoothed(problem, run, weight, *released, &|| observer.go_on());
+            observer.ending(index * weights.len() + number + 1, runs.len() * weights.len());
+            ended
+        });
+        let mut best = ended.min_by(|a, b| score(a).total_cmp(&score(b)))?;
+        best.seconds += begun.elapsed().as_secs_f64();
+        (score(&best) < SMOOTHER * score(run)).then_some(best)
+    };
+    runs.iter().enumerate().map(end).collect()
 }
 
 /// Puts another end of a run in its place, and in its line.
 fn replace(lines: &mut [RunSummary], run: &mut Run, ended: Run) {
     if let Some(line) = lines.iter_mut().find(|line| line.number == ended.number) {
-        let [mean_to_max, sharpness] = evenness(&ended).map(Some);
-        (line.smoothness, line.fit, line.seconds) = (ended.smoothness, Some(ended.fit), ended.seconds);
-        (line.mean_to_max, line.sharpness) = (mean_to_max, sharpness);
+        *line = RunSummary::new(&ended, line.verdict);
     }
     *run = ended;
 }

@@ -1,19 +1,23 @@
 //! Many runs of one problem: the best are kept, brought into register, averaged and compared.
 //!
-//! Two things find objects that single runs miss. Every second run may walk with other settings, as
+//! Three things find objects that single runs miss. Every second run may walk with other settings, as
 //! within the bounds of a fill that it leaves before its end: where free pixels lead astray the fill
-//! leads to the object, and the data decide. And the best runs that agree are averaged into the
+//! leads to the object, and the data decide. Later runs draw the areas of their supports about those
+//! of the best earlier ones ([`super::areas`]). And the best runs that agree are averaged into the
 //! start of a last one ([`super::average`]).
 
-use super::average::{self, AveragePlan};
+use super::areas::{self, Areas};
+use super::average::{self, AveragePlan, Comparison};
 use super::backend::{Backend, Start};
 use super::complete::Variation;
 use super::guided::{Search, guided};
 use super::problem::Problem;
 use super::recipe::Recipe;
-use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
+use super::run::{Draw, Ended, Point, Run, RunOutcome, RunSettings};
+use super::run_summary::{RunSummary, RunVerdict};
 use super::smooth::Smoothness;
 use super::start::{Draws, autocorrelation};
+use super::support::Cut;
 use super::walk::walk;
 use crate::error::{Error, Result};
 use crate::pixels::Pattern;
@@ -71,11 +75,13 @@ pub struct EnsemblePlan {
     pub noise: f64,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
+    /// Whether later runs draw areas instead: see [`super::areas`].
+    pub area_search: bool,
     /// The starts of runs.
     pub support: FirstSupport,
     /// Largest phase of the random first object on either side of zero, radians.
     pub start_phase: f32,
-    /// Seed of run 0; run `i` has `seed + i`, so that any run can be repeated alone.
+    /// Seed of run 0; run `i` has `seed + i`.
     pub seed: u64,
     /// Number of runs.
     pub count: usize,
@@ -104,6 +110,9 @@ pub trait Observer: Sync {
         true
     }
 
+    /// Of the ends of the best runs, `done` of `of` were computed.
+    fn ending(&self, _done: usize, _of: usize) {}
+
     /// Run `index` reached a point of its curve; false stops everything.
     fn point(&mut self, _index: usize, _point: &Point) -> bool {
         true
@@ -124,48 +133,10 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// The verdict on a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunVerdict {
-    /// It is among the best so far.
-    Kept,
-    /// Others are better.
-    Worse,
-    /// Its object vanished or overflowed.
-    Diverged,
-    /// Too much of its energy was outside the support.
-    Outside,
-}
-
-impl RunSummary {
-    /// Where it began: `seed 3`, or `average of 5`; and with which prior it ended.
-    pub fn origin(&self) -> String {
-        let origin = match self.average_of {
-            0 => format!("seed {}", self.seed),
-            count => format!("average of {count}"),
-        };
-        if self.smoothness > 0.0 { format!("{origin}, smoothness {}", self.smoothness) } else { origin }
-    }
-}
-
-impl RunVerdict {
-    /// The verdict in words.
-    pub fn text(self) -> &'static str {
-        match self {
-            RunVerdict::Kept => "kept",
-            RunVerdict::Worse => "others are better",
-            RunVerdict::Diverged => "discarded: diverged",
-            RunVerdict::Outside => "discarded: too much of its energy outside the support",
-        }
-    }
-}
-
 /// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ensemble {
-    /// Best runs, best first: by free log-likelihood, or by log-likelihood where no pixels were
-    /// held out.
+    /// Best runs, best first: by [`super::Fit::score`].
     pub kept: Vec<Run>,
     /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
@@ -182,43 +153,8 @@ pub struct Ensemble {
     best_outside: Option<Run>,
 }
 
-/// A run without its object.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunSummary {
-    /// Number of the run, from 0.
-    pub number: usize,
-    /// Seed of its random numbers, or of the best run in the average that it began from.
-    pub seed: u64,
-    /// Number of runs in the average that it began from; 0 for a random start.
-    pub average_of: usize,
-    /// Weight of the prior for smoothness with which it was ended; 0 for none.
-    pub smoothness: f64,
-    /// Threshold of its support updates.
-    pub threshold: f32,
-    /// Fit of the final object; `None` if the run diverged.
-    pub fit: Option<super::Fit>,
-    /// Mean over largest modulus inside the support: near 1 for a homogeneous object.
-    pub mean_to_max: Option<f64>,
-    /// Mean of the fourth power of the modulus inside the support, over the square of that of the
-    /// second: 1 for a homogeneous object, large for a few bright pixels.
-    pub sharpness: Option<f64>,
-    /// Way in which it ended.
-    pub ended: Ended,
-    /// Verdict on it.
-    pub verdict: RunVerdict,
-    /// Wall-clock seconds of its cycles.
-    pub seconds: f64,
-    /// Wall-clock seconds of the search for its start.
-    pub search_seconds: f64,
-    /// Number of cycles done.
-    pub cycles: usize,
-    /// Fits on the way, in the order of cycles.
-    #[serde(skip)]
-    pub curve: Vec<Point>,
-}
-
 pub(super) fn score(run: &Run) -> f64 {
-    run.fit.free_llk_poisson.unwrap_or(run.fit.llk_poisson)
+    run.fit.score()
 }
 
 /// Runs the plan, all of it or what `begun` lacks of its runs.
@@ -239,63 +175,43 @@ pub fn phase(
     let members = plan.average.as_ref().map_or(0, |average| average.members);
     let keep = plan.keep.max(members);
     let size = backend.batch_size().max(1);
-    let done = |index: &usize| result.all.iter().any(|run| run.number == *index);
-    let indices: Vec<usize> = (0..plan.count).filter(|index| !done(index)).collect();
-    'all: for chunk in indices.chunks(size * kinds.len()) {
-        for (kind, settings) in kinds.iter().enumerate() {
-            let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
-            if batch.is_empty() {
-                continue;
-            }
-            observer.begin(&batch, settings.recipe.cycles());
-            let begun = Instant::now();
-            let mut draws = Vec::new();
-            for &index in &batch {
-                match draw(backend.problem(), plan, index, observer) {
-                    Ok(draw) => draws.push(draw),
-                    // What earlier runs found is kept.
-                    Err(Error::Interrupted) if !result.kept.is_empty() => {
-                        observer.reached(&result, true);
-                        result.interrupted = true;
-                        break 'all;
-                    }
-                    Err(error) => return Err(error),
+    'all: for generation in areas::generations(plan.count, plan.area_search) {
+        let areas = Areas::after(&result.all, &generation);
+        let done = |index: &usize| result.all.iter().any(|run| run.number == *index);
+        let indices: Vec<usize> = generation.runs.clone().filter(|index| !done(index)).collect();
+        for chunk in indices.chunks(size * kinds.len()) {
+            for (kind, settings) in kinds.iter().enumerate() {
+                let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
+                if !batch.is_empty() {
+                    result.run(&batch, settings, &areas, plan, keep, backend, observer)?;
+                }
+                if result.interrupted {
+                    break 'all;
                 }
             }
-            let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
-            let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
-            let outcomes = walk(backend, settings, draws, &mut observe)?;
-            if outcomes.iter().any(RunOutcome::interrupted) {
-                observer.reached(&result, true);
-            }
-            for (index, outcome) in batch.into_iter().zip(outcomes) {
-                result.add(index, outcome, [searched, plan.noise], keep);
-                if let Some(summary) = result.all.last() {
-                    observer.end(index, summary);
-                }
-            }
-            if result.interrupted {
-                break 'all;
-            }
-            observer.reached(&result, false);
         }
     }
     result.rescue();
-    let mut comparison = average::compare(&result.kept)?;
-    if let Some(comparison) = &mut comparison {
-        // That runs agree which began at one object says nothing.
-        if !matches!(plan.support, FirstSupport::Earlier(_)) {
-            result.distances = std::mem::take(&mut comparison.distances);
-        }
-        if let (Some(average), false) = (&plan.average, result.interrupted) {
-            result.add_average(comparison, average, plan, backend, observer)?;
+    if let (Some(average), false) = (&plan.average, result.interrupted) {
+        for group in average::groups(&result.kept)? {
+            result.add_average(&group, average, plan, backend, observer)?;
         }
     }
+    let unended = result.comparison(plan.completion.is_some())?;
     if !result.interrupted {
         result.end(backend.problem(), plan, observer);
     }
+    let comparison = match plan.completion {
+        // Only runs whose hidden modes were completed are left.
+        Some(_) => unended,
+        None => result.comparison(true)?,
+    };
     if let (Some(comparison), Some(best)) = (comparison, result.kept.first()) {
         result.spread = comparison.spread_about(best)?;
+        // That runs agree which began at one object says nothing.
+        if !matches!(plan.support, FirstSupport::Earlier(_)) {
+            result.distances = comparison.distances;
+        }
     }
     result.truncate(plan.keep);
     result.all.sort_by_key(|run| run.number);
@@ -306,10 +222,13 @@ pub fn phase(
 }
 
 /// The random numbers of run `index`, and where it starts.
-fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Observer) -> Result<Draw> {
+fn draw(problem: &Problem, plan: &EnsemblePlan, areas: &Areas, index: usize, observer: &dyn Observer) -> Result<Draw> {
     let seed = plan.seed.wrapping_add(index as u64);
     let mut draws = Draws::new(seed);
     let threshold = draws.between(plan.threshold);
+    let [least, most] = plan.run.support.fraction;
+    let area = areas.draw(index, &mut draws);
+    let cut = area.map_or(Cut::Threshold(threshold), |area| Cut::Area(area.max(least).min(most)));
     let random = |draws: &mut Draws, support: Cornered<bool>| Start {
         object: draws.object(&support, plan.start_phase, problem.photons),
         support,
@@ -326,10 +245,66 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, index: usize, observer: &dyn Obs
             guided(pattern, held_out, &search, seed, &|done, of| observer.searched(done, of))?
         }
     };
-    Ok(Draw { seed, threshold, start })
+    Ok(Draw { seed, cut, start })
 }
 
 impl Ensemble {
+    /// Runs a batch, all with these settings, and takes in its outcomes.
+    #[expect(clippy::too_many_arguments, reason = "what a batch depends on, once")]
+    fn run(
+        &mut self,
+        batch: &[usize],
+        settings: &RunSettings,
+        areas: &Areas,
+        plan: &EnsemblePlan,
+        keep: usize,
+        backend: &mut dyn Backend,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        observer.begin(batch, settings.recipe.cycles());
+        let begun = Instant::now();
+        let mut draws = Vec::new();
+        for &index in batch {
+            match draw(backend.problem(), plan, areas, index, observer) {
+                Ok(draw) => draws.push(draw),
+                // What earlier runs found is kept.
+                Err(Error::Interrupted) if !self.kept.is_empty() => {
+                    observer.reached(self, true);
+                    self.interrupted = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
+        let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
+        let outcomes = walk(backend, settings, draws, &mut observe)?;
+        if outcomes.iter().any(RunOutcome::interrupted) {
+            observer.reached(self, true);
+        }
+        for (&index, outcome) in batch.iter().zip(outcomes) {
+            self.add(index, outcome, [searched, plan.noise], keep);
+            if let Some(summary) = self.all.last() {
+                observer.end(index, summary);
+            }
+        }
+        if !self.interrupted {
+            observer.reached(self, false);
+        }
+        Ok(())
+    }
+
+    /// The kept runs from random starts compared with the best of all, where that is `wanted`.
+    fn comparison(&self, wanted: bool) -> Result<Option<Comparison>> {
+        match self.kept.first() {
+            Some(best) if wanted => {
+                let random = self.kept.iter().filter(|run| run.average_of == 0).collect::<Vec<_>>();
+                Ok(Some(average::compare(best, &random)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The runs with their arrays, in an order that serde keeps.
     pub fn whole_runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
         self.kept.iter_mut().chain(&mut self.best_outside)
@@ -345,23 +320,8 @@ impl Ensemble {
     pub(super) fn add(&mut self, number: usize, outcome: RunOutcome, [search_seconds, noise]: [f64; 2], keep: usize) {
         let mut run = match outcome {
             RunOutcome::Completed(run) => *run,
-            RunOutcome::Diverged(DivergedRun { seed, threshold, curve, cycles, seconds }) => {
-                self.all.push(RunSummary {
-                    number,
-                    seed,
-                    average_of: 0,
-                    smoothness: 0.0,
-                    threshold,
-                    fit: None,
-                    mean_to_max: None,
-                    sharpness: None,
-                    ended: Ended::Diverged,
-                    verdict: RunVerdict::Diverged,
-                    seconds,
-                    search_seconds,
-                    cycles,
-                    curve,
-                });
+            RunOutcome::Diverged(run) => {
+                self.all.push(RunSummary::diverged(number, run, search_seconds));
                 return;
             }
         };
@@ -374,24 +334,8 @@ impl Ensemble {
             _ if better >= keep => RunVerdict::Worse,
             _ => RunVerdict::Kept,
         };
-        let [mean_to_max, sharpness] = evenness(&run).map(Some);
         self.interrupted |= run.ended == Ended::Interrupted;
-        self.all.push(RunSummary {
-            number,
-            seed: run.seed,
-            average_of: run.average_of,
-            smoothness: run.smoothness,
-            threshold: run.threshold,
-            fit: Some(run.fit),
-            mean_to_max,
-            sharpness,
-            ended: run.ended,
-            verdict,
-            seconds: run.seconds,
-            search_seconds,
-            cycles: run.cycles,
-            curve: run.curve.clone(),
-        });
+        self.all.push(RunSummary::new(&run, verdict));
         match verdict {
             RunVerdict::Kept => {
                 self.kept.insert(better, run);
@@ -423,22 +367,6 @@ impl Ensemble {
     }
 }
 
-/// Mean over maximum of the modulus inside the support, and the mean of its fourth power over the
-/// squared mean of its square.
-pub(super) fn evenness(run: &Run) -> [f64; 2] {
-    let pixels = run.object.as_slice().iter().zip(run.support.as_slice()).filter(|(_, inside)| **inside);
-    let (mut count, mut sum, mut squares, mut fourths, mut largest) = (0.0, 0.0, 0.0, 0.0, 0.0f64);
-    for (value, _) in pixels {
-        let square = f64::from(value.norm_sqr());
-        count += 1.0;
-        sum += square.sqrt();
-        squares += square;
-        fourths += square * square;
-        largest = largest.max(square.sqrt());
-    }
-    if largest > 0.0 { [sum / count / largest, fourths * count / (squares * squares)] } else { [0.0; 2] }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,14 +377,14 @@ mod tests {
     use crate::phasing::support::SupportRule;
     use std::sync::Arc;
 
-    fn phased(recipe: &str, support: Cornered<bool>) -> Result<Ensemble> {
+    fn phased(recipe: &str, support: Cornered<bool>, change: impl FnOnce(&mut EnsemblePlan)) -> Result<Ensemble> {
         let shape = support.shape();
         let mut field = Draws::new(1).object(&Form::Circle(4.0).support(shape), 1.0, 1e6);
         crate::fft::Fft::new(shape).forward(field.0.as_slice_mut().unwrap());
         let intensity = Cornered(field.0.mapv(|v| v.norm_sqr())).to_centered();
         let pattern = Pattern::new(intensity, Centered::filled(shape, 0), Geometry::default())?;
         let problem = Problem::new(&pattern, &Centered::filled(shape, false), false)?;
-        let plan = EnsemblePlan {
+        let mut plan = EnsemblePlan {
             completion: None,
             run: RunSettings {
                 recipe: recipe.parse()?,
@@ -473,18 +401,21 @@ mod tests {
             smoothness: Smoothness::default(),
             noise: 0.0,
             threshold: [0.2, 0.2],
+            area_search: false,
             support: FirstSupport::Given(support),
             start_phase: 1.0,
             seed: 3,
             count: 3,
             keep: 2,
         };
-        phase(&mut Batch::new(Arc::new(problem), 3), &plan, Ensemble::default(), &mut ())
+        change(&mut plan);
+        let size = if plan.count == 3 { 3 } else { 2 };
+        phase(&mut Batch::new(Arc::new(problem), size), &plan, Ensemble::default(), &mut ())
     }
 
     #[test]
     fn nobody_need_observe_an_ensemble() {
-        let found = phased("ER**10", Form::Circle(5.0).support([1, 32, 32])).unwrap();
+        let found = phased("ER**10", Form::Circle(5.0).support([1, 32, 32]), |_| ()).unwrap();
         assert_eq!((found.kept.len(), found.all.len(), found.interrupted), (2, 3, false));
         assert!(score(&found.kept[0]) <= score(&found.kept[1]));
         assert!(found.all.iter().all(|run| run.fit.is_some()));
@@ -492,7 +423,20 @@ mod tests {
 
     #[test]
     fn an_ensemble_of_vanished_objects_is_an_error() {
-        let none = phased("ER**10,Sup,ER**10", Cornered::filled([1, 32, 32], false));
+        let none = phased("ER**10,Sup,ER**10", Cornered::filled([1, 32, 32], false), |_| ());
         assert!(matches!(none, Err(Error::NoObject { runs: 3 })), "{none:?}");
+    }
+
+    #[test]
+    fn later_runs_keep_areas_about_those_of_the_best_before_them() {
+        let search = |plan: &mut EnsemblePlan| (plan.area_search, plan.count, plan.keep) = (true, 9, 9);
+        let found = phased("(Sup*HIO**20)**4", Form::Circle(7.0).support([1, 32, 32]), search).unwrap();
+        for run in &found.all {
+            assert_eq!(matches!(run.cut, Cut::Area(_)), run.number >= 3, "{run:?}");
+        }
+        // The disk of radius 4 has 49 pixels, 4.8 % of the array.
+        let areas: Vec<f64> = found.all.iter().skip(6).filter_map(|run| run.area).collect();
+        assert!(areas.iter().all(|area| (0.02..0.12).contains(area)), "{areas:?}");
+        assert_eq!(found.kept[0].area, found.all[found.kept[0].number].area.unwrap());
     }
 }

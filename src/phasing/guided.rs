@@ -17,7 +17,7 @@ use super::cpu::Cpu;
 use super::problem::Problem;
 use super::rules::Algorithm;
 use super::start::Draws;
-use super::support::{Reference, SupportRule, blur, update};
+use super::support::{Cut, Reference, SupportRule, blur, update};
 use crate::error::{Error, Result};
 use crate::fft::{Fft, fft_friendly};
 use crate::pixels::Pattern;
@@ -212,7 +212,7 @@ fn refine(
         let x = update as f32 / updates as f32;
         let rule = SupportRule {
             sigma: 1.5 * (0.7f32 / 1.5).powf(x),
-            threshold: 0.1 + 0.1 * x,
+            cut: Cut::Threshold(0.1 + 0.1 * x),
             positivity: true,
             ..SupportRule::default()
         };
@@ -336,7 +336,7 @@ fn resampled(object: &Cornered<Complex32>, shape: Shape) -> Cornered<Complex32> 
 fn standing_out(object: &Cornered<Complex32>, sigma: f32) -> Cornered<bool> {
     let mut density: Vec<f32> = object.0.iter().map(|v| v.re.max(0.0)).collect();
     let mut support: Vec<bool> = density.iter().map(|&d| d > 0.0).collect();
-    let rule = SupportRule { sigma, threshold: 0.1, reference: Reference::Rms, ..SupportRule::default() };
+    let rule = SupportRule { sigma, cut: Cut::Threshold(0.1), reference: Reference::Rms, ..SupportRule::default() };
     let mut scratch = vec![0.0; density.len()];
     update(object.shape(), &rule, &mut density, &mut scratch, &mut support);
     Cornered(Array3::from_shape_vec(object.shape(), support).expect("same shape"))

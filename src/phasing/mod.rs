@@ -5,6 +5,7 @@
 //! A *cycle* is one pair of transforms, a *run* one random start. Inside this module zero frequency
 //! is at index 0.
 
+mod areas;
 pub mod average;
 pub mod backend;
 pub mod bound;
@@ -28,6 +29,7 @@ pub mod psf;
 pub mod recipe;
 pub mod rules;
 pub mod run;
+pub mod run_summary;
 pub mod select;
 pub mod smooth;
 pub mod start;

@@ -3,7 +3,7 @@
 use super::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use super::problem::Problem;
 use super::rules::Cycle;
-use super::support::SupportRule;
+use super::support::{Cut, SupportRule};
 use crate::error::Result;
 
 /// Several backends of the same problem. Each takes at most its batch size of the runs; they work
@@ -60,8 +60,8 @@ impl Backend for MultiDevice {
         self.busy().for_each(|backend| backend.conjugate_gradients(n));
     }
 
-    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
-        let mut rest = thresholds;
+    fn update_supports(&mut self, rule: &SupportRule, cuts: &[Cut]) {
+        let mut rest = cuts;
         for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned).filter(|(_, runs)| **runs > 0) {
             let (own, others) = rest.split_at(runs);
             backend.update_supports(rule, own);

@@ -165,6 +165,11 @@ impl Recipe {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
 
+    /// Whether it updates the support at all.
+    pub fn updates_support(&self) -> bool {
+        self.unrolled().iter().any(|step| matches!(step, Step::SupportUpdate(_)))
+    }
+
     /// Cycles before the last support update; all of them where there is none.
     pub fn last_update(&self) -> usize {
         let (mut done, mut last) = (0, None);

@@ -3,7 +3,7 @@
 use super::backend::{Fit, GapConstraint, Start};
 use super::psf::Psf;
 use super::recipe::Recipe;
-use super::support::SupportRule;
+use super::support::{Cut, SupportRule};
 use crate::volume::Centered;
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,12 @@ pub struct RunSettings {
     /// Whether negative real parts count as outside the support.
     pub positivity: bool,
     /// Support update at the start of the recipe; `smooth` replaces its `sigma`, and each run's own
-    /// threshold its `threshold`.
+    /// cut its `cut`.
     pub support: SupportRule,
     /// Blur of the support update at the first and last cycle, pixels; it shrinks exponentially.
     pub smooth: [f32; 2],
     /// Threshold of the last support update, on a straight line from the run's own at the first
-    /// cycle; `None` keeps the run's own.
+    /// cycle; `None` keeps the run's own. Areas stay as they are.
     pub threshold_end: Option<f32>,
     /// Constraint on pixels without measurement at the start of the recipe.
     pub gap_constraint: GapConstraint,
@@ -87,8 +87,10 @@ pub struct Run {
     pub seconds: f64,
     /// Wall-clock seconds of the search for its start, not counted in `seconds`.
     pub search_seconds: f64,
-    /// Threshold of the support update at the start.
-    pub threshold: f32,
+    /// Cut of the support updates at the start.
+    pub cut: Cut,
+    /// Fraction of the array that the last support update kept, before its steps.
+    pub area: f64,
     /// Final kernel of the PSF, where the recipe ended with it switched on.
     pub psf: Option<Psf>,
 }
@@ -103,8 +105,8 @@ fn nothing<T: Clone + Default>() -> Centered<T> {
 pub struct DivergedRun {
     /// Seed of its random numbers.
     pub seed: u64,
-    /// Threshold of the support update at the start.
-    pub threshold: f32,
+    /// Cut of the support updates at the start.
+    pub cut: Cut,
     /// Fits on the way, as long as there were any.
     pub curve: Vec<Point>,
     /// Number of cycles after which it was found to have no fit.
@@ -142,8 +144,8 @@ impl RunOutcome {
 pub struct Draw {
     /// Seed of its random numbers.
     pub seed: u64,
-    /// Threshold of its support updates at the start.
-    pub threshold: f32,
+    /// Cut of its support updates at the start.
+    pub cut: Cut,
     /// First object and support.
     pub start: Start,
 }

@@ -46,14 +46,45 @@ impl fmt::Display for Reference {
     }
 }
 
+/// What an update keeps of the blurred density.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cut {
+    /// Pixels that exceed the reference times this, as long as the rule's fractions allow it.
+    Threshold(f32),
+    /// The brightest pixels, this fraction of the array.
+    Area(f64),
+}
+
+impl Cut {
+    /// Threshold as a multiple of the reference, and the smallest and largest number of pixels of an
+    /// array of `n`; `fraction` holds for thresholds.
+    pub(super) fn limits(self, fraction: [f64; 2], n: usize) -> (f32, [usize; 2]) {
+        let (threshold, fraction) = match self {
+            Cut::Threshold(threshold) => (threshold, fraction),
+            Cut::Area(area) => (0.0, [area; 2]),
+        };
+        (threshold, fraction.map(|limit| ((limit * n as f64) as usize).clamp(1, n)))
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Cut::Threshold(threshold) => write!(f, "threshold {threshold:.3}"),
+            Cut::Area(area) => write!(f, "area {:.2} %", 100.0 * area),
+        }
+    }
+}
+
 /// The rule of a support update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupportRule {
     /// Standard deviation of the Gaussian blur, pixels; the blur is periodic.
     pub sigma: f32,
-    /// Threshold as a multiple of the reference: pixels that exceed it are kept.
-    pub threshold: f32,
-    /// Reference that the threshold is relative to.
+    /// What is kept of the density.
+    pub cut: Cut,
+    /// Reference that thresholds are relative to.
     pub reference: Reference,
     /// Whether the density is the positive part of the object, instead of its modulus.
     pub positivity: bool,
@@ -61,9 +92,9 @@ pub struct SupportRule {
     pub only_shrink: bool,
     /// Distance that the border may move, pixels; 0 is any distance.
     pub border: usize,
-    /// Steps after the threshold: `n > 0` expands by n pixels, `n < 0` shrinks.
+    /// Steps after the cut: `n > 0` expands by n pixels, `n < 0` shrinks.
     pub expand: Vec<i32>,
-    /// Smallest and largest fraction of the array that may be support.
+    /// Smallest and largest fraction of the array that a threshold may keep.
     pub fraction: [f64; 2],
 }
 
@@ -72,7 +103,7 @@ impl Default for SupportRule {
     fn default() -> Self {
         SupportRule {
             sigma: 2.0,
-            threshold: 0.25,
+            cut: Cut::Threshold(0.25),
             reference: Reference::Rms,
             positivity: false,
             only_shrink: false,
@@ -88,7 +119,7 @@ impl Default for SupportRule {
 pub struct SupportState {
     /// Number of pixels inside the new support.
     pub count: usize,
-    /// Threshold that was used: the rule's, unless the fraction limits asked for another.
+    /// Threshold that was used: the rule's, unless the numbers of pixels asked for another.
     pub threshold: f32,
     /// Whether the object was finite and not zero; if not, the support was left alone and the run
     /// is lost.
@@ -113,12 +144,11 @@ pub(crate) fn update(
         Reference::Mean => sum / count.max(1) as f64,
         Reference::Max => largest,
     };
+    let (threshold, limits) = rule.cut.limits(rule.fraction, modulus.len());
     if !(reference.is_finite() && reference > 0.0) {
-        return SupportState { count, threshold: rule.threshold, alive: false };
+        return SupportState { count, threshold, alive: false };
     }
-    let mut cut = rule.threshold * reference as f32;
-    let total = modulus.len() as f64;
-    let limits = rule.fraction.map(|f| ((f * total) as usize).clamp(1, modulus.len()));
+    let mut cut = threshold * reference as f32;
     let mut new = vec![false; modulus.len()];
     let mut n = above(modulus, support, cut, rule.only_shrink, &mut new);
     let wanted = n.clamp(limits[0], limits[1].max(limits[0]));
@@ -249,7 +279,7 @@ mod tests {
     fn rule() -> SupportRule {
         SupportRule {
             sigma: 0.0,
-            threshold: 0.5,
+            cut: Cut::Threshold(0.5),
             reference: Reference::Max,
             positivity: false,
             only_shrink: false,
@@ -301,12 +331,17 @@ mod tests {
         let shape = [1, 8, 8];
         let modulus: Vec<f32> = (0..64).map(|i| i as f32).collect();
         for (threshold, expected) in [(1.5, 8), (0.01, 16)] {
-            let rule = SupportRule { threshold, fraction: [0.125, 0.25], ..rule() };
+            let rule = SupportRule { cut: Cut::Threshold(threshold), fraction: [0.125, 0.25], ..rule() };
             let mut support = vec![true; 64];
             let state = update(shape, &rule, &mut modulus.clone(), &mut vec![0.0; 64], &mut support);
             assert_eq!(state.count, expected);
             assert!(state.alive && state.threshold != threshold);
         }
+        // An area is what it says, whatever thresholds may.
+        let rule = SupportRule { cut: Cut::Area(0.5), fraction: [0.125, 0.25], ..rule() };
+        let mut support = vec![true; 64];
+        let state = update(shape, &rule, &mut modulus.clone(), &mut vec![0.0; 64], &mut support);
+        assert!(state.alive && state.count == 32 && support[32] && !support[31]);
     }
 
     #[test]

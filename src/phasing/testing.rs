@@ -4,6 +4,7 @@ use super::backend::Fit;
 use super::problem::Problem;
 use super::run::{Ended, Run};
 use super::start::{Draws, Form};
+use super::support::Cut;
 use crate::fft::Fft;
 use crate::geometry::Geometry;
 use crate::pixels::{Pattern, bit};
@@ -66,7 +67,8 @@ impl Case {
             cycles: 0,
             seconds: 0.0,
             search_seconds: 0.0,
-            threshold: 0.1,
+            cut: Cut::Threshold(0.1),
+            area: 0.1,
             psf: None,
         };
         Case { problem, run, truth }

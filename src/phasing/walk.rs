@@ -3,9 +3,9 @@
 use super::backend::{Backend, GapConstraint, Start};
 use super::recipe::{Parameter, Step};
 use super::run::{DivergedRun, Draw, Ended, Point, Run, RunOutcome, RunSettings};
-use super::support::SupportRule;
+use super::support::{Cut, SupportRule, grown};
 use crate::error::{Error, Result};
-use crate::volume::Centered;
+use crate::volume::{Centered, Cornered};
 use num_complex::Complex32;
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ struct Walk<'a> {
 
 /// What is known of one run of the batch.
 struct Track {
-    threshold: f32,
+    cut: Cut,
     curve: Vec<Point>,
     /// How it ended and after how many cycles.
     ended: Option<(Ended, usize)>,
@@ -59,12 +59,12 @@ pub fn walk(
 ) -> Result<Vec<RunOutcome>> {
     let begun = Instant::now();
     let (starts, draws): (Vec<Start>, Vec<_>) =
-        draws.into_iter().map(|draw| (draw.start, (draw.seed, draw.threshold))).unzip();
+        draws.into_iter().map(|draw| (draw.start, (draw.seed, draw.cut))).unzip();
     backend.start(&starts);
     let first_supports: Vec<Centered<bool>> = starts.iter().map(|start| start.support.to_centered()).collect();
     drop(starts);
     backend.set_gap_constraint(settings.gap_constraint);
-    let track = |&(_, threshold): &(u64, f32)| Track { threshold, curve: Vec::new(), ended: None };
+    let track = |&(_, cut): &(u64, Cut)| Track { cut, curve: Vec::new(), ended: None };
     let mut state = Walk {
         backend,
         settings: settings.clone(),
@@ -87,13 +87,13 @@ pub fn walk(
     let fits = backend.collect_fits()?;
     let number = draws.len() as f64;
     let mut outcomes = Vec::new();
-    for (index, (((track, fit), first_support), (seed, threshold))) in
+    for (index, (((track, fit), first_support), (seed, cut))) in
         tracks.into_iter().zip(fits).zip(first_supports).zip(draws).enumerate()
     {
         let seconds = begun.elapsed().as_secs_f64() / number;
         let (ended, cycles) = track.ended.unwrap_or((Ended::Finished, cycle));
         let Some(fit) = fit.filter(|_| ended != Ended::Diverged) else {
-            outcomes.push(RunOutcome::Diverged(DivergedRun { seed, threshold, curve: track.curve, cycles, seconds }));
+            outcomes.push(RunOutcome::Diverged(DivergedRun { seed, cut, curve: track.curve, cycles, seconds }));
             continue;
         };
         let finished = backend.finish(index)?;
@@ -116,11 +116,21 @@ pub fn walk(
             ended,
             seconds: begun.elapsed().as_secs_f64() / number,
             search_seconds: 0.0,
-            threshold,
+            cut,
+            area: area(cut, &finished.support, &settings.support.expand),
             psf: finished.psf,
         })));
     }
     Ok(outcomes)
+}
+
+/// Fraction of the array that a support had before the steps after its cut.
+fn area(cut: Cut, support: &Cornered<bool>, steps: &[i32]) -> f64 {
+    if let Cut::Area(area) = cut {
+        return area;
+    }
+    let before = grown(support.shape(), support.as_slice(), -steps.iter().sum::<i32>());
+    before.iter().filter(|inside| **inside).count() as f64 / before.len() as f64
 }
 
 /// Fraction of the energy outside the support.
@@ -227,12 +237,15 @@ impl Walk<'_> {
             ..settings.support.clone()
         };
         let updated = self.cycle as f32 / self.last_update.max(1) as f32;
-        let threshold = |track: &Track| {
-            let first = track.threshold;
-            self.threshold.unwrap_or(first + (settings.threshold_end.unwrap_or(first) - first) * updated)
+        let cut = |track: &Track| match (self.threshold, track.cut) {
+            (Some(threshold), _) => Cut::Threshold(threshold),
+            (None, Cut::Threshold(first)) => {
+                Cut::Threshold(first + (settings.threshold_end.unwrap_or(first) - first) * updated)
+            }
+            (None, area) => area,
         };
-        let thresholds: Vec<f32> = self.tracks.iter().map(threshold).collect();
-        self.backend.update_supports(&rule, &thresholds);
+        let cuts: Vec<Cut> = self.tracks.iter().map(cut).collect();
+        self.backend.update_supports(&rule, &cuts);
     }
 
     fn set_gap_constraint(&mut self, gaps: GapConstraint) {
@@ -298,10 +311,14 @@ mod tests {
         fn conjugate_gradients(&mut self, n: usize) {
             self.lines.push(format!("ML {n}"));
         }
-        fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
-            assert_eq!(thresholds.len(), self.supports.len());
-            let thresholds: Vec<String> = thresholds.iter().map(f32::to_string).collect();
-            self.lines.push(format!("update {:.2} {}", rule.sigma, thresholds.join(" ")));
+        fn update_supports(&mut self, rule: &SupportRule, cuts: &[Cut]) {
+            assert_eq!(cuts.len(), self.supports.len());
+            let number = |cut: &Cut| match cut {
+                Cut::Threshold(threshold) => threshold.to_string(),
+                Cut::Area(area) => format!("area {area}"),
+            };
+            let cuts: Vec<String> = cuts.iter().map(number).collect();
+            self.lines.push(format!("update {:.2} {}", rule.sigma, cuts.join(" ")));
             self.updated = true;
         }
         fn halve_supports(&mut self) {
@@ -361,7 +378,9 @@ mod tests {
             curve_interval,
         };
         let start = Start { support: Cornered::filled(shape, true), object: Cornered::filled(shape, Complex32::ONE) };
-        let draw = |run| Draw { seed: run, threshold: 0.25 + 0.25 * run as f32, start: start.clone() };
+        // The third run has an area.
+        let cut = |run: u64| if run == 2 { Cut::Area(0.125) } else { Cut::Threshold(0.25 + 0.25 * run as f32) };
+        let draw = |run| Draw { seed: run, cut: cut(run), start: start.clone() };
         let runs =
             walk(&mut backend, &settings, (0..count).map(draw).collect(), &mut |_, p| p.cycle < stop_at).unwrap();
         assert!(backend.requested.is_empty(), "all requests are collected");
@@ -378,6 +397,17 @@ mod tests {
         let (lines, run) = walked("ER**20,(Sup*HIO**40)**2", 1000, usize::MAX);
         assert_eq!(lines, ["start", "HIO 40", "update 1.15 0.25", "HIO 40", "update 0.66 0.25", "ER 20"]);
         assert_eq!((run.cycles, run.ended), (100, Ended::Finished));
+    }
+
+    #[test]
+    fn areas_stay_where_thresholds_fall() {
+        let (lines, _) = batch("(Sup*HIO**40)**2", 1000, None, usize::MAX, 3);
+        assert_eq!(
+            lines,
+            ["start", "HIO 40", "update 1.00 0.25 0.5 area 0.125", "HIO 40", "update 0.50 0.25 0.5 area 0.125"]
+        );
+        let (lines, _) = batch("Sup,support_threshold=0.4,HIO**40", 1000, None, usize::MAX, 3);
+        assert_eq!(lines[2], "update 0.50 0.4 0.4 0.4", "what the recipe says holds for all");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Inspection {
     /// Linear oversampling `(z, y, x)`: extents over those of the object; `None` where nothing can
     /// be said.
     pub oversampling: Option<[f64; 3]>,
+    /// Pixels of a support that an object may have ([`likely_support`]): as many values are to be
+    /// found. `None` where nothing was measured.
+    pub support_pixels: Option<usize>,
     /// Friedel symmetry of the summed frames about the point where it is highest: the correlation
     /// of log intensities with their mates, 1 at most. `None` where nothing was measured.
     pub symmetry: Option<f64>,
@@ -148,10 +151,23 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
             let gaps: Vec<(usize, usize)> = gaps.iter().map(|gap| (gap.axis, gap.width)).collect();
             Detector::guess([shape[1], shape[2]], &gaps)
         },
+        support_pixels: (photons > 0.0)
+            .then(|| likely_support(intensity, &measured).as_slice().iter().filter(|inside| **inside).count()),
         oversampling: if photons > 0.0 { Some(oversampling(intensity, &measured)) } else { None },
         gaps,
         suspicious,
     })
+}
+
+impl Inspection {
+    /// What masked pixels hold, in values of the object: their fraction of all pixels times those of
+    /// the likely support. The trace of the operator of hidden modes ([`crate::hidden`]), which are as
+    /// many where the gap is much wider than the oversampling, and fewer elsewhere. `None` where
+    /// nothing is masked.
+    pub fn masked_values(&self) -> Option<f64> {
+        let support = self.support_pixels.filter(|_| self.masked_fraction > 0.0)?;
+        Some(self.masked_fraction * support as f64)
+    }
 }
 
 fn count(mask: &Centered<u32>, which: impl Fn(u32) -> bool) -> usize {

@@ -2,8 +2,8 @@
 
 use super::policy::GapAdvice;
 use crate::inpaint::GapTreatment;
-use crate::phasing::ensemble::RunSummary;
 use crate::phasing::run::Point;
+use crate::phasing::run_summary::RunSummary;
 
 /// Something that happened on the way.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,10 @@ use crate::error::Result;
 use crate::io;
 use crate::metrics::Gauge;
 use crate::phasing::Fit;
-use crate::phasing::ensemble::RunSummary;
 use crate::phasing::psf::Psf;
 use crate::phasing::run::Point;
+use crate::phasing::run_summary::RunSummary;
+use crate::phasing::support::Cut;
 use crate::settings::Settings;
 use crate::volume::Centered;
 use serde::Serialize;
@@ -93,11 +94,14 @@ impl Reconstruction {
         let mut paths = Vec::new();
         for run in &self.ensemble.kept {
             let name = format!(
-                "{stem}_Run{:04}_LLKf{:09.4}_LLK{:09.4}_SupportThreshold{:.5}.cxi",
+                "{stem}_Run{:04}_LLKf{:09.4}_LLK{:09.4}_{}.cxi",
                 run.number,
                 run.fit.free_llk_poisson.unwrap_or(0.0),
                 run.fit.llk_poisson,
-                run.threshold
+                match run.cut {
+                    Cut::Threshold(threshold) => format!("SupportThreshold{threshold:.5}"),
+                    Cut::Area(area) => format!("SupportArea{area:.5}"),
+                }
             );
             let line = self.ensemble.all.iter().find(|line| line.number == run.number);
             let process = io::Process::new(command, settings, &line.map(|line| Line { run: line, fit: run.fit }))?;

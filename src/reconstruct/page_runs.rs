@@ -185,7 +185,7 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
             vec![
                 run.number.to_string(),
                 run.origin(),
-                format!("{:.3}", run.threshold),
+                run.cut.to_string(),
                 number(run.fit.map(|fit| fit.r_factor), 4),
                 number(run.fit.map(|fit| fit.llk_poisson), 4),
                 number(run.fit.and_then(|fit| fit.free_llk_poisson), 4),
@@ -201,7 +201,7 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
     let header = [
         "run",
         "start",
-        "threshold",
+        "support update",
         "R",
         "LLK",
         "free LLK",

@@ -9,7 +9,7 @@ use crate::phasing::Algorithm;
 use crate::phasing::average::{self, AveragePlan};
 use crate::phasing::backend::{Backend, GapConstraint, Start};
 use crate::phasing::complete::Variation;
-use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, RunSummary};
+use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
 use crate::phasing::noise;
@@ -17,9 +17,10 @@ use crate::phasing::problem::{self, Problem};
 use crate::phasing::psf::{Psf, PsfSource};
 use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
+use crate::phasing::run_summary::RunSummary;
 use crate::phasing::select::{DeviceRequest, OpenDevice};
 use crate::phasing::smooth::Smoothness;
-use crate::phasing::support::SupportRule;
+use crate::phasing::support::{Cut, SupportRule};
 use crate::pixels::{Pattern, trimmed};
 use crate::settings::{Settings, SupportChoice};
 use crate::volume::{Centered, Cornered};
@@ -168,7 +169,7 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         positivity: settings.recipe.positivity,
         support: SupportRule {
             sigma: update.smooth[0],
-            threshold: update.threshold[0],
+            cut: Cut::Threshold(update.threshold[0]),
             reference: update.reference,
             positivity: settings.recipe.positivity,
             only_shrink: update.only_shrink,
@@ -207,6 +208,7 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         completion,
         noise: noise::fraction(pattern),
         threshold: update.threshold,
+        area_search: update.area_search && whole.updates_support(),
         support,
         start_phase: settings.start.phase,
         seed: settings.ensemble.seed,
@@ -323,6 +325,10 @@ impl ensemble::Observer for EnsembleWatcher<'_> {
     fn searched(&self, done: usize, of: usize) -> bool {
         self.observer.observe(Event::Search { done, of });
         self.observer.go_on()
+    }
+
+    fn ending(&self, done: usize, of: usize) {
+        self.observer.observe(Event::Work { name: "ending the best runs", done: done as f64 / of as f64 });
     }
 
     fn point(&mut self, run: usize, point: &Point) -> bool {

@@ -7,8 +7,9 @@ use super::split::SplitData;
 use super::verdict::{Grade, Verdict};
 use crate::inpaint::GapTreatment;
 use crate::phasing::combine::Combined;
-use crate::phasing::ensemble::RunVerdict;
 use crate::phasing::psf::Psf;
+use crate::phasing::run_summary::RunVerdict;
+use crate::phasing::support::Cut;
 use crate::pixels::Pattern;
 use crate::settings::Settings;
 use serde::Serialize;
@@ -31,8 +32,10 @@ pub struct Summary {
     pub seed: u64,
     /// Number of the best run, from 0.
     pub best_run: usize,
-    /// Threshold of its support updates, in units of the reference.
-    pub support_threshold: f64,
+    /// Threshold of its support updates, in units of the reference, where it had one.
+    pub support_threshold: Option<f64>,
+    /// Fraction of the array that its support updates kept, where it had that instead.
+    pub support_area: Option<f64>,
     /// Wall-clock seconds of a cycle, mean over all runs.
     pub seconds_per_cycle: f64,
     /// Wall-clock seconds of phasing.
@@ -189,6 +192,10 @@ impl Summary {
         // Kept runs may all come from one: that they agree resolves nothing where no other does.
         let alone = verdict.evidence.agreeing.is_some_and(|share| share == 0.0);
         let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound && !alone;
+        let (support_threshold, support_area) = match best.cut {
+            Cut::Threshold(threshold) => (Some(decimal(threshold)), None),
+            Cut::Area(area) => (None, Some(area)),
+        };
         Summary {
             verdict,
             r_factor: best.fit.r_factor,
@@ -197,7 +204,8 @@ impl Summary {
             support_fraction: best.fit.support_fraction,
             seed: settings.ensemble.seed,
             best_run: best.number,
-            support_threshold: decimal(best.threshold),
+            support_threshold,
+            support_area,
             seconds_per_cycle: runs.all.iter().map(|run| run.seconds).sum::<f64>() / cycles.max(1) as f64,
             seconds: took.as_secs_f64(),
             search_seconds: runs.all.iter().map(|run| run.search_seconds).sum(),

@@ -100,8 +100,14 @@ fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
         // Whoever types the standard form means it, and not the recipe below.
         phasing.algorithm = None;
     }
-    if given.contains_key("support-threshold") && !given.contains_key("support-threshold-end") {
-        phasing.support_threshold_end = None;
+    if given.contains_key("support-threshold") {
+        // Whoever types a threshold means it, to the end and for all runs.
+        if !given.contains_key("support-threshold-end") {
+            phasing.support_threshold_end = None;
+        }
+        if !given.contains_key("support-area-search") {
+            phasing.support_area_search = Some(false);
+        }
     }
     if given.contains_key("gap") && !given.contains_key("gap-bounds") {
         // Bounds belong to the treatment below, not to this one.
@@ -400,6 +406,7 @@ fn support(typed: &TypedSettings) -> Result<SupportSettings> {
     Ok(SupportSettings {
         threshold: range("support-threshold", &keys.support_threshold)?,
         threshold_end: end.map(|end| end as f32),
+        area_search: required("support-area-search", keys.support_area_search)?,
         reference: required("support-threshold-method", keys.support_threshold_method.as_deref())?.parse()?,
         smooth: [
             blur("support-smooth-width-begin", keys.support_smooth_width_begin)?,

@@ -165,6 +165,9 @@ pub struct SupportSettings {
     pub threshold: [f32; 2],
     /// Threshold at the last cycle; that of the first where absent.
     pub threshold_end: Option<f32>,
+    /// Whether later runs draw the area of their supports about those of the best earlier ones,
+    /// instead of a threshold.
+    pub area_search: bool,
     /// Reference of the threshold.
     pub reference: Reference,
     /// Blur at the first and at the last cycle, pixels.

@@ -45,6 +45,16 @@ fn flags_override_even_with_the_default_value() {
 }
 
 #[test]
+fn a_typed_threshold_is_meant_for_all_runs() {
+    let search = |keys: PhasingKeys| Settings::resolve("particle", &phasing(keys)).unwrap().support.area_search;
+    assert!(search(PhasingKeys::default()));
+    let threshold = Some(vec![0.2]);
+    assert!(!search(PhasingKeys { support_threshold: threshold.clone(), ..Default::default() }));
+    let both = PhasingKeys { support_threshold: threshold, support_area_search: Some(true), ..Default::default() };
+    assert!(search(both));
+}
+
+#[test]
 fn what_was_typed_is_echoed_as_it_was_typed() {
     let typed =
         phasing(PhasingKeys { beta: Some(0.9), support_threshold: Some(vec![0.1, 0.25]), ..Default::default() });

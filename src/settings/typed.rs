@@ -321,6 +321,10 @@ pub struct PhasingKeys {
     /// the first]
     #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
+    /// Whether later runs draw the area of their supports about those of the best earlier ones, instead
+    /// of a threshold
+    #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub support_area_search: Option<bool>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
     #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub support_threshold_method: Option<String>,

@@ -8,7 +8,7 @@ use lacuna::phasing::problem::{Problem, hold_out};
 use lacuna::phasing::psf::Psf;
 use lacuna::phasing::run::{Draw, Run, RunSettings};
 use lacuna::phasing::start::{Draws, Form};
-use lacuna::phasing::support::{Reference, SupportRule};
+use lacuna::phasing::support::{Cut, Reference, SupportRule};
 use lacuna::phasing::walk::walk;
 use lacuna::phasing::{Algorithm, Recipe};
 use lacuna::pixels::{Estimate, Pattern, bit, trimmed};
@@ -210,8 +210,11 @@ pub fn agreements(open: OpenBackend, name: &str, report: &mut dyn FnMut(&Agreeme
         compare("maximum likelihood", 1e-4, &|backend| backend.conjugate_gradients(4))?;
         for (what, rule) in support_rules() {
             compare(&format!("support update, {what}"), CLOSE, &|backend| {
-                let thresholds: Vec<f32> = (0..RUNS).map(|run| rule.threshold * (1.0 + 0.1 * run as f32)).collect();
-                backend.update_supports(&rule, &thresholds);
+                let cut = |run| match rule.cut {
+                    Cut::Threshold(first) => Cut::Threshold(first * (1.0 + 0.1 * run as f32)),
+                    Cut::Area(first) => Cut::Area(first * (1.0 + 0.1 * run as f64)),
+                };
+                backend.update_supports(&rule, &(0..RUNS).map(cut).collect::<Vec<_>>());
                 backend.cycles(Algorithm::Er.cycle(0.9, false), 1);
             })?;
         }
@@ -326,19 +329,26 @@ fn support_rules() -> Vec<(&'static str, SupportRule)> {
         ("rms", SupportRule { sigma: 1.5, ..rule.clone() }),
         (
             "mean, only shrinking",
-            SupportRule { reference: Reference::Mean, only_shrink: true, threshold: 0.6, ..rule.clone() },
+            SupportRule { reference: Reference::Mean, only_shrink: true, cut: Cut::Threshold(0.6), ..rule.clone() },
         ),
         (
             "maximum, positive",
-            SupportRule { reference: Reference::Max, positivity: true, threshold: 0.2, sigma: 0.5, ..rule.clone() },
+            SupportRule {
+                reference: Reference::Max,
+                positivity: true,
+                cut: Cut::Threshold(0.2),
+                sigma: 0.5,
+                ..rule.clone()
+            },
         ),
-        ("no blur", SupportRule { sigma: 0.0, threshold: 0.3, ..rule.clone() }),
+        ("no blur", SupportRule { sigma: 0.0, cut: Cut::Threshold(0.3), ..rule.clone() }),
         ("border and steps", SupportRule { border: 2, expand: vec![-1, 2, 1], sigma: 0.7, ..rule.clone() }),
-        ("too small", SupportRule { threshold: 5.0, fraction: [0.1, 0.5], ..rule.clone() }),
-        ("too large", SupportRule { threshold: 1e-4, fraction: [0.0, 0.2], ..rule.clone() }),
+        ("of given areas", SupportRule { cut: Cut::Area(0.05), expand: vec![1], ..rule.clone() }),
+        ("too small", SupportRule { cut: Cut::Threshold(5.0), fraction: [0.1, 0.5], ..rule.clone() }),
+        ("too large", SupportRule { cut: Cut::Threshold(1e-4), fraction: [0.0, 0.2], ..rule.clone() }),
         (
             "too small and only shrinking",
-            SupportRule { threshold: 5.0, only_shrink: true, fraction: [0.9, 1.0], ..rule },
+            SupportRule { cut: Cut::Threshold(5.0), only_shrink: true, fraction: [0.9, 1.0], ..rule },
         ),
     ]
 }
@@ -358,8 +368,12 @@ fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
         curve_interval: 25,
     };
     let draws = |runs: std::ops::Range<usize>| -> Vec<Draw> {
-        runs.map(|run| Draw { seed: run as u64, threshold: 0.2 + 0.02 * run as f32, start: case.starts[run].clone() })
-            .collect()
+        runs.map(|run| Draw {
+            seed: run as u64,
+            cut: Cut::Threshold(0.2 + 0.02 * run as f32),
+            start: case.starts[run].clone(),
+        })
+        .collect()
     };
     let phased = |backend: &mut dyn Backend, runs| -> Result<Vec<Run>> {
         let outcomes = walk(backend, &settings, draws(runs), &mut |_, _| true)?;

@@ -158,7 +158,7 @@ impl Gpu {
             let (hio, er, raar) = (hio?, er?, raar?);
             let rule = SupportRule::default();
             let update = self.timed(&mut cuda, &mut |cuda, n| {
-                (0..n).for_each(|_| cuda.update_supports(&rule, &[rule.threshold]));
+                (0..n).for_each(|_| cuda.update_supports(&rule, &[rule.cut]));
             })?;
             let moved = bytes_of_cycle(Algorithm::Hio, fused, shape[0] > 1) * n;
             let fraction = moved as f64 / hio / bandwidth;

@@ -6,10 +6,10 @@ use lacuna::compare::{Score, Truth};
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use lacuna::io::set::{Set, Split};
-use lacuna::metrics::{RegistrationOptions, median, register};
+use lacuna::metrics::{RegistrationOptions, fsc, median, register, true_crossing};
 use lacuna::phasing::run::Run;
 use lacuna::prepare::Prepared;
-use lacuna::reconstruct::{Grade, reconstruct};
+use lacuna::reconstruct::{Grade, Reconstruction, reconstruct};
 use lacuna::settings::{GapKeys, PhasingKeys, Settings, TypedSettings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -69,6 +69,49 @@ struct Outcome {
     coverage: Option<[f64; 2]>,
     /// Expected relative error of the object, by its standard deviations.
     object_std: Option<f64>,
+    resolution: HalfPeriods,
+}
+
+/// Half-period resolutions, object pixels; nothing where there is none.
+#[derive(Serialize)]
+struct HalfPeriods {
+    /// By the correlation with the true object.
+    truth: Option<f64>,
+    /// As the summary says.
+    fsc: Option<f64>,
+    prtf: Option<f64>,
+    split: Option<f64>,
+}
+
+impl HalfPeriods {
+    fn of(result: &Reconstruction, truth: &Truth, ramp: bool) -> Result<Self> {
+        let object = &result.combined.objects[0];
+        let registered = register(object, &truth.object, RegistrationOptions { subpixel: true, ramp })?;
+        let crossing = true_crossing(&fsc(&registered.object, &truth.object)?);
+        let summary = &result.summary;
+        Ok(HalfPeriods {
+            truth: crossing.resolution(None).map(|resolution| resolution.pixels),
+            fsc: summary.resolution.and_then(|resolution| resolution.fsc_resolution_pixels),
+            prtf: summary.resolution.and_then(|resolution| resolution.prtf_resolution_pixels),
+            split: summary.split_data.and_then(|split| split.resolution_pixels),
+        })
+    }
+}
+
+/// Quartiles of the resolutions over the true ones, in words; of those that have both.
+fn resolutions(outcomes: &[Outcome]) -> String {
+    type Kind = (&'static str, fn(&HalfPeriods) -> Option<f64>);
+    let kinds: [Kind; 3] = [("FSC", |r| r.fsc), ("PRTF", |r| r.prtf), ("split data", |r| r.split)];
+    let words = kinds.iter().map(|(name, of)| {
+        let found = outcomes.iter().filter(|outcome| outcome.grade == Grade::Found);
+        let mut ratios: Vec<f64> = found.filter_map(|o| Some(of(&o.resolution)? / o.resolution.truth?)).collect();
+        ratios.sort_by(f64::total_cmp);
+        match ratios.len() {
+            0 => format!("{name} none"),
+            n => format!("{name} {:.2} ({:.2} to {:.2}) of {n}", ratios[n / 2], ratios[n / 4], ratios[3 * n / 4]),
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 impl Search {
@@ -130,6 +173,10 @@ impl Search {
             median(&errors),
             100.0 * coverage[0],
             100.0 * coverage[1]
+        ))?;
+        crate::cli::text::print(format!(
+            "    resolutions of those graded found over the true ones: {}\n",
+            resolutions(outcomes)
         ))
     }
 
@@ -175,6 +222,7 @@ impl Search {
             runs: result.ensemble.all.len(),
             coverage,
             object_std: result.summary.object_std,
+            resolution: HalfPeriods::of(&result, &truth, !settings.recipe.positivity)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
 use crate::phasing::problem::Problem;
 use crate::phasing::rules::Cycle;
 use crate::phasing::start::half;
-use crate::phasing::support::SupportRule;
+use crate::phasing::support::{Cut, SupportRule};
 use crate::volume::Cornered;
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -82,11 +82,11 @@ impl Backend for Batch {
         self.each(|slot| slot.cpu.conjugate_gradients(n));
     }
 
-    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
-        assert_eq!(thresholds.len(), self.active, "one threshold for each run");
+    fn update_supports(&mut self, rule: &SupportRule, cuts: &[Cut]) {
+        assert_eq!(cuts.len(), self.active, "one cut for each run");
         let slots = self.slots[..self.active].par_iter_mut().with_max_len(1);
-        slots.zip(thresholds).for_each(|(slot, &threshold)| {
-            let rule = SupportRule { threshold, ..rule.clone() };
+        slots.zip(cuts).for_each(|(slot, &cut)| {
+            let rule = SupportRule { cut, ..rule.clone() };
             slot.alive &= slot.cpu.update_support(&rule).alive;
         });
     }

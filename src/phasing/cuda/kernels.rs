@@ -99,7 +99,7 @@ kernels! {
     REFERENCE_SUMS = reference_sums(density: Pointer<f32>, support: Mask, sums: Pointer<f64>, n: u32);
     SET_CUT = set_cut(sums: Pointer<f64>, states: States, thresholds: Pointer<f32>, rows: u32, reference: i32);
     COUNT_KEPT = count_kept(density: Pointer<f32>, support: Mask, states: States, n: u32, only_shrink: i32);
-    CHECK_LIMITS = check_limits(states: States, least: u32, most: u32);
+    CHECK_LIMITS = check_limits(states: States, limits: Pointer<u32>);
     HISTOGRAM = histogram(
         density: Pointer<f32>, support: Mask, states: States, counts: Pointer<u32>, n: u32, only_shrink: i32, shift: i32
     );

@@ -22,7 +22,7 @@ use super::memory::{Needs, gpu};
 use super::problem::Problem;
 use super::recipe::Recipe;
 use super::rules::Cycle;
-use super::support::SupportRule;
+use super::support::{Cut, SupportRule};
 use crate::error::{Error, Result, bytes_text};
 use cudarc::driver::DriverError;
 use cufft::CuFft;
@@ -227,10 +227,10 @@ impl Backend for Cuda {
         });
     }
 
-    fn update_supports(&mut self, rule: &SupportRule, thresholds: &[f32]) {
-        assert_eq!(thresholds.len(), self.engine.runs.active, "one threshold for each run");
+    fn update_supports(&mut self, rule: &SupportRule, cuts: &[Cut]) {
+        assert_eq!(cuts.len(), self.engine.runs.active, "one cut for each run");
         self.density_is_current = false;
-        self.queue(|this| Ok(this.supports.update(&this.engine, rule, thresholds)?));
+        self.queue(|this| Ok(this.supports.update(&this.engine, rule, cuts)?));
     }
 
     fn halve_supports(&mut self) {

@@ -8,7 +8,7 @@ use super::kernels::{
     PICK_BITS, REFERENCE_SUMS, SET_CUT, TAKE_COUNT, TAKE_MASK,
 };
 use super::layout::Pointer;
-use crate::phasing::support::{Reference, SupportRule};
+use crate::phasing::support::{Cut, Reference, SupportRule};
 use cudarc::driver::{CudaSlice, DriverError, LaunchConfig};
 
 /// Sums for halving a support, as in `kernels/support.cu`.
@@ -20,6 +20,8 @@ const BINS: usize = 256;
 /// What support updates need beside the arrays of the runs.
 pub struct SupportUpdater {
     thresholds: CudaSlice<f32>,
+    /// Smallest and largest number of pixels of each run.
+    limits: CudaSlice<u32>,
     histograms: CudaSlice<u32>,
     halves: CudaSlice<u64>,
 }
@@ -30,16 +32,24 @@ impl SupportUpdater {
         let (stream, runs) = (&engine.device.stream, engine.runs.batch_size);
         Ok(SupportUpdater {
             thresholds: stream.alloc_zeros(runs)?,
+            limits: stream.alloc_zeros(2 * runs)?,
             histograms: stream.alloc_zeros(BINS * runs)?,
             halves: stream.alloc_zeros(SUMS_OF_HALVES * runs)?,
         })
     }
 
-    /// Queues a support update, with a threshold for each active run.
-    pub fn update(&mut self, engine: &Engine, rule: &SupportRule, thresholds: &[f32]) -> Result<(), DriverError> {
-        let mut padded = thresholds.to_vec();
-        padded.resize(engine.runs.batch_size, 0.0);
-        engine.device.stream.memcpy_htod(&padded, &mut self.thresholds)?;
+    /// Queues a support update, with a cut for each active run.
+    pub fn update(&mut self, engine: &Engine, rule: &SupportRule, cuts: &[Cut]) -> Result<(), DriverError> {
+        let (mut thresholds, mut limits) = (Vec::new(), Vec::new());
+        for cut in cuts {
+            let (threshold, pixels) = cut.limits(rule.fraction, engine.data.len());
+            thresholds.push(threshold);
+            limits.extend(pixels.map(|pixels| pixels as u32));
+        }
+        thresholds.resize(engine.runs.batch_size, 0.0);
+        limits.resize(2 * engine.runs.batch_size, 1);
+        engine.device.stream.memcpy_htod(&thresholds, &mut self.thresholds)?;
+        engine.device.stream.memcpy_htod(&limits, &mut self.limits)?;
         engine.find_density(rule.positivity)?;
         let density = blurred(engine, rule.sigma)?;
         self.find_cut(engine, rule, density)?;
@@ -82,8 +92,7 @@ impl SupportUpdater {
         let (thresholds, rows) = (device.at(&self.thresholds), partial_sums(n) as u32);
         device.launch(SET_CUT, blocks(runs, 1, 0), (engine.sums(), states, thresholds, rows, reference))?;
         device.launch(COUNT_KEPT, each, (density, support, states, size, only_shrink))?;
-        let [least, most] = rule.fraction.map(|limit| ((limit * n as f64) as usize).clamp(1, n) as u32);
-        device.launch(CHECK_LIMITS, single(runs), (states, least, most))?;
+        device.launch(CHECK_LIMITS, single(runs), (states, device.at(&self.limits)))?;
         let histograms = device.at(&self.histograms);
         for shift in [24, 16, 8, 0] {
             device.launch(HISTOGRAM, each, (density, support, states, histograms, size, only_shrink, shift))?;
