@@ -38,17 +38,15 @@ fn settings(preset: &str, text: &str) -> Settings {
     Settings::resolve(preset, &typed).unwrap()
 }
 
-/// Stops the work at a point of the curve of a run with this number.
+/// Stops the work where something happens.
 struct StopAt {
-    run: usize,
+    here: fn(&Event<'_>) -> bool,
     reached: AtomicUsize,
 }
 
 impl Observer for StopAt {
     fn observe(&self, event: Event<'_>) {
-        if let Event::Point { run, .. } = event
-            && run >= self.run
-        {
+        if (self.here)(&event) {
             self.reached.store(1, Ordering::Relaxed);
         }
     }
@@ -62,24 +60,33 @@ impl Observer for StopAt {
 fn a_resumed_search_is_the_one_that_was_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = |resume| Checkpoint { path: folder.path().join(Checkpoint::NAME), resume };
-    let settings =
-        settings("bragg", "algorithm = \"ER**10,(Sup*HIO**40)**3\"\nnb-run = 9\nnb-run-keep = 3\ngap = \"free\"");
+    let settings = settings(
+        "bragg",
+        "algorithm = \"ER**10,(Sup*HIO**40)**3\"\nnb-run = 12\nnb-run-keep = 3\ngap = \"free\"\nsupport-area-search = true",
+    );
     let pattern = || prepared(simulate::example(0).pattern);
     let whole = reconstruct(pattern(), &settings, &()).unwrap();
-    let stop = StopAt { run: 5, reached: AtomicUsize::new(0) };
-    let stopped = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(false)), &stop).unwrap();
-    assert!(stopped.ensemble.interrupted && stopped.ensemble.all.len() < whole.ensemble.all.len());
-    assert!(checkpoint(true).path.exists());
-    let resumed = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).unwrap();
-    let lines = |result: &Reconstruction| -> Vec<(usize, u64, usize)> {
-        result.ensemble.all.iter().map(|run| (run.number, run.seed, run.cycles)).collect()
+    let lines = |result: &Reconstruction| -> Vec<(usize, u64, usize, String)> {
+        result.ensemble.all.iter().map(|run| (run.number, run.seed, run.cycles, run.cut.to_string())).collect()
     };
-    assert_eq!(lines(&resumed), lines(&whole));
-    assert_eq!(resumed.ensemble.kept.len(), 3);
-    for (one, other) in resumed.ensemble.kept.iter().zip(&whole.ensemble.kept) {
-        assert!(one.number == other.number && one.object == other.object && one.support == other.support);
+    assert!(lines(&whole).iter().any(|(.., cut)| cut.starts_with("area")), "later runs search the area");
+    // Among the runs that depend on earlier ones, and while the best runs are ended.
+    let places: [fn(&Event<'_>) -> bool; 2] = [
+        |event| matches!(event, Event::Point { run, .. } if *run >= 9),
+        |event| matches!(event, Event::Work { name, .. } if name.starts_with("ending")),
+    ];
+    for here in places {
+        let stop = StopAt { here, reached: AtomicUsize::new(0) };
+        let stopped = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(false)), &stop).unwrap();
+        assert!(stopped.ensemble.interrupted && checkpoint(true).path.exists());
+        let resumed = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).unwrap();
+        assert_eq!(lines(&resumed), lines(&whole));
+        assert_eq!(resumed.ensemble.kept.len(), 3);
+        for (one, other) in resumed.ensemble.kept.iter().zip(&whole.ensemble.kept) {
+            assert!(one.number == other.number && one.object == other.object && one.support == other.support);
+        }
+        assert_eq!(resumed.ensemble.all[0].curve.len(), whole.ensemble.all[0].curve.len());
     }
-    assert_eq!(resumed.ensemble.all[0].curve.len(), whole.ensemble.all[0].curve.len());
     // Another pattern or other settings cannot go on from there.
     let other = self::settings("bragg", "algorithm = \"ER**10\"\nnb-run = 9\ngap = \"free\"");
     let error = reconstruct_resumable(pattern(), &other, Some(&checkpoint(true)), &()).err().unwrap().to_string();

@@ -175,12 +175,16 @@ impl<'a> Case<'a> {
 }
 
 impl Compared<'_> {
-    /// Score of a contender's run with the lowest free log-likelihood.
+    /// Score of the run of a contender that would be chosen.
     fn chosen(&self, contender: Contender) -> Option<Score> {
         let index = self.runs.iter().position(|runs| runs.contender == contender)?;
-        let best = self.runs[index].best()?.seed;
-        let run = self.runs[index].runs.iter().position(|run| run.seed == best)?;
-        self.scores.get(index)?.get(run).copied()
+        self.scores.get(index)?.get(self.runs[index].chosen()?).copied()
+    }
+
+    /// Scores of the runs of a contender from random starts.
+    fn random(&self, index: usize) -> Option<Vec<Score>> {
+        let scores = self.scores.get(index)?.iter().zip(&self.runs[index].runs);
+        Some(scores.filter(|(_, run)| run.average_of == 0).map(|(score, _)| *score).collect())
     }
 
     /// The comparison in a sentence or two.
@@ -240,12 +244,10 @@ impl Compared<'_> {
 
     /// 95 % interval of the ratio of errors, network to free, run by run.
     fn paired(&self) -> Option<[f64; 2]> {
-        let of = |contender: Contender| self.scores.get(self.runs.iter().position(|runs| runs.contender == contender)?);
         // Runs from averages have no partner.
-        let count = self.case.settings.ensemble.count;
-        let of = |contender| of(contender).map(|scores| &scores[..count.min(scores.len())]);
+        let of = |contender: Contender| self.random(self.runs.iter().position(|runs| runs.contender == contender)?);
         let (free, network) = (of(Contender::FREE)?, of(Contender::NETWORK)?);
-        let ratios: Vec<f64> = network.iter().zip(free).map(|(a, b)| a.error / b.error).collect();
+        let ratios: Vec<f64> = network.iter().zip(&free).map(|(a, b)| a.error / b.error).collect();
         let resampled = |drawn: &[usize]| median(&drawn.iter().map(|&i| ratios[i]).collect::<Vec<_>>());
         (ratios.len() > 2 && network.len() == free.len()).then(|| interval(ratios.len(), 1, resampled))
     }
@@ -260,8 +262,7 @@ impl Compared<'_> {
         for (index, runs) in self.runs.iter().enumerate() {
             let number = |value: Option<f64>| value.map_or("-".to_string(), |value| format!("{value:.3}"));
             let chosen = self.chosen(runs.contender);
-            let all = self.scores.get(index);
-            let success = all.map(|all| {
+            let success = self.random(index).map(|all| {
                 let good = all.iter().filter(|score| score.error <= 1.5 * best).count();
                 format!("{good} of {}", self.case.settings.ensemble.count)
             });
@@ -282,7 +283,7 @@ impl Compared<'_> {
             }
             let prediction =
                 self.predictions.iter().find(|(other, _)| *other == runs.contender).map(|(_, p)| p.error_log);
-            let errors = all.filter(|all| !all.is_empty());
+            let errors = self.scores.get(index).filter(|all| !all.is_empty());
             let row = vec![
                 runs.contender.to_string(),
                 number(chosen.map(|score| score.error)),

@@ -199,7 +199,7 @@ impl Outcomes {
             ],
             sections: vec![Section {
                 title: "Errors of the object".into(),
-                text: "Relative error of the complex object after registration; of each treatment's runs the one of lowest free log-likelihood. \
+                text: "Relative error of the complex object after registration; of each treatment's runs the one of lowest free log-likelihood times support. \
                        Intervals are 95 %, from resampling whole particles."
                     .into(),
                 figures: self.plot().into_iter().collect(),

@@ -19,7 +19,7 @@ impl Compared<'_> {
         let mut sections = vec![self.patterns(), self.objects()?];
         sections.insert(0, Section {
             title: "Scores".into(),
-            text: "Equal seeds, first supports and recipes. Of each treatment's runs the one of lowest free log-likelihood counts. Errors are those of \
+            text: "Equal seeds, first supports and recipes. Of each treatment's runs the one of lowest free log-likelihood times support counts. Errors are those of \
                    the complex object after registration; PRTF and FSC are resolutions at their thresholds, in pixels of the object."
                 .into(),
             tables: vec![self.table()?],

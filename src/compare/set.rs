@@ -285,8 +285,8 @@ impl SetComparison<'_> {
         for runs in &trial.phase(self.contenders, observer)? {
             let score = |run| Score::new(run, &truth, !settings.recipe.positivity);
             let scores: Vec<Score> = runs.runs.iter().map(score).collect::<Result<_>>()?;
-            let chosen = runs.best().and_then(|best| runs.runs.iter().position(|run| run.seed == best.seed));
-            let outcome = ContenderOutcome { chosen: chosen.map(|index| scores[index]), runs: scores, hold_out: None };
+            let outcome =
+                ContenderOutcome { chosen: runs.chosen().map(|index| scores[index]), runs: scores, hold_out: None };
             contenders.insert(runs.contender, outcome);
         }
         if self.hold_out {

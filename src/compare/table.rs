@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Scores of one contender.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContenderOutcome {
-    /// Score of the run with the lowest free log-likelihood; `None` if no run gave an object.
+    /// Score of the run that would be chosen without knowing the truth; `None` if no run gave an object.
     pub chosen: Option<Score>,
     /// Scores of all runs that gave an object.
     pub runs: Vec<Score>,

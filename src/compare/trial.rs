@@ -41,11 +41,16 @@ impl ContenderRuns {
         self.best()?.fit.free_llk_poisson
     }
 
-    /// The run that would be chosen without knowing the truth: lowest free log-likelihood, or
-    /// log-likelihood where no pixels were held out.
+    /// The run that would be chosen without knowing the truth: that of the lowest
+    /// [`Fit::score`](crate::phasing::Fit::score).
     pub fn best(&self) -> Option<&Run> {
-        let llk = |run: &Run| run.fit.free_llk_poisson.unwrap_or(run.fit.llk_poisson);
-        self.runs.iter().min_by(|a, b| llk(a).total_cmp(&llk(b)))
+        Some(&self.runs[self.chosen()?])
+    }
+
+    /// Place of that run.
+    pub fn chosen(&self) -> Option<usize> {
+        let score = |index: &usize| self.runs[*index].fit.score();
+        (0..self.runs.len()).min_by(|a, b| score(a).total_cmp(&score(b)))
     }
 }
 
@@ -59,6 +64,8 @@ impl Trial<'_> {
     pub fn phase(&self, contenders: &[Contender], observer: &dyn Observer) -> Result<Vec<ContenderRuns>> {
         let mut settings = self.settings.clone();
         settings.ensemble.keep = settings.ensemble.count;
+        // Runs of one contender that learned from each other would have no partners in another.
+        settings.support.area_search = false;
         let Some((&first, others)) = contenders.split_first() else { return Ok(Vec::new()) };
         let (first, device) = self.one(first, &settings, observer)?;
         // A card takes all runs of a contender at once; another contender beside it would only

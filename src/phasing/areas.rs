@@ -20,7 +20,7 @@ const WIDTHS: [f32; 2] = [0.45, 0.2];
 const PARENTS: usize = 4;
 
 /// Runs that a search for the area needs: with fewer each is worth more with a threshold of its own.
-const ENOUGH: usize = 6;
+const ENOUGH: usize = 12;
 
 /// Runs that depend on nothing but the generations before them.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,13 +47,15 @@ pub(super) struct Areas {
     /// Fractions of the array, best first.
     parents: Vec<f64>,
     first: usize,
+    /// Kinds of runs, which alternate: each of them meets every parent.
+    kinds: usize,
     width: f32,
 }
 
 impl Areas {
     /// Those of the best runs before a generation, by the lines of all runs so far: they are the same
     /// however many runs advance together, and after a search was stopped and resumed.
-    pub fn after(lines: &[RunSummary], generation: &Generation) -> Areas {
+    pub fn after(lines: &[RunSummary], generation: &Generation, kinds: usize) -> Areas {
         let first = generation.runs.start;
         let usable = |line: &&RunSummary| {
             line.number < first && line.ended == Ended::Finished && line.verdict != RunVerdict::Outside
@@ -68,8 +70,9 @@ impl Areas {
             None => Vec::new(),
         };
         found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let parents = found.into_iter().take(PARENTS).map(|(.., area)| area).collect();
-        Areas { parents, first, width: generation.width.unwrap_or(0.0) }
+        // To f32: what was written to a file and read may differ in the last digit of f64.
+        let parents = found.into_iter().take(PARENTS).map(|(.., area)| f64::from(area as f32)).collect();
+        Areas { parents, first, kinds, width: generation.width.unwrap_or(0.0) }
     }
 
     /// Draws the area of run `index` of the generation; none where its threshold holds.
@@ -77,7 +80,7 @@ impl Areas {
         if self.parents.is_empty() {
             return None;
         }
-        let parent = self.parents[(index - self.first) % self.parents.len()];
+        let parent = self.parents[(index - self.first) / self.kinds % self.parents.len()];
         Some((parent * f64::from(draws.between([-self.width, self.width]).exp())).min(1.0))
     }
 }
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_run_belongs_to_one_generation() {
-        for count in [1, 5, 6, 7, 8, 36, 100] {
+        for count in [1, 5, 11, 12, 13, 36, 100] {
             let generations = generations(count, true);
             assert_eq!(generations.len(), if count < ENOUGH { 1 } else { 3 });
             let runs: Vec<usize> = generations.iter().flat_map(|generation| generation.runs.clone()).collect();
@@ -134,16 +137,25 @@ mod tests {
         ];
         lines[2].verdict = RunVerdict::Outside;
         lines[5].ended = Ended::Interrupted;
-        assert!(Areas::after(&lines, first).draw(0, &mut Draws::new(1)).is_none());
+        assert!(Areas::after(&lines, first, 1).draw(0, &mut Draws::new(1)).is_none());
         // Neither those without an object nor those of the same generation count.
-        let areas = Areas::after(&lines, second);
-        assert_eq!(areas.parents, [0.04, 0.05, 0.06, 0.06]);
+        let areas = Areas::after(&lines, second, 1);
+        assert_eq!(areas.parents, [0.04f32, 0.05, 0.06, 0.06].map(f64::from));
         lines.reverse();
-        assert_eq!(Areas::after(&lines, second).parents, areas.parents, "whatever their order is");
+        assert_eq!(Areas::after(&lines, second, 1).parents, areas.parents, "whatever their order is");
         for (index, parent) in second.runs.clone().zip([0.04, 0.05, 0.06, 0.06, 0.04, 0.05]) {
             let area = areas.draw(index, &mut Draws::new(3)).unwrap();
             assert!((area / parent).ln().abs() <= 0.45 && area != parent, "{area} about {parent}");
         }
-        assert!(Areas::after(&[], second).draw(6, &mut Draws::new(1)).is_none(), "nothing was found");
+        let alternating = Areas::after(&lines, second, 2);
+        let parents: Vec<usize> = (0..6)
+            .map(|k| {
+                let area = alternating.draw(6 + k, &mut Draws::new(3)).unwrap();
+                let ratio = areas.draw(6, &mut Draws::new(3)).unwrap() / areas.parents[0];
+                (100.0 * area / ratio).round() as usize
+            })
+            .collect();
+        assert_eq!(parents, [4, 4, 5, 5, 6, 6], "both kinds of runs meet every parent");
+        assert!(Areas::after(&[], second, 1).draw(6, &mut Draws::new(1)).is_none(), "nothing was found");
     }
 }

@@ -3,7 +3,7 @@
 //! What is wrong in a run that found its object differs from run to run: stripes, vortices, noise
 //! that HIO amplified (J. R. Fienup and C. C. Wackerman, J. Opt. Soc. Am. A 3, 1897 (1986)). What is
 //! right agrees. So the average of the runs that agree with the best is nearer to the object than any
-//! of them, and a few quiet cycles from there bring it back to the data. The free log-likelihood
+//! of them, and a few quiet cycles from there bring it back to the data. [`Fit::score`](super::Fit::score)
 //! decides whether its outcome is better than the runs that it came from.
 
 use super::run::{Run, RunSettings};
@@ -39,6 +39,9 @@ pub struct AveragePlan {
 /// these, the best run before them need not be the one that found the object.
 pub(super) const GROUPS: usize = 3;
 
+/// Runs whose scores are worse by more than this factor begin no group.
+const WORTH: f64 = 2.0;
+
 /// Runs that agree with the best of them, where a last run begins.
 pub(super) struct Group {
     /// Average of them.
@@ -57,18 +60,19 @@ pub(super) struct Group {
 /// # Errors
 /// If an object is not finite.
 pub(super) fn groups(runs: &[Run]) -> Result<Vec<Group>> {
-    let mut rest: Vec<&Run> = runs.iter().collect();
+    let most = runs.first().map_or(0.0, |best| WORTH * best.fit.score());
+    let mut rest: Vec<&Run> = runs.iter().filter(|run| run.fit.score() <= most).collect();
     let mut groups = Vec::new();
     while let (Some(&best), true) = (rest.first(), groups.len() < GROUPS) {
         let Comparison { mean, agreeing, .. } = compare(best, &rest)?;
         groups.push(Group {
             mean,
-            count: agreeing.len(),
+            count: agreeing.len().max(1),
             support: best.support.clone(),
             seed: best.seed,
             cut: best.cut,
         });
-        rest.retain(|run| !agreeing.contains(&run.number));
+        rest.retain(|run| run.number != best.number && !agreeing.contains(&run.number));
     }
     Ok(groups)
 }

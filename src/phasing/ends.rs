@@ -1,7 +1,7 @@
 //! The end of an ensemble: last runs from the average of the best ones, and ends with priors for
 //! smoothness or with completed hidden modes.
 
-use super::average::{AveragePlan, GROUPS, Group};
+use super::average::{AveragePlan, Group};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
 use super::ensemble::{Ensemble, EnsemblePlan, Observer, score};
@@ -48,8 +48,7 @@ impl Ensemble {
                 let RunOutcome::Completed(mut run) = outcome else { continue };
                 run.average_of = group.count;
                 // None of the others is lost to it: a search that is stopped here begins its last runs anew.
-                let keep = plan.keep.max(average.members) + GROUPS * average.runs.len();
-                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], keep);
+                self.add(number, RunOutcome::Completed(run), [0.0, plan.noise], plan.most_kept());
                 if let Some(summary) = self.all.last() {
                     observer.end(number, summary);
                 }
@@ -95,10 +94,12 @@ fn completions(
     let go_on = || observer.go_on();
     let end = |(index, run): (usize, &Run)| {
         let begun = Instant::now();
-        let ended = completed(problem, run, variation, &go_on)?;
+        let ended = completed(problem, run, variation, &go_on);
+        observer.ending(2 * index + 1, 2 * runs.len());
+        let ended = ended?;
         let mut ended = smoothed(problem, &ended, 0.0, true, &go_on).unwrap_or(ended);
         ended.seconds += begun.elapsed().as_secs_f64();
-        observer.ending(index + 1, runs.len());
+        observer.ending(2 * index + 2, 2 * runs.len());
         Some(ended)
     };
     runs.iter().enumerate().map(end).collect()

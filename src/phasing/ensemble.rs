@@ -7,7 +7,7 @@
 //! start of a last one ([`super::average`]).
 
 use super::areas::{self, Areas};
-use super::average::{self, AveragePlan, Comparison};
+use super::average::{self, AveragePlan, Comparison, GROUPS};
 use super::backend::{Backend, Start};
 use super::complete::Variation;
 use super::guided::{Search, guided};
@@ -34,7 +34,8 @@ const MOST_OUTSIDE: f64 = 0.1;
 pub enum FirstSupport {
     /// One support for every run.
     Given(Cornered<bool>),
-    /// An object that was found earlier, and its support: runs differ in their thresholds only.
+    /// An object that was found earlier, and its support: runs differ in the cuts of their supports
+    /// only.
     Earlier(Box<Start>),
     /// Where the autocorrelation exceeds a fraction of its maximum that each run draws between two
     /// bounds.
@@ -90,6 +91,23 @@ pub struct EnsemblePlan {
 }
 
 impl EnsemblePlan {
+    /// Runs that are kept whole at most, the last ones among them.
+    pub fn most_kept(&self) -> usize {
+        let last = self.average.as_ref().map_or(0, |average| GROUPS * average.runs.len());
+        self.keep.max(self.members()) + last
+    }
+
+    /// Best runs that groups are made of.
+    fn members(&self) -> usize {
+        self.average.as_ref().map_or(0, |average| average.members)
+    }
+
+    /// Batches in which so many runs at once are done.
+    pub fn batches(&self, size: usize) -> usize {
+        let generations = areas::generations(self.count, self.area_search);
+        generations.iter().map(|generation| generation.runs.len().div_ceil(size)).sum()
+    }
+
     /// The steps of all kinds of runs, one after another: what a device must be able to do.
     pub fn steps(&self) -> Recipe {
         let last = self.average.iter().flat_map(|average| &average.runs);
@@ -172,11 +190,10 @@ pub fn phase(
     result.kept.retain(|run| run.average_of == 0);
     result.all.retain(|run| run.average_of == 0);
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
-    let members = plan.average.as_ref().map_or(0, |average| average.members);
-    let keep = plan.keep.max(members);
+    let keep = plan.keep.max(plan.members());
     let size = backend.batch_size().max(1);
     'all: for generation in areas::generations(plan.count, plan.area_search) {
-        let areas = Areas::after(&result.all, &generation);
+        let areas = Areas::after(&result.all, &generation, kinds.len());
         let done = |index: &usize| result.all.iter().any(|run| run.number == *index);
         let indices: Vec<usize> = generation.runs.clone().filter(|index| !done(index)).collect();
         for chunk in indices.chunks(size * kinds.len()) {
@@ -378,6 +395,15 @@ mod tests {
     use std::sync::Arc;
 
     fn phased(recipe: &str, support: Cornered<bool>, change: impl FnOnce(&mut EnsemblePlan)) -> Result<Ensemble> {
+        phased_by(3, recipe, support, change)
+    }
+
+    fn phased_by(
+        size: usize,
+        recipe: &str,
+        support: Cornered<bool>,
+        change: impl FnOnce(&mut EnsemblePlan),
+    ) -> Result<Ensemble> {
         let shape = support.shape();
         let mut field = Draws::new(1).object(&Form::Circle(4.0).support(shape), 1.0, 1e6);
         crate::fft::Fft::new(shape).forward(field.0.as_slice_mut().unwrap());
@@ -409,7 +435,6 @@ mod tests {
             keep: 2,
         };
         change(&mut plan);
-        let size = if plan.count == 3 { 3 } else { 2 };
         phase(&mut Batch::new(Arc::new(problem), size), &plan, Ensemble::default(), &mut ())
     }
 
@@ -429,14 +454,16 @@ mod tests {
 
     #[test]
     fn later_runs_keep_areas_about_those_of_the_best_before_them() {
-        let search = |plan: &mut EnsemblePlan| (plan.area_search, plan.count, plan.keep) = (true, 9, 9);
+        let search = |plan: &mut EnsemblePlan| (plan.area_search, plan.count, plan.keep) = (true, 12, 12);
         let found = phased("(Sup*HIO**20)**4", Form::Circle(7.0).support([1, 32, 32]), search).unwrap();
         for run in &found.all {
-            assert_eq!(matches!(run.cut, Cut::Area(_)), run.number >= 3, "{run:?}");
+            assert_eq!(matches!(run.cut, Cut::Area(_)), run.number >= 4, "{run:?}");
         }
         // The disk of radius 4 has 49 pixels, 4.8 % of the array.
-        let areas: Vec<f64> = found.all.iter().skip(6).filter_map(|run| run.area).collect();
+        let areas: Vec<f64> = found.all.iter().skip(8).filter_map(|run| run.area).collect();
         assert!(areas.iter().all(|area| (0.02..0.12).contains(area)), "{areas:?}");
-        assert_eq!(found.kept[0].area, found.all[found.kept[0].number].area.unwrap());
+        // However many advance together.
+        let again = phased_by(1, "(Sup*HIO**20)**4", Form::Circle(7.0).support([1, 32, 32]), search).unwrap();
+        assert_eq!(again.kept[0].object, found.kept[0].object);
     }
 }

@@ -165,9 +165,11 @@ impl Recipe {
         self.steps.iter().map(Step::cycles).fold(0, usize::saturating_add)
     }
 
-    /// Whether it updates the support at all.
-    pub fn updates_support(&self) -> bool {
-        self.unrolled().iter().any(|step| matches!(step, Step::SupportUpdate(_)))
+    /// Whether it updates the support, and has no threshold of its own for that.
+    pub fn updates_support_by_rule(&self) -> bool {
+        let steps = self.unrolled();
+        let own = steps.iter().any(|step| matches!(step, Step::Set(Parameter::SupportThreshold(_))));
+        !own && steps.iter().any(|step| matches!(step, Step::SupportUpdate(_)))
     }
 
     /// Cycles before the last support update; all of them where there is none.

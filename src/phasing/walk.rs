@@ -117,7 +117,7 @@ pub fn walk(
             seconds: begun.elapsed().as_secs_f64() / number,
             search_seconds: 0.0,
             cut,
-            area: area(cut, &finished.support, &settings.support.expand),
+            area: area(cut, &finished.support, &settings.support),
             psf: finished.psf,
         })));
     }
@@ -125,11 +125,13 @@ pub fn walk(
 }
 
 /// Fraction of the array that a support had before the steps after its cut.
-fn area(cut: Cut, support: &Cornered<bool>, steps: &[i32]) -> f64 {
-    if let Cut::Area(area) = cut {
+fn area(cut: Cut, support: &Cornered<bool>, rule: &SupportRule) -> f64 {
+    // Updates that may not go where they would, or find too little, keep another number of pixels.
+    let free = !(rule.only_shrink || rule.positivity || rule.border > 0);
+    if let (Cut::Area(area), true) = (cut, free) {
         return area;
     }
-    let before = grown(support.shape(), support.as_slice(), -steps.iter().sum::<i32>());
+    let before = grown(support.shape(), support.as_slice(), -rule.expand.iter().sum::<i32>());
     before.iter().filter(|inside| **inside).count() as f64 / before.len() as f64
 }
 

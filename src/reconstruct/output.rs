@@ -78,7 +78,8 @@ impl Reconstruction {
     }
 
     /// Writes one CXI file for each kept run into `folder`, named as PyNX names them:
-    /// `STEM_Run0003_LLKf0000.9980_LLK0000.5092_SupportThreshold0.14012.cxi`. Returns their paths, best
+    /// `STEM_Run0003_LLKf0000.9980_LLK0000.5092_SupportThreshold0.14012.cxi`, or with
+    /// `SupportArea0.04500` where the run kept an area. Returns their paths, best
     /// run first.
     ///
     /// # Errors

@@ -123,7 +123,7 @@ pub fn phase(
         device: &settings.device.device,
         recipe: &steps,
         count: settings.ensemble.count,
-        keep: settings.ensemble.keep.max(settings.ensemble.average),
+        keep: plan.most_kept(),
         available: settings.device.max_memory.unwrap_or_else(memory::available),
     };
     request.memory(pattern.shape())?;
@@ -208,7 +208,7 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         completion,
         noise: noise::fraction(pattern),
         threshold: update.threshold,
-        area_search: update.area_search && whole.updates_support(),
+        area_search: update.area_search && whole.updates_support_by_rule(),
         support,
         start_phase: settings.start.phase,
         seed: settings.ensemble.seed,
@@ -306,7 +306,7 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
         FirstSupport::Guided { search, .. } => search.cost(shape),
         _ => 0.0,
     };
-    let batches = plan.count.div_ceil(batch) as f64;
+    let batches = plan.batches(batch) as f64;
     let seconds = cycle * (plan.run.recipe.cycles() as f64 * batches + search * plan.count as f64);
     Ok(if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
 }

@@ -1,6 +1,6 @@
 //! Unfinished ensembles: what was reached is kept in a file, from which a later call goes on.
 //!
-//! Runs depend on their seeds alone, so the result is that of a call that was never stopped. Runs
+//! Runs depend on their seeds, and on the lines of the runs before them, so the result is that of a call that was never stopped. Runs
 //! that were under way when it stopped begin again.
 
 use super::observer::{Event, Observer};

@@ -263,7 +263,7 @@ pub struct PhasingKeys {
     /// measured ones. FWHM is a full width at half maximum in pixels of the prepared pattern, one for
     /// all axes or one for each, as in 0.5x0.7x0.7; ETA the fraction of the Lorentzian. With N, the
     /// kernel is refined every N cycles from the object itself; without, it stays as it is. PyNX's
-    /// notation. auto looks for one in a last run from the average of the best ones, and keeps it
+    /// notation. auto looks for one in last runs from averages of the best ones, and keeps it
     /// where it predicts held-out pixels better.
     #[arg(long, value_name = "PSF")]
     pub psf: Option<String>,
@@ -322,7 +322,7 @@ pub struct PhasingKeys {
     #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
     /// Whether later runs draw the area of their supports about those of the best earlier ones, instead
-    /// of a threshold
+    /// of a threshold: with 12 runs or more
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub support_area_search: Option<bool>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support
@@ -355,7 +355,7 @@ pub struct PhasingKeys {
     /// Number of best runs to keep
     #[arg(long, value_name = "K")]
     pub nb_run_keep: Option<usize>,
-    /// Best runs that are averaged, where they agree, into the start of a last one; 0 for none
+    /// Best runs that are averaged, where they agree, into the starts of last ones; 0 for none
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub nb_run_average: Option<usize>,
     /// Seed of the first run; run i starts from seed + i
