@@ -3,7 +3,7 @@
 //! Three things find objects that single runs miss. Every second run may walk with other settings, as
 //! within the bounds of a fill that it leaves before its end: where free pixels lead astray the fill
 //! leads to the object, and the data decide. Later runs draw the areas of their supports about those
-//! of the best earlier ones ([`super::areas`]). And the best runs that agree are averaged into the
+//! of the best earlier ones (`areas`). And the best runs that agree are averaged into the
 //! start of a last one ([`super::average`]).
 
 use super::areas::{self, Areas};
@@ -76,7 +76,7 @@ pub struct EnsemblePlan {
     pub noise: f64,
     /// Bounds between which each run draws the threshold of its support updates.
     pub threshold: [f32; 2],
-    /// Whether later runs draw areas instead: see [`super::areas`].
+    /// Whether later runs draw areas instead: see `areas.rs`.
     pub area_search: bool,
     /// The starts of runs.
     pub support: FirstSupport,
