@@ -2,8 +2,8 @@
 //!
 //! A threshold relative to what is inside the support draws the outline of most objects, and misses
 //! those with faint parts, few bright ones, or strong strain: their supports end at half or at twice
-//! the object, and no run finds it. With the right number of pixels in the support most of them are
-//! found. So the first third of the runs draw thresholds; the others keep a number of pixels, which
+//! the object, and no run finds it. With the right number of pixels in the support about half of them
+//! are found. So the first third of the runs draw thresholds; the others keep a number of pixels, which
 //! they draw about those of the best runs before them ([`super::Fit::score`]), the last third more
 //! narrowly. `docs/benchmarks/search.md` has the figures.
 

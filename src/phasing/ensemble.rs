@@ -190,7 +190,6 @@ pub fn phase(
     result.kept.retain(|run| run.average_of == 0);
     result.all.retain(|run| run.average_of == 0);
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
-    let keep = plan.keep.max(plan.members());
     let size = backend.batch_size().max(1);
     'all: for generation in areas::generations(plan.count, plan.area_search) {
         let areas = Areas::after(&result.all, &generation, kinds.len());
@@ -200,7 +199,7 @@ pub fn phase(
             for (kind, settings) in kinds.iter().enumerate() {
                 let batch: Vec<usize> = chunk.iter().copied().filter(|index| index % kinds.len() == kind).collect();
                 if !batch.is_empty() {
-                    result.run(&batch, settings, &areas, plan, keep, backend, observer)?;
+                    result.run(&batch, settings, &areas, plan, backend, observer)?;
                 }
                 if result.interrupted {
                     break 'all;
@@ -214,15 +213,12 @@ pub fn phase(
             result.add_average(&group, average, plan, backend, observer)?;
         }
     }
-    let unended = result.comparison(plan.completion.is_some())?;
+    // Completing hidden modes leaves only the runs that it was done to.
+    let before = if plan.completion.is_some() { result.comparison()? } else { None };
     if !result.interrupted {
         result.end(backend.problem(), plan, observer);
     }
-    let comparison = match plan.completion {
-        // Only runs whose hidden modes were completed are left.
-        Some(_) => unended,
-        None => result.comparison(true)?,
-    };
+    let comparison = if plan.completion.is_some() { before } else { result.comparison()? };
     if let (Some(comparison), Some(best)) = (comparison, result.kept.first()) {
         result.spread = comparison.spread_about(best)?;
         // That runs agree which began at one object says nothing.
@@ -267,14 +263,12 @@ fn draw(problem: &Problem, plan: &EnsemblePlan, areas: &Areas, index: usize, obs
 
 impl Ensemble {
     /// Runs a batch, all with these settings, and takes in its outcomes.
-    #[expect(clippy::too_many_arguments, reason = "what a batch depends on, once")]
     fn run(
         &mut self,
         batch: &[usize],
         settings: &RunSettings,
         areas: &Areas,
         plan: &EnsemblePlan,
-        keep: usize,
         backend: &mut dyn Backend,
         observer: &mut dyn Observer,
     ) -> Result<()> {
@@ -300,7 +294,7 @@ impl Ensemble {
             observer.reached(self, true);
         }
         for (&index, outcome) in batch.iter().zip(outcomes) {
-            self.add(index, outcome, [searched, plan.noise], keep);
+            self.add(index, outcome, [searched, plan.noise], plan.keep.max(plan.members()));
             if let Some(summary) = self.all.last() {
                 observer.end(index, summary);
             }
@@ -311,15 +305,11 @@ impl Ensemble {
         Ok(())
     }
 
-    /// The kept runs from random starts compared with the best of all, where that is `wanted`.
-    fn comparison(&self, wanted: bool) -> Result<Option<Comparison>> {
-        match self.kept.first() {
-            Some(best) if wanted => {
-                let random = self.kept.iter().filter(|run| run.average_of == 0).collect::<Vec<_>>();
-                Ok(Some(average::compare(best, &random)?))
-            }
-            _ => Ok(None),
-        }
+    /// The kept runs from random starts compared with the best of all.
+    fn comparison(&self) -> Result<Option<Comparison>> {
+        let Some(best) = self.kept.first() else { return Ok(None) };
+        let random = self.kept.iter().filter(|run| run.average_of == 0).collect::<Vec<_>>();
+        Ok(Some(average::compare(best, &random)?))
     }
 
     /// The runs with their arrays, in an order that serde keeps.

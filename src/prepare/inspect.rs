@@ -125,7 +125,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     let known = bit::NAMES.iter().fold(0, |known, (bits, _)| known | bits);
     let other = ("other".to_string(), count(&mask, |pixel| pixel & !known != 0));
     let masked = causes.chain([other]).filter(|(_, pixels)| *pixels > 0).collect();
-    let bad = count(&mask, |pixel| pixel != 0);
+    let bad = count(&mask, |&bits| bits != 0);
 
     let gaps = find_gaps(&mask);
     for gap in find_dark_bands(intensity, &measured) {
@@ -136,6 +136,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
             gap.start + gap.width - 1
         ));
     }
+    let autocorrelation = (photons > 0.0).then(|| Autocorrelation::new(intensity, &measured));
     let symmetric = (photons > 0.0).then(|| most_symmetric(intensity, &measured));
     Ok(Inspection {
         symmetry: symmetric.map(|(_, symmetry)| symmetry),
@@ -151,9 +152,8 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
             let gaps: Vec<(usize, usize)> = gaps.iter().map(|gap| (gap.axis, gap.width)).collect();
             Detector::guess([shape[1], shape[2]], &gaps)
         },
-        support_pixels: (photons > 0.0)
-            .then(|| likely_support(intensity, &measured).as_slice().iter().filter(|inside| **inside).count()),
-        oversampling: if photons > 0.0 { Some(oversampling(intensity, &measured)) } else { None },
+        support_pixels: autocorrelation.as_ref().map(|of| count(&of.likely_support(), |&inside| inside)),
+        oversampling: autocorrelation.as_ref().map(Autocorrelation::oversampling),
         gaps,
         suspicious,
     })
@@ -170,8 +170,8 @@ impl Inspection {
     }
 }
 
-fn count(mask: &Centered<u32>, which: impl Fn(u32) -> bool) -> usize {
-    mask.0.iter().filter(|&&pixel| which(pixel)).count()
+fn count<T>(mask: &Centered<T>, which: impl Fn(&T) -> bool) -> usize {
+    mask.0.iter().filter(|pixel| which(pixel)).count()
 }
 
 /// Unmasked values that are no counts. Returns the sentinels found.
@@ -271,64 +271,81 @@ fn isolated(mask: &Centered<u32>) -> usize {
 /// Extents of the pattern over those of the object. The autocorrelation of the object, which is the
 /// transform of the pattern, is as far from its centre to its end as the object is wide.
 pub fn oversampling(intensity: &Centered<f32>, measured: &Centered<bool>) -> [f64; 3] {
-    let shape = intensity.shape();
-    let mut reach = [0; 3];
-    for (index, _) in
-        autocorrelation(intensity, measured).0.indexed_iter().filter(|(_, value)| **value >= AUTOCORRELATION)
-    {
-        let index: [usize; 3] = index.into();
-        for a in 0..3 {
-            reach[a] = reach[a].max(index[a].min(shape[a] - index[a]));
-        }
-    }
-    std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
+    Autocorrelation::new(intensity, measured).oversampling()
 }
 
 /// A support that an object may have before it was phased: the autocorrelation at half its scale,
 /// with all that lies between its pixels and its middle. That is the object's own form where it is
 /// convex and symmetric, and larger elsewhere. In the middle of the array.
 pub fn likely_support(intensity: &Centered<f32>, measured: &Centered<bool>) -> Centered<bool> {
-    let shape = intensity.shape();
-    let (mut seen, mut guessed) = (1.0, 0.0);
-    for (photons, &measured) in filled(intensity, measured).iter().zip(measured.as_slice()) {
-        *(if measured { &mut seen } else { &mut guessed }) += photons;
-    }
-    // What shot noise makes of nothing, the root of the photons over the photons; and straight lines
-    // across the peak.
-    let least = LIKELY.max(4.0 / seen.sqrt()).max((0.2 * guessed / (seen + guessed)).min(AUTOCORRELATION));
-    let mut inside = Centered::filled(shape, false);
-    for (at, _) in autocorrelation(intensity, measured).0.indexed_iter().filter(|(_, value)| **value >= least) {
-        let at: [usize; 3] = at.into();
-        let from = |axis: usize| {
-            let n = shape[axis] as isize;
-            let signed = at[axis] as isize;
-            (if 2 * signed > n { signed - n } else { signed }) as f32 / 2.0
-        };
-        let end = [from(0), from(1), from(2)];
-        let steps = end.iter().fold(0.0f32, |most, part| most.max(part.abs())).ceil().max(1.0);
-        for step in 0..=steps as usize {
-            let part = step as f32 / steps;
-            let place: [usize; 3] = std::array::from_fn(|axis| {
-                (shape[axis] / 2).saturating_add_signed((end[axis] * part).round() as isize)
-            });
-            if place.iter().zip(&shape).all(|(place, n)| place < n) {
-                inside.0[place] = true;
-            }
-        }
-    }
-    inside
+    Autocorrelation::new(intensity, measured).likely_support()
 }
 
-/// Modulus of the autocorrelation of the object over its peak.
-fn autocorrelation(intensity: &Centered<f32>, measured: &Centered<bool>) -> Cornered<f32> {
-    let shape = intensity.shape();
-    let mut data: Vec<Complex32> =
-        filled(intensity, measured).into_iter().map(|value| Complex32::new(value, 0.0)).collect();
-    // The shift of the origin only changes phases here.
-    Fft::new(shape).forward(&mut data);
-    let peak = data[0].norm().max(f32::MIN_POSITIVE);
-    let values = data.iter().map(|value| value.norm() / peak).collect();
-    Cornered(ndarray::Array3::from_shape_vec(shape, values).expect("the same number of elements"))
+/// The autocorrelation of the object.
+struct Autocorrelation {
+    /// Its modulus over its peak.
+    values: Cornered<f32>,
+    /// What shot noise makes of nothing, the root of the photons over the photons; and straight lines
+    /// across the peak: less is no object.
+    least: f32,
+}
+
+impl Autocorrelation {
+    fn new(intensity: &Centered<f32>, measured: &Centered<bool>) -> Self {
+        let shape = intensity.shape();
+        let photons = filled(intensity, measured);
+        let (mut seen, mut guessed) = (1.0, 0.0);
+        for (photons, &measured) in photons.iter().zip(measured.as_slice()) {
+            *(if measured { &mut seen } else { &mut guessed }) += photons;
+        }
+        let least = LIKELY.max(4.0 / seen.sqrt()).max((0.2 * guessed / (seen + guessed)).min(AUTOCORRELATION));
+        let mut data: Vec<Complex32> = photons.into_iter().map(|value| Complex32::new(value, 0.0)).collect();
+        // The shift of the origin only changes phases here.
+        Fft::new(shape).forward(&mut data);
+        let peak = data[0].norm().max(f32::MIN_POSITIVE);
+        let values = data.iter().map(|value| value.norm() / peak).collect();
+        let values = ndarray::Array3::from_shape_vec(shape, values).expect("the same number of elements");
+        Autocorrelation { values: Cornered(values), least }
+    }
+
+    /// [`oversampling`].
+    fn oversampling(&self) -> [f64; 3] {
+        let shape = self.values.shape();
+        let mut reach = [0; 3];
+        for (index, _) in self.values.0.indexed_iter().filter(|(_, value)| **value >= AUTOCORRELATION) {
+            let index: [usize; 3] = index.into();
+            for a in 0..3 {
+                reach[a] = reach[a].max(index[a].min(shape[a] - index[a]));
+            }
+        }
+        std::array::from_fn(|a| if shape[a] == 1 { 1.0 } else { shape[a] as f64 / (reach[a] as f64).max(1.0) })
+    }
+
+    /// [`likely_support`].
+    fn likely_support(&self) -> Centered<bool> {
+        let shape = self.values.shape();
+        let mut inside = Centered::filled(shape, false);
+        for (at, _) in self.values.0.indexed_iter().filter(|(_, value)| **value >= self.least) {
+            let at: [usize; 3] = at.into();
+            let from = |axis: usize| {
+                let n = shape[axis] as isize;
+                let signed = at[axis] as isize;
+                (if 2 * signed > n { signed - n } else { signed }) as f32 / 2.0
+            };
+            let end = [from(0), from(1), from(2)];
+            let steps = end.iter().fold(0.0f32, |most, part| most.max(part.abs())).ceil().max(1.0);
+            for step in 0..=steps as usize {
+                let part = step as f32 / steps;
+                let place: [usize; 3] = std::array::from_fn(|axis| {
+                    (shape[axis] / 2).saturating_add_signed((end[axis] * part).round() as isize)
+                });
+                if place.iter().zip(&shape).all(|(place, n)| place < n) {
+                    inside.0[place] = true;
+                }
+            }
+        }
+        inside
+    }
 }
 
 /// The intensities with a straight line across each masked run of a row, or of a column where that

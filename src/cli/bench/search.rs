@@ -98,7 +98,8 @@ impl HalfPeriods {
     }
 }
 
-/// Quartiles of the resolutions over the true ones, in words; of those that have both.
+/// Median, quartiles and extremes of the resolutions over the true ones, in words; of those that have
+/// both.
 fn resolutions(outcomes: &[Outcome]) -> String {
     type Kind = (&'static str, fn(&HalfPeriods) -> Option<f64>);
     let kinds: [Kind; 3] = [("FSC", |r| r.fsc), ("PRTF", |r| r.prtf), ("split data", |r| r.split)];
@@ -108,7 +109,10 @@ fn resolutions(outcomes: &[Outcome]) -> String {
         ratios.sort_by(f64::total_cmp);
         match ratios.len() {
             0 => format!("{name} none"),
-            n => format!("{name} {:.2} ({:.2} to {:.2}) of {n}", ratios[n / 2], ratios[n / 4], ratios[3 * n / 4]),
+            n => {
+                let [low, first, middle, third, high] = [0, n / 4, n / 2, 3 * n / 4, n - 1].map(|place| ratios[place]);
+                format!("{name} {middle:.2} ({first:.2} to {third:.2}, {low:.2} to {high:.2}) of {n}")
+            }
         }
     });
     words.collect::<Vec<_>>().join(", ")
