@@ -42,6 +42,7 @@
 
 mod checksum;
 pub mod compare;
+pub mod crystal;
 pub mod error;
 pub mod evaluate;
 pub mod fft;

@@ -5,6 +5,7 @@
 mod beamlines;
 mod cli;
 mod compare;
+mod crystal;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fills;

@@ -37,13 +37,29 @@ fn the_demonstration_opens_in_a_browser_and_fills_the_gap_for_the_better() {
     }
 }
 
-fn browser() -> Option<&'static str> {
+pub fn browser() -> Option<&'static str> {
     let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
     let found = BROWSERS.iter().copied().find(works);
     if found.is_none() {
         println!("skipped: no chromium to open the page");
     }
     found
+}
+
+/// What a browser that draws surfaces in software makes of a page, and one that cannot: their documents.
+pub fn with_and_without_surfaces(browser: &str, here: &Path, page: &str) -> [String; 2] {
+    let software = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+    let none = ["--disable-gpu", "--disable-3d-apis", "--disable-software-rasterizer"];
+    [software, none].map(|flags| {
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-dev-shm-usage", "--dump-dom"])
+            .args(flags)
+            .arg(format!("--user-data-dir={}", here.join("profile").display()))
+            .arg(format!("file://{}", here.join(page).display()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    })
 }
 
 /// The first column of numbers in a table that can be sorted, after a click on its heading.

@@ -199,7 +199,7 @@ fn few_photons_give_a_result_with_its_grade() {
 
 #[test]
 fn halves_of_the_counts_agree_to_what_the_data_support() {
-    let text = "nb-run = 12\nsupport-area-search = false\npsf = \"none\"\nsplit-data = true";
+    let text = "nb-run = 12\npsf = \"none\"\nsplit-data = true";
     let resolution = |photons: f64| {
         let result = reconstruct(prepared(crystal(photons)), &settings("particle", text), &()).unwrap();
         let split = result.summary.split_data.unwrap();

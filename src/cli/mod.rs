@@ -4,6 +4,7 @@ mod beamlines;
 mod bench;
 mod compare;
 mod console;
+mod crystal;
 mod demo;
 mod doctor;
 mod evaluate;
@@ -55,6 +56,9 @@ enum Verb {
     Inpaint(inpaint::Command),
     /// Phase a prepared pattern
     Phase(phase::Command),
+    /// Displacement, strain and lattice spacing of a crystal, in the laboratory, from a Bragg
+    /// reconstruction
+    Crystal(crystal::Command),
     /// Simulate diffraction patterns with their truth: data sets to train on and to compare with
     Simulate(simulate::Command),
     /// Score a network inside gaps, beside the classical fills, on patterns whose truth is known
@@ -83,6 +87,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Prepare(command) => command.execute(),
         Verb::Inpaint(command) => command.execute(),
         Verb::Phase(command) => command.execute(),
+        Verb::Crystal(command) => command.execute(),
         Verb::Simulate(command) => command.execute(),
         Verb::Evaluate(command) => command.execute(),
         Verb::Compare(command) => command.execute(),

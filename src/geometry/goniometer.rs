@@ -94,6 +94,20 @@ impl Circle {
         }
     }
 
+    /// Position at a frame, between frames by a straight line; NaN where none is known.
+    pub fn at(&self, frame: f64) -> f64 {
+        let last = self.positions.len().saturating_sub(1);
+        let before = (frame.max(0.0) as usize).min(last.saturating_sub(1));
+        match self.positions[..] {
+            [] => f64::NAN,
+            [only] => only,
+            _ => {
+                let [a, b] = [before, before + 1].map(|i| self.positions[i]);
+                a + (b - a) * (frame - before as f64)
+            }
+        }
+    }
+
     fn travel(&self) -> f64 {
         self.range().map_or(0.0, |[low, high]| high - low)
     }

@@ -2,8 +2,12 @@
 //! turn sample and detector.
 
 mod goniometer;
+mod reciprocal;
 
 pub use goniometer::{Axis, Circle, Goniometer};
+pub use reciprocal::{Frame, Missing, QGrid, Vector};
+
+pub(crate) use reciprocal::{cross, dot, inverse, norm, turned};
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};

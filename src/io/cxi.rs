@@ -213,6 +213,16 @@ pub(super) fn object(place: &Location) -> Result<(RawArray, Option<RawArray>)> {
     Ok((tree.stored(&object)?, support))
 }
 
+/// A text among the results of a reconstruction.
+pub(super) fn result_text(place: &Location, name: &str) -> Result<Option<String>> {
+    let tree = Tree::open(&place.path)?;
+    let home = match &place.inside {
+        Some(inside) => absolute(inside),
+        None => entry::default_entry(&tree)?.0,
+    };
+    Ok(tree.text(&format!("{home}/image_1/process_1/results/{name}")))
+}
+
 /// Any array: the path inside, or the intensities.
 pub(super) fn array(place: &Location) -> Result<RawArray> {
     let tree = Tree::open(&place.path)?;

@@ -123,7 +123,7 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
 
 /// Opens the temporary file, writes, and makes sure that HDF5 has got rid of everything before it
 /// is renamed.
-fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Outcome) -> Result<()> {
+pub(super) fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Outcome) -> Result<()> {
     replace(path, force, |part| {
         let written = || {
             // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0)
@@ -196,7 +196,7 @@ fn write_estimate(entry: &Group, estimate: &Estimate) -> Outcome {
 
 /// `process_1` below `home`: program, command, configuration (each setting, and all of them as
 /// JSON), results.
-fn describe(home: &Group, process: &Process) -> Outcome {
+pub(super) fn describe(home: &Group, process: &Process) -> Outcome {
     let group = group(home, "process_1", "NXprocess")?;
     text(&group, "program", "lacuna")?;
     text(&group, "version", env!("CARGO_PKG_VERSION"))?;
@@ -260,7 +260,7 @@ fn curves(entry: &Group, curves: &[(String, Vec<(f64, f64)>)]) -> Outcome {
 }
 
 /// A compressed array, 2D data without their z axis.
-fn array<T: H5Type + Clone>(group: &Group, name: &str, values: &Centered<T>) -> hdf5::Result<hdf5::Dataset> {
+pub(super) fn array<T: H5Type + Clone>(group: &Group, name: &str, values: &Centered<T>) -> hdf5::Result<hdf5::Dataset> {
     let shape = trimmed(values.shape());
     let view = ndarray::ArrayViewD::from_shape(shape.clone(), values.as_slice()).map_err(|error| error.to_string())?;
     // About 1 MB a chunk: small enough for one frame to be read quickly, large enough for gzip.

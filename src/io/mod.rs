@@ -29,6 +29,7 @@ mod driver;
 mod edf;
 mod element;
 mod entry;
+mod fields_write;
 mod filters;
 mod frames;
 mod glob;
@@ -58,6 +59,7 @@ mod virtual_sources;
 pub use beamline::layout::{Layout, layout_text, layouts};
 pub use claim::Claim;
 pub use cxi_write::{Reconstruction, write_pattern, write_result};
+pub use fields_write::{Field, Fields};
 pub use note::Note;
 pub use npz_write::write_result_npz;
 pub use options::{FileMask, MissingData, ReadOptions};
@@ -268,6 +270,26 @@ pub fn read_object(location: &str) -> Result<(Centered<Complex32>, Centered<bool
         return Err(Error::file(&place.path, format!("its object has {object} pixels, its support {support}")));
     }
     Ok((object, support))
+}
+
+/// Turns across the array along `(z, y, x)` that were taken out of the phase of a result's object, where
+/// lacuna wrote it and says so.
+///
+/// # Errors
+///
+/// [`Error::Missing`], [`Error::Read`] and [`Error::File`] for a file that cannot be read.
+pub fn read_removed_ramp(location: &str) -> Result<Option<[f64; 3]>> {
+    let place = Location::parse(location)?;
+    let text = match place.format {
+        Format::Hdf5 => cxi::result_text(&place, "ramp_removed_turns")?,
+        Format::Npz => {
+            let results: Option<serde_json::Value> =
+                npz::result_text(&place)?.and_then(|text| serde_json::from_str(&text).ok());
+            results.and_then(|results| Some(results.get("ramp_removed_turns")?.to_string()))
+        }
+        _ => None,
+    };
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// Reads any array of real numbers, a flat field for instance.

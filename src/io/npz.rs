@@ -223,6 +223,11 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
     })
 }
 
+/// The results of a reconstruction, JSON text.
+pub(super) fn result_text(place: &Location) -> Result<Option<String>> {
+    Ok(Npz::open(&place.path)?.text("results"))
+}
+
 /// `mask_bits` is lacuna's own and exact; other masks are flags unless they hold bits.
 fn convention(key: &str) -> MaskConvention {
     if key == MASK[0] { MaskConvention::Cxi } else { MaskConvention::Flags }

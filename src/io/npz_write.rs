@@ -32,9 +32,14 @@ pub fn write_result_npz(path: &Path, force: bool, result: &Reconstruction) -> Re
 }
 
 fn write(path: &Path, result: &Reconstruction) -> io::Result<()> {
+    write_archive(path, |out| archive(out, result))
+}
+
+/// Writes an archive, filled by `fill`, which finishes it.
+pub(super) fn write_archive(path: &Path, fill: impl FnOnce(Writer) -> io::Result<()>) -> io::Result<()> {
     let failed = RefCell::new(None);
     let target = Target { file: File::create(path)?, position: 0, failed: &failed };
-    let written = archive(Writer(ZipWriter::new(BufWriter::new(target))), result);
+    let written = fill(Writer(ZipWriter::new(BufWriter::new(target))));
     // The target's reason is the true one.
     failed.into_inner().map_or(written, Err)
 }
@@ -121,13 +126,15 @@ fn archive(mut out: Writer, result: &Reconstruction) -> io::Result<()> {
     if let Some(goniometer) = &pattern.goniometer {
         out.text("goniometer", &serde_json::to_string(goniometer)?)?;
     }
-    out.0.finish().map_err(io::Error::other)?.flush()
+    out.finish()
 }
 
-struct Writer<'a>(ZipWriter<BufWriter<Target<'a>>>);
+/// An archive that is being written.
+pub(super) struct Writer<'a>(ZipWriter<BufWriter<Target<'a>>>);
 
 impl Writer<'_> {
-    fn add(&mut self, key: &str, descr: &str, shape: &[usize], values: Vec<u8>) -> io::Result<()> {
+    /// An array with numpy's description of its type.
+    pub fn add(&mut self, key: &str, descr: &str, shape: &[usize], values: Vec<u8>) -> io::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .large_file(values.len() >= u32::MAX as usize / 2);
@@ -137,11 +144,16 @@ impl Writer<'_> {
     }
 
     /// A zero-dimensional string array: four bytes a character.
-    fn text(&mut self, key: &str, text: &str) -> io::Result<()> {
+    pub fn text(&mut self, key: &str, text: &str) -> io::Result<()> {
         let count = text.chars().count().max(1);
         let mut values: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
         values.resize(4 * count, 0);
         self.add(key, &format!("<U{count}"), &[], values)
+    }
+
+    /// Writes the directory, after which nothing is added.
+    pub fn finish(self) -> io::Result<()> {
+        self.0.finish().map_err(io::Error::other)?.flush()
     }
 }
 

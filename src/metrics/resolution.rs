@@ -34,6 +34,8 @@ pub struct FscShell {
     pub half_bit: f64,
     /// Number of pixels in the shell.
     pub count: usize,
+    /// Number of independent samples among them.
+    pub independent: f64,
 }
 
 /// Crossing of a curve with its threshold, from above.
@@ -167,8 +169,14 @@ fn fsc_within(
     }
     let shell = |(index, (cross, power_a, power_b, count)): (usize, (Complex64, f64, f64, usize))| {
         let power = (power_a * power_b).sqrt();
-        let half_bit = half_bit(count as f64 * filled);
-        (power > 0.0).then(|| FscShell { frequency: shells.frequency(index), value: cross.re / power, half_bit, count })
+        let independent = count as f64 * filled;
+        (power > 0.0).then(|| FscShell {
+            frequency: shells.frequency(index),
+            value: cross.re / power,
+            half_bit: half_bit(independent),
+            count,
+            independent,
+        })
     };
     Ok(sums.into_iter().enumerate().filter_map(shell).collect())
 }
@@ -204,11 +212,25 @@ pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
 }
 
 /// Crossing of the FSC with the half-bit threshold.
+///
+/// Neighbouring shells are taken together, by the mean of their correlations, until they have two
+/// independent samples: with fewer the threshold is nearly 1, which no reconstruction reaches, and what
+/// the lowest frequencies say would be lost.
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
-    // With fewer than two independent samples the threshold is nearly 1, which no reconstruction
-    // reaches.
-    let independent = shells.iter().filter(|shell| shell.half_bit < half_bit(2.0));
-    crossing(independent.map(|shell| (shell.frequency, shell.value - shell.half_bit)))
+    let mut curve = Vec::new();
+    let [mut independent, mut count, mut frequency, mut value] = [0.0; 4];
+    for shell in shells {
+        let weight = shell.count as f64;
+        independent += shell.independent;
+        count += weight;
+        frequency += weight * shell.frequency;
+        value += weight * shell.value;
+        if independent >= 2.0 {
+            curve.push((frequency / count, value / count - half_bit(independent)));
+            [independent, count, frequency, value] = [0.0; 4];
+        }
+    }
+    crossing(curve.into_iter())
 }
 
 /// Crossing of the FSC of an object and the true one with 1/2: where its signal is as strong as its

@@ -15,6 +15,8 @@ pub enum ColourMap {
     Magma,
     /// Black over red to pale yellow.
     Inferno,
+    /// Blue over white to red, for values around zero.
+    Balance,
 }
 
 impl ColourMap {
@@ -24,6 +26,7 @@ impl ColourMap {
             ColourMap::Viridis => colorous::VIRIDIS,
             ColourMap::Magma => colorous::MAGMA,
             ColourMap::Inferno => colorous::INFERNO,
+            ColourMap::Balance => return colorous::RED_BLUE.eval_continuous(1.0 - t.clamp(0.0, 1.0)).as_array(),
         };
         map.eval_continuous(t.clamp(0.0, 1.0)).as_array()
     }

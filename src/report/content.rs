@@ -43,6 +43,34 @@ pub enum Figure {
     Complex(ComplexImage),
     /// Curves over a common axis.
     Plot(Plot),
+    /// A surface that turns with the mouse.
+    Scene(Scene),
+}
+
+/// A surface that turns with the mouse, coloured by one of its fields.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Short title of the figure.
+    pub title: String,
+    /// Explanation below the figure.
+    pub caption: String,
+    /// Corners `(x, y, z)`; the first view has x to the right, y up and z towards the reader.
+    pub vertices: Vec<[f32; 3]>,
+    /// Corners of each triangle.
+    pub triangles: Vec<[u32; 3]>,
+    /// Fields to colour by.
+    pub fields: Vec<SceneField>,
+}
+
+/// Values at the corners of a surface.
+#[derive(Debug, Clone, Default)]
+pub struct SceneField {
+    /// Name, with its unit.
+    pub label: String,
+    /// Values at the corners; what is not finite is grey.
+    pub values: Vec<f32>,
+    /// Value of the darkest red, and minus that of the darkest blue; above 0.
+    pub limit: f32,
 }
 
 /// A map of real values.

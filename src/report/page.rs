@@ -2,7 +2,7 @@
 
 use super::content::{Figure, Report, Section, Table};
 use super::html::escape;
-use super::{image, plot};
+use super::{image, plot, scene};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -10,8 +10,10 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The only script that a page may run: the policy names it by its checksum.
+/// The scripts that a page may run, the second where it has a surface: the policy names them by their
+/// checksums.
 const SORT: &str = include_str!("sort.js");
+const SCENE: &str = include_str!("scene.js");
 
 /// The pattern for "no data", once for all figures. Not `display: none`, which would switch the
 /// pattern off too.
@@ -29,11 +31,16 @@ impl Report {
 
 fn page(report: &Report) -> String {
     let title = escape(&report.title);
-    let script = STANDARD.encode(Sha256::digest(SORT));
+    let figures = || report.sections.iter().flat_map(|section| &section.figures);
+    let scripts: &[&str] =
+        if figures().any(|figure| matches!(figure, Figure::Scene(_))) { &[SORT, SCENE] } else { &[SORT] };
+    let allowed: Vec<String> =
+        scripts.iter().map(|script| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
+    let allowed = allowed.join(" ");
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
-         script-src 'sha256-{script}'\">\n\
+         script-src {allowed}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHARED}\n<header>\n<h1>{title}</h1>\n"
     );
@@ -56,7 +63,11 @@ fn page(report: &Report) -> String {
     if !report.version.is_empty() {
         let _ = writeln!(html, "<p>{}</p>", escape(&report.version));
     }
-    html + "</footer>\n<script>" + SORT + "</script>\n</body>\n</html>\n"
+    html += "</footer>\n";
+    for script in scripts {
+        let _ = writeln!(html, "<script>{script}</script>");
+    }
+    html + "</body>\n</html>\n"
 }
 
 fn section(section: &Section) -> String {
@@ -80,6 +91,7 @@ fn figure(figure: &Figure) -> String {
         Figure::Image(map) => (&map.title, &map.caption, "", image::real(map)),
         Figure::Complex(map) => (&map.title, &map.caption, " class=\"wide\"", image::complex(map)),
         Figure::Plot(curves) => (&curves.title, &curves.caption, "", plot::plot(curves)),
+        Figure::Scene(surface) => (&surface.title, &surface.caption, "", scene::scene(surface)),
     };
     let caption = match (title.is_empty(), caption.is_empty()) {
         (true, true) => String::new(),

@@ -30,11 +30,24 @@ pub struct TrainingGapRecipe {
     pub dead: f64,
     /// Probability that the middle of a slab lies in the middle half of the patch and not anywhere.
     pub central: f64,
+    /// Probability that slabs lie at the brightest pixel of the patch: over it, or no farther from
+    /// it than they are wide. Before `central`.
+    pub peak: f64,
 }
 
 impl Default for TrainingGapRecipe {
     fn default() -> Self {
-        Self { width: [2, 16], none: 0.1, cross: 0.25, second: 0.1, hole: 0.15, lines: 0.15, dead: 0.2, central: 0.7 }
+        Self {
+            width: [2, 16],
+            none: 0.1,
+            cross: 0.25,
+            second: 0.1,
+            hole: 0.15,
+            lines: 0.15,
+            dead: 0.2,
+            central: 0.7,
+            peak: 0.0,
+        }
     }
 }
 
@@ -62,6 +75,7 @@ impl TrainingGapRecipe {
             ("lines", self.lines),
             ("dead", self.dead),
             ("central", self.central),
+            ("peak", self.peak),
         ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::setting(&format!("gaps.{name}"), value, "a probability, 0 to 1"));
@@ -71,14 +85,14 @@ impl TrainingGapRecipe {
     }
 
     /// Marks pixels of `known` as missing: at least one, and so few that the rest can be learned
-    /// from.
-    pub fn cut(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
+    /// from. `brightest` is the pixel at which gaps lie that are cut at the peak.
+    pub fn cut(&self, known: &mut Array3<bool>, brightest: [usize; 3], rng: &mut ChaCha8Rng) {
         let limit = MISSING * known.len() as f64;
         for attempt in 0..TRIES {
             let none = attempt == 0 && rng.random_bool(self.none);
             let mut candidate = known.clone();
             if !none {
-                self.cut_once(&mut candidate, rng);
+                self.cut_once(&mut candidate, brightest, rng);
             }
             let missing = candidate.iter().filter(|known| !**known).count();
             if missing > 0 && (missing as f64) <= limit {
@@ -94,12 +108,13 @@ impl TrainingGapRecipe {
     }
 
     /// A gap in a plane, the same along the third axis, whichever that is.
-    fn cut_once(&self, known: &mut Array3<bool>, rng: &mut ChaCha8Rng) {
+    fn cut_once(&self, known: &mut Array3<bool>, brightest: [usize; 3], rng: &mut ChaCha8Rng) {
         let axis = if known.len_of(Axis(0)) == 1 { Axis(0) } else { Axis(rng.random_range(0..3)) };
         let plane = known.index_axis(axis, 0);
         let mut cut = Array2::<u32>::zeros(plane.raw_dim());
         let extents = [cut.nrows(), cut.ncols()];
         let frame = &mut cut.view_mut();
+        let across: Vec<usize> = (0..3).filter(|&a| a != axis.index()).map(|a| brightest[a]).collect();
         let side = rng.random_range(0..2);
         let kind: f64 = rng.random();
         if kind < self.hole {
@@ -125,12 +140,15 @@ impl TrainingGapRecipe {
             }
         } else {
             let width = self.width(rng);
-            let first = self.first(extents[side], width, rng);
+            let at_peak = self.peak > 0.0 && rng.random_bool(self.peak);
+            let target = |side: usize| at_peak.then_some(across[side]);
+            let first = self.first(extents[side], width, target(side), rng);
             shapes::slab(frame, side, first, width, 1);
             let more: f64 = rng.random();
             if more < self.cross {
                 let width = if rng.random() { width } else { self.width(rng) };
-                shapes::slab(frame, 1 - side, self.first(extents[1 - side], width, rng), width, 1);
+                let first = self.first(extents[1 - side], width, target(1 - side), rng);
+                shapes::slab(frame, 1 - side, first, width, 1);
             } else if more < self.cross + self.second {
                 let away = (width + rng.random_range(4..=extents[side].max(5) / 2 + 4)) as isize;
                 shapes::slab(frame, side, if rng.random() { first + away } else { first - away }, width, 1);
@@ -151,11 +169,14 @@ impl TrainingGapRecipe {
         (log.exp() as usize).clamp(least, most)
     }
 
-    /// First pixel of a slab.
-    fn first(&self, extent: usize, width: usize, rng: &mut ChaCha8Rng) -> isize {
+    /// First pixel of a slab, which lies at pixel `peak` if there is one.
+    fn first(&self, extent: usize, width: usize, peak: Option<usize>, rng: &mut ChaCha8Rng) -> isize {
         let n = extent as f64;
-        let middle =
-            if rng.random_bool(self.central) { rng.random_range(0.25 * n..0.75 * n) } else { rng.random_range(0.0..n) };
+        let middle = match peak {
+            Some(peak) => peak as f64 + 0.5 + width as f64 * rng.random_range(-1.5..1.5),
+            None if rng.random_bool(self.central) => rng.random_range(0.25 * n..0.75 * n),
+            None => rng.random_range(0.0..n),
+        };
         (middle - width as f64 / 2.0).round() as isize
     }
 }
@@ -172,7 +193,7 @@ mod tests {
             let mut missing = 0;
             for _ in 0..200 {
                 let mut known = Array3::from_elem(shape, true);
-                TrainingGapRecipe::default().cut(&mut known, &mut rng);
+                TrainingGapRecipe::default().cut(&mut known, [0; 3], &mut rng);
                 let cut = known.iter().filter(|known| !**known).count();
                 assert!(cut > 0 && cut as f64 <= MISSING * known.len() as f64);
                 missing += cut;
@@ -187,7 +208,42 @@ mod tests {
         let mut known = Array3::from_elem((1, 8, 8), false);
         known[[0, 0, 0]] = true;
         let before = known.clone();
-        TrainingGapRecipe { width: [2, 4], ..Default::default() }.cut(&mut known, &mut ChaCha8Rng::seed_from_u64(2));
+        TrainingGapRecipe { width: [2, 4], ..Default::default() }.cut(
+            &mut known,
+            [0; 3],
+            &mut ChaCha8Rng::seed_from_u64(2),
+        );
         assert_eq!(known, before);
+    }
+
+    #[test]
+    fn gaps_at_the_peak_are_no_farther_from_it_than_wide() {
+        let recipe = TrainingGapRecipe {
+            width: [4, 4],
+            none: 0.0,
+            cross: 0.0,
+            second: 0.0,
+            hole: 0.0,
+            lines: 0.0,
+            dead: 0.0,
+            peak: 1.0,
+            ..Default::default()
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut covered = 0;
+        for _ in 0..100 {
+            let mut known = Array3::from_elem((1, 32, 32), true);
+            recipe.cut(&mut known, [0, 9, 21], &mut rng);
+            let distance = |side: usize, pixel: usize| {
+                let line = known.lanes(Axis(side)).into_iter().next().unwrap();
+                line.iter().enumerate().filter(|(_, known)| !**known).map(|(i, _)| i.abs_diff(pixel)).min()
+            };
+            // A slab of rows leaves some of the first column.
+            let rows = known.index_axis(Axis(2), 0).iter().filter(|known| !**known).count();
+            let nearest = if (1..32).contains(&rows) { distance(1, 9) } else { distance(2, 21) };
+            assert!(nearest.unwrap() <= 4, "{nearest:?}");
+            covered += usize::from(nearest == Some(0));
+        }
+        assert!((15..60).contains(&covered), "{covered}");
     }
 }

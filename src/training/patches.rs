@@ -209,7 +209,7 @@ impl Source {
     fn cut(&self, pattern: usize, seed: u64) -> Result<Vec<Patch>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let measured = self.set.measurement(pattern)?;
-        let peak = peak(&measured.intensity.0);
+        let peak = brightest(&measured.intensity.0);
         Ok((0..self.options.patches_per_pattern).map(|_| self.patch(&measured, peak, pattern, &mut rng)).collect())
     }
 
@@ -284,7 +284,7 @@ impl Source {
 }
 
 /// The brightest pixel, the first of several.
-fn peak(intensity: &Array3<f32>) -> [usize; 3] {
+pub(super) fn brightest(intensity: &Array3<f32>) -> [usize; 3] {
     let mut found = ([0; 3], f32::NEG_INFINITY);
     for (at, &value) in intensity.indexed_iter() {
         if value > found.1 {

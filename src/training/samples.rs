@@ -1,7 +1,7 @@
 //! Samples to learn from: patches with gaps cut into them, and the intensities behind the gaps.
 
 use super::gaps::TrainingGapRecipe;
-use super::patches::Patch;
+use super::patches::{self, Patch};
 use crate::inpaint::patch::NormalisedPatch;
 use ndarray::Zip;
 use rand::SeedableRng;
@@ -25,7 +25,7 @@ impl Sample {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6761_7073);
         rng.set_stream(number);
         let mut known = patch.mask.mapv(|bits| bits == 0);
-        gaps.cut(&mut known, &mut rng);
+        gaps.cut(&mut known, patches::brightest(&patch.intensity), &mut rng);
         let normalised = NormalisedPatch::new(patch.counts.view(), known.view())?;
         let mut target = Vec::with_capacity(known.len());
         let mut target_mask = Vec::with_capacity(known.len());

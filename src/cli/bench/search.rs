@@ -8,9 +8,15 @@ use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use lacuna::io::set::{Set, Split};
 use lacuna::metrics::{RegistrationOptions, fsc, median, register, true_crossing};
 use lacuna::phasing::run::Run;
+use lacuna::pixels::Estimate;
 use lacuna::prepare::Prepared;
 use lacuna::reconstruct::{Grade, Reconstruction, reconstruct};
 use lacuna::settings::{GapKeys, PhasingKeys, Settings, TypedSettings};
+use lacuna::volume::Centered;
+use ndarray::Array3;
+use rand::{Rng as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -21,6 +27,12 @@ const FOUND: f64 = 0.3;
 
 /// Seed of the places of the gaps, as in comparisons.
 const GAP_SEED: u64 = 0;
+
+/// Pixels along each axis over which the errors of `--true-fill` are alike.
+const ALIKE: usize = 3;
+
+/// Half width of a normal distribution's 90 % interval, in standard deviations.
+const HALF_90: f32 = 1.645;
 
 /// Arguments of `lacuna bench search`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +53,10 @@ pub struct Search {
     preset: Option<String>,
     #[command(flatten)]
     gap: GapKeys,
+    /// Give pixels of the gap their true intensities, off by this standard deviation of ln(1 + I): what
+    /// a fill that good is worth. It binds within its 90 % interval, as --gap file or file-release says
+    #[arg(long, value_name = "SIGMA")]
+    true_fill: Option<f32>,
     #[command(flatten)]
     phasing: PhasingKeys,
     /// Number of threads, each of which phases one pattern at a time where they are small
@@ -118,6 +134,26 @@ fn resolutions(outcomes: &[Outcome]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
+/// True intensities of what was not measured, in error alike over three pixels along each axis, as fills
+/// are; their bounds are 90 % intervals.
+fn true_fill(intensity: &Centered<f32>, mask: &Centered<u32>, sigma: f32, seed: u64) -> Estimate {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let blocks = intensity.shape().map(|n| n.div_ceil(ALIKE));
+    let errors: Array3<f32> = Array3::from_shape_simple_fn(blocks, || sigma * rng.sample::<f32, _>(StandardNormal));
+    let at = mask.0.mapv(|bits| bits != 0) & intensity.0.mapv(f32::is_finite);
+    let within = |deviations: f32| {
+        Centered(Array3::from_shape_fn(at.dim(), |(z, y, x)| match at[[z, y, x]] {
+            true => {
+                let log = intensity.0[[z, y, x]].max(0.0).ln_1p() + errors[[z / ALIKE, y / ALIKE, x / ALIKE]];
+                (log + deviations * sigma).max(0.0).exp_m1()
+            }
+            false => 0.0,
+        }))
+    };
+    let [mean, lower, upper] = [0.0, -HALF_90, HALF_90].map(within);
+    Estimate { mean, lower, upper, at: Centered(at) }
+}
+
 impl Search {
     pub fn execute(self) -> Result<()> {
         crate::cli::flags::MachineFlags { threads: self.threads, max_memory: None }.apply()?;
@@ -128,7 +164,15 @@ impl Search {
             return Err(Error::file(&self.set, format!("has no {} pattern", self.split.name())));
         }
         let preset = self.preset.as_deref().unwrap_or(if set.shape()[0] == 1 { "particle" } else { "bragg" });
-        let typed = TypedSettings { gap: self.gap.clone(), phasing: self.phasing.clone(), ..TypedSettings::default() };
+        let mut gap = self.gap.clone();
+        match (self.true_fill, &gap.gap) {
+            (Some(sigma), _) if !(0.0..=5.0).contains(&sigma) => {
+                return Err(Error::setting("true-fill", sigma, "a standard deviation of ln(1 + I), 0 to 5"));
+            }
+            (Some(_), None) => gap.gap = Some("file".into()),
+            _ => {}
+        }
+        let typed = TypedSettings { gap, phasing: self.phasing.clone(), ..TypedSettings::default() };
         let settings = Settings::resolve(preset, &typed)?;
         for &ratio in &self.ratios {
             let begun = cpu_seconds();
@@ -187,12 +231,16 @@ impl Search {
     fn one(&self, set: &Set, pattern: usize, ratio: f64, settings: &Settings) -> Result<Outcome> {
         let entry = set.entry(pattern)?;
         let shape = set.shape();
-        let full = without_gaps(&set.measurement(pattern)?, GAP_SEED, pattern);
+        let measured = set.measurement(pattern)?;
+        let full = without_gaps(&measured, GAP_SEED, pattern);
         let oversampling = entry.parameters.oversampling().unwrap_or([f64::NAN; 3]);
-        let seen = match ratio > 0.0 {
+        let mut seen = match ratio > 0.0 {
             true => blinded(full, &gaps_of_ratio(shape, oversampling, ratio, GAP_SEED, pattern)[0].pixels(shape)),
             false => full,
         };
+        if let Some(sigma) = self.true_fill {
+            seen.estimate = Some(true_fill(&measured.intensity, &seen.mask, sigma, pattern as u64));
+        }
         let prepared = Prepared {
             centre: shape.map(|n| n / 2),
             window: shape.map(|n| 0..n),

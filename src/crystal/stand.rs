@@ -1,0 +1,61 @@
+//! How the diffractometer stood, as it is typed for files that do not say.
+
+use crate::error::{Error, Result};
+use crate::geometry::{Axis, Circle, Goniometer};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A TOML file of circles, for [`read_stand`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Stand {
+    /// Circles that carry the sample, outermost first.
+    sample_circles: Vec<Standing>,
+    /// Circles that carry the detector, outermost first.
+    detector_circles: Vec<Standing>,
+    /// Directions in which rows and columns are counted.
+    pixel_axes: [Axis; 2],
+    /// Pixel `(y, x)` of the result's pattern that the direct beam hits with all circles at zero; where there
+    /// is none, the angles of the detector are those of the pattern's middle.
+    direct_beam: Option<[f64; 2]>,
+}
+
+/// A circle, where it stood, and its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Standing {
+    motor: String,
+    axis: Axis,
+    /// Position in the middle of the scan, degrees.
+    position: f64,
+    /// Degrees from one frame of the pattern to the next.
+    #[serde(default)]
+    step: f64,
+}
+
+/// Reads the circles of a diffractometer for a pattern of so many frames: `sample-circles` and
+/// `detector-circles`, the outermost first, each with `motor`, `axis` (as `x-`), `position` in the middle of the
+/// scan and `step` a frame, in degrees, and `pixel-axes`.
+///
+/// # Errors
+/// [`Error::Read`] and [`Error::File`], with the line.
+pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    let stand: Stand = toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let circle = |circle: Standing| {
+        let moved = circle.step != 0.0 && frames > 1;
+        let position = |frame: usize| circle.position + circle.step * (frame as f64 - (frames / 2) as f64);
+        Circle {
+            motor: circle.motor,
+            axis: circle.axis,
+            positions: if moved { (0..frames).map(position).collect() } else { vec![circle.position] },
+            zero: 0.0,
+        }
+    };
+    Ok(Goniometer {
+        sample: stand.sample_circles.into_iter().map(circle).collect(),
+        detector: stand.detector_circles.into_iter().map(circle).collect(),
+        pixel_axes: Some(stand.pixel_axes),
+        direct_beam: stand.direct_beam,
+    })
+}

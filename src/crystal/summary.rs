@@ -1,0 +1,154 @@
+//! Numbers of a crystal.
+
+use super::facets::Facet;
+use super::spread::Spread;
+use super::{Crystal, CrystalOptions};
+use crate::geometry::{QGrid, Vector, cross, dot, norm};
+use serde::Serialize;
+
+/// Numbers for pages, files and machines; lengths in nanometres.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CrystalSummary {
+    /// Momentum transfer in the laboratory `(x, y, z)`, inverse angstroms.
+    pub q_per_angstrom: Vector,
+    /// Distance of the lattice planes, angstroms.
+    pub d_spacing_angstrom: f64,
+    /// Lattice parameter of a cubic crystal with the given Miller indices, angstroms.
+    pub lattice_parameter_angstrom: Option<f64>,
+    /// Whether the direct beam is known; where not, the detector's angles were taken for the middle of the
+    /// array, and spacings are as good as that.
+    pub direct_beam_known: bool,
+    /// Largest distance of the true momentum transfer from the linear one, pixels.
+    pub q_residual_pixels: f64,
+    /// Lengths of the sheared voxels along `(z, y, x)`.
+    pub sheared_voxel_nm: [f64; 3],
+    /// Angles between them, degrees: `yx`, `zx`, `zy`.
+    pub sheared_voxel_degrees: [f64; 3],
+    /// Modulus at the surface over that of the bulk.
+    pub isosurface: f64,
+    /// Voxels inside the surface.
+    pub voxels: usize,
+    /// Volume, cubic nanometres.
+    pub volume_nm3: f64,
+    /// Extents along `(x, y, z)` of the laboratory.
+    pub size_nm: Vector,
+    /// Extent along the momentum transfer.
+    pub size_along_q_nm: f64,
+    /// Displacement along the momentum transfer, nanometres.
+    pub displacement_nm: Option<Spread>,
+    /// Strain of the lattice planes.
+    pub strain: Option<Spread>,
+    /// Squares of four voxels around which the phase turns by 2 pi.
+    pub phase_vortices: usize,
+    /// Facets of the surface in the frame of the cubes, the largest first.
+    pub facets: Vec<Facet>,
+}
+
+impl CrystalSummary {
+    /// What people want to read, a line each; `cube` is the edge of the cubes, metres.
+    pub fn text(&self, cube: f64) -> String {
+        let [qx, qy, qz] = self.q_per_angstrom;
+        let [sx, sy, sz] = self.size_nm;
+        let [vz, vy, vx] = self.sheared_voxel_nm;
+        let caution =
+            if self.direct_beam_known { "" } else { " (the detector's angles taken for the middle of the pattern)" };
+        let lattice = self.lattice_parameter_angstrom.map_or(String::new(), |a| format!(", cubic lattice {a:.4}"));
+        let spread = |spread: Option<Spread>, scale: f64, unit: &str| match spread {
+            Some(Spread { mean, std, min, max }) => {
+                let [mean, std, min, max] = [mean, std, min, max].map(|value| value * scale);
+                format!("mean {mean:.3}, standard deviation {std:.3}, {min:.3} to {max:.3}{unit}")
+            }
+            None => "nowhere known".into(),
+        };
+        let lines = [
+            ("q", format!("{qx:.4}, {qy:.4}, {qz:.4} (x, y, z) per angstrom{caution}")),
+            ("spacing", format!("{:.5} angstroms{lattice}", self.d_spacing_angstrom)),
+            (
+                "voxels",
+                format!(
+                    "{vz:.2}, {vy:.2}, {vx:.2} nm (z, y, x), sheared; cubes of {:.2} nm; q is off a lattice by {:.2} pixels \
+                     at most",
+                    1e9 * cube,
+                    self.q_residual_pixels
+                ),
+            ),
+            ("surface", format!("at {:.2} of the modulus of the bulk: {} voxels", self.isosurface, self.voxels)),
+            (
+                "size",
+                format!(
+                    "{sx:.0}, {sy:.0}, {sz:.0} nm (x, y, z), {:.0} nm along q, {:.4} cubic micrometres",
+                    self.size_along_q_nm,
+                    self.volume_nm3 * 1e-9
+                ),
+            ),
+            ("displacement", spread(self.displacement_nm, 1e3, " pm")),
+            ("strain", spread(self.strain, 1e4, " (1e-4)")),
+            ("vortices", format!("{} of the phase", self.phase_vortices)),
+            ("facets", self.facets_text()),
+        ];
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        lines.iter().map(|(name, text)| format!("{name:>width$}  {text}\n")).collect()
+    }
+
+    fn facets_text(&self) -> String {
+        let angle = |facet: &Facet| format!("{:.0}", facet.degrees_to_q);
+        match self.facets[..] {
+            [] => "none found".into(),
+            ref all => {
+                let part: f64 = all.iter().map(|facet| facet.part).sum();
+                let angles = all.iter().map(angle).collect::<Vec<_>>().join(", ");
+                format!("{}, {:.0} % of the surface, at {angles} degrees to q", all.len(), 100.0 * part)
+            }
+        }
+    }
+
+    /// The numbers of a crystal, and the facets of its surface.
+    pub fn new(crystal: &Crystal, grid: &QGrid, facets: Vec<Facet>, options: &CrystalOptions) -> Self {
+        let voxels = grid.voxels();
+        let angle = |a: Vector, b: Vector| (dot(a, b) / (norm(a) * norm(b))).clamp(-1.0, 1.0).acos().to_degrees();
+        let shape = grid.shape;
+        let place = |at: [usize; 3]| -> Vector {
+            std::array::from_fn(|i| (0..3).map(|a| (at[a] as f64 - (shape[a] / 2) as f64) * voxels[a][i]).sum())
+        };
+        let inside = || crystal.inside.0.indexed_iter().filter(|(_, inside)| **inside).map(|(at, _)| place(at.into()));
+        // Between the centres of the outermost voxels.
+        let extent = |along: Vector| {
+            let ends = inside()
+                .map(|r| dot(r, along))
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], at| [low.min(at), high.max(at)]);
+            (ends[1] - ends[0]).max(0.0) * 1e9
+        };
+        let count = crystal.inside.as_slice().iter().filter(|inside| **inside).count();
+        let d = crystal.spacing() * 1e10;
+        let nm = |spread: Spread| Spread {
+            mean: spread.mean * 1e9,
+            std: spread.std * 1e9,
+            min: spread.min * 1e9,
+            max: spread.max * 1e9,
+        };
+        CrystalSummary {
+            q_per_angstrom: crystal.g.map(|value| value * 1e-10),
+            d_spacing_angstrom: d,
+            lattice_parameter_angstrom: options
+                .hkl
+                .map(|hkl| d * hkl.iter().map(|&i| f64::from(i).powi(2)).sum::<f64>().sqrt()),
+            direct_beam_known: grid.direct_beam_known,
+            q_residual_pixels: grid.residual,
+            sheared_voxel_nm: voxels.map(|vector| norm(vector) * 1e9),
+            sheared_voxel_degrees: [
+                angle(voxels[1], voxels[2]),
+                angle(voxels[0], voxels[2]),
+                angle(voxels[0], voxels[1]),
+            ],
+            isosurface: f64::from(crystal.isosurface.modulus / crystal.isosurface.bulk),
+            voxels: count,
+            volume_nm3: count as f64 * dot(voxels[0], cross(voxels[1], voxels[2])).abs() * 1e27,
+            size_nm: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(extent),
+            size_along_q_nm: extent(crystal.g.map(|value| value / norm(crystal.g))),
+            displacement_nm: Spread::of(crystal.displacement.as_slice().iter().copied()).map(nm),
+            strain: Spread::of(crystal.strain.as_slice().iter().copied()),
+            phase_vortices: crystal.vortices,
+            facets,
+        }
+    }
+}
