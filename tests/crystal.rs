@@ -259,8 +259,19 @@ fn what_a_crystal_needs_is_asked_for() {
     let known = summary(&done(here, &["crystal", "known.cxi", "-o", "known.h5", "--json"]));
     assert_eq!((&typed["size_nm"], &typed["q_per_angstrom"]), (&known["size_nm"], &known["q_per_angstrom"]));
 
+    let mut partly = beamlines(40).swap_remove(0).1;
+    partly.sample[1].positions.clear();
+    write_box(&here.join("partly.cxi"), Some(partly));
+    refused(here, &["crystal", "partly.cxi", "-o", "out2.h5"], &["partly.cxi", "the angles of phi"]);
+
     fs::write(here.join("wrong.toml"), stand.replace("position = 33.0", "angle = 33.0")).unwrap();
-    refused(here, &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "wrong.toml"], &["wrong.toml", "angle"]);
+    refused(
+        here,
+        &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "wrong.toml"],
+        &["wrong.toml: line 4", "angle"],
+    );
+    fs::write(here.join("nan.toml"), stand.replace("33.0", "nan")).unwrap();
+    refused(here, &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "nan.toml"], &["nan.toml", "phi"]);
     refused(here, &["crystal", "known.cxi", "-o", "out.png"], &["out.png", ".vti"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--voxel-size", "0"], &["voxel-size"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--voxel-size", "0.001"], &["memory"]);

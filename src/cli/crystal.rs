@@ -8,7 +8,7 @@ use lacuna::crystal::{
     self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalSummary, facets, read_stand, resample, surface,
 };
 use lacuna::error::{Error, Result};
-use lacuna::geometry::{EV, Frame, Geometry, Goniometer, QGrid};
+use lacuna::geometry::{EV, Frame, Geometry, Goniometer, Missing, QGrid};
 use lacuna::io;
 use lacuna::reconstruct::not_onto_itself;
 use std::path::{Path, PathBuf};
@@ -86,10 +86,15 @@ impl Command {
         let ramp = io::read_removed_ramp(&self.result)?.unwrap_or([0.0; 3]);
         let (geometry, goniometer) = self.geometry(object.shape()[0])?;
         let grid = QGrid::new(geometry, &goniometer, object.shape()).map_err(|missing| {
+            let unknown = goniometer.circles().filter(|circle| circle.positions.is_empty());
+            let motors: Vec<&str> = unknown.map(|circle| circle.motor.as_str()).collect();
+            let what = match missing {
+                Missing::Angles if !motors.is_empty() => format!("the angles of {}", motors.join(", ")),
+                missing => missing.text().into(),
+            };
             let problem = format!(
-                "says nothing of {}: phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance \
-                 and --pixel-size",
-                missing.text()
+                "says nothing of {what}: phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance \
+                 and --pixel-size"
             );
             Error::file(Path::new(&self.result), problem)
         })?;

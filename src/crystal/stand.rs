@@ -41,7 +41,14 @@ struct Standing {
 /// [`Error::Read`] and [`Error::File`], with the line.
 pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
-    let stand: Stand = toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let stand: Stand = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        Error::file(path, format!("line {line}: {}", error.message().replace('\n', " ")))
+    })?;
+    let circles = || stand.sample_circles.iter().chain(&stand.detector_circles);
+    if let Some(circle) = circles().find(|circle| !(circle.position.is_finite() && circle.step.is_finite())) {
+        return Err(Error::file(path, format!("position and step of {} must be finite, in degrees", circle.motor)));
+    }
     let circle = |circle: Standing| {
         let moved = circle.step != 0.0 && frames > 1;
         let position = |frame: usize| circle.position + circle.step * (frame as f64 - (frames / 2) as f64);

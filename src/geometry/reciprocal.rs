@@ -63,6 +63,8 @@ pub enum Missing {
     PixelAxes,
     /// The frames of a volume are those of a scan, but no circle turned.
     Scan,
+    /// More than one row and column.
+    Extent,
 }
 
 impl Missing {
@@ -75,6 +77,7 @@ impl Missing {
             Missing::Angles => "the angles of the circles",
             Missing::PixelAxes => "the directions of rows and columns",
             Missing::Scan => "the circle that was scanned",
+            Missing::Extent => "more than one row and column",
         }
     }
 }
@@ -86,6 +89,9 @@ impl QGrid {
     /// # Errors
     /// What is missing.
     pub fn new(geometry: Geometry, goniometer: &Goniometer, shape: Shape) -> Result<Self, Missing> {
+        if shape[1] < 2 || shape[2] < 2 {
+            return Err(Missing::Extent);
+        }
         let look = Look::new(geometry, goniometer, shape)?;
         let middle = look.sample(look.middle_frame());
         let lab = |at: [f64; 3]| turned(&middle, look.in_sample(at));
@@ -108,9 +114,6 @@ impl QGrid {
             let normal = cross(steps[1], steps[2]);
             let size = (norm(steps[1]) * norm(steps[2])).sqrt() / norm(normal).max(f64::MIN_POSITIVE);
             steps[0] = normal.map(|value| value * size);
-            if shape[1] == 1 || shape[2] == 1 {
-                return Err(Missing::PixelSize);
-            }
         }
         let linear = |at: [f64; 3]| -> Vector {
             std::array::from_fn(|i| mean[i] + (0..3).map(|a| steps[a][i] * (at[a] - at_mean[a])).sum::<f64>())
@@ -424,5 +427,6 @@ mod tests {
         assert_eq!(without(&|_, g| g.pixel_axes = None), Missing::PixelAxes);
         assert_eq!(without(&|_, g| g.detector[0].positions.clear()), Missing::Angles);
         assert_eq!(without(&|_, g| g.sample[0].positions = vec![17.3]), Missing::Scan);
+        assert_eq!(QGrid::new(geometry(), &goniometer, [5, 1, 5]).unwrap_err(), Missing::Extent);
     }
 }
