@@ -348,6 +348,27 @@ mod tests {
     }
 
     #[test]
+    fn low_shells_count_together_until_they_have_two_samples() {
+        let shell = |number: usize, value: f64, independent: f64| FscShell {
+            frequency: 0.05 * number as f64,
+            value,
+            half_bit: half_bit(independent),
+            count: (10.0 * independent) as usize,
+            independent,
+        };
+        // Less than a sample each; the first shell that has two by itself is a little below its threshold.
+        let crossing_of = |low: f64| {
+            let mut shells: Vec<FscShell> = (0..3).map(|number| shell(number, low, 0.7)).collect();
+            shells.extend([shell(3, 0.8, 2.1), shell(4, 0.7, 8.0), shell(5, 0.1, 9.0)]);
+            fsc_crossing(&shells)
+        };
+        // Two objects that have their low frequencies in common are resolved, others are not.
+        let Crossing::At(frequency) = crossing_of(0.999) else { panic!("it must cross") };
+        assert!((0.05..0.15).contains(&frequency), "{frequency}");
+        assert_eq!(crossing_of(0.5), Crossing::Below);
+    }
+
+    #[test]
     fn an_object_correlates_with_itself() {
         for shape in [[1, 32, 32], [10, 16, 14]] {
             let object = blob(shape, 3);
