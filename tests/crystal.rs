@@ -278,6 +278,11 @@ fn what_a_crystal_needs_is_asked_for() {
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--isosurface", "1.5"], &["isosurface"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--hkl", "1,1"], &["hkl"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--energy=-9000"], &["energy"]);
+    fs::copy(here.join("known.cxi"), here.join("empty.cxi")).unwrap();
+    let file = hdf5::File::open_rw(here.join("empty.cxi")).unwrap();
+    file.dataset("entry_1/image_1/mask").unwrap().write_raw(&vec![0u8; 40 * 44 * 48]).unwrap();
+    file.close().unwrap();
+    refused(here, &["crystal", "empty.cxi", "-o", "a.h5"], &["empty.cxi", "empty inside its support"]);
     refused(here, &["crystal", "missing.cxi", "-o", "a.h5"], &["missing.cxi"]);
     assert!(!here.join("a.h5").exists());
 }

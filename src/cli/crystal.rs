@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 pub struct Command {
     /// The result of a Bragg scan: energy, distance, pixel size and angles are those of its pattern
     result: String,
-    /// Where the crystal goes, several times for several formats: .html (a page with a surface that turns), .cxi
-    /// or .h5 (silx view), .npz, .vti (ParaView, cubes), .vts (ParaView, sheared voxels as they are), .stl
+    /// Where the crystal goes, several times for several formats: .html (a page with a surface that
+    /// turns), .cxi or .h5 (silx view), .npz, .vti (ParaView, cubes), .vts (ParaView, sheared
+    /// voxels as they are), .stl
     #[arg(long, short, value_name = "FILE", required = true)]
     output: Vec<PathBuf>,
     /// Axes of the cubes: laboratory (z along the beam, y up), sample (all its circles at zero), or
@@ -29,21 +30,22 @@ pub struct Command {
     /// Edge of the cubes, nm [default: of the volume of the sheared voxels]
     #[arg(long, value_name = "NM")]
     voxel_size: Option<f64>,
-    /// Modulus at the surface, as a part of that of the bulk, 0 to 1 [default: where the histogram of the bulk
-    /// ends]
+    /// Modulus at the surface, as a part of that of the bulk, 0 to 1 [default: where the histogram
+    /// of the bulk ends]
     #[arg(long, value_name = "PART")]
     isosurface: Option<f64>,
     /// Take the twin, the complex conjugate turned around, which has the same pattern
     #[arg(long)]
     twin: bool,
-    /// Keep the linear part of the phase in displacement and strain, from the lattice of the array's middle
-    /// pixel; else it becomes a part of the momentum transfer
+    /// Keep the linear part of the phase in displacement and strain, from the lattice of the
+    /// array's middle pixel; else it becomes a part of the momentum transfer
     #[arg(long)]
     keep_ramp: bool,
     /// Miller indices of the reflection, for the lattice parameter of a cubic crystal
     #[arg(long, value_name = "H,K,L", value_delimiter = ',', allow_hyphen_values = true)]
     hkl: Option<Vec<i32>>,
-    /// Circles of the diffractometer, a TOML file, where the result has no angles: see docs/crystal.md
+    /// Circles of the diffractometer, a TOML file, where the result has no angles: see
+    /// docs/crystal.md
     #[arg(long, value_name = "FILE.toml")]
     goniometer: Option<PathBuf>,
     /// Photon energy, eV [default: the result's]
@@ -81,8 +83,11 @@ impl Command {
         let console = Console::new(&self.flags);
 
         let (object, support) = io::read_object(&self.result)?;
-        crystal::needs_volume(object.shape())
-            .map_err(|error| Error::file(Path::new(&self.result), error.to_string()))?;
+        let of_file = |error| match error {
+            Error::Object(problem) => Error::file(Path::new(&self.result), problem),
+            other => other,
+        };
+        crystal::needs_volume(object.shape()).map_err(of_file)?;
         let ramp = io::read_removed_ramp(&self.result)?.unwrap_or([0.0; 3]);
         let (geometry, goniometer) = self.geometry(object.shape()[0])?;
         let grid = QGrid::new(geometry, &goniometer, object.shape()).map_err(|missing| {
@@ -98,7 +103,7 @@ impl Command {
             );
             Error::file(Path::new(&self.result), problem)
         })?;
-        let crystal = crystal::crystal(&object, &support, &grid, ramp, &options)?;
+        let crystal = crystal::crystal(&object, &support, &grid, ramp, &options).map_err(of_file)?;
         let frame = match self.frame {
             Axes::Laboratory => Frame::Laboratory,
             Axes::Sample => Frame::Sample,

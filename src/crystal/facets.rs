@@ -11,12 +11,12 @@ const ROUNDS: usize = 4;
 /// Width of the kernel in which directions of normals are counted, degrees.
 const WIDTH: f64 = 7.0;
 
-/// Normals belong to a facet up to this angle, degrees; in its flat part, of which the plane is fitted, up to half
-/// of it.
+/// Normals belong to a facet up to this angle, degrees; in its flat part, of which the plane is
+/// fitted, up to half of it.
 const REACH: f64 = 16.0;
 
-/// Least part of the whole surface that is a facet. On a ball any direction has less than two hundredths within
-/// reach.
+/// Least part of the whole surface that is a facet. On a ball any direction has less than two
+/// hundredths within reach.
 const LEAST: f64 = 0.03;
 
 /// Directions at which facets are looked for first.
@@ -42,9 +42,9 @@ pub struct Facet {
 
 /// The facets of a surface, the largest first; `g` is the momentum transfer in its frame.
 ///
-/// Directions that many normals have are found by mean shift (D. Comaniciu and P. Meer, IEEE Trans. Pattern
-/// Anal. 24, 603 (2002)), one after the other; a facet is the largest connected piece about one of them, its normal
-/// that of the plane through its flat part.
+/// Directions that many normals have are found by mean shift (D. Comaniciu and P. Meer, IEEE Trans.
+/// Pattern Anal. 24, 603 (2002)), one after the other; a facet is the largest connected piece about
+/// one of them, its normal that of the plane through its flat part.
 pub fn facets(surface: &Surface, g: Vector) -> Vec<Facet> {
     let areas: Vec<f64> = surface.triangles.iter().map(|&corners| norm(surface.normal(corners)) / 2.0).collect();
     let whole: f64 = areas.iter().sum();

@@ -22,9 +22,9 @@ pub struct Isosurface {
     pub bulk: f32,
 }
 
-/// Finds the surface: at `level` times the modulus of the bulk, or where the histogram of the bulk ends, which
-/// is three standard deviations below its mode, the deviation being that of its upper half width at half the
-/// maximum, and between 0.3 and 0.6 of the mode.
+/// Finds the surface: at `level` times the modulus of the bulk, or where the histogram of the bulk
+/// ends, which is three standard deviations below its mode, the deviation being that of its upper
+/// half width at half the maximum, and between 0.3 and 0.6 of the mode.
 ///
 /// # Errors
 /// [`Error::Object`] for an object that is empty inside its support.
@@ -53,7 +53,8 @@ pub fn isosurface(object: &Centered<Complex32>, support: &Centered<bool>, level:
     Ok(Isosurface { modulus: part as f32 * bulk, bulk })
 }
 
-/// The largest piece of the voxels inside the support whose modulus is at least this, connected by faces.
+/// The largest piece of the voxels inside the support whose modulus is at least this, connected by
+/// faces.
 pub(super) fn largest(object: &Centered<Complex32>, support: &Centered<bool>, modulus: f32) -> Centered<bool> {
     let shape = object.shape();
     let solid: Vec<bool> = object

@@ -1,12 +1,14 @@
-//! The crystal behind a Bragg reconstruction: displacement, strain and lattice spacing in the laboratory.
+//! The crystal behind a Bragg reconstruction: displacement, strain and lattice spacing in the
+//! laboratory.
 //!
-//! A forward transform with `exp(-2 pi i)`, as everywhere here, gives an object `s(r) exp(-i G.u(r))`, where
+//! A forward transform with `exp(-2 pi i)`, as everywhere here, gives an object `s(r) exp(-i
+//! G.u(r))`, where
 //! `s` is the crystal's density, `G` the momentum transfer of the reflection and `u` the displacement of the
-//! lattice (I. Robinson and R. Harder, Nature Mater. 8, 291 (2009)). So the displacement along `G` is minus
-//! the phase over `|G|`, and its derivative along `G` the strain of the lattice planes.
+//! lattice (I. Robinson and R. Harder, Nature Mater. 8, 291 (2009)). So the displacement along `G`
+//! is minus the phase over `|G|`, and its derivative along `G` the strain of the lattice planes.
 //!
-//! An object and its twin, the complex conjugate turned around, have the same pattern: which of them is the
-//! crystal, one pattern cannot tell ([`CrystalOptions::twin`]).
+//! An object and its twin, the complex conjugate turned around, have the same pattern: which of
+//! them is the crystal, one pattern cannot tell ([`CrystalOptions::twin`]).
 
 mod facets;
 mod files;
@@ -50,16 +52,16 @@ pub struct CrystalOptions {
     /// Modulus at the crystal's surface, as a part of that of its bulk; `None` looks for it in the
     /// histogram.
     pub isosurface: Option<f64>,
-    /// Keep the linear part of the phase, so that displacements are those from a lattice with the momentum
-    /// transfer of the array's middle pixel; else it becomes a part of the momentum transfer, and the mean
-    /// strain is zero.
+    /// Keep the linear part of the phase, so that displacements are those from a lattice with the
+    /// momentum transfer of the array's middle pixel; else it becomes a part of the momentum
+    /// transfer, and the mean strain is zero.
     pub keep_ramp: bool,
     /// Miller indices of the reflection, for the lattice parameter of a cubic crystal.
     pub hkl: Option<[i32; 3]>,
 }
 
-/// A crystal on the voxels of its reconstruction. Fields are NaN outside the surface where nothing else is
-/// said.
+/// A crystal on the voxels of its reconstruction. Fields are NaN outside the surface where nothing
+/// else is said.
 #[derive(Debug, Clone)]
 pub struct Crystal {
     /// The object, without its constant phase, and without its ramp unless that was kept.
@@ -82,11 +84,12 @@ pub struct Crystal {
     pub off_centre: [f64; 3],
 }
 
-/// The crystal of a reconstruction whose pattern had the momentum transfer `grid`. `ramp` are the turns
-/// across the array along `(z, y, x)` that were taken out of the object before.
+/// The crystal of a reconstruction whose pattern had the momentum transfer `grid`. `ramp` are the
+/// turns across the array along `(z, y, x)` that were taken out of the object before.
 ///
 /// # Errors
-/// [`Error::Object`] for a single frame, an object of another shape than the pattern, and one that is empty.
+/// [`Error::Object`] for a single frame, an object of another shape than the pattern, and one that
+/// is empty.
 pub fn crystal(
     object: &Centered<Complex32>,
     support: &Centered<bool>,

@@ -54,7 +54,8 @@ impl CrystalFiles<'_> {
     /// `het_strain` (per cent), `displacement` and `dspacing` (angstroms), `phase`, `amplitude` and `support`.
     ///
     /// # Errors
-    /// [`Error::Exists`] without `force`, [`Error::Write`], [`Error::Encode`], and [`Error::File`] for another ending.
+    /// [`Error::Exists`] without `force`, [`Error::Write`], [`Error::Encode`], and [`Error::File`]
+    /// for another ending.
     pub fn write(&self, path: &Path, force: bool) -> Result<()> {
         let format = CrystalFormat::of(path)?;
         match format {

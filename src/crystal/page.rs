@@ -8,7 +8,8 @@ use crate::report::{ColourMap, Figure, Image, Report, Scene, SceneField, Section
 use crate::volume::Centered;
 use ndarray::{Array2, Axis, s};
 
-/// Part of the values that the colours reach; the rest, at the surface mostly, is as dark as they are.
+/// Part of the values that the colours reach; the rest, at the surface mostly, is as dark as they
+/// are.
 const SHOWN: f64 = 0.98;
 
 pub(super) fn page(files: &CrystalFiles) -> Report {

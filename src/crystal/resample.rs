@@ -16,15 +16,16 @@ const FINEST: usize = 6;
 /// Cubes at most, of 5 arrays of 4 bytes.
 const MOST: usize = 1 << 28;
 
-/// A crystal on cubes. Arrays are `(z, y, x)` of the frame; NaN outside the crystal where nothing else is
-/// said.
+/// A crystal on cubes. Arrays are `(z, y, x)` of the frame; NaN outside the crystal where nothing
+/// else is said.
 #[derive(Debug, Clone)]
 pub struct Orthogonal {
     /// Frame of reference.
     pub frame: Frame,
     /// Edge of a cube, metres.
     pub voxel: f64,
-    /// Centre `(x, y, z)` of the first cube, metres; the middle of the reconstruction is the origin.
+    /// Centre `(x, y, z)` of the first cube, metres; the middle of the reconstruction is the
+    /// origin.
     pub origin: Vector,
     /// Modulus of the object, outside the surface too.
     pub modulus: Centered<f32>,

@@ -15,8 +15,8 @@ struct Stand {
     detector_circles: Vec<Standing>,
     /// Directions in which rows and columns are counted.
     pixel_axes: [Axis; 2],
-    /// Pixel `(y, x)` of the result's pattern that the direct beam hits with all circles at zero; where there
-    /// is none, the angles of the detector are those of the pattern's middle.
+    /// Pixel `(y, x)` of the result's pattern that the direct beam hits with all circles at zero;
+    /// where there is none, the angles of the detector are those of the pattern's middle.
     direct_beam: Option<[f64; 2]>,
 }
 

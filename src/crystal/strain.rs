@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 /// Strain inside the surface; NaN outside, and where a voxel has no neighbour along an axis.
 ///
-/// Derivatives are angles between neighbours, so that jumps of the phase by 2 pi do not matter, those around a
-/// dislocation included. At the surface they are one-sided.
+/// Derivatives are angles between neighbours, so that jumps of the phase by 2 pi do not matter,
+/// those around a dislocation included. At the surface they are one-sided.
 pub(super) fn along(object: &Centered<Complex32>, inside: &Centered<bool>, grid: &QGrid, g: Vector) -> Centered<f32> {
     let shape = object.shape();
     let length = norm(g);

@@ -15,8 +15,8 @@ pub struct CrystalSummary {
     pub d_spacing_angstrom: f64,
     /// Lattice parameter of a cubic crystal with the given Miller indices, angstroms.
     pub lattice_parameter_angstrom: Option<f64>,
-    /// Whether the direct beam is known; where not, the detector's angles were taken for the middle of the
-    /// array, and spacings are as good as that.
+    /// Whether the direct beam is known; where not, the detector's angles were taken for the middle
+    /// of the array, and spacings are as good as that.
     pub direct_beam_known: bool,
     /// Largest distance of the true momentum transfer from the linear one, pixels.
     pub q_residual_pixels: f64,

@@ -20,8 +20,8 @@ pub struct Surface {
     pub phase: Vec<f32>,
 }
 
-/// The surface of a crystal on cubes, where its modulus falls below `modulus` (naive surface nets, S. Gibson,
-/// MICCAI 1998).
+/// The surface of a crystal on cubes, where its modulus falls below `modulus` (naive surface nets,
+/// S. Gibson, MICCAI 1998).
 pub fn surface(cubes: &Orthogonal, modulus: f32) -> Surface {
     let [nz, ny, nx] = cubes.inside.shape();
     // Negative inside. Other pieces than the crystal are left out.

@@ -5,9 +5,9 @@ use crate::geometry::{Frame, Vector};
 use crate::volume::Centered;
 use ndarray::Array3;
 
-/// A solid on cubes of 1.5 nm in 60 x 56 x 52 nm around the origin. `depth` is the distance `(x, y, z)` from its
-/// surface in nm, negative inside; the modulus is 1 there and grows by 1 a cube inwards, up to 2; strain,
-/// displacement and phase are the place along x.
+/// A solid on cubes of 1.5 nm in 60 x 56 x 52 nm around the origin. `depth` is the distance `(x, y,
+/// z)` from its surface in nm, negative inside; the modulus is 1 there and grows by 1 a cube
+/// inwards, up to 2; strain, displacement and phase are the place along x.
 pub(super) fn solid(depth: impl Fn(Vector) -> f64) -> Orthogonal {
     let shape = [40, 38, 35];
     let origin = [-26.0, -28.0, -30.0];

@@ -1,5 +1,5 @@
-//! From a crystal in the laboratory to its pattern by summing waves over its pieces, each with its exact
-//! momentum transfer, and back: orientation, size, sign of the displacement, and strain.
+//! From a crystal in the laboratory to its pattern by summing waves over its pieces, each with its
+//! exact momentum transfer, and back: orientation, size, sign of the displacement, and strain.
 
 use super::*;
 use crate::fft::Fft;
@@ -64,8 +64,8 @@ fn geometry() -> Geometry {
 /// Half extents of a box with edges along x, y, z of the laboratory, metres: all different.
 const HALF: Vector = [82e-9, 118e-9, 100e-9];
 
-/// Displacement along the momentum transfer, metres: it grows with the square of the place along it, and with
-/// the place across.
+/// Displacement along the momentum transfer, metres: it grows with the square of the place along
+/// it, and with the place across.
 fn displacement(along: f64, across: f64) -> f64 {
     1.5e-3 / 100e-9 * along * along / 2.0 + 2e-4 * across
 }
@@ -144,8 +144,8 @@ fn crystals_come_back_as_they_stood_in_the_laboratory() {
         let volume = 8.0 * HALF.iter().product::<f64>() * 1e27;
         assert!((summary.volume_nm3 / volume - 1.0).abs() < 0.2, "{name}: {} {volume}", summary.volume_nm3);
 
-        // Six faces, along the axes of the laboratory; edges are rounded by the resolution, and some of them long
-        // enough for facets of their own.
+        // Six faces, along the axes of the laboratory; edges are rounded by the resolution, and
+        // some of them long enough for facets of their own.
         let (faces, edges) = summary.facets.split_at(6);
         let along =
             |facet: &Facet| facet.normal.iter().map(|value| value.abs()).fold(0.0, f64::max).acos().to_degrees();
@@ -170,8 +170,8 @@ fn crystals_come_back_as_they_stood_in_the_laboratory() {
             offset.push(f64::from(cubes.displacement.0[at]) - displacement(dot(r, unit), 0.0));
             count += 1.0;
         }
-        // What is linear is a part of the momentum transfer, so that the mean strain is zero. Displacements
-        // are up to 19 pm.
+        // What is linear is a part of the momentum transfer, so that the mean strain is zero.
+        // Displacements are up to 19 pm.
         let rms = (errors[0] / count).sqrt();
         assert!(count > 50.0 && rms < 2e-4 && (strains / count).sqrt() > 3e-4, "{name}: {rms} of {count}");
         let mean = offset.iter().sum::<f64>() / count;

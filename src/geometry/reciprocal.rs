@@ -1,13 +1,14 @@
-//! From pixels and frames to momentum transfer, and from there to the object's voxels in the laboratory.
+//! From pixels and frames to momentum transfer, and from there to the object's voxels in the
+//! laboratory.
 //!
 //! `q = (2 pi / lambda) (D r / |r| - k)` for the pixel at `r` on a detector carried by the circles `D`, with
-//! the beam `k` along z. Seen by a sample that its circles `S` turned, the same pixel measures `S^-1 q`.
-//! All frames are brought to the sample as it stood in the middle of the scan, so that vectors are those
-//! of the laboratory at that moment.
+//! the beam `k` along z. Seen by a sample that its circles `S` turned, the same pixel measures
+//! `S^-1 q`. All frames are brought to the sample as it stood in the middle of the scan, so that
+//! vectors are those of the laboratory at that moment.
 //!
-//! Fourier transforms need a lattice: `q` is linearised over the array by least squares, and how far the
-//! true momentum transfer is from that is stated. The object's voxels are its reciprocal lattice, sheared in
-//! general.
+//! Fourier transforms need a lattice: `q` is linearised over the array by least squares, and how
+//! far the true momentum transfer is from that is stated. The object's voxels are its reciprocal
+//! lattice, sheared in general.
 
 use super::{Geometry, Goniometer};
 use crate::volume::Shape;
@@ -29,22 +30,23 @@ pub enum Frame {
     Crystal,
 }
 
-/// Momentum transfer over an array of frames `(z, y, x)`, linearised. Rows of `steps` belong to the axes.
+/// Momentum transfer over an array of frames `(z, y, x)`, linearised. Rows of `steps` belong to the
+/// axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QGrid {
     /// Extents of the array.
     pub shape: Shape,
     /// Momentum transfer at the pixel `n / 2` of each axis, radians per metre, in the laboratory.
     pub centre: Vector,
-    /// What one frame, one row and one column add to it. The step of an axis one pixel long is that of
-    /// a frame perpendicular to the others, so that a lattice exists.
+    /// What one frame, one row and one column add to it. The step of an axis one pixel long is that
+    /// of a frame perpendicular to the others, so that a lattice exists.
     pub steps: [Vector; 3],
     /// Largest distance of the true momentum transfer from the linear one, in pixels.
     pub residual: f64,
     /// Turns vectors of the laboratory into those of the sample.
     to_sample: [Vector; 3],
-    /// Whether the direct beam is known. Where not, the detector's angles are taken as those of the middle
-    /// of the array.
+    /// Whether the direct beam is known. Where not, the detector's angles are taken as those of the
+    /// middle of the array.
     pub direct_beam_known: bool,
 }
 
@@ -83,8 +85,8 @@ impl Missing {
 }
 
 impl QGrid {
-    /// Momentum transfer of a pattern of this shape, whose geometry and circles belong to its own pixels and
-    /// frames ([`Goniometer::windowed`]).
+    /// Momentum transfer of a pattern of this shape, whose geometry and circles belong to its own
+    /// pixels and frames ([`Goniometer::windowed`]).
     ///
     /// # Errors
     /// What is missing.

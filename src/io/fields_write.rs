@@ -1,5 +1,5 @@
-//! Writing fields on a lattice in space: HDF5 that silx draws with its axes, npz, and the XML formats of VTK
-//! for ParaView.
+//! Writing fields on a lattice in space: HDF5 that silx draws with its axes, npz, and the XML
+//! formats of VTK for ParaView.
 
 use super::cxi_write::{array, describe, write};
 use super::nexus::{Outcome, attribute, group, quantity, text};
@@ -51,8 +51,8 @@ impl Fields<'_> {
         (0..self.shape()[axis]).map(|i| (self.origin[along] + i as f64 * self.steps[axis][along]) / NM).collect()
     }
 
-    /// Writes HDF5: `entry_1/NAME/data` for each field, with the axes `z`, `y` and `x` in nanometres, for
-    /// fields along x, y and z.
+    /// Writes HDF5: `entry_1/NAME/data` for each field, with the axes `z`, `y` and `x` in
+    /// nanometres, for fields along x, y and z.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl Fields<'_> {
         replace(path, force, |part| write_archive(part, fill).map_err(|error| Error::write(path, error)))
     }
 
-    /// Writes VTK's XML: image data (`.vti`) for fields along x, y and z, a structured grid (`.vts`)
-    /// for sheared ones; lengths in nanometres.
+    /// Writes VTK's XML: image data (`.vti`) for fields along x, y and z, a structured grid
+    /// (`.vts`) for sheared ones; lengths in nanometres.
     ///
     /// # Errors
     ///

@@ -272,8 +272,8 @@ pub fn read_object(location: &str) -> Result<(Centered<Complex32>, Centered<bool
     Ok((object, support))
 }
 
-/// Turns across the array along `(z, y, x)` that were taken out of the phase of a result's object, where
-/// lacuna wrote it and says so.
+/// Turns across the array along `(z, y, x)` that were taken out of the phase of a result's object,
+/// where lacuna wrote it and says so.
 ///
 /// # Errors
 ///

@@ -214,8 +214,8 @@ pub fn prtf_crossing(shells: &[Shell]) -> Crossing {
 /// Crossing of the FSC with the half-bit threshold.
 ///
 /// Neighbouring shells are taken together, by the mean of their correlations, until they have two
-/// independent samples: with fewer the threshold is nearly 1, which no reconstruction reaches, and what
-/// the lowest frequencies say would be lost.
+/// independent samples: with fewer the threshold is nearly 1, which no reconstruction reaches, and
+/// what the lowest frequencies say would be lost.
 pub fn fsc_crossing(shells: &[FscShell]) -> Crossing {
     let mut curve = Vec::new();
     let [mut independent, mut count, mut frequency, mut value] = [0.0; 4];
@@ -239,8 +239,8 @@ pub fn true_crossing(shells: &[FscShell]) -> Crossing {
     crossing(shells.iter().map(|shell| (shell.frequency, shell.value - 0.5)))
 }
 
-/// The first fall of `(frequency, excess)` to below zero, interpolated. A curve that begins below has
-/// none: where low frequencies do not agree, high ones agree by chance.
+/// The first fall of `(frequency, excess)` to below zero, interpolated. A curve that begins below
+/// has none: where low frequencies do not agree, high ones agree by chance.
 fn crossing(curve: impl Iterator<Item = (f64, f64)>) -> Crossing {
     let mut above: Option<(f64, f64)> = None;
     for (frequency, excess) in curve {
@@ -356,7 +356,8 @@ mod tests {
             count: (10.0 * independent) as usize,
             independent,
         };
-        // Less than a sample each; the first shell that has two by itself is a little below its threshold.
+        // Less than a sample each; the first shell that has two by itself is a little below its
+        // threshold.
         let crossing_of = |low: f64| {
             let mut shells: Vec<FscShell> = (0..3).map(|number| shell(number, low, 0.7)).collect();
             shells.extend([shell(3, 0.8, 2.1), shell(4, 0.7, 8.0), shell(5, 0.1, 9.0)]);

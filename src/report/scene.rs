@@ -1,4 +1,5 @@
-//! A surface that turns with the mouse, and its still picture for browsers without WebGL and for paper.
+//! A surface that turns with the mouse, and its still picture for browsers without WebGL and for
+//! paper.
 
 use super::content::Scene;
 use super::html::escape;

@@ -53,8 +53,9 @@ pub struct Search {
     preset: Option<String>,
     #[command(flatten)]
     gap: GapKeys,
-    /// Give pixels of the gap their true intensities, off by this standard deviation of ln(1 + I): what
-    /// a fill that good is worth. It binds within its 90 % interval, as --gap file or file-release says
+    /// Give pixels of the gap their true intensities, off by this standard deviation of ln(1 + I):
+    /// what a fill that good is worth. It binds within its 90 % interval, as --gap file or
+    /// file-release says
     #[arg(long, value_name = "SIGMA")]
     true_fill: Option<f32>,
     #[command(flatten)]
@@ -80,8 +81,8 @@ struct Outcome {
     /// Evidence of the verdict, by name.
     evidence: serde_json::Value,
     runs: usize,
-    /// Fractions of the pixels whose true modulus and phase lie within two standard deviations, where
-    /// there are some.
+    /// Fractions of the pixels whose true modulus and phase lie within two standard deviations,
+    /// where there are some.
     coverage: Option<[f64; 2]>,
     /// Expected relative error of the object, by its standard deviations.
     object_std: Option<f64>,
@@ -114,8 +115,8 @@ impl HalfPeriods {
     }
 }
 
-/// Median, quartiles and extremes of the resolutions over the true ones, in words; of those that have
-/// both.
+/// Median, quartiles and extremes of the resolutions over the true ones, in words; of those that
+/// have both.
 fn resolutions(outcomes: &[Outcome]) -> String {
     type Kind = (&'static str, fn(&HalfPeriods) -> Option<f64>);
     let kinds: [Kind; 3] = [("FSC", |r| r.fsc), ("PRTF", |r| r.prtf), ("split data", |r| r.split)];
@@ -134,8 +135,8 @@ fn resolutions(outcomes: &[Outcome]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// True intensities of what was not measured, in error alike over three pixels along each axis, as fills
-/// are; their bounds are 90 % intervals.
+/// True intensities of what was not measured, in error alike over three pixels along each axis, as
+/// fills are; their bounds are 90 % intervals.
 fn true_fill(intensity: &Centered<f32>, mask: &Centered<u32>, sigma: f32, seed: u64) -> Estimate {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let blocks = intensity.shape().map(|n| n.div_ceil(ALIKE));
@@ -167,9 +168,12 @@ impl Search {
         let mut gap = self.gap.clone();
         match (self.true_fill, &gap.gap) {
             (Some(sigma), _) if !(0.0..=5.0).contains(&sigma) => {
-                return Err(Error::setting("true-fill", sigma, "a standard deviation of ln(1 + I), 0 to 5"));
+                return Err(Error::setting("--true-fill", sigma, "a standard deviation of ln(1 + I), 0 to 5"));
             }
             (Some(_), None) => gap.gap = Some("file".into()),
+            (Some(_), Some(other)) if !other.starts_with("file") => {
+                return Err(Error::setting("--gap", other, "--true-fill is the fill: file or file-release"));
+            }
             _ => {}
         }
         let typed = TypedSettings { gap, phasing: self.phasing.clone(), ..TypedSettings::default() };
