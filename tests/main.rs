@@ -13,6 +13,7 @@ mod fuzz;
 mod hidden;
 mod interop;
 mod kills;
+mod laboratory;
 mod network;
 mod prepare;
 mod prepare_centre;

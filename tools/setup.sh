@@ -16,7 +16,7 @@ lacuna_setup() {
   if [ "${1:-}" = --test ]; then
     local python=python3
     if [ -x "$venv/bin/python" ]; then python=$venv/bin/python; fi
-    for name in numpy h5py tifffile hdf5plugin xrayutilities vtk; do
+    for name in numpy h5py tifffile hdf5plugin xrayutilities vtk silx mat73; do
       "$python" -c "import $name" >/dev/null 2>&1 || packages+=("$name")
     done
   fi

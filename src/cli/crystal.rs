@@ -4,13 +4,14 @@ use super::console::Console;
 use super::flags::{MachineFlags, OutputFlags};
 use super::text::command_line;
 use clap::ValueEnum;
-use lacuna::crystal::{
-    self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalSummary, facets, read_stand, resample, surface,
-};
-use lacuna::error::{Error, Result};
+use lacuna::crystal::{self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalRequest, read_stand};
+use lacuna::error::{Error, Result, shape_text};
 use lacuna::geometry::{EV, Frame, Geometry, Goniometer, Missing, QGrid};
 use lacuna::io;
+use lacuna::metrics::{RegistrationOptions, register};
 use lacuna::reconstruct::not_onto_itself;
+use lacuna::volume::{Centered, Shape};
+use num_complex::Complex32;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `lacuna crystal`.
@@ -19,7 +20,7 @@ pub struct Command {
     /// The result of a Bragg scan: energy, distance, pixel size and angles are those of its pattern
     result: String,
     /// Where the crystal goes, several times for several formats: .html (a page with a surface that
-    /// turns), .cxi or .h5 (silx view), .npz, .vti (ParaView, cubes), .vts (ParaView, sheared
+    /// turns), .cxi or .h5 (silx view), .npz, .mat, .vti (ParaView, cubes), .vts (ParaView, sheared
     /// voxels as they are), .stl
     #[arg(long, short, value_name = "FILE", required = true)]
     output: Vec<PathBuf>,
@@ -37,6 +38,10 @@ pub struct Command {
     /// Take the twin, the complex conjugate turned around, which has the same pattern
     #[arg(long)]
     twin: bool,
+    /// Take whichever of the two is more like the object of another result, with the same number of
+    /// pixels: of one crystal at several reflections, temperatures, potentials
+    #[arg(long, value_name = "RESULT", conflicts_with = "twin")]
+    like: Option<String>,
     /// Keep the linear part of the phase in displacement and strain, from the lattice of the
     /// array's middle pixel; else it becomes a part of the momentum transfer
     #[arg(long)]
@@ -74,7 +79,7 @@ enum Axes {
 impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
-        let options = self.options()?;
+        let mut request = self.request()?;
         self.output.iter().try_for_each(|path| CrystalFormat::of(path).map(drop))?;
         let outputs: Vec<&Path> = self.output.iter().map(PathBuf::as_path).collect();
         let mut claim = io::Claim::file(&self.output[0])?;
@@ -88,50 +93,27 @@ impl Command {
             other => other,
         };
         crystal::needs_volume(object.shape()).map_err(of_file)?;
+        if let Some(other) = &self.like {
+            request.options.twin = is_twin(&object, &support, other)?;
+            let which = if request.options.twin { "the twin" } else { "the object as it is" };
+            console.note(format!("{which} is more like {other}"));
+        }
         let ramp = io::read_removed_ramp(&self.result)?.unwrap_or([0.0; 3]);
         let (geometry, goniometer) = self.geometry(object.shape()[0])?;
-        let grid = QGrid::new(geometry, &goniometer, object.shape()).map_err(|missing| {
-            let unknown = goniometer.circles().filter(|circle| circle.positions.is_empty());
-            let motors: Vec<&str> = unknown.map(|circle| circle.motor.as_str()).collect();
-            let what = match missing {
-                Missing::Angles if !motors.is_empty() => format!("the angles of {}", motors.join(", ")),
-                missing => missing.text().into(),
-            };
-            let problem = format!(
-                "says nothing of {what}: phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance \
-                 and --pixel-size"
-            );
-            Error::file(Path::new(&self.result), problem)
-        })?;
-        let crystal = crystal::crystal(&object, &support, &grid, ramp, &options).map_err(of_file)?;
-        let frame = match self.frame {
-            Axes::Laboratory => Frame::Laboratory,
-            Axes::Sample => Frame::Sample,
-            Axes::Crystal => Frame::Crystal,
-        };
-        let cubes = resample(&crystal, &grid, frame, self.voxel_size.map(|edge| edge * 1e-9))?;
-        let surface = surface(&cubes, crystal.isosurface.modulus);
-        let summary = CrystalSummary::new(&crystal, &grid, facets(&surface, cubes.g), &options);
-        let command = command_line();
-        let files = CrystalFiles {
-            crystal: &crystal,
-            cubes: &cubes,
-            grid: &grid,
-            surface: &surface,
-            summary: &summary,
-            command: &command,
-        };
+        let remedy = "phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance and --pixel-size";
+        let grid = momentum(&self.result, geometry, &goniometer, object.shape(), remedy)?;
+        let files = CrystalFiles::new(&object, &support, grid, ramp, &request, &command_line()).map_err(of_file)?;
         for path in outputs {
             files.write(path, force)?;
             console.note(format!("wrote {}", path.display()));
         }
         claim.finish();
-        console.print(summary.text(cubes.voxel))?;
-        console.event("summary", &summary);
+        console.print(files.summary.text(files.cubes.voxel))?;
+        console.event("summary", &files.summary);
         Ok(())
     }
 
-    fn options(&self) -> Result<CrystalOptions> {
+    fn request(&self) -> Result<CrystalRequest> {
         if let Some(part) = self.isosurface.filter(|part| !(*part > 0.0 && *part < 1.0)) {
             return Err(Error::setting("--isosurface", part, "a part of the bulk's modulus, above 0 and below 1"));
         }
@@ -146,7 +128,13 @@ impl Command {
                 return Err(Error::setting("--hkl", text, "three Miller indices, not all zero, as 1,1,1"));
             }
         };
-        Ok(CrystalOptions { twin: self.twin, isosurface: self.isosurface, keep_ramp: self.keep_ramp, hkl })
+        let frame = match self.frame {
+            Axes::Laboratory => Frame::Laboratory,
+            Axes::Sample => Frame::Sample,
+            Axes::Crystal => Frame::Crystal,
+        };
+        let options = CrystalOptions { twin: self.twin, isosurface: self.isosurface, keep_ramp: self.keep_ramp, hkl };
+        Ok(CrystalRequest { options, frame, voxel: self.voxel_size.map(|edge| edge * 1e-9) })
     }
 
     /// Geometry and circles: what was typed before what the result says.
@@ -170,4 +158,34 @@ impl Command {
         };
         Ok((typed.or(input.geometry), goniometer))
     }
+}
+
+/// Whether the twin of an object is more like another result's than the object itself.
+fn is_twin(object: &Centered<Complex32>, support: &Centered<bool>, other: &str) -> Result<bool> {
+    let (reference, inside) = io::read_object(other)?;
+    if reference.shape() != object.shape() {
+        let [reference, own] = [reference.shape(), object.shape()].map(|shape| shape_text(&shape));
+        let problem = format!("its object has {reference} pixels, this one {own}: phase both with the same --size");
+        return Err(Error::file(Path::new(other), problem));
+    }
+    let cut = |object: &Centered<Complex32>, inside: &Centered<bool>| {
+        let mut object = object.clone();
+        object.0.zip_mut_with(&inside.0, |value, &inside| *value = if inside { *value } else { Complex32::ZERO });
+        object
+    };
+    let options = RegistrationOptions::default();
+    Ok(register(&cut(object, support), &cut(&reference, &inside), options)?.twin)
+}
+
+/// Momentum transfer of a file's pattern, or what the file lacks for it.
+pub fn momentum(file: &str, geometry: Geometry, goniometer: &Goniometer, shape: Shape, remedy: &str) -> Result<QGrid> {
+    QGrid::new(geometry, goniometer, shape).map_err(|missing| {
+        let unknown = goniometer.circles().filter(|circle| circle.positions.is_empty());
+        let motors: Vec<&str> = unknown.map(|circle| circle.motor.as_str()).collect();
+        let what = match missing {
+            Missing::Angles if !motors.is_empty() => format!("the angles of {}", motors.join(", ")),
+            missing => missing.text().into(),
+        };
+        Error::file(Path::new(file), format!("says nothing of {what}: {remedy}"))
+    })
 }

@@ -1,10 +1,14 @@
 //! `lacuna run`: all of it.
 
 use super::console::Console;
+use super::crystal::momentum;
 use super::flags::{Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
+use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
 use lacuna::error::{Error, Result, counted};
+use lacuna::geometry::{Frame, QGrid};
 use lacuna::io;
+use lacuna::pixels::Pattern;
 use lacuna::reconstruct::{Checkpoint, load, reconstruct_resumable};
 use lacuna::settings::InputKeys;
 use lacuna::simulate;
@@ -30,6 +34,10 @@ pub struct Command {
     /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
     #[arg(long)]
     run_files: bool,
+    /// Also bring the object of a Bragg scan to the laboratory: crystal.html and crystal.h5, as
+    /// `lacuna crystal` writes them
+    #[arg(long)]
+    crystal: bool,
     /// Go on where a call with this output and the same settings was stopped
     #[arg(long)]
     resume: bool,
@@ -51,8 +59,12 @@ impl Command {
         let mut claim = io::Claim::folder(&self.output)?;
         let [page, settings_path, completed_path, example_path] =
             ["report.html", "settings.toml", "completed.cxi", "example.cxi"].map(place);
+        let crystal_paths = ["crystal.html", "crystal.h5"].map(place);
         let mut outputs = vec![&*result_path, &page, &settings_path, &completed_path];
         outputs.extend(self.example.then_some(&*example_path));
+        if self.crystal {
+            outputs.extend(crystal_paths.iter().map(PathBuf::as_path));
+        }
         let checkpoint = Checkpoint { path: place(Checkpoint::NAME), resume: self.resume };
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
@@ -63,12 +75,22 @@ impl Command {
             None => example(&example_path, force, &console)?,
         };
         let prepared = load(&file, &settings, &console)?;
+        let grid = self.crystal.then(|| momentum_of(&file, &prepared.pattern)).transpose()?;
         let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
         let command = command_line();
         result.write(&result_path, format, force, &command, &settings)?;
         result.write_page(&page, force, &file, &command, &settings)?;
         let completed = result.write_completed(&completed_path, force, &command, &settings)?;
         io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
+        if let Some(grid) = grid {
+            let request = CrystalRequest { options: CrystalOptions::default(), frame: Frame::Laboratory, voxel: None };
+            let (object, support) = (&result.combined.objects[0], &result.ensemble.kept[0].support);
+            let ramp = result.summary.ramp_removed_turns;
+            let files = CrystalFiles::new(object, support, grid, ramp, &request, &command)?;
+            crystal_paths.iter().try_for_each(|path| files.write(path, force))?;
+            console.note(format!("wrote {} and crystal.h5 beside it", crystal_paths[0].display()));
+            console.event("crystal", &files.summary);
+        }
         if !result.ensemble.interrupted {
             checkpoint.remove()?;
         }
@@ -94,6 +116,9 @@ impl Command {
         if !completed {
             stale.push(self.output.join("completed.cxi"));
         }
+        if !self.crystal {
+            stale.extend(["crystal.html", "crystal.h5"].map(|name| self.output.join(name)));
+        }
         let names = std::fs::read_dir(&self.output).into_iter().flatten().flatten().map(|entry| entry.path());
         stale.extend(names.filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -104,6 +129,14 @@ impl Command {
         }
         Ok(())
     }
+}
+
+/// Momentum transfer of a pattern that is to be brought to the laboratory.
+fn momentum_of(file: &str, pattern: &Pattern) -> Result<QGrid> {
+    needs_volume(pattern.shape()).map_err(|error| Error::file(Path::new(file), error.to_string()))?;
+    let goniometer = pattern.goniometer.clone().unwrap_or_default();
+    let remedy = "read it with --beamline, or leave out --crystal and give lacuna crystal the circles";
+    momentum(file, pattern.geometry, &goniometer, pattern.shape(), remedy)
 }
 
 /// Writes the built-in example and returns its path.

@@ -36,16 +36,27 @@ pub struct Facet {
     pub part: f64,
     /// Angle of the normal to the momentum transfer, degrees.
     pub degrees_to_q: f64,
+    /// Miller indices of the face, where the crystal's orientation is known and one of low indices lies
+    /// that way.
+    pub hkl: Option<[i32; 3]>,
     /// Strain at its corners.
     pub strain: Option<Spread>,
 }
 
-/// The facets of a surface, the largest first; `g` is the momentum transfer in its frame.
+impl Facet {
+    /// The face as `(1 -1 1)`, or a dash.
+    pub fn face(&self) -> String {
+        self.hkl.map_or("-".into(), |[h, k, l]| format!("({h} {k} {l})"))
+    }
+}
+
+/// The facets of a surface, the largest first; `g` is the momentum transfer in its frame, `face` the
+/// Miller indices of a face by its normal.
 ///
 /// Directions that many normals have are found by mean shift (D. Comaniciu and P. Meer, IEEE Trans.
 /// Pattern Anal. 24, 603 (2002)), one after the other; a facet is the largest connected piece about
 /// one of them, its normal that of the plane through its flat part.
-pub fn facets(surface: &Surface, g: Vector) -> Vec<Facet> {
+pub fn facets(surface: &Surface, g: Vector, face: impl Fn(Vector) -> Option<[i32; 3]>) -> Vec<Facet> {
     let areas: Vec<f64> = surface.triangles.iter().map(|&corners| norm(surface.normal(corners)) / 2.0).collect();
     let whole: f64 = areas.iter().sum();
     if whole <= 0.0 {
@@ -73,6 +84,7 @@ pub fn facets(surface: &Surface, g: Vector) -> Vec<Facet> {
             area_nm2: area,
             part: area / whole,
             degrees_to_q: (dot(normal, g) / norm(g)).clamp(-1.0, 1.0).acos().to_degrees(),
+            hkl: face(normal),
             strain: Spread::of(corners.iter().map(|&corner| surface.strain[corner as usize])),
         });
     }
@@ -213,7 +225,7 @@ mod tests {
         let (sin, cos) = 0.3f64.sin_cos();
         let turned = |[x, y, z]: Vector| [cos * x - sin * y, sin * x + cos * y, z];
         let octahedron = solid(|at| turned(at).iter().map(|value| value.abs()).sum::<f64>() - 24.0);
-        let found = facets(&surface(&octahedron, 1.0), [0.0, 0.0, 1.0]);
+        let found = facets(&surface(&octahedron, 1.0), [0.0, 0.0, 1.0], |_| None);
         assert_eq!(found.len(), 8, "{found:?}");
         for facet in &found {
             let normal = turned(facet.normal);
@@ -224,6 +236,6 @@ mod tests {
             assert!((angle.min(180.0 - angle) - 54.7).abs() < 2.0, "{facet:?}");
         }
         let ball = solid(|at| norm(at) - 17.0);
-        assert_eq!(facets(&surface(&ball, 1.0), [0.0, 0.0, 1.0]), Vec::new());
+        assert_eq!(facets(&surface(&ball, 1.0), [0.0, 0.0, 1.0], |_| None), Vec::new());
     }
 }

@@ -27,7 +27,7 @@ mod testing;
 mod tests;
 
 pub use facets::{Facet, facets};
-pub use files::CrystalFiles;
+pub use files::{CrystalFiles, CrystalRequest};
 pub use isosurface::{Isosurface, isosurface};
 pub use output::CrystalFormat;
 pub use resample::{Orthogonal, resample};

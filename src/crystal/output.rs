@@ -17,6 +17,8 @@ pub enum CrystalFormat {
     Hdf5,
     /// numpy, under the names that cdiutils has.
     Npz,
+    /// MATLAB 7.3.
+    Mat,
     /// VTK image data on cubes, for ParaView.
     Vti,
     /// VTK structured grid of the sheared voxels, without interpolation.
@@ -36,19 +38,21 @@ impl CrystalFormat {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("cxi" | "h5" | "hdf5") => Ok(CrystalFormat::Hdf5),
             Some("npz") => Ok(CrystalFormat::Npz),
+            Some("mat") => Ok(CrystalFormat::Mat),
             Some("vti") => Ok(CrystalFormat::Vti),
             Some("vts") => Ok(CrystalFormat::Vts),
             Some("stl") => Ok(CrystalFormat::Stl),
             Some("html") => Ok(CrystalFormat::Html),
             _ => {
-                let problem = "cannot be written: its name must end with .html, .cxi, .h5, .npz, .vti, .vts or .stl";
+                let problem =
+                    "cannot be written: its name must end with .html, .cxi, .h5, .npz, .mat, .vti, .vts or .stl";
                 Err(Error::file(path, problem))
             }
         }
     }
 }
 
-impl CrystalFiles<'_> {
+impl CrystalFiles {
     /// Writes one file, in the format of its ending. Lengths are nanometres; the fields are strain,
     /// displacement, phase, modulus and support, in npz, with names and units as cdiutils has them,
     /// `het_strain` (per cent), `displacement` and `dspacing` (angstroms), `phase`, `amplitude` and `support`.
@@ -70,8 +74,8 @@ impl CrystalFiles<'_> {
 
 /// Writes fields.
 fn write(path: &Path, force: bool, format: CrystalFormat, files: &CrystalFiles) -> Result<()> {
-    let CrystalFiles { crystal, cubes, grid, summary, command, .. } = *files;
-    let process = Process::new(command, &serde_json::json!({}), summary)?;
+    let CrystalFiles { crystal, cubes, grid, summary, command, .. } = files;
+    let process = Process::new(command.as_str(), &serde_json::json!({}), summary)?;
     if format == CrystalFormat::Vts {
         return write_sheared(path, force, crystal, grid, &process);
     }
@@ -104,6 +108,7 @@ fn write(path: &Path, force: bool, format: CrystalFormat, files: &CrystalFiles) 
     let fields = Fields { all: &all, origin: cubes.origin, steps, process: &process };
     match format {
         CrystalFormat::Vti => fields.write_vtk(path, force, false),
+        CrystalFormat::Mat => fields.write_mat(path, force),
         _ => fields.write_hdf5(path, force),
     }
 }

@@ -13,7 +13,7 @@ use ndarray::{Array2, Axis, s};
 const SHOWN: f64 = 0.98;
 
 pub(super) fn page(files: &CrystalFiles) -> Report {
-    let CrystalFiles { cubes, summary, surface, .. } = *files;
+    let CrystalFiles { cubes, summary, surface, .. } = files;
     let [x, y, z] = summary.size_nm;
     let facts = vec![
         ("Distance of planes".to_string(), format!("{:.5} Å", summary.d_spacing_angstrom)),
@@ -79,7 +79,7 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
         ),
         facts,
         sections: vec![Section { title: String::new(), text, figures, tables: vec![table(files), facet_table(files)] }],
-        command: files.command.into(),
+        command: files.command.clone(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
     }
 }
@@ -112,7 +112,7 @@ fn limit(values: impl Iterator<Item = f32>) -> f32 {
 }
 
 fn table(files: &CrystalFiles) -> Table {
-    let summary = files.summary;
+    let summary = &files.summary;
     let [qx, qy, qz] = summary.q_per_angstrom;
     let [z, y, x] = summary.sheared_voxel_nm;
     let [yx, zx, zy] = summary.sheared_voxel_degrees;
@@ -132,6 +132,9 @@ fn table(files: &CrystalFiles) -> Table {
         vec!["Displacement, pm".into(), spread(summary.displacement_nm, 1e3)],
         vec!["Strain, 1e-4".into(), spread(summary.strain, 1e4)],
     ];
+    if let Some([h, k, l]) = summary.hkl {
+        rows.insert(1, vec!["Miller indices of the peak".into(), format!("{h:.3}, {k:.3}, {l:.3}")]);
+    }
     if let Some(a) = summary.lattice_parameter_angstrom {
         rows.insert(1, vec!["Lattice parameter, cubic, Å".into(), format!("{a:.5}")]);
     }
@@ -146,14 +149,16 @@ fn facet_table(files: &CrystalFiles) -> Table {
             format!("{:.1} %", 100.0 * facet.part),
             format!("{x:.3}, {y:.3}, {z:.3}"),
             format!("{:.1}", facet.degrees_to_q),
+            facet.face(),
             facet.strain.map_or("-".into(), |strain| format!("{:.2} ± {:.2}", 1e4 * strain.mean, 1e4 * strain.std)),
         ]
     };
     Table {
         title: "Facets".into(),
-        header: ["Area, nm²", "Of the surface", "Normal (x, y, z)", "Degrees to q", "Strain, 1e-4"]
+        header: ["Area, nm²", "Of the surface", "Normal (x, y, z)", "Degrees to q", "Face", "Strain, 1e-4"]
             .map(String::from)
             .to_vec(),
         rows: files.summary.facets.iter().map(row).collect(),
     }
+    .without_empty_columns()
 }

@@ -1,7 +1,7 @@
 //! How the diffractometer stood, as it is typed for files that do not say.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Axis, Circle, Goniometer};
+use crate::geometry::{Axis, Circle, Goniometer, Tilt, cross, dot};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -18,6 +18,11 @@ struct Stand {
     /// Pixel `(y, x)` of the result's pattern that the direct beam hits with all circles at zero;
     /// where there is none, the angles of the detector are those of the pattern's middle.
     direct_beam: Option<[f64; 2]>,
+    /// Tilt of the detector about that pixel.
+    tilt: Option<Tilt>,
+    /// Rows `x`, `y`, `z` of the crystal's orientation: momentum transfer from Miller indices with all
+    /// circles at zero, inverse angstroms, 2 pi included.
+    ub: Option<[[f64; 3]; 3]>,
 }
 
 /// A circle, where it stood, and its steps.
@@ -35,7 +40,7 @@ struct Standing {
 
 /// Reads the circles of a diffractometer for a pattern of so many frames: `sample-circles` and
 /// `detector-circles`, the outermost first, each with `motor`, `axis` (as `x-`), `position` in the middle of the
-/// scan and `step` a frame, in degrees, and `pixel-axes`.
+/// scan and `step` a frame, in degrees, and `pixel-axes`; where known `direct-beam`, `tilt` and `ub`.
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::File`], with the line.
@@ -48,6 +53,9 @@ pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
     let circles = || stand.sample_circles.iter().chain(&stand.detector_circles);
     if let Some(circle) = circles().find(|circle| !(circle.position.is_finite() && circle.step.is_finite())) {
         return Err(Error::file(path, format!("position and step of {} must be finite, in degrees", circle.motor)));
+    }
+    if stand.ub.is_some_and(|ub| !(determinant(ub).abs() > 1e-9)) {
+        return Err(Error::file(path, "ub has no inverse: give its three rows in inverse angstroms, 2 pi included"));
     }
     let circle = |circle: Standing| {
         let moved = circle.step != 0.0 && frames > 1;
@@ -64,5 +72,11 @@ pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
         detector: stand.detector_circles.into_iter().map(circle).collect(),
         pixel_axes: Some(stand.pixel_axes),
         direct_beam: stand.direct_beam,
+        tilt: stand.tilt,
+        ub: stand.ub.map(|rows| rows.map(|row| row.map(|value| value * 1e10))),
     })
+}
+
+fn determinant([a, b, c]: [[f64; 3]; 3]) -> f64 {
+    dot(a, cross(b, c))
 }

@@ -2,8 +2,8 @@
 
 use super::facets::Facet;
 use super::spread::Spread;
-use super::{Crystal, CrystalOptions};
-use crate::geometry::{QGrid, Vector, cross, dot, norm};
+use super::{Crystal, CrystalOptions, Orthogonal, Surface};
+use crate::geometry::{QGrid, Vector, dot, norm};
 use serde::Serialize;
 
 /// Numbers for pages, files and machines; lengths in nanometres.
@@ -13,7 +13,11 @@ pub struct CrystalSummary {
     pub q_per_angstrom: Vector,
     /// Distance of the lattice planes, angstroms.
     pub d_spacing_angstrom: f64,
-    /// Lattice parameter of a cubic crystal with the given Miller indices, angstroms.
+    /// Miller indices of the momentum transfer, where the crystal's orientation is known; not whole
+    /// numbers where its lattice is not that of the orientation.
+    pub hkl: Option<Vector>,
+    /// Lattice parameter of a cubic crystal with the given Miller indices, or with those that the
+    /// orientation says, angstroms.
     pub lattice_parameter_angstrom: Option<f64>,
     /// Whether the direct beam is known; where not, the detector's angles were taken for the middle
     /// of the array, and spacings are as good as that.
@@ -28,11 +32,11 @@ pub struct CrystalSummary {
     pub isosurface: f64,
     /// Voxels inside the surface.
     pub voxels: usize,
-    /// Volume, cubic nanometres.
+    /// Volume within the surface, cubic nanometres.
     pub volume_nm3: f64,
-    /// Extents along `(x, y, z)` of the laboratory.
+    /// Extents of the surface along `(x, y, z)` of the frame of the cubes.
     pub size_nm: Vector,
-    /// Extent along the momentum transfer.
+    /// Extent of the surface along the momentum transfer.
     pub size_along_q_nm: f64,
     /// Displacement along the momentum transfer, nanometres.
     pub displacement_nm: Option<Spread>,
@@ -60,8 +64,9 @@ impl CrystalSummary {
             }
             None => "nowhere known".into(),
         };
+        let indices = self.hkl.map_or(String::new(), |[h, k, l]| format!("; h, k, l = {h:.3}, {k:.3}, {l:.3}"));
         let lines = [
-            ("q", format!("{qx:.4}, {qy:.4}, {qz:.4} (x, y, z) per angstrom{caution}")),
+            ("q", format!("{qx:.4}, {qy:.4}, {qz:.4} (x, y, z) per angstrom{caution}{indices}")),
             ("spacing", format!("{:.5} angstroms{lattice}", self.d_spacing_angstrom)),
             (
                 "voxels",
@@ -91,7 +96,10 @@ impl CrystalSummary {
     }
 
     fn facets_text(&self) -> String {
-        let angle = |facet: &Facet| format!("{:.0}", facet.degrees_to_q);
+        let angle = |facet: &Facet| match facet.hkl {
+            Some(_) => format!("{:.0} {}", facet.degrees_to_q, facet.face()),
+            None => format!("{:.0}", facet.degrees_to_q),
+        };
         match self.facets[..] {
             [] => "none found".into(),
             ref all => {
@@ -102,23 +110,17 @@ impl CrystalSummary {
         }
     }
 
-    /// The numbers of a crystal, and the facets of its surface.
-    pub fn new(crystal: &Crystal, grid: &QGrid, facets: Vec<Facet>, options: &CrystalOptions) -> Self {
+    /// The numbers of a crystal, its surface and its facets.
+    pub fn new(
+        crystal: &Crystal,
+        grid: &QGrid,
+        cubes: &Orthogonal,
+        surface: &Surface,
+        facets: Vec<Facet>,
+        options: &CrystalOptions,
+    ) -> Self {
         let voxels = grid.voxels();
         let angle = |a: Vector, b: Vector| (dot(a, b) / (norm(a) * norm(b))).clamp(-1.0, 1.0).acos().to_degrees();
-        let shape = grid.shape;
-        let place = |at: [usize; 3]| -> Vector {
-            std::array::from_fn(|i| (0..3).map(|a| (at[a] as f64 - (shape[a] / 2) as f64) * voxels[a][i]).sum())
-        };
-        let inside = || crystal.inside.0.indexed_iter().filter(|(_, inside)| **inside).map(|(at, _)| place(at.into()));
-        // Between the centres of the outermost voxels.
-        let extent = |along: Vector| {
-            let ends = inside()
-                .map(|r| dot(r, along))
-                .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], at| [low.min(at), high.max(at)]);
-            (ends[1] - ends[0]).max(0.0) * 1e9
-        };
-        let count = crystal.inside.as_slice().iter().filter(|inside| **inside).count();
         let d = crystal.spacing() * 1e10;
         let nm = |spread: Spread| Spread {
             mean: spread.mean * 1e9,
@@ -126,12 +128,13 @@ impl CrystalSummary {
             min: spread.min * 1e9,
             max: spread.max * 1e9,
         };
+        let hkl = grid.indices(crystal.g);
+        let indices = options.hkl.map(|hkl| hkl.map(f64::from)).or(hkl.map(|hkl| hkl.map(f64::round)));
         CrystalSummary {
             q_per_angstrom: crystal.g.map(|value| value * 1e-10),
             d_spacing_angstrom: d,
-            lattice_parameter_angstrom: options
-                .hkl
-                .map(|hkl| d * hkl.iter().map(|&i| f64::from(i).powi(2)).sum::<f64>().sqrt()),
+            hkl,
+            lattice_parameter_angstrom: indices.map(|hkl| d * norm(hkl)),
             direct_beam_known: grid.direct_beam_known,
             q_residual_pixels: grid.residual,
             sheared_voxel_nm: voxels.map(|vector| norm(vector) * 1e9),
@@ -141,10 +144,10 @@ impl CrystalSummary {
                 angle(voxels[0], voxels[1]),
             ],
             isosurface: f64::from(crystal.isosurface.modulus / crystal.isosurface.bulk),
-            voxels: count,
-            volume_nm3: count as f64 * dot(voxels[0], cross(voxels[1], voxels[2])).abs() * 1e27,
-            size_nm: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(extent),
-            size_along_q_nm: extent(crystal.g.map(|value| value / norm(crystal.g))),
+            voxels: crystal.inside.as_slice().iter().filter(|inside| **inside).count(),
+            volume_nm3: surface.volume(),
+            size_nm: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|axis| surface.extent(axis)),
+            size_along_q_nm: surface.extent(cubes.g.map(|value| value / norm(cubes.g))),
             displacement_nm: Spread::of(crystal.displacement.as_slice().iter().copied()).map(nm),
             strain: Spread::of(crystal.strain.as_slice().iter().copied()),
             phase_vortices: crystal.vortices,

@@ -1,6 +1,7 @@
 //! The surface of a crystal as triangles.
 
 use super::Orthogonal;
+use crate::geometry::{Vector, cross, dot};
 use crate::volume::Centered;
 use fast_surface_nets::ndshape::RuntimeShape;
 use fast_surface_nets::{SurfaceNetsBuffer, surface_nets};
@@ -55,6 +56,23 @@ impl Surface {
     pub fn area(&self) -> f64 {
         let normal = |&[a, b, c]: &[u32; 3]| self.normal([a, b, c]);
         self.triangles.iter().map(normal).map(crate::geometry::norm).sum::<f64>() / 2.0
+    }
+
+    /// Volume inside, cubic nanometres.
+    pub fn volume(&self) -> f64 {
+        // Tetrahedra from the origin, negative where a triangle is seen from behind.
+        let part = |&corners: &[u32; 3]| {
+            let [a, b, c] = corners.map(|corner| self.vertices[corner as usize].map(f64::from));
+            dot(a, cross(b, c)) / 6.0
+        };
+        self.triangles.iter().map(part).sum::<f64>().abs()
+    }
+
+    /// Extent along a direction of length one, nanometres.
+    pub fn extent(&self, direction: Vector) -> f64 {
+        let along = self.vertices.iter().map(|at| dot(at.map(f64::from), direction));
+        let [low, high] = along.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], at| [low.min(at), high.max(at)]);
+        (high - low).max(0.0)
     }
 
     /// Normal of a triangle, outwards, twice its area long.

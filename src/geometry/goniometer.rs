@@ -130,6 +130,18 @@ impl Circle {
     }
 }
 
+/// Tilt of a detector that does not stand perpendicular to its arm: a rotation of its plane about the
+/// pixel of the direct beam, as calibrations by xrayutilities give it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tilt {
+    /// Direction in the detector's plane that the axis is perpendicular to, degrees from the rows'
+    /// direction of counting to the columns'.
+    pub azimuth: f64,
+    /// Rotation about that axis, degrees.
+    pub angle: f64,
+}
+
 /// Circles of a diffractometer, and the detector on the innermost of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Goniometer {
@@ -142,6 +154,13 @@ pub struct Goniometer {
     pub pixel_axes: Option<[Axis; 2]>,
     /// Pixel `(y, x)` of the frames that the direct beam hits with all circles at their zero.
     pub direct_beam: Option<[f64; 2]>,
+    /// Tilt of the detector.
+    #[serde(default)]
+    pub tilt: Option<Tilt>,
+    /// Orientation of the crystal: rows `x`, `y`, `z` of the matrix whose product with the Miller
+    /// indices is the momentum transfer with all circles of the sample at zero, radians per metre.
+    #[serde(default)]
+    pub ub: Option<[[f64; 3]; 3]>,
 }
 
 impl Goniometer {
@@ -174,6 +193,8 @@ impl Goniometer {
             sample: circles(&self.sample),
             detector: circles(&self.detector),
             pixel_axes: self.pixel_axes,
+            tilt: self.tilt,
+            ub: self.ub,
             direct_beam: self.direct_beam.map(|[y, x]| [pixel(1, y), pixel(2, x)]),
         }
     }
@@ -206,8 +227,8 @@ mod tests {
         let goniometer = Goniometer {
             sample: vec![circle("eta", &[10.0, 10.1, 10.2, 10.3]), circle("phi", &[5.0])],
             detector: vec![circle("nu", &[]), circle("delta", &[30.0, 30.001, 30.0, 30.0])],
-            pixel_axes: None,
             direct_beam: Some([7.0, 3.5]),
+            ..Goniometer::default()
         };
         assert_eq!(goniometer.scanned().unwrap().motor, "eta");
         let close = |found: &[f64], expected: &[f64]| {

@@ -2,12 +2,18 @@
 //! turn sample and detector.
 
 mod goniometer;
+mod momentum;
 mod reciprocal;
+mod reflection;
+mod vector;
 
-pub use goniometer::{Axis, Circle, Goniometer};
-pub use reciprocal::{Frame, Missing, QGrid, Vector};
+pub use goniometer::{Axis, Circle, Goniometer, Tilt};
+pub use momentum::{Missing, QMap};
+pub use reciprocal::{Frame, QGrid};
+pub use reflection::{NoScan, ScanOf};
+pub use vector::Vector;
 
-pub(crate) use reciprocal::{cross, dot, inverse, norm, turned};
+pub(crate) use vector::{about, cross, dot, inverse, norm, product, transposed, turned};
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};

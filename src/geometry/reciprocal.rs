@@ -1,23 +1,23 @@
 //! From pixels and frames to momentum transfer, and from there to the object's voxels in the
 //! laboratory.
 //!
-//! `q = (2 pi / lambda) (D r / |r| - k)` for the pixel at `r` on a detector carried by the circles `D`, with
-//! the beam `k` along z. Seen by a sample that its circles `S` turned, the same pixel measures
-//! `S^-1 q`. All frames are brought to the sample as it stood in the middle of the scan, so that
-//! vectors are those of the laboratory at that moment.
-//!
 //! Fourier transforms need a lattice: `q` is linearised over the array by least squares, and how
 //! far the true momentum transfer is from that is stated. The object's voxels are its reciprocal
 //! lattice, sheared in general.
 
+use super::momentum::{Missing, QMap};
+use super::vector::{IDENTITY, Vector, cross, dot, inverse, norm, transposed, turned};
 use super::{Geometry, Goniometer};
 use crate::volume::Shape;
 
-/// A vector `(x, y, z)` of the laboratory: z along the beam, y up, right-handed.
-pub type Vector = [f64; 3];
-
 /// Points along each axis at which momentum transfer is computed for the linearisation.
 const POINTS: usize = 9;
+
+/// Largest Miller index of a face.
+const LOW: i32 = 3;
+/// Largest angle between a face and its normal, degrees: less than half of that between (100) and
+/// (310).
+const FACE: f64 = 8.0;
 
 /// Frame of reference of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,40 +48,8 @@ pub struct QGrid {
     /// Whether the direct beam is known. Where not, the detector's angles are taken as those of the
     /// middle of the array.
     pub direct_beam_known: bool,
-}
-
-/// Lacking for momentum transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Photon energy.
-    Energy,
-    /// Distance of the detector.
-    Distance,
-    /// Size of the pixels.
-    PixelSize,
-    /// Positions of one of the circles, or any circles.
-    Angles,
-    /// Directions of rows and columns.
-    PixelAxes,
-    /// The frames of a volume are those of a scan, but no circle turned.
-    Scan,
-    /// More than one row and column.
-    Extent,
-}
-
-impl Missing {
-    /// What it is, in words.
-    pub fn text(self) -> &'static str {
-        match self {
-            Missing::Energy => "the photon energy",
-            Missing::Distance => "the distance of the detector",
-            Missing::PixelSize => "the size of the pixels",
-            Missing::Angles => "the angles of the circles",
-            Missing::PixelAxes => "the directions of rows and columns",
-            Missing::Scan => "the circle that was scanned",
-            Missing::Extent => "more than one row and column",
-        }
-    }
+    /// Orientation of the crystal, where known ([`Goniometer::ub`]).
+    ub: Option<[Vector; 3]>,
 }
 
 impl QGrid {
@@ -94,12 +62,10 @@ impl QGrid {
         if shape[1] < 2 || shape[2] < 2 {
             return Err(Missing::Extent);
         }
-        let look = Look::new(geometry, goniometer, shape)?;
-        let middle = look.sample(look.middle_frame());
-        let lab = |at: [f64; 3]| turned(&middle, look.in_sample(at));
+        let map = QMap::new(geometry, goniometer, shape)?;
         let points: Vec<[f64; 3]> = points(shape);
         let origin = shape.map(|n| (n / 2) as f64);
-        let all: Vec<Vector> = points.iter().map(|&at| lab(at)).collect();
+        let all: Vec<Vector> = points.iter().map(|&at| map.at(at)).collect();
         let count = points.len() as f64;
         let mean: Vector = std::array::from_fn(|i| all.iter().map(|q| q[i]).sum::<f64>() / count);
         let at_mean: [f64; 3] = std::array::from_fn(|a| points.iter().map(|at| at[a]).sum::<f64>() / count);
@@ -131,8 +97,9 @@ impl QGrid {
             centre: linear(origin),
             steps,
             residual: residual.fold(0.0, f64::max),
-            to_sample: transposed(middle),
+            to_sample: map.to_sample(),
             direct_beam_known: goniometer.direct_beam.is_some(),
+            ub: goniometer.ub,
         })
     }
 
@@ -148,6 +115,34 @@ impl QGrid {
         std::array::from_fn(|j| {
             std::array::from_fn(|i| 2.0 * std::f64::consts::PI * inverse[i][j] / self.shape[j] as f64)
         })
+    }
+
+    /// Miller indices of a vector of reciprocal space, radians per metre in the laboratory, as far as
+    /// the crystal's orientation is known. They are whole numbers for a reflection of an unstrained
+    /// crystal only.
+    pub fn indices(&self, q: Vector) -> Option<Vector> {
+        let ub = self.ub?;
+        // Rows of `ub` are x, y, z: q = ub hkl.
+        Some(turned(&inverse(ub), turned(&self.to_sample, q)))
+    }
+
+    /// The vector of reciprocal space, radians per metre in the laboratory, of Miller indices.
+    pub fn reflection(&self, hkl: Vector) -> Option<Vector> {
+        Some(turned(&transposed(self.to_sample), turned(&self.ub?, hkl)))
+    }
+
+    /// Miller indices of the face with a normal, in a frame of reference, where the orientation is
+    /// known: of the planes of low indices that lie within [`FACE`] of it those farthest apart.
+    pub fn face(&self, frame: Frame, g: Vector, normal: Vector) -> Option<[i32; 3]> {
+        let rotation = self.rotation(frame, g);
+        let all = -LOW..=LOW;
+        let faces = all.clone().flat_map(|h| all.clone().flat_map(move |k| (-LOW..=LOW).map(move |l| [h, k, l])));
+        let near = faces.filter(|hkl| *hkl != [0; 3]).filter_map(|hkl| {
+            let q = turned(&rotation, self.reflection(hkl.map(f64::from))?);
+            let cosine = dot(q, normal) / (norm(q) * norm(normal));
+            (cosine > FACE.to_radians().cos()).then_some((norm(q), hkl))
+        });
+        near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, hkl)| hkl)
     }
 
     /// The rotation that turns vectors of the laboratory into those of a frame, for the momentum
@@ -169,68 +164,6 @@ impl QGrid {
     }
 }
 
-/// Positions, directions and the scan, checked.
-struct Look<'a> {
-    goniometer: &'a Goniometer,
-    /// `2 pi / lambda`, per metre.
-    k: f64,
-    distance: f64,
-    pixel_size: [f64; 2],
-    axes: [Vector; 2],
-    beam: [f64; 2],
-    frames: usize,
-}
-
-impl<'a> Look<'a> {
-    fn new(geometry: Geometry, goniometer: &'a Goniometer, shape: Shape) -> Result<Self, Missing> {
-        let wavelength = geometry.wavelength().ok_or(Missing::Energy)?;
-        let known = !goniometer.sample.is_empty() && goniometer.circles().all(|circle| !circle.positions.is_empty());
-        if !known {
-            return Err(Missing::Angles);
-        }
-        if shape[0] > 1 && goniometer.scanned().is_none() {
-            return Err(Missing::Scan);
-        }
-        Ok(Look {
-            goniometer,
-            k: 2.0 * std::f64::consts::PI / wavelength,
-            distance: geometry.distance.ok_or(Missing::Distance)?,
-            pixel_size: geometry.pixel_size.ok_or(Missing::PixelSize)?,
-            axes: goniometer.pixel_axes.ok_or(Missing::PixelAxes)?.map(super::Axis::vector),
-            beam: goniometer.direct_beam.unwrap_or([(shape[1] / 2) as f64, (shape[2] / 2) as f64]),
-            frames: shape[0],
-        })
-    }
-
-    /// The middle of the scan: frame `n / 2`, where the array has its origin.
-    fn middle_frame(&self) -> f64 {
-        (self.frames / 2) as f64
-    }
-
-    /// Rotation of the sample from where all circles are at zero to where it stood in a frame.
-    fn sample(&self, frame: f64) -> [Vector; 3] {
-        rotation(&self.goniometer.sample, frame)
-    }
-
-    /// Momentum transfer at a place `(z, y, x)`, in the frame of the sample.
-    fn in_sample(&self, [frame, y, x]: [f64; 3]) -> Vector {
-        let [rows, columns] = self.axes;
-        let [v, u] = [(y - self.beam[0]) * self.pixel_size[0], (x - self.beam[1]) * self.pixel_size[1]];
-        let plane: Vector = std::array::from_fn(|i| v * rows[i] + u * columns[i]);
-        let r = turned(&rotation(&self.goniometer.detector, frame), [plane[0], plane[1], plane[2] + self.distance]);
-        let length = norm(r);
-        let q = [r[0] / length, r[1] / length, r[2] / length - 1.0].map(|value| self.k * value);
-        turned(&transposed(self.sample(frame)), q)
-    }
-}
-
-/// Product of the rotations of circles, the outermost first, at a frame.
-fn rotation(circles: &[super::Circle], frame: f64) -> [Vector; 3] {
-    circles.iter().fold(IDENTITY, |before, circle| {
-        product(before, about(circle.axis.vector(), (circle.at(frame) - circle.zero).to_radians()))
-    })
-}
-
 /// Places over an array at which `q` is computed: a grid up to its edges.
 fn points(shape: Shape) -> Vec<[f64; 3]> {
     let along = |n: usize| -> Vec<f64> {
@@ -240,54 +173,6 @@ fn points(shape: Shape) -> Vec<[f64; 3]> {
     let [z, y, x] = shape.map(along);
     let rows = z.iter().flat_map(|&z| y.iter().map(move |&y| [z, y]));
     rows.flat_map(|[z, y]| x.iter().map(move |&x| [z, y, x])).collect()
-}
-
-const IDENTITY: [Vector; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-
-/// Right-handed rotation about a unit vector (Rodrigues).
-fn about(axis: Vector, angle: f64) -> [Vector; 3] {
-    let (sin, cos) = angle.sin_cos();
-    let [x, y, z] = axis;
-    let crossed = [[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]];
-    std::array::from_fn(|i| {
-        std::array::from_fn(|j| cos * IDENTITY[i][j] + sin * crossed[i][j] + (1.0 - cos) * axis[i] * axis[j])
-    })
-}
-
-/// A matrix times a vector.
-pub(crate) fn turned(matrix: &[Vector; 3], vector: Vector) -> Vector {
-    matrix.map(|row| dot(row, vector))
-}
-
-fn product(a: [Vector; 3], b: [Vector; 3]) -> [Vector; 3] {
-    let b = transposed(b);
-    a.map(|row| b.map(|column| dot(row, column)))
-}
-
-fn transposed(a: [Vector; 3]) -> [Vector; 3] {
-    std::array::from_fn(|i| std::array::from_fn(|j| a[j][i]))
-}
-
-/// Scalar product.
-pub(crate) fn dot(a: Vector, b: Vector) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Length of a vector.
-pub(crate) fn norm(a: Vector) -> f64 {
-    dot(a, a).sqrt()
-}
-
-/// Vector product.
-pub(crate) fn cross(a: Vector, b: Vector) -> Vector {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-/// Inverse of a matrix of three rows, not singular.
-pub(crate) fn inverse(a: [Vector; 3]) -> [Vector; 3] {
-    let columns = [cross(a[1], a[2]), cross(a[2], a[0]), cross(a[0], a[1])];
-    let determinant = dot(a[0], columns[0]);
-    std::array::from_fn(|i| std::array::from_fn(|j| columns[j][i] / determinant))
 }
 
 #[cfg(test)]
@@ -314,6 +199,7 @@ mod tests {
             detector: vec![circle("nu", "y-", &[nu]), circle("delta", "x-", &[delta])],
             pixel_axes: Some(["y-".parse().unwrap(), "x+".parse().unwrap()]),
             direct_beam: None,
+            ..Goniometer::default()
         }
     }
 
@@ -361,6 +247,7 @@ mod tests {
             detector: vec![circle("Delta", "y+", &[delta]), circle("Gamma", "x-", &[gamma])],
             pixel_axes: Some(["y-".parse().unwrap(), "x+".parse().unwrap()]),
             direct_beam: None,
+            ..Goniometer::default()
         };
         let grid = QGrid::new(geometry(), &goniometer, FEW).unwrap();
         let k = 2.0 * std::f64::consts::PI * 9000.0 * EV / HC;

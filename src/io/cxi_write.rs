@@ -125,17 +125,23 @@ pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result
 /// is renamed.
 pub(super) fn write(path: &Path, force: bool, content: impl FnOnce(&File) -> Outcome) -> Result<()> {
     replace(path, force, |part| {
-        let written = || {
-            // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0)
-            // where a compressed data set that was closed could not be written, because the disk
-            // was full.
-            let file = File::with_options().with_fapl(|access| access.core_filebacked(true)).create(part)?;
-            let result = content(&file).and_then(|()| file.flush());
-            // Closed even after an error: HDF5 would otherwise write on, into a file that is gone.
-            result.and(file.close())
-        };
-        written().map_err(|error| Error::write(path, io::Error::other(reason(&error))))
+        create(part, 0, content).map_err(|error| Error::write(path, io::Error::other(reason(&error))))
     })
+}
+
+/// Writes a file, with so many bytes before what is HDF5.
+pub(super) fn create(part: &Path, before: u64, content: impl FnOnce(&File) -> Outcome) -> Outcome {
+    // Put together in memory and written at the end: HDF5 crashes (H5Fflush, release 2.0) where a
+    // compressed data set that was closed could not be written, because the disk was full.
+    let mut options = File::with_options();
+    options.with_fapl(|access| access.core_filebacked(true));
+    if before > 0 {
+        options.with_fcpl(|creation| creation.userblock(before));
+    }
+    let file = options.create(part)?;
+    let result = content(&file).and_then(|()| file.flush());
+    // Closed even after an error: HDF5 would otherwise write on, into a file that is gone.
+    result.and(file.close())
 }
 
 /// The root and its entry; `default` names the group on which viewers open.

@@ -1,7 +1,8 @@
-//! Writing fields on a lattice in space: HDF5 that silx draws with its axes, npz, and the XML
-//! formats of VTK for ParaView.
+//! Writing fields on a lattice in space: HDF5 that silx draws with its axes, npz, MATLAB 7.3, and the
+//! XML formats of VTK for ParaView.
 
 use super::cxi_write::{array, describe, write};
+use super::matlab;
 use super::nexus::{Outcome, attribute, group, quantity, text};
 use super::npz_write::{Writer, write_archive};
 use super::output::replace;
@@ -106,6 +107,26 @@ impl Fields<'_> {
             out.finish()
         };
         replace(path, force, |part| write_archive(part, fill).map_err(|error| Error::write(path, error)))
+    }
+
+    /// Writes MATLAB 7.3: each field as `single`, its first index along x; the places `x`, `y`, `z` of a
+    /// lattice along them, nanometres; `units`, `command` and `results` (JSON) as texts.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::replace`].
+    pub fn write_mat(&self, path: &Path, force: bool) -> Result<()> {
+        let units: serde_json::Map<String, serde_json::Value> =
+            self.all.iter().map(|field| (field.name.into(), field.unit.into())).collect();
+        matlab::write(path, force, |file| {
+            self.all.iter().try_for_each(|field| matlab::single(file, field.name, field.values))?;
+            for (axis, name) in ["z", "y", "x"].into_iter().enumerate() {
+                matlab::row(file, name, &self.places(axis))?;
+            }
+            matlab::text(file, "units", &serde_json::Value::Object(units).to_string())?;
+            matlab::text(file, "command", self.process.command())?;
+            matlab::text(file, "results", &self.process.results().to_string())
+        })
     }
 
     /// Writes VTK's XML: image data (`.vti`) for fields along x, y and z, a structured grid

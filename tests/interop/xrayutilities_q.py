@@ -18,6 +18,7 @@ for path in sys.argv[1:]:
     conversion.init_area(
         rows, columns, cch1=ny // 2, cch2=nx // 2, Nch1=ny, Nch2=nx, distance=case["distance"],
         pwidth1=case["pixel"], pwidth2=case["pixel"],
+        tiltazimuth=case["tilt"][0], tilt=case["tilt"][1],
     )
     angles = [np.asarray(positions, float) for _, positions in sample + detector]
     angles = [np.full(nz, a[0]) if a.size == 1 else a for a in angles]

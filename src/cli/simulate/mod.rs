@@ -2,6 +2,7 @@
 //! with measured patterns.
 
 mod beside;
+mod crystal;
 mod one;
 mod preview;
 mod quick;
@@ -24,12 +25,13 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:\n  \
     lacuna simulate bragg3d --output set.h5 --count 200\n  \
     lacuna simulate my_recipe.toml --preview sheet.png\n  \
-    lacuna simulate --shape 256,256 --object crystal --gap 6 --output one.cxi")]
+    lacuna simulate --shape 256,256 --object crystal --gap 6 --output one.cxi\n  \
+    lacuna simulate --beamline id01 --hkl 1,1,1 --crystal wulff --size 250 --lattice-strain 5e-4 --output one.cxi")]
 pub struct Command {
     /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, particles2d,
     /// particles3d, near-peak2d, near-peak3d, tight2d, tight3d, forward2d-smoke, bragg3d-smoke).
     /// Without one, the flags under "One pattern" say what is simulated
-    #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop"])]
+    #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop", "beamline"])]
     recipe: Option<String>,
     /// Where it goes: a set (.h5), or one pattern (.cxi) with its truth beside it (NAME-truth.cxi)
     #[arg(long, short, value_name = "FILE")]
@@ -55,6 +57,8 @@ pub struct Command {
     threads: Option<usize>,
     #[command(flatten)]
     quick: quick::QuickFlags,
+    #[command(flatten)]
+    crystal: crystal::CrystalFlags,
 }
 
 impl Command {
@@ -65,6 +69,7 @@ impl Command {
                 let (recipe, text) = Recipe::read(name)?;
                 (recipe, Some(text))
             }
+            None if self.crystal.is_asked_for() => (self.quick.recipe_of(&crystal::SHAPE)?, None),
             None => (self.quick.recipe()?, None),
         };
         recipe.seed = self.seed.unwrap_or(recipe.seed);
@@ -80,6 +85,13 @@ impl Command {
             if let Some(recipe) = &self.recipe {
                 not_onto_itself(recipe, path)?;
             }
+        }
+        let scene = self.crystal.scene(&recipe, &self.quick)?;
+        if scene.is_some()
+            && (self.preview.is_some() || !self.beside.is_empty() || self.output.as_deref().is_some_and(is_set))
+        {
+            let problem = "is one pattern: give --output FILE.cxi, and neither --preview nor --beside";
+            return Err(Error::setting("--beamline", self.crystal.beamline(), problem));
         }
         check_memory(&recipe)?;
         let (claim, force) = self.claim()?;
@@ -108,7 +120,7 @@ impl Command {
                     let problem = "a CXI file takes one pattern: give a set, --output SET.h5";
                     return Err(Error::setting("--count", recipe.count, problem));
                 }
-                one::write(path, force, &recipe, &console)?;
+                one::write(path, force, &recipe, scene.as_ref(), &console)?;
             }
         }
         claim.into_iter().for_each(Claim::finish);

@@ -1,5 +1,6 @@
 //! One pattern in CXI form, with its truth in a second file: what phases the pattern never sees it.
 
+use super::crystal::Scene;
 use crate::cli::console::Console;
 use crate::cli::text::command_line;
 use lacuna::error::{Error, Result};
@@ -12,20 +13,24 @@ use lacuna::volume::Centered;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Writes the first pattern of the recipe.
-pub fn write(path: &Path, force: bool, recipe: &Recipe, console: &Console) -> Result<()> {
+/// Writes the first pattern of the recipe, or that of a crystal at a beamline.
+pub fn write(path: &Path, force: bool, recipe: &Recipe, scene: Option<&Scene>, console: &Console) -> Result<()> {
     let truth_path = truth_path(path)?;
     let bar = console.bar(1, "simulate");
-    let simulated = pattern(recipe, 0);
+    let (simulated, geometry, goniometer) = match scene {
+        Some(scene) => (scene.pattern(recipe), scene.geometry, Some(scene.goniometer.clone())),
+        None => (pattern(recipe, 0), Geometry::default(), None),
+    };
     bar.finish_and_clear();
     let process = Process::new(command_line(), recipe, &simulated.parameters)?;
-    let counted = Pattern::new(simulated.measured(), simulated.mask.clone(), Geometry::default())?;
+    let mut counted = Pattern::new(simulated.measured(), simulated.mask.clone(), geometry)?;
+    counted.goniometer = goniometer.clone();
     let whole = Pattern {
         mask: Centered::filled(counted.shape(), 0),
         intensity: simulated.intensity,
         estimate: None,
-        geometry: Geometry::default(),
-        goniometer: None,
+        geometry,
+        goniometer,
     };
     let truth = Reconstruction {
         object: &simulated.object,

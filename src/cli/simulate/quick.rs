@@ -12,9 +12,10 @@ use lacuna::simulate::recipe::{Recipe, SplitRecipe};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "One pattern")]
 pub struct QuickFlags {
-    /// Pixels: Y,X, or Z,Y,X for the rocking curve of a Bragg peak
-    #[arg(long, value_name = "PIXELS", value_delimiter = ',', default_value = "256,256")]
-    shape: Vec<usize>,
+    /// Pixels: Y,X, or Z,Y,X for the rocking curve of a Bragg peak [default: 256,256; with a beamline
+    /// 64,96,96]
+    #[arg(long, value_name = "PIXELS", value_delimiter = ',')]
+    shape: Option<Vec<usize>>,
     /// Kind of particle: crystal (any of fcc, bcc, hcp, cube, octahedron, rod, plate), rounded,
     /// ellipsoid, aggregate, cluster, cell, flake, pattern, star, illuminated (2D)
     #[arg(long, value_name = "NAME", default_value = "crystal")]
@@ -27,10 +28,10 @@ pub struct QuickFlags {
     detector: Option<String>,
     /// Photons in the whole pattern
     #[arg(long, value_name = "N", default_value_t = 1e7)]
-    photons: f64,
+    pub(super) photons: f64,
     /// Linear oversampling ratio
     #[arg(long, value_name = "RATIO", default_value_t = 3.0)]
-    oversampling: f64,
+    pub(super) oversampling: f64,
     /// Strain of the particle: root mean square of its phase inside, radians (in 2D before it is
     /// projected)
     #[arg(long, value_name = "RADIANS", default_value_t = 0.0)]
@@ -46,7 +47,7 @@ impl QuickFlags {
         // A volume of 64 pixels has room for a crystal of some 20.
         let oversampling = if shape.len() == 2 { 4.0 } else { 3.0 };
         Self {
-            shape,
+            shape: Some(shape),
             object: "crystal".into(),
             gap: None,
             detector: None,
@@ -59,6 +60,12 @@ impl QuickFlags {
 
     /// The recipe of what is asked for.
     pub fn recipe(&self) -> Result<Recipe> {
+        self.recipe_of(&[256, 256])
+    }
+
+    /// The same with another shape where none is asked for.
+    pub fn recipe_of(&self, shape: &[usize]) -> Result<Recipe> {
+        let shape = self.shape.clone().unwrap_or(shape.to_vec());
         let family = Family::from_name(&self.object).ok_or_else(|| {
             let known: Vec<&str> = Family::NAMES.iter().map(|(name, _)| *name).collect();
             Error::setting("--object", &self.object, format!("known are {}", known.join(", ")))
@@ -111,7 +118,7 @@ impl QuickFlags {
             description: String::new(),
             count: 1,
             seed: 0,
-            shape: self.shape.clone(),
+            shape,
             patterns_per_particle: 1,
             split: SplitRecipe::default(),
             oversampling: fixed(self.oversampling),
@@ -127,7 +134,7 @@ impl QuickFlags {
     /// A fault of the recipe, told as one of the flag that it came from.
     fn refused(&self, fault: Fault) -> Error {
         let (flag, value) = match fault.key.as_str() {
-            "shape" => ("--shape", self.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+            "shape" => ("--shape", self.shape.iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join(",")),
             "oversampling" => ("--oversampling", self.oversampling.to_string()),
             "measurement.photons" => ("--photons", self.photons.to_string()),
             "object.strain.rms" => ("--strain", self.strain.to_string()),

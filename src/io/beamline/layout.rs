@@ -1,7 +1,7 @@
 //! The form of a layout, and those that are shipped.
 
 use crate::error::{Error, Result, nearest};
-use crate::geometry::Axis;
+use crate::geometry::{Axis, Circle, Goniometer};
 use crate::io::units::{Quantity, degrees};
 use serde::Deserialize;
 use std::path::Path;
@@ -215,6 +215,22 @@ impl Layout {
             return Err(format!("the scanned motor '{motor}' turns no circle: the circles are {}", names.join(", ")));
         }
         Ok(())
+    }
+
+    /// The circles and the directions of the pixels, without positions.
+    pub fn circles(&self) -> Goniometer {
+        let circle = |motor: &Motor| Circle {
+            motor: motor.motor.clone(),
+            axis: motor.axis,
+            positions: Vec::new(),
+            zero: motor.zero,
+        };
+        Goniometer {
+            sample: self.sample_circles.iter().map(circle).collect(),
+            detector: self.detector_circles.iter().map(circle).collect(),
+            pixel_axes: self.pixel_axes,
+            ..Goniometer::default()
+        }
     }
 
     /// Whether a text file beside the frames says all else.

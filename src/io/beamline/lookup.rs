@@ -92,7 +92,7 @@ impl Values {
         let y = self.pixel(home, direct_beam.map(|pair| &pair.y));
         let x = self.pixel(home, direct_beam.map(|pair| &pair.x));
         let direct_beam = y.zip(x).map(|(y, x)| [y, x]);
-        Goniometer { sample, detector, pixel_axes: layout.pixel_axes, direct_beam }
+        Goniometer { sample, detector, pixel_axes: layout.pixel_axes, direct_beam, ..Goniometer::default() }
     }
 
     /// Names what was not found, unless the file says it elsewhere.

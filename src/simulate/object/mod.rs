@@ -22,6 +22,7 @@ mod recipe;
 mod solid;
 
 pub use family::Family;
+pub(super) use lattice::cubic;
 pub use particle::Particle;
 pub use recipe::{
     DensityKind, DensityRecipe, DislocationRecipe, Families, IlluminationRecipe, ObjectRecipe, RampRecipe, ShapeRecipe,
