@@ -253,7 +253,7 @@ fn degenerate_input_gives_a_page() {
 
 #[test]
 fn one_bold_curve_among_twenty_stands_out() {
-    let html = plot::plot(&Plot { series: runs(20), ..Plot::default() });
+    let html = plot::plot(&Plot { series: runs(20), ..Plot::default() }).to_html();
     assert_eq!(html.matches("stroke-width=\"2.6\"").count(), 2, "the curve and its entry in the legend");
     assert!(html.contains("19 others"));
     let paths: Vec<&str> = html.split("<path").collect();
@@ -264,7 +264,7 @@ fn one_bold_curve_among_twenty_stands_out() {
 fn logarithmic_plots_leave_out_what_they_cannot_show() {
     let points = vec![(1.0, 1.0), (2.0, 10.0), (3.0, 0.0), (4.0, 100.0), (5.0, -3.0), (6.0, 5.0), (7.0, 50.0)];
     let series = vec![Series { points, ..Series::default() }];
-    let html = plot::plot(&Plot { series, log_y: true, ..Plot::default() });
+    let html = plot::plot(&Plot { series, log_y: true, ..Plot::default() }).to_html();
     assert_eq!(html.matches("<path").count(), 2, "two unbroken stretches");
     assert_eq!(html.matches("<circle").count(), 1, "a point alone");
 }
