@@ -1,7 +1,8 @@
 //! `lacuna run`: all of it.
 
 use super::console::Console;
-use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::figures::FigureFolder;
+use super::flags::{FigureFlags, Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result, counted};
 use lacuna::io;
@@ -38,6 +39,8 @@ pub struct Command {
     #[command(flatten)]
     settings: ReconstructionFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -57,6 +60,7 @@ impl Command {
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
         let force = claim.outputs(&outputs, self.flags.force || resumed)?;
+        let figures = FigureFolder::new(place("figures"), &self.figures, force)?;
         let console = Console::new(&self.flags);
         let file = match &self.file {
             Some(file) => file.clone(),
@@ -66,7 +70,9 @@ impl Command {
         let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
         let command = command_line();
         result.write(&result_path, format, force, &command, &settings)?;
-        result.write_page(&page, force, &file, &command, &settings)?;
+        let report = result.page(&file, &command, &settings);
+        io::write_text(&page, force, &report.to_html())?;
+        figures.write(&report, &console)?;
         let completed = result.write_completed(&completed_path, force, &command, &settings)?;
         io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
         if !result.ensemble.interrupted {
