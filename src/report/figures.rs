@@ -9,7 +9,7 @@ use super::drawing::{Drawing, Entry, NO_DATA};
 use super::html::escape;
 use super::{image, plot, scene};
 use crate::error::{Error, Result};
-use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 use std::fmt::Write;
 use std::io;
@@ -247,8 +247,9 @@ impl Renderer {
             [tree.size().width(), tree.size().height()].map(|side| (f64::from(side) * SCALE).ceil() as u32);
         let mut pixels =
             Pixmap::new(width, height).ok_or_else(|| format!("{width} x {height} pixels are too many: make it svg"))?;
+        // The drawing ends inside the last row and column.
+        pixels.fill(Color::WHITE);
         resvg::render(&tree, Transform::from_scale(SCALE as f32, SCALE as f32), &mut pixels.as_mut());
-        // On white paper nothing is transparent.
         let colours: Vec<u8> =
             pixels.pixels().iter().flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect();
         encoded(width, height, &colours).map_err(|error| error.to_string())

@@ -353,12 +353,17 @@ fn every_figure_is_a_file_of_its_own() {
     assert!(text(0).contains(">no data</text>") && text(0).contains(">photons</text>"));
     assert_eq!(text(2).matches("class=\"pixels\"").count(), 2, "modulus and phase");
     assert!(text(5).contains(">19 others</text>"));
-    assert!(text(8).contains(">strain</text>") && text(8).contains("×10⁻⁴"));
+    assert!(text(8).contains(">strain</text>") && text(8).contains(">−0.0004</text>"));
     for file in &pictures {
         let image = decoded(&file.bytes);
         let per_metre = png::Decoder::new(std::io::Cursor::new(&file.bytes)).read_info().unwrap().info().pixel_dims;
         assert_eq!(per_metre.unwrap().xppu, 11811, "300 to the inch");
         assert!(image.0 > 900 && image.0 < 3200 && image.1 > 400, "{}: {} x {}", file.name, image.0, image.1);
+        assert!(
+            image.2[image.2.len() - 3 * image.0..].iter().all(|&value| value == 255),
+            "{}: its last row",
+            file.name
+        );
         // The title is within the first 30 units, below the margin.
         assert_eq!(ink(&image, 0..30), 0, "{}", file.name);
         assert!(ink(&image, 38..94) > 200, "{}: {}", file.name, ink(&image, 38..94));
