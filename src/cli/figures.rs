@@ -20,14 +20,17 @@ pub struct FigureFolder<'a> {
 }
 
 impl<'a> FigureFolder<'a> {
-    /// Checks, before any work, that figures can be written. How many there will be is not known yet:
-    /// without `force`, the folder has to be empty.
+    /// Checks, before any work, that figures can be written. How many there will be is not known
+    /// yet: without `force`, the folder has to be empty.
     pub fn new(folder: PathBuf, flags: &'a FigureFlags, force: bool) -> Result<Self> {
         if flags.figures.is_some() {
             if !force && fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
                 return Err(Error::Exists { path: folder });
             }
-            io::check_output(&folder.join("01-figure"), true)?;
+            io::check_output(&folder.join("01-figure"), true).map_err(|error| match error {
+                Error::Write { source, .. } => Error::write(&folder, source),
+                other => other,
+            })?;
         }
         Ok(FigureFolder { folder, flags, force })
     }

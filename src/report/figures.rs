@@ -1,8 +1,8 @@
 //! Figures as files of their own, for papers and logbooks: SVG, and PNG made from that.
 //!
-//! The title stands above, the legend below; the caption is the file's description. Text is measured
-//! and drawn with the fonts in this program, so that PNG files are the same on every machine, also
-//! on one without fonts. An SVG file names them, and similar ones for where they lack.
+//! The title stands above, the legend below; the caption is the file's description. Text is
+//! measured and drawn with the fonts in this program, so that PNG files are the same on every
+//! machine, also on one without fonts. An SVG file names them, and similar ones for where they lack.
 
 use super::content::{Figure, Report};
 use super::drawing::{Drawing, Entry, NO_DATA};
