@@ -228,11 +228,18 @@ fn surfaces_turn_in_a_browser_and_stand_still_without_webgl() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     write_box(&here.join("result.cxi"), Some(beamlines(40).swap_remove(0).1));
-    done(here, &["crystal", "result.cxi", "-o", "crystal.html", "-o", "crystal.stl", "-q"]);
+    done(here, &["crystal", "result.cxi", "-o", "crystal.html", "-o", "crystal.stl", "--figures", "svg", "-q"]);
     let stl = fs::read(here.join("crystal.stl")).unwrap();
     let triangles = u32::from_le_bytes(stl[80..84].try_into().unwrap());
     assert!(triangles > 200 && stl.len() == 84 + 50 * triangles as usize, "{triangles}");
     let html = fs::read_to_string(here.join("crystal.html")).unwrap();
+    // The surface and three planes of each field.
+    let mut figures: Vec<_> =
+        fs::read_dir(here.join("crystal-figures")).unwrap().map(|at| at.unwrap().path()).collect();
+    figures.sort();
+    assert_eq!(figures.len(), 10, "{figures:?}");
+    let surface = fs::read_to_string(&figures[0]).unwrap();
+    assert!(figures[0].ends_with("01-surface.svg") && surface.contains(">strain</text>"));
     assert!(html.contains("data-name=\"vertices\"") && html.contains("data-field=\"strain\""));
     assert!(!html.contains("http:") && !html.contains("https:") && html.len() < 12_000_000, "{}", html.len());
     let Some(browser) = browser() else { return };

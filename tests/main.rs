@@ -8,6 +8,7 @@ mod compare;
 mod crystal;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod figures;
 mod fills;
 mod fuzz;
 mod hidden;

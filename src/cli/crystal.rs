@@ -1,7 +1,8 @@
 //! `lacuna crystal`: a Bragg reconstruction in, displacement and strain in the laboratory out.
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags};
+use super::figures::FigureFolder;
+use super::flags::{FigureFlags, MachineFlags, OutputFlags};
 use super::text::command_line;
 use clap::ValueEnum;
 use lacuna::crystal::{self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalRequest, read_stand};
@@ -13,6 +14,9 @@ use lacuna::reconstruct::not_onto_itself;
 use lacuna::volume::{Centered, Shape};
 use num_complex::Complex32;
 use std::path::{Path, PathBuf};
+
+/// What helps where figures are asked for and no page.
+const NEEDS_PAGE: &str = "figures are those of a page: give one too, --output NAME.html";
 
 /// Arguments of `lacuna crystal`.
 #[derive(Debug, clap::Args)]
@@ -65,6 +69,8 @@ pub struct Command {
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -80,10 +86,12 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
         let mut request = self.request()?;
-        self.output.iter().try_for_each(|path| CrystalFormat::of(path).map(drop))?;
+        let formats = self.output.iter().map(|path| CrystalFormat::of(path)).collect::<Result<Vec<_>>>()?;
+        let page = formats.iter().position(|&format| format == CrystalFormat::Html).map(|at| &*self.output[at]);
         let outputs: Vec<&Path> = self.output.iter().map(PathBuf::as_path).collect();
         let mut claim = io::Claim::file(&self.output[0])?;
         let force = claim.outputs(&outputs, self.flags.force)?;
+        let figures = FigureFolder::of_page_if_any(page, NEEDS_PAGE, &self.figures, force)?;
         outputs.iter().try_for_each(|path| not_onto_itself(&self.result, path))?;
         let console = Console::new(&self.flags);
 
@@ -106,6 +114,9 @@ impl Command {
         for path in outputs {
             files.write(path, force)?;
             console.note(format!("wrote {}", path.display()));
+        }
+        if let Some(figures) = figures {
+            figures.write(&files.page(), &console)?;
         }
         claim.finish();
         console.print(files.summary.text(files.cubes.voxel))?;

@@ -2,7 +2,8 @@
 //! patterns whose truth is known.
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags};
+use super::figures::{FigureFolder, NEEDS_REPORT};
+use super::flags::{FigureFlags, MachineFlags, OutputFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{self, Evaluation, card_scores, classes};
@@ -50,6 +51,8 @@ pub struct Command {
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -64,6 +67,8 @@ impl Command {
         if let Some(page) = &self.report {
             io::check_output(page, self.flags.force)?;
         }
+        let figures =
+            FigureFolder::of_page_if_any(self.report.as_deref(), NEEDS_REPORT, &self.figures, self.flags.force)?;
         let console = Console::new(&self.flags);
         let set = Set::open(&self.set)?;
         let options = predict_options(self.dims, set.shape())?;
@@ -93,11 +98,12 @@ impl Command {
         console.print(evaluate::text(&classes, &model))?;
         classes.iter().for_each(|class| console.event("class", class));
         let command = command_line();
-        if let Some(page) = &self.report {
+        if let (Some(page), Some(figures)) = (&self.report, figures) {
             let set = self.set.display().to_string();
             let report = evaluate::page(&classes, &evaluated.pictures, &model, &set, self.split, &command);
             io::write_text(page, self.flags.force, &report.to_html())?;
             console.note(format!("wrote {}", page.display()));
+            figures.write(&report, &console)?;
         }
         if let (true, Some(folder)) = (self.write_card, folder) {
             model.card.scores = card_scores(&classes, set, self.split)?;

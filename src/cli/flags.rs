@@ -19,6 +19,32 @@ pub struct OutputFlags {
     pub quiet: bool,
 }
 
+/// Options of every verb that writes a page.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
+pub struct FigureFlags {
+    /// Also write each figure of the page as a file: png (300 dots per inch) or svg. The folder is
+    /// figures/ in that of lacuna run, else NAME-figures/ beside NAME.html
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub figures: Option<Figures>,
+}
+
+/// Format of the files of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Figures {
+    Png,
+    Svg,
+}
+
+impl Figures {
+    pub fn of_library(self) -> lacuna::report::FigureFormat {
+        match self {
+            Figures::Png => lacuna::report::FigureFormat::Png,
+            Figures::Svg => lacuna::report::FigureFormat::Svg,
+        }
+    }
+}
+
 /// Options of the machine.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General")]

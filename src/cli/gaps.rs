@@ -1,7 +1,8 @@
 //! `lacuna gaps`: what the gaps of a pattern hide, before it is phased.
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags};
+use super::figures::{FigureFolder, NEEDS_REPORT};
+use super::flags::{FigureFlags, MachineFlags, OutputFlags};
 use super::text::command_line;
 use lacuna::error::Result;
 use lacuna::io;
@@ -29,6 +30,8 @@ pub struct Command {
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -43,6 +46,7 @@ impl Command {
             (Some(claim), Some(page)) => claim.outputs(&[page], self.flags.force)?,
             _ => self.flags.force,
         };
+        let figures = FigureFolder::of_page_if_any(self.report.as_deref(), NEEDS_REPORT, &self.figures, force)?;
         self.report.iter().try_for_each(|page| not_onto_itself(&self.file, page))?;
         let console = Console::new(&self.flags);
         let look = look_at_gaps(load(&self.file, &settings, &console)?, &settings, &console)?;
@@ -74,9 +78,11 @@ impl Command {
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let text: String = lines.iter().map(|(name, text)| format!("{name:>width$}  {text}\n")).collect();
         console.print(text)?;
-        if let Some(page) = &self.report {
-            look.write_page(page, force, &self.file, &command_line())?;
+        if let (Some(page), Some(figures)) = (&self.report, figures) {
+            let report = look.page(&self.file, &command_line());
+            io::write_text(page, force, &report.to_html())?;
             console.note(format!("wrote {}", page.display()));
+            figures.write(&report, &console)?;
         }
         if let Some(claim) = claim {
             claim.finish();

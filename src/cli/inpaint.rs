@@ -1,7 +1,8 @@
 //! `lacuna inpaint`: a pattern in, the completed pattern with its estimates and their bounds out.
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags};
+use super::figures::{FigureFolder, NEEDS_REPORT};
+use super::flags::{FigureFlags, MachineFlags, OutputFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{SelfCheck, self_check};
@@ -53,6 +54,8 @@ pub struct Command {
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -78,6 +81,8 @@ impl Command {
             io::check_output(path, self.flags.force)?;
             not_onto_itself(&self.file, path)?;
         }
+        let figures =
+            FigureFolder::of_page_if_any(self.report.as_deref(), NEEDS_REPORT, &self.figures, self.flags.force)?;
         if let Some(folder) = &settings.gap.model {
             // A wrong folder is better told before a large file is read.
             model(Some(folder), 2)?;
@@ -86,7 +91,7 @@ impl Command {
         let load = if self.dims == Some(2) { load_frames } else { load };
         let prepared = load(&self.file, &settings, &console)?;
         let mut pattern = prepared.pattern;
-        let check = if self.self_check { Some(self.check(&pattern, &settings, &console)?) } else { None };
+        let check = if self.self_check { Some(self.check(&pattern, figures, &settings, &console)?) } else { None };
         let mut results = Results { method: gap, self_check: check.as_ref(), estimated_pixels: None };
         if let Some(output) = &self.output {
             let filled = estimate(&pattern, gap, &settings, &console)?;
@@ -124,15 +129,22 @@ impl Command {
         Error::setting("gap", &self.gap, problem)
     }
 
-    fn check(&self, pattern: &Pattern, settings: &Settings, console: &Console) -> Result<SelfCheck> {
+    fn check(
+        &self,
+        pattern: &Pattern,
+        figures: Option<FigureFolder>,
+        settings: &Settings,
+        console: &Console,
+    ) -> Result<SelfCheck> {
         let options = predict_options(settings.gap.dimensions, pattern.shape())?;
         let model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
         let check = console.percent("checking", |progress| self_check(pattern, &model, options, progress))?;
         console.print(check.text())?;
-        if let Some(page) = &self.report {
+        if let (Some(page), Some(figures)) = (&self.report, figures) {
             let report = check.page(pattern, &self.file, &model.card.name, &command_line());
             io::write_text(page, self.flags.force, &report.to_html())?;
             console.note(format!("wrote {}", page.display()));
+            figures.write(&report, console)?;
         }
         Ok(check)
     }

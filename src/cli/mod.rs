@@ -8,6 +8,7 @@ mod crystal;
 mod demo;
 mod doctor;
 mod evaluate;
+mod figures;
 mod flags;
 mod gaps;
 mod info;

@@ -1,7 +1,8 @@
 //! `lacuna phase`: a prepared pattern in, a reconstruction out.
 
 use super::console::Console;
-use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::figures::{FigureFolder, NEEDS_REPORT};
+use super::flags::{FigureFlags, Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
 use lacuna::error::Result;
 use lacuna::io;
@@ -26,6 +27,8 @@ pub struct Command {
     #[command(flatten)]
     settings: ReconstructionFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -35,6 +38,7 @@ impl Command {
         let outputs: Vec<&Path> = [&self.output].into_iter().chain(&self.report).map(PathBuf::as_path).collect();
         let mut claim = io::Claim::file(&self.output)?;
         let force = claim.outputs(&outputs, self.flags.force)?;
+        let figures = FigureFolder::of_page_if_any(self.report.as_deref(), NEEDS_REPORT, &self.figures, force)?;
         outputs.iter().try_for_each(|path| not_onto_itself(&self.file, path))?;
         let console = Console::new(&self.flags);
         let result = reconstruct(load(&self.file, &settings, &console)?, &settings, &console)?;
@@ -42,9 +46,11 @@ impl Command {
         let format = self.output_format.of_library();
         result.write(&self.output, format, force, &command, &settings)?;
         console.note(format!("wrote {}", self.output.display()));
-        if let Some(report) = &self.report {
-            result.write_page(report, force, &self.file, &command, &settings)?;
-            console.note(format!("wrote {}", report.display()));
+        if let (Some(page), Some(figures)) = (&self.report, figures) {
+            let report = result.page(&self.file, &command, &settings);
+            io::write_text(page, force, &report.to_html())?;
+            console.note(format!("wrote {}", page.display()));
+            figures.write(&report, &console)?;
         }
         claim.finish();
         console.note(result.summary.verdict.sentence());

@@ -2,7 +2,8 @@
 
 use super::console::Console;
 use super::crystal::momentum;
-use super::flags::{Format, OutputFlags, ReconstructionFlags};
+use super::figures::FigureFolder;
+use super::flags::{FigureFlags, Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
 use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
 use lacuna::error::{Error, Result, counted};
@@ -46,6 +47,8 @@ pub struct Command {
     #[command(flatten)]
     settings: ReconstructionFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -69,6 +72,7 @@ impl Command {
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
         let force = claim.outputs(&outputs, self.flags.force || resumed)?;
+        let figures = FigureFolder::new(place("figures"), &self.figures, force)?;
         let console = Console::new(&self.flags);
         let file = match &self.file {
             Some(file) => file.clone(),
@@ -79,7 +83,9 @@ impl Command {
         let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
         let command = command_line();
         result.write(&result_path, format, force, &command, &settings)?;
-        result.write_page(&page, force, &file, &command, &settings)?;
+        let report = result.page(&file, &command, &settings);
+        io::write_text(&page, force, &report.to_html())?;
+        figures.write(&report, &console)?;
         let completed = result.write_completed(&completed_path, force, &command, &settings)?;
         io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
         if let Some(grid) = grid {

@@ -6,6 +6,7 @@ use super::page::page;
 use crate::error::{Error, Result};
 use crate::geometry::{QGrid, norm};
 use crate::io::{self, Field, Fields, Process};
+use crate::report::Report;
 use crate::volume::Centered;
 use ndarray::s;
 use std::path::Path;
@@ -53,6 +54,11 @@ impl CrystalFormat {
 }
 
 impl CrystalFiles {
+    /// Makes the page that is written as `.html`.
+    pub fn page(&self) -> Report {
+        page(self)
+    }
+
     /// Writes one file, in the format of its ending. Lengths are nanometres; the fields are strain,
     /// displacement, phase, modulus and support, in npz, with names and units as cdiutils has them,
     /// `het_strain` (per cent), `displacement` and `dspacing` (angstroms), `phase`, `amplitude` and `support`.
@@ -63,7 +69,7 @@ impl CrystalFiles {
     pub fn write(&self, path: &Path, force: bool) -> Result<()> {
         let format = CrystalFormat::of(path)?;
         match format {
-            CrystalFormat::Html => io::write_text(path, force, &page(self).to_html()),
+            CrystalFormat::Html => io::write_text(path, force, &self.page().to_html()),
             CrystalFormat::Stl => io::replace(path, force, |part| {
                 std::fs::write(part, self.surface.stl()).map_err(|error| Error::write(path, error))
             }),

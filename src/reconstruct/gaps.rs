@@ -4,7 +4,6 @@ use super::observer::{Event, Observer};
 use super::views::{centre_of_mass, cropped, planes, window};
 use crate::error::{Error, Result, shape_text};
 use crate::hidden::{HIDDEN, HiddenModes, MODES, Operator, Outlook, hidden_fraction};
-use crate::io;
 use crate::pixels::{Pattern, bit, trimmed};
 use crate::prepare::{Prepared, likely_support};
 use crate::report::{Figure, Image, Plot, Report, Section, Series};
@@ -178,15 +177,8 @@ pub fn look_at_gaps(prepared: Prepared, settings: &Settings, observer: &dyn Obse
 }
 
 impl GapLook {
-    /// Writes the page: numbers, where in the object the uncertainty lies, the eigenvalues.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] without `force`, and [`Error::Write`].
-    pub fn write_page(&self, path: &Path, force: bool, file: &str, command: &str) -> Result<()> {
-        io::write_text(path, force, &self.page(file, command).to_html())
-    }
-
-    fn page(&self, file: &str, command: &str) -> Report {
+    /// Makes the page: numbers, where in the object the uncertainty lies, the eigenvalues.
+    pub fn page(&self, file: &str, command: &str) -> Report {
         let GapSummary { hidden, support_estimated, outlook, advice, .. } = &self.summary;
         let name = Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy());
         let source = if *support_estimated { "from the autocorrelation, at half its scale" } else { "as given" };

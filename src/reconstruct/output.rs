@@ -10,6 +10,7 @@ use crate::phasing::psf::Psf;
 use crate::phasing::run::Point;
 use crate::phasing::run_summary::RunSummary;
 use crate::phasing::support::Cut;
+use crate::report::Report;
 use crate::settings::Settings;
 use crate::volume::Centered;
 use serde::Serialize;
@@ -133,7 +134,12 @@ impl Reconstruction {
     /// # Errors
     /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
     pub fn write_page(&self, path: &Path, force: bool, file: &str, command: &str, settings: &Settings) -> Result<()> {
-        io::write_text(path, force, &page::page(self, file, command, settings).to_html())
+        io::write_text(path, force, &self.page(file, command, settings).to_html())
+    }
+
+    /// Makes the report that [`Reconstruction::write_page`] writes.
+    pub fn page(&self, file: &str, command: &str, settings: &Settings) -> Report {
+        page::page(self, file, command, settings)
     }
 
     /// Writes the pattern with the estimates within which it was phased; nothing where all of its

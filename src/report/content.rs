@@ -47,6 +47,28 @@ pub enum Figure {
     Scene(Scene),
 }
 
+impl Figure {
+    /// Short title; empty where there is none.
+    pub fn title(&self) -> &str {
+        match self {
+            Figure::Image(image) => &image.title,
+            Figure::Complex(image) => &image.title,
+            Figure::Plot(plot) => &plot.title,
+            Figure::Scene(scene) => &scene.title,
+        }
+    }
+
+    /// Explanation below the figure; empty where there is none.
+    pub fn caption(&self) -> &str {
+        match self {
+            Figure::Image(image) => &image.caption,
+            Figure::Complex(image) => &image.caption,
+            Figure::Plot(plot) => &plot.caption,
+            Figure::Scene(scene) => &scene.caption,
+        }
+    }
+}
+
 /// A surface that turns with the mouse, coloured by one of its fields.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {

@@ -4,7 +4,8 @@
 
 use super::colour;
 use super::content::{ComplexImage, Image, Scale};
-use super::html::{escape, swatch};
+use super::drawing::{Drawing, Entry, NO_DATA_FILL, Sample};
+use super::html::escape;
 use super::raster::{self, Pixels};
 use super::ticks;
 use std::fmt::Write;
@@ -19,58 +20,55 @@ const BAR_SPACE: f64 = 84.0;
 /// Margin above and below, for half a tick label.
 const EDGE: f64 = 7.0;
 
-/// The picture of a map.
-struct Picture {
-    pixels: Pixels,
+/// A picture in a frame.
+pub(super) struct Picture {
+    pub pixels: Pixels,
     /// Shape of the array that the pixels were made from.
-    shape: (usize, usize),
+    pub shape: (usize, usize),
     /// Metres per element of that array, `(y, x)`.
-    pixel: Option<[f64; 2]>,
+    pub pixel: Option<[f64; 2]>,
     /// The paint that shows where pixels are transparent.
-    no_data: &'static str,
+    pub no_data: &'static str,
     /// Whether most of it is nearly white, so that the scale bar has to be black.
-    light: bool,
+    pub light: bool,
+    /// Whether every element is to be seen as a rectangle, however large the picture is drawn.
+    pub crisp: bool,
 }
 
 /// A vertical colour bar: its pixels from top to bottom, ticks as fractions of its height, label.
-struct Bar<'a> {
-    pixels: Pixels,
-    ticks: Vec<(f64, String)>,
-    label: &'a str,
+pub(super) struct Bar<'a> {
+    pub pixels: Pixels,
+    pub ticks: Vec<(f64, String)>,
+    pub label: &'a str,
 }
 
-/// The SVG of a real-valued map and, where it needs one, its legend.
-pub fn real(image: &Image) -> String {
+/// A real-valued map and, where it needs one, its legend.
+pub fn real(image: &Image) -> Drawing {
     let bar = matches!(image.scale, Scale::Linear | Scale::Log).then(|| value_bar(image));
     let alt = alt_text(&image.title, &image.caption);
     let picture = Picture {
         pixels: raster::real(image),
         shape: image.data.dim(),
         pixel: image.pixel,
-        no_data: "url(#no-data)",
+        no_data: NO_DATA_FILL,
         light: matches!(image.scale, Scale::Binary | Scale::Categories(_)),
+        crisp: true,
     };
-    let mut html = panel(picture, bar, &alt);
-    let mut legend: Vec<String> = match &image.scale {
-        Scale::Categories(labels) => labels
-            .iter()
-            .enumerate()
-            .map(|(index, label)| swatch(&colour::hex(colour::category(index)), label))
-            .collect(),
-        Scale::Binary if !image.unit.is_empty() => vec![swatch(&colour::hex(colour::category(1)), &image.unit)],
+    let entry = |fill: String, name: &str| Entry { sample: Sample::Fill(fill), name: name.into() };
+    let category = |index: usize, name: &str| entry(colour::hex(colour::category(index)), name);
+    let mut legend: Vec<Entry> = match &image.scale {
+        Scale::Categories(labels) => labels.iter().enumerate().map(|(index, label)| category(index, label)).collect(),
+        Scale::Binary if !image.unit.is_empty() => vec![category(1, &image.unit)],
         _ => vec![],
     };
     if image.data.iter().any(|v| !v.is_finite()) {
-        legend.push(swatch("url(#no-data)", "no data"));
+        legend.push(entry(NO_DATA_FILL.into(), "no data"));
     }
-    if !legend.is_empty() {
-        let _ = write!(html, "<ul class=\"legend\">{}</ul>", legend.concat());
-    }
-    html
+    Drawing { legend, ..panel(picture, bar, alt) }
 }
 
-/// Modulus and phase as two SVGs.
-pub fn complex(image: &ComplexImage) -> String {
+/// Modulus and phase.
+pub fn complex(image: &ComplexImage) -> [Drawing; 2] {
     let data = image.data.map(|value| value.norm());
     // From zero, so that colours are proportions.
     let range = Some((0.0, data.iter().copied().filter(|m| m.is_finite()).fold(0.0, f32::max)));
@@ -99,12 +97,12 @@ pub fn complex(image: &ComplexImage) -> String {
         pixel: image.pixel,
         no_data: "#fff",
         light: true,
+        crisp: true,
     };
-    let phase = panel(picture, Some(bar), &alt);
-    format!("<div>{}</div><div>{phase}</div>", real(&modulus))
+    [real(&modulus), panel(picture, Some(bar), alt)]
 }
 
-fn alt_text(title: &str, caption: &str) -> String {
+pub(super) fn alt_text(title: &str, caption: &str) -> String {
     [title, caption].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(". ")
 }
 
@@ -132,19 +130,14 @@ fn size((ny, nx): (usize, usize), pixel: Option<[f64; 2]>) -> (f64, f64) {
 }
 
 /// A picture with its scale bar and colour bar.
-fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
-    let Picture { pixels, shape, pixel, no_data, light } = picture;
+pub(super) fn panel(picture: Picture, bar: Option<Bar>, alt: String) -> Drawing {
+    let Picture { pixels, shape, pixel, no_data, light, crisp } = picture;
     let (width, height) = size(shape, pixel);
     // With space for a bar even without one: pictures side by side keep the same size when a page
     // is narrow.
     let full_width = width + 2.0 + BAR_SPACE;
     let full_height = height + 2.0 * EDGE;
-    let mut svg = format!(
-        "<svg role=\"img\" aria-label=\"{}\" width=\"{full_width:.0}\" height=\"{full_height:.0}\" \
-         viewBox=\"-1 {:.1} {full_width:.1} {full_height:.1}\">",
-        escape(alt),
-        -EDGE
-    );
+    let mut svg = String::new();
     let frame = |x: f64, width: f64, fill: &str| {
         format!("<rect x=\"{x:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{height:.1}\" {fill}/>")
     };
@@ -156,7 +149,7 @@ fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
         ),
     };
     svg += &frame(0.0, width, &format!("fill=\"{no_data}\""));
-    svg += &picture(0.0, width, &pixels, "pixels");
+    svg += &picture(0.0, width, &pixels, if crisp { "pixels" } else { "" });
     svg += &frame(0.0, width, "class=\"frame\"");
     svg += &scale_bar(shape.1, pixel, (width, height), light).unwrap_or_default();
     if let Some(bar) = bar {
@@ -184,7 +177,7 @@ fn panel(picture: Picture, bar: Option<Bar>, alt: &str) -> String {
             escape(bar.label)
         );
     }
-    svg + "</svg>"
+    Drawing { alt, view: [-1.0, -EDGE, full_width, full_height], body: svg, legend: vec![] }
 }
 
 /// A round length, at most a third of the picture's width.

@@ -1,6 +1,7 @@
 //! The page: structure, style sheet, tables.
 
 use super::content::{Figure, Report, Section, Table};
+use super::drawing::NO_DATA;
 use super::html::escape;
 use super::{image, plot, scene};
 use base64::Engine;
@@ -8,18 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(include_str!("figure.css"), include_str!("style.css"));
 
 /// The scripts that a page may run, the second where it has a surface: the policy names them by their
 /// checksums.
 const SORT: &str = include_str!("sort.js");
 const SCENE: &str = include_str!("scene.js");
-
-/// The pattern for "no data", once for all figures. Not `display: none`, which would switch the
-/// pattern off too.
-const SHARED: &str = "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>\
-    <pattern id=\"no-data\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
-    <rect width=\"5\" height=\"5\" fill=\"#dcdcdc\"/><rect width=\"1.6\" height=\"5\" fill=\"#9a9a9a\"/></pattern></defs></svg>";
 
 impl Report {
     /// Renders the page as one HTML document. The policy in its head makes sure that nothing is
@@ -42,7 +37,8 @@ fn page(report: &Report) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
          script-src {allowed}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHARED}\n<header>\n<h1>{title}</h1>\n"
+         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\">{NO_DATA}</svg>\n<header>\n<h1>{title}</h1>\n"
     );
     if !report.verdict.is_empty() {
         let _ = writeln!(html, "<p class=\"verdict\">{}</p>", escape(&report.verdict));
@@ -87,12 +83,16 @@ fn section(section: &Section) -> String {
 }
 
 fn figure(figure: &Figure) -> String {
-    let (title, caption, class, drawing) = match figure {
-        Figure::Image(map) => (&map.title, &map.caption, "", image::real(map)),
-        Figure::Complex(map) => (&map.title, &map.caption, " class=\"wide\"", image::complex(map)),
-        Figure::Plot(curves) => (&curves.title, &curves.caption, "", plot::plot(curves)),
-        Figure::Scene(surface) => (&surface.title, &surface.caption, "", scene::scene(surface)),
+    let (class, drawing) = match figure {
+        Figure::Image(map) => ("", image::real(map).to_html()),
+        Figure::Complex(map) => {
+            let [modulus, phase] = image::complex(map).map(|panel| panel.to_html());
+            (" class=\"wide\"", format!("<div>{modulus}</div><div>{phase}</div>"))
+        }
+        Figure::Plot(curves) => ("", plot::plot(curves).to_html()),
+        Figure::Scene(surface) => ("", scene::scene(surface)),
     };
+    let (title, caption) = (figure.title(), figure.caption());
     let caption = match (title.is_empty(), caption.is_empty()) {
         (true, true) => String::new(),
         (true, false) => escape(caption),

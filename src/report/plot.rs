@@ -1,7 +1,8 @@
 //! Curves as SVG: axes, reference lines, legend.
 
 use super::content::{Plot, Series};
-use super::html::{escape, swatch_line};
+use super::drawing::{Drawing, Entry, Sample};
+use super::html::escape;
 use super::{colour, ticks};
 use std::fmt::Write;
 
@@ -60,8 +61,8 @@ impl Axis {
     }
 }
 
-/// The SVG and the legend.
-pub fn plot(plot: &Plot) -> String {
+/// The curves and their legend.
+pub fn plot(plot: &Plot) -> Drawing {
     let points = || plot.series.iter().flat_map(|series| &series.points);
     let drawable = || points().filter(|(x, y)| usable(*x, plot.log_x) && usable(*y, plot.log_y));
     let marks = plot.marks.iter().map(|mark| mark.0);
@@ -72,14 +73,11 @@ pub fn plot(plot: &Plot) -> String {
     let names: Vec<&str> = plot.series.iter().map(|series| series.name.as_str()).collect();
     let alt =
         format!("{}: {} against {}, {} curves. {}", plot.title, plot.y_label, plot.x_label, names.len(), plot.caption);
-    let mut svg = format!(
-        "<svg role=\"img\" aria-label=\"{}\" width=\"{WIDTH:.0}\" height=\"{HEIGHT:.0}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\">",
-        escape(&alt)
-    );
-    axes(&mut svg, plot, &x, &y);
-    references(&mut svg, plot, &x, &y);
-    svg += &curves(plot, &x, &y);
-    svg + "</svg>" + &legend(plot)
+    let mut body = String::new();
+    axes(&mut body, plot, &x, &y);
+    references(&mut body, plot, &x, &y);
+    body += &curves(plot, &x, &y);
+    Drawing { alt, view: [0.0, 0.0, WIDTH, HEIGHT], body, legend: legend(plot) }
 }
 
 fn usable(value: f64, log: bool) -> bool {
@@ -204,20 +202,16 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// Names of the curves. Many curves without emphasis beside emphasised ones share an entry.
-fn legend(plot: &Plot) -> String {
+fn legend(plot: &Plot) -> Vec<Entry> {
     let (bold, quiet): (Vec<usize>, Vec<usize>) =
         (0..plot.series.len()).partition(|&index| plot.series[index].emphasis);
-    let entry = |&index: &usize| swatch_line(&style(plot, index), &plot.series[index].name);
-    let mut entries: Vec<String> = bold.iter().map(entry).collect();
+    let line = |index: usize, name: &str| Entry { sample: Sample::Line(style(plot, index)), name: name.into() };
+    let entry = |&index: &usize| line(index, &plot.series[index].name);
+    let mut entries: Vec<Entry> = bold.iter().map(entry).collect();
     if bold.is_empty() || quiet.len() <= NAMED {
         entries.extend(quiet.iter().map(entry));
     } else {
-        entries.push(swatch_line(&style(plot, quiet[0]), &format!("{} others", quiet.len())));
+        entries.push(line(quiet[0], &format!("{} others", quiet.len())));
     }
-    let unnamed = plot.series.iter().all(|series| series.name.is_empty());
-    if entries.is_empty() || unnamed {
-        String::new()
-    } else {
-        format!("<ul class=\"legend\">{}</ul>", entries.concat())
-    }
+    if plot.series.iter().all(|series| series.name.is_empty()) { vec![] } else { entries }
 }

@@ -218,9 +218,8 @@ fn text_is_escaped_everywhere() {
     assert!(html.contains("&lt;b onload=&quot;x&quot;&gt;&amp;&#39;"));
 }
 
-#[test]
-fn degenerate_input_gives_a_page() {
-    assert!(Report::default().to_html().ends_with("</html>\n"));
+/// Figures of nothing, of one thing, and of what is not a number.
+fn degenerate() -> Vec<Figure> {
     let mut figures = Vec::new();
     for shape in [(0, 0), (0, 5), (1, 1), (1, 700), (700, 1)] {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -1.0, 1e-42, f32::MAX] {
@@ -246,6 +245,25 @@ fn degenerate_input_gives_a_page() {
             figures.push(Figure::Plot(Plot { log_x, log_y, series, marks, levels, ..Plot::default() }));
         }
     }
+    let values = [f32::NAN, f32::INFINITY, 0.0];
+    let field = |limit| SceneField { values: values.to_vec(), limit, ..SceneField::default() };
+    for fields in [vec![], vec![field(1.0)], vec![field(0.0)], vec![field(f32::NAN)]] {
+        figures.push(Figure::Scene(Scene { fields: fields.clone(), ..Scene::default() }));
+        let vertices = vec![[0.0; 3], [f32::NAN; 3], [1.0; 3]];
+        figures.push(Figure::Scene(Scene { vertices, triangles: vec![[0, 1, 2], [0; 3]], fields, ..Scene::default() }));
+    }
+    figures
+}
+
+/// A page with these figures alone.
+fn page_of(figures: Vec<Figure>) -> Report {
+    Report { sections: vec![Section { figures, ..Section::default() }], ..Report::default() }
+}
+
+#[test]
+fn degenerate_input_gives_a_page() {
+    assert!(Report::default().to_html().ends_with("</html>\n"));
+    let figures = degenerate().into_iter().filter(|figure| !matches!(figure, Figure::Scene(_))).collect();
     let sections = vec![Section { figures, tables: vec![Table::default()], ..Section::default() }];
     let html = Report { sections, ..Report::default() }.to_html();
     assert!(!html.contains("NaN") && !html.contains("inf"), "no drawing may hold what is not a number");
@@ -253,7 +271,7 @@ fn degenerate_input_gives_a_page() {
 
 #[test]
 fn one_bold_curve_among_twenty_stands_out() {
-    let html = plot::plot(&Plot { series: runs(20), ..Plot::default() });
+    let html = plot::plot(&Plot { series: runs(20), ..Plot::default() }).to_html();
     assert_eq!(html.matches("stroke-width=\"2.6\"").count(), 2, "the curve and its entry in the legend");
     assert!(html.contains("19 others"));
     let paths: Vec<&str> = html.split("<path").collect();
@@ -264,7 +282,156 @@ fn one_bold_curve_among_twenty_stands_out() {
 fn logarithmic_plots_leave_out_what_they_cannot_show() {
     let points = vec![(1.0, 1.0), (2.0, 10.0), (3.0, 0.0), (4.0, 100.0), (5.0, -3.0), (6.0, 5.0), (7.0, 50.0)];
     let series = vec![Series { points, ..Series::default() }];
-    let html = plot::plot(&Plot { series, log_y: true, ..Plot::default() });
+    let html = plot::plot(&Plot { series, log_y: true, ..Plot::default() }).to_html();
     assert_eq!(html.matches("<path").count(), 2, "two unbroken stretches");
     assert_eq!(html.matches("<circle").count(), 1, "a point alone");
+}
+
+/// A sphere with a field of both signs.
+fn sphere() -> Figure {
+    let at = |i: u32, j: u32| {
+        let (theta, phi) = (std::f32::consts::PI * i as f32 / 16.0, std::f32::consts::TAU * j as f32 / 16.0);
+        [40.0 * theta.sin() * phi.cos(), 40.0 * theta.sin() * phi.sin(), 40.0 * theta.cos()]
+    };
+    let vertices: Vec<[f32; 3]> = (0..=16).flat_map(|i| (0..16).map(move |j| at(i, j))).collect();
+    let corner = |i: u32, j: u32| 16 * i + j % 16;
+    let triangles = (0..16).flat_map(|i| (0..16).map(move |j| (i, j))).flat_map(|(i, j)| {
+        let [a, b, c, d] = [corner(i, j), corner(i, j + 1), corner(i + 1, j), corner(i + 1, j + 1)];
+        [[a, c, b], [b, c, d]]
+    });
+    let values = vertices.iter().map(|[x, ..]| x * 1e-5).collect();
+    Figure::Scene(Scene {
+        title: "Surface".into(),
+        triangles: triangles.collect(),
+        vertices,
+        fields: vec![SceneField { label: "strain".into(), values, limit: 4e-4 }],
+        ..Scene::default()
+    })
+}
+
+/// Width, height and samples of a PNG file.
+fn decoded(bytes: &[u8]) -> (usize, usize, Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!(frame.color_type, png::ColorType::Rgb);
+    (frame.width as usize, frame.height as usize, pixels)
+}
+
+/// Pixels in rows of an image that are nearly black, as text is and no white paper.
+fn ink((width, _, pixels): &(usize, usize, Vec<u8>), rows: std::ops::Range<usize>) -> usize {
+    let rows = &pixels[3 * width * rows.start..3 * width * rows.end];
+    rows.chunks_exact(3).filter(|rgb| rgb.iter().all(|&value| value < 90)).count()
+}
+
+/// Look into target/tmp/figures after this test to see what users see.
+#[test]
+fn every_figure_is_a_file_of_its_own() {
+    let mut report = demo();
+    report.sections[1].figures.push(sphere());
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/target");
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or(target.into(), std::path::PathBuf::from).join("tmp/figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let [drawings, pictures] = [FigureFormat::Svg, FigureFormat::Png].map(|format| report.figures(format).unwrap());
+    assert_eq!((drawings.len(), pictures.len()), (9, 9));
+    assert_eq!(drawings[1].name, "02-classes-of-pixels.svg");
+    assert_eq!(pictures[8].name, "09-surface.png");
+    for file in drawings.iter().chain(&pictures) {
+        std::fs::write(folder.join(&file.name), &file.bytes).unwrap();
+        assert!(FigureFile::is_name(&file.name), "{}", file.name);
+    }
+    let text = |index: usize| String::from_utf8(drawings[index].bytes.clone()).unwrap();
+    for index in 0..9 {
+        let svg = text(index);
+        assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width="));
+        // Nothing is loaded from elsewhere.
+        assert_eq!(svg.matches("href=").count(), svg.matches("href=\"data:image/png;base64,").count());
+        assert_eq!(svg.matches("http").count(), 1);
+    }
+    assert!(["measured", "gap", "saturated"].iter().all(|name| text(1).contains(&format!(">{name}</text>"))));
+    assert!(text(0).contains(">no data</text>") && text(0).contains(">photons</text>"));
+    assert_eq!(text(2).matches("class=\"pixels\"").count(), 2, "modulus and phase");
+    assert!(text(5).contains(">19 others</text>"));
+    assert!(text(8).contains(">strain</text>") && text(8).contains(">−0.0004</text>"));
+    for file in &pictures {
+        let image = decoded(&file.bytes);
+        let per_metre = png::Decoder::new(std::io::Cursor::new(&file.bytes)).read_info().unwrap().info().pixel_dims;
+        assert_eq!(per_metre.unwrap().xppu, 11811, "300 to the inch");
+        assert!(image.0 > 900 && image.0 < 3200 && image.1 > 400, "{}: {} x {}", file.name, image.0, image.1);
+        assert!(
+            image.2[image.2.len() - 3 * image.0..].iter().all(|&value| value == 255),
+            "{}: its last row",
+            file.name
+        );
+        // The title is within the first 30 units, below the margin.
+        assert_eq!(ink(&image, 0..30), 0, "{}", file.name);
+        assert!(ink(&image, 38..94) > 200, "{}: {}", file.name, ink(&image, 38..94));
+    }
+    // Names below the frame.
+    let categories = decoded(&pictures[1].bytes);
+    assert!(ink(&categories, categories.1 - 100..categories.1) > 200);
+}
+
+#[test]
+fn signs_of_the_field_are_in_the_fonts() {
+    let titles = ["\u{4e00}", "π", "Å", "µ", "−", "°", "√", "²", "×", "⁻", "⁷", "±", "é", "σ", "≤", "₀", "–"];
+    let figures = titles.map(|title| Figure::Plot(Plot { title: title.into(), ..Plot::default() }));
+    let files = page_of(figures.to_vec()).figures(FigureFormat::Png).unwrap();
+    let drawn: Vec<Vec<u8>> = files.iter().map(|file| decoded(&file.bytes).2).collect();
+    for (index, title) in titles.iter().enumerate() {
+        assert!(!drawn[..index].contains(&drawn[index]), "{title} looks as one before it");
+    }
+}
+
+#[test]
+fn degenerate_input_gives_files() {
+    let files = page_of(degenerate()).figures(FigureFormat::Svg).unwrap();
+    for file in &files {
+        let svg = String::from_utf8_lossy(&file.bytes);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+    assert!(files.last().unwrap().name.ends_with("-figure.svg"));
+    // One of each kind is enough of pixels.
+    let few = degenerate().into_iter().step_by(41).collect();
+    for file in page_of(few).figures(FigureFormat::Png).unwrap() {
+        let (width, height, pixels) = decoded(&file.bytes);
+        assert!(width > 100 && height > 100 && pixels[..3] == [255; 3], "{}: {width} x {height}", file.name);
+    }
+    assert_eq!(Report::default().figures(FigureFormat::Png).unwrap(), []);
+}
+
+#[test]
+fn texts_of_any_kind_and_length_stay_inside() {
+    let evil = "<b onload=\"x\">&'\u{1}\u{ffff}]]>";
+    let long = "averages over shells of the pixels that were measured ".repeat(4);
+    let plot = |title: &str, name: String| {
+        let series = vec![Series { name, points: vec![(0.0, 1.0)], emphasis: true }];
+        Figure::Plot(Plot { title: title.into(), caption: evil.into(), series, ..Plot::default() })
+    };
+    let figures = vec![plot(evil, evil.into()), plot(&long, "short".into()), plot("", "x".repeat(120))];
+    let report = page_of(figures);
+    let names: Vec<String> = report.figures(FigureFormat::Svg).unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(names[0], "01-b-onload-x.svg");
+    assert!(names[1].len() < 70 && names[1].starts_with("02-averages-over-shells"), "{}", names[1]);
+    assert!(names.iter().all(|name| FigureFile::is_name(name)));
+    let sizes: Vec<(usize, usize)> = report
+        .figures(FigureFormat::Png)
+        .unwrap()
+        .iter()
+        .map(|file| decoded(&file.bytes))
+        .map(|(width, height, _)| (width, height))
+        .collect();
+    assert!(sizes[1].0 == sizes[0].0 && sizes[1].1 > sizes[0].1 + 100, "lines of a title: {sizes:?}");
+    assert!(sizes[2].0 > sizes[0].0 + 300, "a long name makes the file wider: {sizes:?}");
+}
+
+#[test]
+fn names_of_other_files_are_none_of_figures() {
+    for name in ["01-a.png", "12-a-b.svg", "123-phase.png"] {
+        assert!(FigureFile::is_name(name), "{name}");
+    }
+    for name in ["1-a.png", "01.png", "01-.png", "01-a.pdf", "01-A.png", "scan-01.png", "01-a.png.bak", "notes", ""] {
+        assert!(!FigureFile::is_name(name), "{name}");
+    }
 }

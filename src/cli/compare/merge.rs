@@ -1,7 +1,8 @@
 //! `lacuna compare merge`: the parts of a comparison over a set, put together.
 
 use crate::cli::console::Console;
-use crate::cli::flags::OutputFlags;
+use crate::cli::figures::FigureFolder;
+use crate::cli::flags::{FigureFlags, OutputFlags};
 use crate::cli::text::command_line;
 use lacuna::compare::Outcomes;
 use lacuna::error::Result;
@@ -17,6 +18,8 @@ pub struct Command {
     #[arg(long, value_name = "PAGE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -25,11 +28,14 @@ impl Command {
         let console = Console::new(&self.flags);
         let page = self.report.unwrap_or_else(|| self.folder.join("compare.html"));
         io::check_output(&page, self.flags.force)?;
+        let figures = FigureFolder::of_page(&page, &self.figures, self.flags.force)?;
         let outcomes = Outcomes::read(&self.folder)?;
         console.print(outcomes.text())?;
         let command = command_line();
-        io::write_text(&page, self.flags.force, &outcomes.page(&command).to_html())?;
+        let report = outcomes.page(&command);
+        io::write_text(&page, self.flags.force, &report.to_html())?;
         console.note(format!("wrote {}", page.display()));
+        figures.write(&report, &console)?;
         console.event("summary", &outcomes.summary(&command));
         Ok(())
     }

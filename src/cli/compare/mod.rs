@@ -4,7 +4,8 @@ mod merge;
 mod set;
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags, PresetFlags};
+use super::figures::FigureFolder;
+use super::flags::{FigureFlags, MachineFlags, OutputFlags, PresetFlags};
 use super::text::command_line;
 use lacuna::compare::{Case, Contender};
 use lacuna::error::{Error, Result};
@@ -64,6 +65,8 @@ struct Comparison {
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -97,6 +100,10 @@ impl Comparison {
             }
             Some(file) => self.one(file, &output, contenders, &settings, &console),
             None => {
+                if let Some(format) = self.figures.figures {
+                    let problem = "a set has its page from lacuna compare merge: give it there";
+                    return Err(Error::setting("--figures", format.of_library().extension(), problem));
+                }
                 self.set.compare(&output, &contenders, self.model.as_deref(), self.flags.force, &settings, &console)
             }
         }
@@ -114,6 +121,7 @@ impl Comparison {
         let page = output.join("compare.html");
         let mut claim = io::Claim::folder(output)?;
         let force = claim.outputs(&[&page], self.flags.force)?;
+        let figures = FigureFolder::of_page(&page, &self.figures, force)?;
         let prepared = load(file, settings, console)?;
         let flat = prepared.pattern.is_2d();
         let full = match &self.truth {
@@ -148,7 +156,9 @@ impl Comparison {
         };
         let compared = case.compare(console)?;
         let command = command_line();
-        io::write_text(&page, force, &compared.page(&command)?.to_html())?;
+        let report = compared.page(&command)?;
+        io::write_text(&page, force, &report.to_html())?;
+        figures.write(&report, console)?;
         claim.finish();
         console.note(compared.verdict());
         console.note(format!("wrote {}", page.display()));
