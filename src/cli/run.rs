@@ -5,11 +5,15 @@ use super::flags::{Format, OutputFlags, ReconstructionFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result, counted};
 use lacuna::io;
-use lacuna::reconstruct::{Checkpoint, load, reconstruct_resumable};
+use lacuna::reconstruct::{Both, Checkpoint, Observer, Watch, load, reconstruct_resumable};
 use lacuna::settings::InputKeys;
 use lacuna::simulate;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// Names of the pages.
+const REPORT: &str = "report.html";
+const WATCH: &str = "watch.html";
 
 /// Arguments of `lacuna run`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +34,10 @@ pub struct Command {
     /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
     #[arg(long)]
     run_files: bool,
+    /// Keep watch.html in the folder up to date while it works: pictures, curves and the runs so far,
+    /// for any browser
+    #[arg(long)]
+    watch: bool,
     /// Go on where a call with this output and the same settings was stopped
     #[arg(long)]
     resume: bool,
@@ -49,31 +57,50 @@ impl Command {
         let result_path = place(&format!("result.{}", format.extension()));
         // Before any work: hours of phasing must not end at a file that cannot be written.
         let mut claim = io::Claim::folder(&self.output)?;
-        let [page, settings_path, completed_path, example_path] =
-            ["report.html", "settings.toml", "completed.cxi", "example.cxi"].map(place);
+        let [page, settings_path, completed_path, example_path, watch_path] =
+            [REPORT, "settings.toml", "completed.cxi", "example.cxi", WATCH].map(place);
         let mut outputs = vec![&*result_path, &page, &settings_path, &completed_path];
         outputs.extend(self.example.then_some(&*example_path));
+        outputs.extend(self.watch.then_some(&*watch_path));
         let checkpoint = Checkpoint { path: place(Checkpoint::NAME), resume: self.resume };
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
         let force = claim.outputs(&outputs, self.flags.force || resumed)?;
         let console = Console::new(&self.flags);
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => example(&example_path, force, &console)?,
-        };
-        let prepared = load(&file, &settings, &console)?;
-        let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
         let command = command_line();
-        result.write(&result_path, format, force, &command, &settings)?;
-        result.write_page(&page, force, &file, &command, &settings)?;
-        let completed = result.write_completed(&completed_path, force, &command, &settings)?;
-        io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
+        let file = self.file.clone().unwrap_or_else(|| example_path.to_string_lossy().into_owned());
+        let watch = match self.watch {
+            true => Some(Watch::begin(&watch_path, force, &file, &command, &settings)?),
+            false => None,
+        };
+        if watch.is_some() {
+            console.note(format!("watch it in {}", watch_path.display()));
+        }
+        let watched = watch.as_ref().map(|watch| Both(&console, watch));
+        let observer: &dyn Observer = watched.as_ref().map_or(&console, |both| both);
+        let work = || {
+            if self.example {
+                write_example(&example_path, force, &console)?;
+            }
+            let prepared = load(&file, &settings, observer)?;
+            let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), observer)?;
+            result.write(&result_path, format, force, &command, &settings)?;
+            result.write_page(&page, force, &file, &command, &settings)?;
+            result.write_completed(&completed_path, force, &command, &settings)?;
+            io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
+            Ok(result)
+        };
+        let done = work();
+        // The result is worth more than a page about it.
+        if let Some(Err(error)) = watch.map(|watch| watch.end(&done, REPORT)) {
+            console.note(error.to_string());
+        }
+        let result = done?;
         if !result.ensemble.interrupted {
             checkpoint.remove()?;
         }
         if force {
-            self.remove_stale(&result_path, completed)?;
+            self.remove_stale(&result_path, result.pattern.estimate.is_some())?;
         }
         if self.run_files {
             let files = result.write_runs(&self.output, "result", force, &command, &settings)?;
@@ -94,6 +121,9 @@ impl Command {
         if !completed {
             stale.push(self.output.join("completed.cxi"));
         }
+        if !self.watch {
+            stale.push(self.output.join(WATCH));
+        }
         let names = std::fs::read_dir(&self.output).into_iter().flatten().flatten().map(|entry| entry.path());
         stale.extend(names.filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -106,11 +136,11 @@ impl Command {
     }
 }
 
-/// Writes the built-in example and returns its path.
-fn example(path: &Path, force: bool, console: &Console) -> Result<String> {
+/// Writes the built-in example.
+fn write_example(path: &Path, force: bool, console: &Console) -> Result<()> {
     let example = simulate::example(0);
     let process = io::Process::new(command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
     io::write_pattern(path, force, &example.pattern, Some(&example.support), &process)?;
     console.note(format!("wrote the example to {}", path.display()));
-    Ok(path.to_string_lossy().into_owned())
+    Ok(())
 }

@@ -157,6 +157,7 @@ fn demo() -> Report {
         ],
         command: "lacuna compare scan_0042/pattern.cxi --nb-run 20 --seed 1234 --recipe \"ER**200,(Sup*HIO**50)**12\"".into(),
         version: "lacuna 0.1.0".into(),
+        ..Report::default()
     }
 }
 
@@ -212,6 +213,7 @@ fn text_is_escaped_everywhere() {
         sections: vec![Section { title: evil.clone(), text: evil.clone(), figures, tables: vec![table] }],
         command: evil.clone(),
         version: evil.clone(),
+        ..Report::default()
     };
     let html = report.to_html();
     assert!(!html.contains("<b onload") && !html.contains('\u{1}'));
