@@ -28,3 +28,4 @@ mod search;
 mod simulate;
 mod structure;
 mod treatments;
+mod watch;

@@ -95,7 +95,13 @@ impl Command {
         if let Some(Err(error)) = watch.map(|watch| watch.end(&done, REPORT)) {
             console.note(error.to_string());
         }
-        let result = done?;
+        let result = match done {
+            Err(error) if self.watch => {
+                claim.abandon();
+                return Err(error);
+            }
+            done => done?,
+        };
         if !result.ensemble.interrupted {
             checkpoint.remove()?;
         }

@@ -9,6 +9,7 @@ use super::watch_page::{End, Picture, Progress, distance};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::phasing::ensemble::Ensemble;
+use crate::phasing::run::Run;
 use crate::report::Live;
 use crate::settings::Settings;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ impl Observer for Watch {
 fn best_two(runs: &Ensemble) -> Vec<Picture> {
     let Some(best) = runs.whole_runs().next() else { return Vec::new() };
     let other = runs.kept.iter().find(|run| run.average_of == 0 && run.seed != best.seed);
-    let picture = |run: &crate::phasing::run::Run| Picture::new(run.number, run.cycles, &run.object, &run.support);
+    let picture = |run: &Run| Picture::new(run.number, run.cycles, &run.object, &run.support);
     std::iter::once(best).chain(other).map(picture).collect()
 }
 
@@ -176,7 +177,9 @@ impl State {
                 self.looking += self.asked.elapsed();
             }
             Event::SoFar(runs) => {
-                progress.ended = Arc::new(runs.all.clone());
+                let mut ended = runs.all.clone();
+                ended.sort_by_key(|run| run.number);
+                progress.ended = Arc::new(ended);
                 progress.best = pictures.into_iter().map(Arc::new).collect();
                 progress.under_way.retain(|(number, _)| runs.all.iter().all(|run| run.number != *number));
             }
@@ -224,8 +227,8 @@ fn live(interval: Duration) -> Live {
 struct Writer {
     path: PathBuf,
     throttle: Throttle,
-    /// Distance of the best two runs, by their numbers and cycles.
-    distance: Option<([(usize, usize); 2], Option<f64>)>,
+    /// The best two runs, and their distance.
+    distance: Option<(Vec<Arc<Picture>>, Option<f64>)>,
 }
 
 impl Writer {
@@ -267,10 +270,9 @@ impl Writer {
 
     fn distance(&mut self, progress: &Progress) -> Option<f64> {
         let [best, other] = &progress.best[..] else { return None };
-        let key = [best, other].map(|picture| (picture.number, picture.cycle));
-        match self.distance {
-            Some((of, distance)) if of == key => distance,
-            _ => self.distance.insert((key, distance(best, other))).1,
+        match &self.distance {
+            Some((of, distance)) if *of == progress.best => *distance,
+            _ => self.distance.insert((progress.best.clone(), distance(best, other))).1,
         }
     }
 }

@@ -76,6 +76,7 @@ impl End {
 }
 
 /// The window of a run's array that holds its object.
+#[derive(PartialEq)]
 pub(super) struct Picture {
     pub number: usize,
     /// Cycles done.
@@ -230,7 +231,10 @@ impl Progress {
         }
         let curves = self.curves();
         if !curves.is_empty() {
-            let caption = "The best run that ended, and a few under way, are drawn bold.";
+            let caption = match self.end {
+                None => "The best run so far and those under way are drawn bold.",
+                Some(_) => "The best run is drawn bold.",
+            };
             add("Convergence".into(), fit_figures(&curves, caption), vec![]);
         }
         if !self.ended.is_empty() {
@@ -244,7 +248,8 @@ impl Progress {
         let best = self.best.first().map(|best| best.number);
         let mut curves: Vec<Curve<'_>> = Vec::new();
         for run in self.ended.iter().filter(|run| Some(run.number) == best) {
-            curves.push(Curve { name: format!("run {}, best so far", run.number), points: &run.curve, emphasis: true });
+            let best = if self.end.is_none() { "best so far" } else { "best" };
+            curves.push(Curve { name: format!("run {}, {best}", run.number), points: &run.curve, emphasis: true });
         }
         let coloured = self.under_way.len() <= COLOURED;
         for (number, points) in self.under_way.iter().filter(|(_, points)| !points.is_empty()) {
