@@ -60,8 +60,8 @@ fn a_run_that_failed_says_why_and_is_no_obstacle_to_the_next() {
 
 /// A run of hours whose page shows it under way, and that page. All pages on the way were whole.
 fn under_way(here: &Path) -> (Child, String) {
-    let arguments = ["run", "good.cxi", "--watch", "-q", "--algorithm", "HIO**100000000", "--nb-run", "1", "-o", "out"];
-    let child = lacuna(here, &arguments).stderr(Stdio::null()).spawn().unwrap();
+    let arguments = ["run", "good.cxi", "--watch", "-q", "--algorithm", "HIO**1000000", "--nb-run", "1", "-o", "out"];
+    let mut child = lacuna(here, &arguments).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     loop {
         let page = fs::read_to_string(here.join("out/watch.html")).unwrap_or_default();
@@ -69,7 +69,7 @@ fn under_way(here: &Path) -> (Child, String) {
         if page.contains("Under way: run 0") {
             return (child, page);
         }
-        assert!(begun.elapsed() < Duration::from_secs(120), "{page}");
+        assert!(child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(120), "{page}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
