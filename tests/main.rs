@@ -30,3 +30,4 @@ mod search;
 mod simulate;
 mod structure;
 mod treatments;
+mod watch;

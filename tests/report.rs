@@ -86,7 +86,7 @@ fn sorted_by_a_click(browser: &str, here: &Path, page: &str) -> Vec<f64> {
     numbers.split(',').map(|number| number.parse().unwrap()).collect()
 }
 
-fn opens(browser: &str, here: &Path, page: &str) {
+pub fn opens(browser: &str, here: &Path, page: &str) {
     // Root may not use the sandbox, and the page is ours.
     let output = Command::new(browser)
         .current_dir(here)

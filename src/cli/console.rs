@@ -171,7 +171,7 @@ impl Observer for Console {
     fn observe(&self, event: Event<'_>) {
         match event {
             Event::Note(text) => self.note(text),
-            Event::Prepared { notes, steps, shape, centre, rebin } => {
+            Event::Prepared { notes, steps, shape, centre, rebin, .. } => {
                 self.event(
                     "prepared",
                     &json!({"notes": notes, "steps": steps, "shape": shape, "centre": centre, "rebin": rebin}),
@@ -193,6 +193,9 @@ impl Observer for Console {
             Event::Search { done, of } => self.current().set_message(format!("searching a start: {done} of {of}")),
             Event::Point { run, point } => self.point(run, point),
             Event::RunEnd { number, run } => self.run(number, run),
+            Event::Half(Some(half)) => self.note(format!("split data: half {} of 2", half + 1)),
+            // Pictures are for pages.
+            Event::Half(None) | Event::View { .. } | Event::SoFar(_) => {}
         }
     }
 

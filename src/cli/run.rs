@@ -10,11 +10,15 @@ use lacuna::error::{Error, Result, counted};
 use lacuna::geometry::{Frame, QGrid};
 use lacuna::io;
 use lacuna::pixels::Pattern;
-use lacuna::reconstruct::{Checkpoint, load, reconstruct_resumable};
-use lacuna::settings::InputKeys;
+use lacuna::reconstruct::{Both, Checkpoint, Observer, Reconstruction, Watch, load, reconstruct_resumable};
+use lacuna::settings::{InputKeys, Settings};
 use lacuna::simulate;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// Names of the pages.
+const REPORT: &str = "report.html";
+const WATCH: &str = "watch.html";
 
 /// Arguments of `lacuna run`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,10 @@ pub struct Command {
     /// `lacuna crystal` writes them
     #[arg(long)]
     crystal: bool,
+    /// Keep watch.html in the folder up to date while it works: pictures, curves and the runs so far,
+    /// for any browser
+    #[arg(long)]
+    watch: bool,
     /// Go on where a call with this output and the same settings was stopped
     #[arg(long)]
     resume: bool,
@@ -52,78 +60,102 @@ pub struct Command {
     flags: OutputFlags,
 }
 
+/// Where everything goes.
+struct Places {
+    result: PathBuf,
+    report: PathBuf,
+    settings: PathBuf,
+    completed: PathBuf,
+    example: PathBuf,
+    watch: PathBuf,
+    crystal: [PathBuf; 2],
+}
+
 impl Command {
     pub fn execute(self) -> Result<()> {
         let settings = self.settings.settings(&self.input)?;
-        let format = self.output_format.of_library();
         let place = |name: &str| self.output.join(name);
-        let result_path = place(&format!("result.{}", format.extension()));
+        let places = Places {
+            result: place(&format!("result.{}", self.output_format.of_library().extension())),
+            report: place(REPORT),
+            settings: place("settings.toml"),
+            completed: place("completed.cxi"),
+            example: place("example.cxi"),
+            watch: place(WATCH),
+            crystal: ["crystal.html", "crystal.h5"].map(place),
+        };
         // Before any work: hours of phasing must not end at a file that cannot be written.
         let mut claim = io::Claim::folder(&self.output)?;
-        let [page, settings_path, completed_path, example_path] =
-            ["report.html", "settings.toml", "completed.cxi", "example.cxi"].map(place);
-        let crystal_paths = ["crystal.html", "crystal.h5"].map(place);
-        let mut outputs = vec![&*result_path, &page, &settings_path, &completed_path];
-        outputs.extend(self.example.then_some(&*example_path));
-        if self.crystal {
-            outputs.extend(crystal_paths.iter().map(PathBuf::as_path));
-        }
         let checkpoint = Checkpoint { path: place(Checkpoint::NAME), resume: self.resume };
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
-        let force = claim.outputs(&outputs, self.flags.force || resumed)?;
+        let force = claim.outputs(&self.outputs(&places), self.flags.force || resumed)?;
         let figures = FigureFolder::new(place("figures"), &self.figures, force)?;
         let console = Console::new(&self.flags);
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => example(&example_path, force, &console)?,
+        let file = self.file.clone().unwrap_or_else(|| places.example.to_string_lossy().into_owned());
+        let watch = match self.watch {
+            true => Some(Watch::begin(&places.watch, force, &file, &command_line(), &settings)?),
+            false => None,
         };
-        let prepared = load(&file, &settings, &console)?;
-        let grid = self.crystal.then(|| momentum_of(&file, &prepared.pattern)).transpose()?;
-        let result = reconstruct_resumable(prepared, &settings, Some(&checkpoint), &console)?;
-        let command = command_line();
-        result.write(&result_path, format, force, &command, &settings)?;
-        let report = result.page(&file, &command, &settings);
-        io::write_text(&page, force, &report.to_html())?;
-        figures.write(&report, &console)?;
-        let completed = result.write_completed(&completed_path, force, &command, &settings)?;
-        io::write_text(&settings_path, force, &settings.typed().to_toml()?)?;
-        if let Some(grid) = grid {
-            let request = CrystalRequest { options: CrystalOptions::default(), frame: Frame::Laboratory, voxel: None };
-            let (object, support) = (&result.combined.objects[0], &result.ensemble.kept[0].support);
-            let ramp = result.summary.ramp_removed_turns;
-            let files = CrystalFiles::new(object, support, grid, ramp, &request, &command)?;
-            crystal_paths.iter().try_for_each(|path| files.write(path, force))?;
-            console.note(format!("wrote {} and crystal.h5 beside it", crystal_paths[0].display()));
-            console.event("crystal", &files.summary);
+        if watch.is_some() {
+            console.note(format!("watch it in {}", places.watch.display()));
         }
+        let watched = watch.as_ref().map(|watch| Both(&console, watch));
+        let observer: &dyn Observer = watched.as_ref().map_or(&console, |both| both);
+        let work = Work { command: &self, places: &places, settings: &settings, force, console: &console };
+        let done = work.done(&file, &figures, &checkpoint, observer);
+        // The result is worth more than a page about it.
+        if let Some(Err(error)) = watch.map(|watch| watch.end(&done, REPORT)) {
+            console.note(error.to_string());
+        }
+        let result = match done {
+            Err(error) if self.watch => {
+                claim.abandon();
+                return Err(error);
+            }
+            done => done?,
+        };
         if !result.ensemble.interrupted {
             checkpoint.remove()?;
         }
         if force {
-            self.remove_stale(&result_path, completed)?;
+            self.remove_stale(&places, result.pattern.estimate.is_some())?;
         }
         if self.run_files {
-            let files = result.write_runs(&self.output, "result", force, &command, &settings)?;
+            let files = result.write_runs(&self.output, "result", force, &command_line(), &settings)?;
             console.note(format!("wrote {} of single runs", counted(files.len(), "file")));
         }
         claim.finish();
-        console.note(format!("wrote {} and report.html beside it", result_path.display()));
+        console.note(format!("wrote {} and report.html beside it", places.result.display()));
         console.note(result.summary.verdict.sentence());
         console.event("summary", &result.summary);
         Ok(())
     }
 
+    /// What is written, or may be.
+    fn outputs<'a>(&self, places: &'a Places) -> Vec<&'a Path> {
+        let mut outputs = vec![&*places.result, &places.report, &places.settings, &places.completed];
+        outputs.extend(self.example.then_some(&*places.example));
+        outputs.extend(self.watch.then_some(&*places.watch));
+        if self.crystal {
+            outputs.extend(places.crystal.iter().map(PathBuf::as_path));
+        }
+        outputs
+    }
+
     /// Files of an earlier run that this one did not write must not stay beside its result as if it
     /// did.
-    fn remove_stale(&self, result: &Path, completed: bool) -> Result<()> {
+    fn remove_stale(&self, places: &Places, completed: bool) -> Result<()> {
         let mut stale = vec![self.output.join("result.cxi"), self.output.join("result.npz")];
-        stale.retain(|path| path != result);
+        stale.retain(|path| *path != places.result);
         if !completed {
-            stale.push(self.output.join("completed.cxi"));
+            stale.push(places.completed.clone());
         }
         if !self.crystal {
-            stale.extend(["crystal.html", "crystal.h5"].map(|name| self.output.join(name)));
+            stale.extend(places.crystal.iter().cloned());
+        }
+        if !self.watch {
+            stale.push(places.watch.clone());
         }
         let names = std::fs::read_dir(&self.output).into_iter().flatten().flatten().map(|entry| entry.path());
         stale.extend(names.filter(|path| {
@@ -137,6 +169,58 @@ impl Command {
     }
 }
 
+/// From the file to its results.
+struct Work<'a> {
+    command: &'a Command,
+    places: &'a Places,
+    settings: &'a Settings,
+    force: bool,
+    console: &'a Console,
+}
+
+impl Work<'_> {
+    /// Reconstructs, and writes what belongs to it.
+    fn done(
+        &self,
+        file: &str,
+        figures: &FigureFolder,
+        checkpoint: &Checkpoint,
+        observer: &dyn Observer,
+    ) -> Result<Reconstruction> {
+        let Work { command, places, settings, force, console } = *self;
+        if command.example {
+            write_example(&places.example, force, console)?;
+        }
+        let prepared = load(file, settings, observer)?;
+        let grid = command.crystal.then(|| momentum_of(file, &prepared.pattern)).transpose()?;
+        let result = reconstruct_resumable(prepared, settings, Some(checkpoint), observer)?;
+        let line = command_line();
+        let format = command.output_format.of_library();
+        result.write(&places.result, format, force, &line, settings)?;
+        let report = result.page(file, &line, settings);
+        io::write_text(&places.report, force, &report.to_html())?;
+        figures.write(&report, console)?;
+        result.write_completed(&places.completed, force, &line, settings)?;
+        io::write_text(&places.settings, force, &settings.typed().to_toml()?)?;
+        if let Some(grid) = grid {
+            self.write_crystal(&result, grid)?;
+        }
+        Ok(result)
+    }
+
+    /// Brings the object to the laboratory.
+    fn write_crystal(&self, result: &Reconstruction, grid: QGrid) -> Result<()> {
+        let request = CrystalRequest { options: CrystalOptions::default(), frame: Frame::Laboratory, voxel: None };
+        let (object, support) = (&result.combined.objects[0], &result.ensemble.kept[0].support);
+        let ramp = result.summary.ramp_removed_turns;
+        let files = CrystalFiles::new(object, support, grid, ramp, &request, &command_line())?;
+        self.places.crystal.iter().try_for_each(|path| files.write(path, self.force))?;
+        self.console.note(format!("wrote {} and crystal.h5 beside it", self.places.crystal[0].display()));
+        self.console.event("crystal", &files.summary);
+        Ok(())
+    }
+}
+
 /// Momentum transfer of a pattern that is to be brought to the laboratory.
 fn momentum_of(file: &str, pattern: &Pattern) -> Result<QGrid> {
     needs_volume(pattern.shape()).map_err(|error| Error::file(Path::new(file), error.to_string()))?;
@@ -145,11 +229,11 @@ fn momentum_of(file: &str, pattern: &Pattern) -> Result<QGrid> {
     momentum(file, pattern.geometry, &goniometer, pattern.shape(), remedy)
 }
 
-/// Writes the built-in example and returns its path.
-fn example(path: &Path, force: bool, console: &Console) -> Result<String> {
+/// Writes the built-in example.
+fn write_example(path: &Path, force: bool, console: &Console) -> Result<()> {
     let example = simulate::example(0);
     let process = io::Process::new(command_line(), &json!({"seed": 0}), &json!({"simulated": "built-in example"}))?;
     io::write_pattern(path, force, &example.pattern, Some(&example.support), &process)?;
     console.note(format!("wrote the example to {}", path.display()));
-    Ok(path.to_string_lossy().into_owned())
+    Ok(())
 }

@@ -207,6 +207,7 @@ impl Outcomes {
             }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+            ..Report::default()
         }
     }
 

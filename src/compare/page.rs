@@ -50,6 +50,7 @@ impl Compared<'_> {
             sections,
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+            ..Report::default()
         })
     }
 

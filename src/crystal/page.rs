@@ -81,6 +81,7 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
         sections: vec![Section { title: String::new(), text, figures, tables: vec![table(files), facet_table(files)] }],
         command: files.command.clone(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+        ..Report::default()
     }
 }
 

@@ -51,6 +51,7 @@ pub fn page(
         sections,
         command: command.into(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+        ..Report::default()
     }
 }
 const HEADER: [&str; 9] = [

@@ -58,6 +58,7 @@ impl SelfCheck {
             }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+            ..Report::default()
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Claim {
     unfinished: Vec<String>,
     /// Whether all outputs of this call are complete.
     finished: bool,
+    /// Whether it failed and left some of them.
+    abandoned: bool,
     /// Folders that this claim created, innermost first.
     created: Vec<PathBuf>,
 }
@@ -65,7 +67,7 @@ impl Claim {
                 let mut text = String::new();
                 file.read_to_string(&mut text).map_err(fail)?;
                 let unfinished = text.lines().map(String::from).collect();
-                return Ok(Claim { path, file, unfinished, finished: false, created });
+                return Ok(Claim { path, file, unfinished, finished: false, abandoned: false, created });
             }
         }
     }
@@ -103,12 +105,18 @@ impl Claim {
     pub fn finish(mut self) {
         self.finished = true;
     }
+
+    /// Ends the claim of a call that failed and leaves outputs, as that of a killed one: the next call
+    /// may replace them.
+    pub fn abandon(mut self) {
+        self.abandoned = true;
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         // A call that failed leaves the next one what it knows of a killed call.
-        if self.finished || self.unfinished.is_empty() {
+        if self.finished || self.unfinished.is_empty() && !self.abandoned {
             // Nothing depends on these: an unlocked claim and an empty folder stop nobody.
             let _ = fs::remove_file(&self.path);
             for folder in &self.created {
@@ -203,6 +211,10 @@ mod tests {
         fs::write(here.join(".lacuna-new-x1.part"), "half").unwrap();
         fs::write(here.join(".lacuna-other-x1.part"), "of another call").unwrap();
         kill(claim);
+        // A call that failed and left something is no other obstacle.
+        let mut claim = Claim::folder(here).unwrap();
+        assert!(claim.outputs(&[&new], false).unwrap());
+        claim.abandon();
 
         // What was there before that call still needs force, and a call that fails changes nothing.
         let mut claim = Claim::folder(here).unwrap();

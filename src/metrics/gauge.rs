@@ -4,7 +4,7 @@
 use super::peak::{distance, peak, ramped};
 use super::{summed, wide};
 use crate::fft::Fft;
-use crate::volume::{Centered, Cornered};
+use crate::volume::{Centered, Cornered, Shape};
 use num_complex::{Complex32, Complex64};
 
 /// A larger ramp is no matter of the centre's fraction of a pixel: it belongs to the object.
@@ -23,6 +23,12 @@ impl Gauge {
     /// That of an object: the ramp after whose removal it is nearest to having one phase, and its mean
     /// phase then. Without `ramp` only the mean phase.
     pub fn of(object: &Centered<Complex32>, ramp: bool) -> Self {
+        Self::of_window(object, object.shape(), ramp)
+    }
+
+    /// That of an object in a window of an array of the shape `whole`, across which the largest ramp
+    /// is measured.
+    pub fn of_window(object: &Centered<Complex32>, whole: Shape, ramp: bool) -> Self {
         let object = object.to_cornered().0;
         // Squared moduli: pixels count by their intensity.
         let mut weighted = object.mapv(|value| value * value.norm());
@@ -30,7 +36,8 @@ impl Gauge {
         let mut found = [0.0; 3];
         if ramp {
             found = peak(&weighted, &Fft::new([shape.0, shape.1, shape.2]), true);
-            if distance(found, [0.0; 3]) > MOST {
+            let turns = [0, 1, 2].map(|axis| found[axis] * whole[axis] as f64 / weighted.shape()[axis] as f64);
+            if distance(turns, [0.0; 3]) > MOST {
                 found = [0.0; 3];
             }
             weighted = ramped(weighted, found);
@@ -65,6 +72,9 @@ mod tests {
             // Rounding of f32.
             assert!(back.as_slice().iter().zip(plain.as_slice()).all(|(a, b)| (a - b).norm() < 1e-3));
             assert_eq!(Gauge::of(&moved, false).ramp, [0.0; 3]);
+            // Half a turn across a window is more than the centre's fraction where that is a quarter.
+            let wide = Gauge::of_window(&moved, shape.map(|extent| 4 * extent), true);
+            assert_eq!(wide.ramp, [0.0; 3]);
         }
     }
 }

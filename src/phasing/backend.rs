@@ -75,6 +75,10 @@ pub trait Backend {
     /// If the device failed, or was asked for what it has no memory for.
     fn finish(&mut self, run: usize) -> Result<Finished>;
 
+    /// One run of the batch under way, by its number in `start`; nothing where copies would keep a
+    /// device waiting.
+    fn view(&mut self, run: usize) -> Option<View>;
+
     /// The problem that is phased.
     fn problem(&self) -> &Problem;
 }
@@ -85,6 +89,15 @@ pub struct Start {
     /// First object, square roots of photons.
     pub object: Cornered<Complex32>,
     /// First support.
+    pub support: Cornered<bool>,
+}
+
+/// A run under way.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Object as it is now, not cut to its support, square roots of photons.
+    pub object: Cornered<Complex32>,
+    /// Support as it is now.
     pub support: Cornered<bool>,
 }
 

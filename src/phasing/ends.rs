@@ -4,7 +4,7 @@
 use super::average::{AveragePlan, Group};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
-use super::ensemble::{Ensemble, EnsemblePlan, Observer, score};
+use super::ensemble::{Ensemble, EnsemblePlan, Observer, score, show_point};
 use super::problem::Problem;
 use super::run::{Draw, Point, Run, RunOutcome};
 use super::run_summary::RunSummary;
@@ -37,7 +37,9 @@ impl Ensemble {
             }
             observer.begin(&[number], settings.recipe.cycles());
             let start = Start { object: group.mean.to_cornered(), support: group.support.to_cornered() };
-            let mut observe = |_: usize, point: &Point| observer.point(number, point);
+            let mut observe = |run: usize, point: &Point, backend: &mut dyn Backend| {
+                show_point(observer, &[number], run, point, backend)
+            };
             let draw = Draw { seed: group.seed, cut: group.cut, start };
             let outcomes = walk(backend, settings, vec![draw], &mut observe)?;
             if outcomes.iter().any(RunOutcome::interrupted) {
@@ -53,6 +55,7 @@ impl Ensemble {
                     observer.end(number, summary);
                 }
             }
+            observer.so_far(self);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 
 use super::areas::{self, Areas};
 use super::average::{self, AveragePlan, Comparison, GROUPS};
-use super::backend::{Backend, Start};
+use super::backend::{Backend, Start, View};
 use super::complete::Variation;
 use super::guided::{Search, guided};
 use super::problem::Problem;
@@ -143,6 +143,18 @@ pub trait Observer: Sync {
     /// (`stopping`), and count for nothing here.
     fn reached(&mut self, _runs: &Ensemble, _stopping: bool) {}
 
+    /// Whether a run under way is wanted to be seen.
+    fn wants_view(&self) -> bool {
+        false
+    }
+
+    /// Run `index` after its point `at`, where that was wanted.
+    fn view(&mut self, _index: usize, _at: &Point, _view: View) {}
+
+    /// What was reached so far, also by runs that were stopped: after each batch, and where the ends
+    /// of runs changed.
+    fn so_far(&mut self, _runs: &Ensemble) {}
+
     /// Whether to go on where no points are reached.
     fn go_on(&self) -> bool {
         true
@@ -189,6 +201,7 @@ pub fn phase(
     let mut result = begun;
     result.kept.retain(|run| run.average_of == 0);
     result.all.retain(|run| run.average_of == 0);
+    observer.so_far(&result);
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
     let size = backend.batch_size().max(1);
     'all: for generation in areas::generations(plan.count, plan.area_search) {
@@ -217,6 +230,7 @@ pub fn phase(
     let before = if plan.completion.is_some() { result.comparison()? } else { None };
     if !result.interrupted {
         result.end(backend.problem(), plan, observer);
+        observer.so_far(&result);
     }
     let comparison = if plan.completion.is_some() { before } else { result.comparison()? };
     if let (Some(comparison), Some(best)) = (comparison, result.kept.first()) {
@@ -232,6 +246,24 @@ pub fn phase(
         return Err(Error::NoObject { runs: result.all.len() });
     }
     Ok(result)
+}
+
+/// Tells the observer of a point of one run of a batch, whose first one it may see. Returns whether
+/// to go on.
+pub(super) fn show_point(
+    observer: &mut dyn Observer,
+    batch: &[usize],
+    run: usize,
+    point: &Point,
+    backend: &mut dyn Backend,
+) -> bool {
+    if run == 0
+        && observer.wants_view()
+        && let Some(view) = backend.view(run)
+    {
+        observer.view(batch[run], point, view);
+    }
+    observer.point(batch[run], point)
 }
 
 /// The random numbers of run `index`, and where it starts.
@@ -288,7 +320,8 @@ impl Ensemble {
             }
         }
         let searched = begun.elapsed().as_secs_f64() / draws.len() as f64;
-        let mut observe = |run: usize, point: &Point| observer.point(batch[run], point);
+        let mut observe =
+            |run: usize, point: &Point, backend: &mut dyn Backend| show_point(observer, batch, run, point, backend);
         let outcomes = walk(backend, settings, draws, &mut observe)?;
         if outcomes.iter().any(RunOutcome::interrupted) {
             observer.reached(self, true);
@@ -299,6 +332,7 @@ impl Ensemble {
                 observer.end(index, summary);
             }
         }
+        observer.so_far(self);
         if !self.interrupted {
             observer.reached(self, false);
         }

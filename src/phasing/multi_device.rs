@@ -1,6 +1,6 @@
 //! Several devices as one: the runs of a batch are divided among them.
 
-use super::backend::{Backend, Finished, Fit, GapConstraint, Start};
+use super::backend::{Backend, Finished, Fit, GapConstraint, Start, View};
 use super::problem::Problem;
 use super::rules::Cycle;
 use super::support::{Cut, SupportRule};
@@ -22,6 +22,18 @@ impl MultiDevice {
     pub fn new(backends: Vec<Box<dyn Backend>>) -> Self {
         assert!(!backends.is_empty(), "at least one backend");
         MultiDevice { assigned: vec![0; backends.len()], backends }
+    }
+
+    /// The backend of a run of the batch, and the number that the run has there.
+    fn of_run(&mut self, run: usize) -> (&mut dyn Backend, usize) {
+        let mut first = 0;
+        for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned) {
+            if run < first + runs {
+                return (&mut **backend, run - first);
+            }
+            first += runs;
+        }
+        unreachable!("a run of the batch")
     }
 
     fn busy(&mut self) -> impl Iterator<Item = &mut Box<dyn Backend>> {
@@ -102,14 +114,13 @@ impl Backend for MultiDevice {
     }
 
     fn finish(&mut self, run: usize) -> Result<Finished> {
-        let mut first = 0;
-        for (backend, &runs) in self.backends.iter_mut().zip(&self.assigned) {
-            if run < first + runs {
-                return backend.finish(run - first);
-            }
-            first += runs;
-        }
-        unreachable!("a run of the batch")
+        let (backend, run) = self.of_run(run);
+        backend.finish(run)
+    }
+
+    fn view(&mut self, run: usize) -> Option<View> {
+        let (backend, run) = self.of_run(run);
+        backend.view(run)
     }
 
     fn problem(&self) -> &Problem {

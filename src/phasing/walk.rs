@@ -26,8 +26,12 @@ struct Walk<'a> {
     /// are queued, so that a device never waits.
     requested: Option<usize>,
     tracks: Vec<Track>,
-    observe: &'a mut dyn FnMut(usize, &Point) -> bool,
+    observe: &'a mut Observe<'a>,
 }
+
+/// What is called at every point of a curve: with the number of the run in its batch, the point, and
+/// the backend to look at the run. It says whether to go on.
+pub type Observe<'a> = dyn FnMut(usize, &Point, &mut dyn Backend) -> bool + 'a;
 
 /// What is known of one run of the batch.
 struct Track {
@@ -45,9 +49,8 @@ enum Stop {
     Failed(Error),
 }
 
-/// Walks `settings.recipe` with every draw, as one batch of the backend. `observe` is called with
-/// the number of the run in the batch at every point of its curve, and says whether to go on. The
-/// outcomes are in the order of the draws.
+/// Walks `settings.recipe` with every draw, as one batch of the backend, observed at every point of
+/// the curves. The outcomes are in the order of the draws.
 ///
 /// # Errors
 /// If the device failed.
@@ -55,7 +58,7 @@ pub fn walk(
     backend: &mut dyn Backend,
     settings: &RunSettings,
     draws: Vec<Draw>,
-    observe: &mut dyn FnMut(usize, &Point) -> bool,
+    observe: &mut Observe<'_>,
 ) -> Result<Vec<RunOutcome>> {
     let begun = Instant::now();
     let (starts, draws): (Vec<Start>, Vec<_>) =
@@ -215,7 +218,7 @@ impl Walk<'_> {
                 Some(fit) => {
                     let point = Point { cycle, fit };
                     track.curve.push(point);
-                    go_on &= (self.observe)(index, &point);
+                    go_on &= (self.observe)(index, &point, self.backend);
                 }
                 None => track.ended = Some((Ended::Diverged, cycle)),
             }
@@ -280,7 +283,7 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phasing::backend::{Finished, Fit};
+    use crate::phasing::backend::{Finished, Fit, View};
     use crate::phasing::problem::Problem;
     use crate::phasing::rules::{Algorithm, Cycle};
     use crate::volume::Cornered;
@@ -354,6 +357,9 @@ mod tests {
             let object = Cornered::filled(support.shape(), Complex32::ONE);
             Ok(Finished { density: vec![1.0; support.0.len()], object, support, psf: None })
         }
+        fn view(&mut self, _run: usize) -> Option<View> {
+            None
+        }
         fn problem(&self) -> &Problem {
             unreachable!("a run does not ask for the problem")
         }
@@ -384,7 +390,7 @@ mod tests {
         let cut = |run: u64| if run == 2 { Cut::Area(0.125) } else { Cut::Threshold(0.25 + 0.25 * run as f32) };
         let draw = |run| Draw { seed: run, cut: cut(run), start: start.clone() };
         let runs =
-            walk(&mut backend, &settings, (0..count).map(draw).collect(), &mut |_, p| p.cycle < stop_at).unwrap();
+            walk(&mut backend, &settings, (0..count).map(draw).collect(), &mut |_, p, _| p.cycle < stop_at).unwrap();
         assert!(backend.requested.is_empty(), "all requests are collected");
         (backend.lines, runs)
     }

@@ -205,6 +205,7 @@ impl GapLook {
             sections: vec![Section { title: "Where in the object".into(), text: text.into(), figures, tables: vec![] }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+            ..Report::default()
         }
     }
 

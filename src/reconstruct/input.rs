@@ -114,6 +114,7 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         shape: prepared.pattern.shape(),
         centre: prepared.centre,
         rebin: prepared.rebin,
+        object_pixel: prepared.pattern.geometry.object_pixel(prepared.pattern.shape()),
     });
     Ok(prepared)
 }

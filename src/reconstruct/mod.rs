@@ -17,11 +17,13 @@ mod summary;
 mod uncertainty;
 mod verdict;
 pub(crate) mod views;
+mod watch;
+mod watch_page;
 
 pub use gaps::{GapLook, GapSummary, HiddenSummary, look_at_gaps};
 pub use input::{load, load_frames, not_onto_itself, read};
 pub use network::{model, network_estimate, predict_options};
-pub use observer::{Event, Observer};
+pub use observer::{Both, Event, Observer};
 pub use output::Format;
 pub use phase::{BoundsCourse, Phased, PhasingStart, phase};
 pub use pipeline::{Reconstruction, estimate, reconstruct, reconstruct_resumable};
@@ -31,5 +33,6 @@ pub use split::SplitData;
 pub use summary::{AutomaticChoice, PsfSummary, Resolutions, SplitSummary, Summary};
 pub use uncertainty::Uncertainty;
 pub use verdict::{Evidence, Grade, Verdict};
+pub use watch::Watch;
 
 pub(crate) use observer::Silent;

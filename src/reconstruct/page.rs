@@ -12,6 +12,8 @@ use crate::pixels::{Class, Pattern, trimmed};
 use crate::report::{ColourMap, ComplexImage, Figure, Image, Report, Scale, Section};
 use crate::settings::Settings;
 use crate::volume::Centered;
+use ndarray::Array2;
+use num_complex::Complex32;
 use std::path::Path;
 
 /// The report of a reconstruction of `file`.
@@ -68,6 +70,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         ],
         command: command.into(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+        ..Report::default()
     }
 }
 
@@ -92,26 +95,58 @@ fn plane_pixel(axes: [usize; 2], pixel: Option<[f64; 2]>) -> Option<[f64; 2]> {
     if axes == [1, 2] { pixel } else { None }
 }
 
+/// Modulus and phase of a window of an object, in its middle planes.
+pub(super) fn object_figures(
+    object: &Centered<Complex32>,
+    centre: [usize; 3],
+    pixel: Option<[f64; 2]>,
+    caption: &str,
+) -> Vec<Figure> {
+    let figure = |(name, axes, data): (&str, [usize; 2], _)| {
+        Figure::Complex(ComplexImage {
+            title: format!("Object {name}").trim().to_string(),
+            caption: caption.into(),
+            data,
+            pixel: plane_pixel(axes, pixel),
+            unit: "√photons".into(),
+        })
+    };
+    planes(object, centre).into_iter().map(figure).collect()
+}
+
+/// The same of a support of so many pixels.
+pub(super) fn support_figures(
+    support: &Centered<bool>,
+    centre: [usize; 3],
+    pixel: Option<[f64; 2]>,
+    pixels: usize,
+) -> Vec<Figure> {
+    let figure = |(name, axes, data): (&str, [usize; 2], Array2<bool>)| {
+        Figure::Image(Image {
+            title: format!("Support {name}").trim().to_string(),
+            caption: format!("{pixels} pixels."),
+            data: data.mapv(|s| f32::from(u8::from(s))),
+            scale: Scale::Binary,
+            pixel: plane_pixel(axes, pixel),
+            unit: "inside".into(),
+            ..Image::default()
+        })
+    };
+    planes(support, centre).into_iter().map(figure).collect()
+}
+
 fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
     let best = &result.ensemble.kept[0];
     let window = window(&best.object);
     let object = cropped(&result.combined.objects[0], window);
     let centre = centre_of_mass(&object);
-    let mut figures: Vec<Figure> = planes(&object, centre)
-        .into_iter()
-        .map(|(name, axes, data)| {
-            Figure::Complex(ComplexImage {
-                title: format!("Object {name}").trim().to_string(),
-                caption:
-                    "Modulus and phase of the best run, cut to its support. The squared modulus sums to the photons; the mean phase is zero, and \
-                     a ramp of less than a pixel of the pattern is removed."
-                        .into(),
-                data,
-                pixel: plane_pixel(axes, pixel),
-                unit: "√photons".into(),
-            })
-        })
-        .collect();
+    let mut figures = object_figures(
+        &object,
+        centre,
+        pixel,
+        "Modulus and phase of the best run, cut to its support. The squared modulus sums to the photons; the mean phase is zero, and \
+         a ramp of less than a pixel of the pattern is removed.",
+    );
     if let Some(unwrapped) = &result.phase {
         let vortices = match unwrapped.vortices {
             0 => "It has no vortices.".to_string(),
@@ -131,17 +166,8 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
             }));
         }
     }
-    for (name, axes, data) in planes(&cropped(&best.support, window), centre) {
-        figures.push(Figure::Image(Image {
-            title: format!("Support {name}").trim().to_string(),
-            caption: format!("{} pixels.", best.support.as_slice().iter().filter(|&&s| s).count()),
-            data: data.mapv(|s| f32::from(u8::from(s))),
-            scale: Scale::Binary,
-            pixel: plane_pixel(axes, pixel),
-            unit: "inside".into(),
-            ..Image::default()
-        }));
-    }
+    let pixels = best.support.as_slice().iter().filter(|&&s| s).count();
+    figures.extend(support_figures(&cropped(&best.support, window), centre, pixel, pixels));
     if let Some(uncertainty) = &result.uncertainty {
         let maps = [("modulus", &uncertainty.modulus, "√photons"), ("phase", &uncertainty.phase, "rad")];
         for (what, map, unit) in maps {

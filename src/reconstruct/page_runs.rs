@@ -5,6 +5,7 @@ use super::pipeline::Reconstruction;
 use super::views::{centre_of_mass, cropped, planes, window};
 use crate::metrics::Crossing;
 use crate::phasing::run::Point;
+use crate::phasing::run_summary::RunSummary;
 use crate::report::{ComplexImage, Figure, Plot, Section, Series, Table};
 use crate::settings::Settings;
 
@@ -14,35 +15,48 @@ const PICTURES: usize = 8;
 /// Bins of the histograms of moduli.
 const BINS: usize = 40;
 
-pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.ensemble.kept[0].number;
-    let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
+/// The fits of a run on its way.
+pub(super) struct Curve<'a> {
+    pub name: String,
+    pub points: &'a [Point],
+    /// Whether it is drawn bold.
+    pub emphasis: bool,
+}
+
+/// What the fits of runs tell, each against the cycle.
+pub(super) fn fit_figures(curves: &[Curve<'_>], caption: &str) -> Vec<Figure> {
     let plot = |title: &str, y_label: &str, value: &dyn Fn(&Point) -> Option<f64>| {
+        let series = |curve: &Curve<'_>| Series {
+            name: curve.name.clone(),
+            points: curve.points.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
+            emphasis: curve.emphasis,
+        };
         Figure::Plot(Plot {
             title: title.into(),
-            caption: "The best run is drawn bold.".into(),
+            caption: caption.into(),
             x_label: "cycle".into(),
             y_label: y_label.into(),
             log_y: true,
-            series: result
-                .ensemble
-                .all
-                .iter()
-                .map(|run| Series {
-                    name: run.origin(),
-                    points: run.curve.iter().filter_map(|p| value(p).map(|v| (p.cycle as f64, v))).collect(),
-                    emphasis: run.number == best && result.ensemble.all.len() > 1,
-                })
-                .collect(),
+            series: curves.iter().map(series).collect(),
             ..Plot::default()
         })
     };
-    let mut figures = vec![
+    vec![
         plot("R factor", "R", &|p| Some(p.fit.r_factor)),
         plot("Log-likelihood", "per measured pixel", &|p| Some(p.fit.llk_poisson)),
         plot("Free log-likelihood", "per held-out pixel", &|p| p.fit.free_llk_poisson),
         plot("Support", "fraction of the array", &|p| Some(p.fit.support_fraction)),
-    ];
+    ]
+}
+
+pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
+    let best = result.ensemble.kept[0].number;
+    let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
+    let all = &result.ensemble.all;
+    let emphasis = |run: &RunSummary| run.number == best && all.len() > 1;
+    let curves: Vec<Curve<'_>> =
+        all.iter().map(|run| Curve { name: run.origin(), points: &run.curve, emphasis: emphasis(run) }).collect();
+    let mut figures = fit_figures(&curves, "The best run is drawn bold.");
     let mut text = String::new();
     let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
     if result.ensemble.kept.len() > 1 {
@@ -175,10 +189,9 @@ fn run_figures(result: &Reconstruction) -> Vec<Figure> {
     figures
 }
 
-pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
-    let rows = result
-        .ensemble
-        .all
+/// The line of each run.
+pub(super) fn runs_table(runs: &[RunSummary]) -> Table {
+    let rows = runs
         .iter()
         .map(|run| {
             let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
@@ -213,6 +226,10 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
         "verdict",
     ]
     .map(String::from);
+    Table { title: "Runs".into(), header: header.to_vec(), rows }
+}
+
+pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
     let settings = settings.typed().table();
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {
@@ -220,7 +237,7 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
         text: String::new(),
         figures: run_figures(result),
         tables: vec![
-            Table { title: "Runs".into(), header: header.to_vec(), rows },
+            runs_table(&result.ensemble.all),
             Table {
                 title: "Settings".into(),
                 header: vec!["setting".into(), "value".into()],

@@ -7,7 +7,7 @@ use crate::inpaint::{GapSource, GapTreatment};
 use crate::io;
 use crate::phasing::Algorithm;
 use crate::phasing::average::{self, AveragePlan};
-use crate::phasing::backend::{Backend, GapConstraint, Start};
+use crate::phasing::backend::{Backend, GapConstraint, Start, View};
 use crate::phasing::complete::Variation;
 use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport};
 use crate::phasing::guided::Search;
@@ -338,6 +338,21 @@ impl ensemble::Observer for EnsembleWatcher<'_> {
 
     fn end(&mut self, number: usize, run: &RunSummary) {
         self.observer.observe(Event::RunEnd { number, run });
+    }
+
+    fn wants_view(&self) -> bool {
+        self.observer.wants_view()
+    }
+
+    fn view(&mut self, run: usize, point: &Point, mut view: View) {
+        let scale = point.fit.scale as f32;
+        view.object.0.zip_mut_with(&view.support.0, |o, &s| *o = if s { *o * scale } else { Complex32::ZERO });
+        let (object, support) = (view.object.to_centered(), view.support.to_centered());
+        self.observer.observe(Event::View { run, point, object: &object, support: &support });
+    }
+
+    fn so_far(&mut self, runs: &Ensemble) {
+        self.observer.observe(Event::SoFar(runs));
     }
 
     fn go_on(&self) -> bool {

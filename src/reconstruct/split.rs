@@ -49,7 +49,7 @@ impl SplitData {
         // Halves that begin at one object share its noise.
         settings.start.object = None;
         for (half, pattern) in halves(pattern, settings.ensemble.seed).into_iter().enumerate() {
-            observer.observe(Event::Note(&format!("split data: half {} of 2", half + 1)));
+            observer.observe(Event::Half(Some(half)));
             settings.ensemble.seed = settings.ensemble.seed.wrapping_add(SEEDS);
             let start = PhasingStart::new(&pattern, support, &settings)?;
             let ensemble = phase(&pattern, start, bounds, &settings, None, observer)?.ensemble;
@@ -58,6 +58,7 @@ impl SplitData {
             }
             objects.extend(ensemble.kept.into_iter().next().map(|run| run.object));
         }
+        observer.observe(Event::Half(None));
         let options = RegistrationOptions { subpixel: true, ramp: !settings.recipe.positivity };
         let found = metrics::register(&objects[1], &objects[0], options)?;
         let fsc = metrics::fsc(&objects[0], &found.object)?;

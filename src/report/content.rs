@@ -11,6 +11,10 @@ pub struct Report {
     pub title: String,
     /// Result, in one sentence.
     pub verdict: String,
+    /// Pages beside this one, below the result: addresses relative to it, and their texts.
+    pub links: Vec<(String, String)>,
+    /// What a page has that is written again while its work goes on; `None` once it is done.
+    pub live: Option<Live>,
     /// Name and value of the facts that a reader looks for first: file, shape, photons, seed.
     pub facts: Vec<(String, String)>,
     /// Sections of the body.
@@ -19,6 +23,18 @@ pub struct Report {
     pub command: String,
     /// Name and version of the program.
     pub version: String,
+}
+
+/// A page that is written again and again. A browser loads it again, and says so where nobody writes
+/// it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Time at which it was written, seconds since 1970.
+    pub written: u64,
+    /// Seconds after which a browser loads it again.
+    pub refresh: u64,
+    /// Age above which it is stale, seconds.
+    pub stale: u64,
 }
 
 /// A heading with text, figures and tables, in this order.

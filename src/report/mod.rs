@@ -1,6 +1,6 @@
 //! The report: one self-contained HTML page from plain structs.
 //!
-//! No fonts, no network, no scripts but its own two: inline SVG and embedded PNG, so that the page opens anywhere,
+//! No fonts, no network, no scripts but its own: inline SVG and embedded PNG, so that the page opens anywhere,
 //! can be sent by mail, and prints in black and white (lines differ by dash, categories by
 //! lightness). Row 0 of an image is drawn at the top. Values that are not finite are drawn as "no
 //! data", and nothing here fails on empty or constant input. Each figure can also be a file of its
@@ -20,7 +20,7 @@ pub mod sheet;
 mod ticks;
 
 pub use colour::ColourMap;
-pub use content::{ComplexImage, Figure, Image, Plot, Report, Scale, Scene, SceneField, Section, Series, Table};
+pub use content::{ComplexImage, Figure, Image, Live, Plot, Report, Scale, Scene, SceneField, Section, Series, Table};
 pub use figures::{FigureFile, FigureFormat};
 
 #[cfg(test)]

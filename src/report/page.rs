@@ -1,6 +1,6 @@
 //! The page: structure, style sheet, tables.
 
-use super::content::{Figure, Report, Section, Table};
+use super::content::{Figure, Live, Report, Section, Table};
 use super::drawing::NO_DATA;
 use super::html::escape;
 use super::{image, plot, scene};
@@ -11,10 +11,11 @@ use std::fmt::Write;
 
 const STYLE: &str = concat!(include_str!("figure.css"), include_str!("style.css"));
 
-/// The scripts that a page may run, the second where it has a surface: the policy names them by their
-/// checksums.
+/// The scripts that a page may run, the second where it has a surface, the third while it is written
+/// again and again: the policy names them by their checksums.
 const SORT: &str = include_str!("sort.js");
 const SCENE: &str = include_str!("scene.js");
+const LIVE: &str = include_str!("live.js");
 
 impl Report {
     /// Renders the page as one HTML document. The policy in its head makes sure that nothing is
@@ -27,21 +28,34 @@ impl Report {
 fn page(report: &Report) -> String {
     let title = escape(&report.title);
     let figures = || report.sections.iter().flat_map(|section| &section.figures);
-    let scripts: &[&str] =
-        if figures().any(|figure| matches!(figure, Figure::Scene(_))) { &[SORT, SCENE] } else { &[SORT] };
+    let mut scripts = vec![SORT];
+    scripts.extend(figures().any(|figure| matches!(figure, Figure::Scene(_))).then_some(SCENE));
+    scripts.extend(report.live.map(|_| LIVE));
     let allowed: Vec<String> =
         scripts.iter().map(|script| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
     let allowed = allowed.join(" ");
+    let refresh = report
+        .live
+        .map_or(String::new(), |live| format!("<meta http-equiv=\"refresh\" content=\"{}\">\n", live.refresh));
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
          script-src {allowed}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{refresh}<title>{title}</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\">{NO_DATA}</svg>\n<header>\n<h1>{title}</h1>\n"
     );
     if !report.verdict.is_empty() {
         let _ = writeln!(html, "<p class=\"verdict\">{}</p>", escape(&report.verdict));
+    }
+    for (address, text) in &report.links {
+        let _ = writeln!(html, "<p><a href=\"{}\">{}</a></p>", escape(address), escape(text));
+    }
+    if let Some(Live { written, refresh, stale }) = report.live {
+        let _ = writeln!(
+            html,
+            "<p class=\"live\" data-written=\"{written}\" data-stale=\"{stale}\">Loaded again every {refresh} s.</p>"
+        );
     }
     if !report.facts.is_empty() {
         html += "<dl>\n";

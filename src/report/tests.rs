@@ -157,6 +157,7 @@ fn demo() -> Report {
         ],
         command: "lacuna compare scan_0042/pattern.cxi --nb-run 20 --seed 1234 --recipe \"ER**200,(Sup*HIO**50)**12\"".into(),
         version: "lacuna 0.1.0".into(),
+        ..Report::default()
     }
 }
 
@@ -212,10 +213,31 @@ fn text_is_escaped_everywhere() {
         sections: vec![Section { title: evil.clone(), text: evil.clone(), figures, tables: vec![table] }],
         command: evil.clone(),
         version: evil.clone(),
+        ..Report::default()
     };
     let html = report.to_html();
     assert!(!html.contains("<b onload") && !html.contains('\u{1}'));
     assert!(html.contains("&lt;b onload=&quot;x&quot;&gt;&amp;&#39;"));
+}
+
+#[test]
+fn a_page_that_is_written_again_says_when_it_is_stale() {
+    let sum = |script: &str| {
+        use base64::Engine;
+        use sha2::Digest;
+        let sum = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(script));
+        format!("'sha256-{sum}'")
+    };
+    let links = vec![("report.html".to_string(), "The report".to_string())];
+    let live = Some(Live { written: 1_700_000_000, refresh: 7, stale: 90 });
+    let page = Report { live, links, ..Report::default() }.to_html();
+    let script = include_str!("live.js");
+    assert!(page.contains("<meta http-equiv=\"refresh\" content=\"7\">"), "{page}");
+    assert!(page.contains("data-written=\"1700000000\" data-stale=\"90\"") && page.contains(script), "{page}");
+    assert!(page.contains(&sum(script)), "the policy lets the script run");
+    assert!(page.contains("<a href=\"report.html\">The report</a>"));
+    let ended = Report::default().to_html();
+    assert!(!ended.contains("http-equiv=\"refresh\"") && !ended.contains(&sum(script)) && !ended.contains(script));
 }
 
 /// Figures of nothing, of one thing, and of what is not a number.

@@ -376,7 +376,7 @@ fn recipes(open: OpenBackend, case: &Case) -> Result<Vec<(String, f64, f64)>> {
         .collect()
     };
     let phased = |backend: &mut dyn Backend, runs| -> Result<Vec<Run>> {
-        let outcomes = walk(backend, &settings, draws(runs), &mut |_, _| true)?;
+        let outcomes = walk(backend, &settings, draws(runs), &mut |_, _, _| true)?;
         outcomes.into_iter().map(|outcome| outcome.completed().ok_or(Error::NoObject { runs: 1 })).collect()
     };
     let mut device = open(Arc::clone(&case.problem), &recipe, RUNS)?;

@@ -3,7 +3,7 @@
 
 use super::single::Cpu;
 use crate::error::Result;
-use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start};
+use crate::phasing::backend::{Backend, Finished, Fit, GapConstraint, Start, View};
 use crate::phasing::problem::Problem;
 use crate::phasing::rules::Cycle;
 use crate::phasing::start::half;
@@ -131,6 +131,11 @@ impl Backend for Batch {
     fn finish(&mut self, run: usize) -> Result<Finished> {
         let cpu = &mut self.slots[run].cpu;
         Ok(Finished { density: cpu.density(false), object: cpu.object(), support: cpu.support(), psf: cpu.psf() })
+    }
+
+    fn view(&mut self, run: usize) -> Option<View> {
+        let cpu = &self.slots[run].cpu;
+        Some(View { object: cpu.object(), support: cpu.support() })
     }
 
     fn problem(&self) -> &Problem {

@@ -17,7 +17,7 @@ mod psf;
 mod support;
 mod transform;
 
-use super::backend::{Backend, Finished, Fit, GapConstraint, Start};
+use super::backend::{Backend, Finished, Fit, GapConstraint, Start, View};
 use super::memory::{Needs, gpu};
 use super::problem::Problem;
 use super::recipe::Recipe;
@@ -279,6 +279,11 @@ impl Backend for Cuda {
             self.density_is_current = true;
         }
         self.engine.finished(run).map_err(|error| failed(&error))
+    }
+
+    /// Nothing: a copy from the device would wait for all that is queued.
+    fn view(&mut self, _run: usize) -> Option<View> {
+        None
     }
 
     fn problem(&self) -> &Problem {
