@@ -90,6 +90,25 @@ pub(super) fn largest(object: &Centered<Complex32>, support: &Centered<bool>, mo
     out
 }
 
+/// A piece with its pipes, holes and notches closed that are up to twice as many voxels wide: the
+/// modulus is low along a dislocation, which lies inside nevertheless.
+pub(super) fn closed(inside: &Centered<bool>, voxels: usize) -> Centered<bool> {
+    let shape = inside.shape();
+    // One more step outwards or inwards.
+    let step = |piece: &Centered<bool>, towards: bool| {
+        let flags = piece.as_slice();
+        let mut out = piece.clone();
+        out.0.iter_mut().enumerate().filter(|(_, at)| **at != towards).for_each(|(index, at)| {
+            if neighbours(index, shape).any(|next| flags[next] == towards) {
+                *at = towards;
+            }
+        });
+        out
+    };
+    let steps = (0..2 * voxels).map(|i| i < voxels);
+    steps.fold(inside.clone(), |piece, outwards| step(&piece, outwards))
+}
+
 /// Neighbours of a voxel that share a face.
 fn neighbours(index: usize, shape: Shape) -> impl Iterator<Item = usize> {
     let strides = [shape[1] * shape[2], shape[2], 1];
@@ -126,6 +145,18 @@ mod tests {
         assert!((given.modulus / given.bulk - 0.1).abs() < 1e-6);
         let empty = Centered::filled(shape, Complex32::ZERO);
         assert!(isosurface(&empty, &support, None).unwrap_err().to_string().contains("empty"));
+    }
+
+    #[test]
+    fn pipes_are_closed_and_the_outside_stays() {
+        let shape = [12, 14, 16];
+        let solid =
+            |(z, y, x): (usize, usize, usize)| (3..9).contains(&z) && (3..11).contains(&y) && (3..13).contains(&x);
+        let whole = Centered(Array3::from_shape_fn(shape, solid));
+        let mut pierced = whole.clone();
+        pierced.0.slice_mut(ndarray::s![.., 6..8, 7..9]).fill(false);
+        assert_ne!(pierced, whole);
+        assert_eq!(closed(&pierced, 2), whole);
     }
 
     #[test]

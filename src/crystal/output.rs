@@ -1,6 +1,7 @@
 //! The files of a crystal.
 
 use super::Crystal;
+use super::dislocation::marked;
 use super::files::CrystalFiles;
 use super::page::page;
 use crate::error::{Error, Result};
@@ -111,6 +112,9 @@ fn write(path: &Path, force: bool, format: CrystalFormat, files: &CrystalFiles) 
         field("modulus", "sqrt(photons)", &cubes.modulus),
         field("support", "1", &flags),
     ];
+    let vortices = (!crystal.vortices.is_empty()).then(|| marked(crystal, grid, cubes));
+    let marks = vortices.as_ref().map(|marks| field("vortices", "1", marks));
+    let all: Vec<Field> = all.into_iter().chain(marks).collect();
     let fields = Fields { all: &all, origin: cubes.origin, steps, process: &process };
     match format {
         CrystalFormat::Vti => fields.write_vtk(path, force, false),
@@ -138,9 +142,7 @@ fn write_sheared(path: &Path, force: bool, crystal: &Crystal, grid: &QGrid, proc
     let [strain, phase] = [&crystal.strain, &crystal.phase].map(cut);
     let displacement = cut(&crystal.displacement).map(|value| value * 1e9);
     let voxels = grid.voxels();
-    let origin = std::array::from_fn(|i| {
-        (0..3).map(|axis| (low[axis] as f64 - (shape[axis] / 2) as f64) * voxels[axis][i]).sum()
-    });
+    let origin = grid.place(low.map(|at| at as f64));
     let all = [
         field("strain", "1", &strain),
         field("displacement", "nm", &displacement),

@@ -60,12 +60,10 @@ pub fn resample(crystal: &Crystal, grid: &QGrid, frame: Frame, voxel: Option<f64
         let step = turned(&rotation, grid.steps[axis]);
         step.map(|value| value * shape[axis] as f64 / (2.0 * std::f64::consts::PI))
     });
-    let place = |at: [usize; 3]| -> Vector {
-        std::array::from_fn(|i| (0..3).map(|a| (at[a] as f64 - (shape[a] / 2) as f64) * voxels[a][i]).sum())
-    };
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     for (at, _) in crystal.inside.0.indexed_iter().filter(|(_, inside)| **inside) {
-        let r = place(at.into());
+        let at: [usize; 3] = at.into();
+        let r = turned(&rotation, grid.place(at.map(|i| i as f64)));
         for i in 0..3 {
             (low[i], high[i]) = (low[i].min(r[i]), high[i].max(r[i]));
         }

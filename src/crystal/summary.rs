@@ -1,5 +1,6 @@
 //! Numbers of a crystal.
 
+use super::dislocation::DislocationLine;
 use super::facets::Facet;
 use super::spread::Spread;
 use super::{Crystal, CrystalOptions, Orthogonal, Surface};
@@ -44,6 +45,8 @@ pub struct CrystalSummary {
     pub strain: Option<Spread>,
     /// Squares of four voxels around which the phase turns by 2 pi.
     pub phase_vortices: usize,
+    /// The straight line through them, where they are many: those of one dislocation lie on it.
+    pub dislocation: Option<DislocationLine>,
     /// Facets of the surface in the frame of the cubes, the largest first.
     pub facets: Vec<Facet>,
 }
@@ -88,11 +91,23 @@ impl CrystalSummary {
             ),
             ("displacement", spread(self.displacement_nm, 1e3, " pm")),
             ("strain", spread(self.strain, 1e4, " (1e-4)")),
-            ("vortices", format!("{} of the phase", self.phase_vortices)),
+            ("vortices", self.vortices_text()),
             ("facets", self.facets_text()),
         ];
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         lines.iter().map(|(name, text)| format!("{name:>width$}  {text}\n")).collect()
+    }
+
+    fn vortices_text(&self) -> String {
+        let line = self.dislocation.as_ref().map_or(String::new(), |line| {
+            let [[x, y, z], [dx, dy, dz]] = [line.middle_nm, line.direction];
+            format!(
+                ", about a line through {x:.0}, {y:.0}, {z:.0} nm along {dx:.2}, {dy:.2}, {dz:.2}, {:.0} degrees to q, {:.0} nm \
+                 off it in the mean",
+                line.degrees_to_q, line.off_nm
+            )
+        });
+        format!("{} of the phase{line}", self.phase_vortices)
     }
 
     fn facets_text(&self) -> String {
@@ -150,7 +165,8 @@ impl CrystalSummary {
             size_along_q_nm: surface.extent(cubes.g.map(|value| value / norm(cubes.g))),
             displacement_nm: Spread::of(crystal.displacement.as_slice().iter().copied()).map(nm),
             strain: Spread::of(crystal.strain.as_slice().iter().copied()),
-            phase_vortices: crystal.vortices,
+            phase_vortices: crystal.vortices.len(),
+            dislocation: DislocationLine::new(crystal, grid, cubes),
             facets,
         }
     }

@@ -117,6 +117,13 @@ impl QGrid {
         })
     }
 
+    /// Place of a voxel of the object `(z, y, x)`, counted from the first, metres from the middle.
+    pub fn place(&self, voxel: [f64; 3]) -> Vector {
+        let from_middle: [f64; 3] = std::array::from_fn(|a| voxel[a] - (self.shape[a] / 2) as f64);
+        let voxels = self.voxels();
+        std::array::from_fn(|i| (0..3).map(|a| from_middle[a] * voxels[a][i]).sum())
+    }
+
     /// Miller indices of a vector of reciprocal space, radians per metre in the laboratory, as far as
     /// the crystal's orientation is known. They are whole numbers for a reflection of an unstrained
     /// crystal only.

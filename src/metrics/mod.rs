@@ -28,7 +28,7 @@ pub use resolution::{
     true_crossing,
 };
 pub use texture::{Texture, texture};
-pub use unwrap::{Unwrapped, unwrap};
+pub use unwrap::{Unwrapped, unwrap, vortices};
 
 use crate::error::{Error, Result};
 use crate::fft::Fft;

@@ -53,10 +53,21 @@ pub fn unwrap(object: &Centered<Complex32>, support: &Centered<bool>) -> Result<
         let [weight, sum] = sums[parts.find(index).0];
         phase[index] += TAU * turns((sum / weight) as f32) as f32;
     }
-    let vortices = (0..wrapped.len()).map(|index| grid.vortices(index)).sum();
+    let vortices = grid.vortices().len();
     let mut out = Centered::filled(shape, f32::NAN);
     out.0.iter_mut().zip(phase).for_each(|(out, value)| *out = value);
     Ok(Unwrapped { phase: out, vortices })
+}
+
+/// Places `(z, y, x)` of an object's vortices, in pixels: the middles of the squares of four pixels
+/// inside around which the phase turns by 2 pi.
+///
+/// # Errors
+/// [`crate::Error::Shape`] for an inside of another shape.
+pub fn vortices(object: &Centered<Complex32>, inside: &Centered<bool>) -> Result<Vec<[f64; 3]>> {
+    super::same_shapes("the support", [object.shape(), inside.shape()])?;
+    let wrapped: Vec<f32> = object.as_slice().iter().map(|value| value.arg()).collect();
+    Ok(Grid { shape: object.shape(), wrapped: &wrapped, inside: inside.as_slice() }.vortices())
 }
 
 /// The whole turns that bring an angle into (-pi, pi].
@@ -106,20 +117,31 @@ impl Grid<'_> {
         self.axes().map(|axis| second(axis).powi(2)).sum::<f32>().sqrt()
     }
 
-    /// Squares that begin at a pixel and around which the phase turns.
-    fn vortices(&self, index: usize) -> usize {
-        if !self.inside[index] {
-            return 0;
+    /// Middles `(z, y, x)` of the squares around which the phase turns.
+    fn vortices(&self) -> Vec<[f64; 3]> {
+        let [_, ny, nx] = self.shape;
+        let mut found = Vec::new();
+        for index in (0..self.wrapped.len()).filter(|&index| self.inside[index]) {
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                if self.turns_around(index, a, b) == Some(true) {
+                    let mut at = [index / (ny * nx), index / nx % ny, index % nx].map(|i| i as f64);
+                    at[a] += 0.5;
+                    at[b] += 0.5;
+                    found.push(at);
+                }
+            }
         }
-        let turns_around = |a: usize, b: usize| {
-            let along = self.neighbour(index, a, 1)?;
-            let (up, across) = (self.neighbour(along, b, 1)?, self.neighbour(index, b, 1)?);
-            let corners = [index, along, up, across, index];
-            let sum: f32 = corners.windows(2).map(|pair| wrap(self.wrapped[pair[1]] - self.wrapped[pair[0]])).sum();
-            Some(sum.abs() > PI)
-        };
-        let pairs = [(0, 1), (0, 2), (1, 2)];
-        pairs.into_iter().filter(|&(a, b)| turns_around(a, b) == Some(true)).count()
+        found
+    }
+
+    /// Whether the phase turns around the square that begins at a pixel along two axes; `None` where a
+    /// corner is missing.
+    fn turns_around(&self, index: usize, a: usize, b: usize) -> Option<bool> {
+        let along = self.neighbour(index, a, 1)?;
+        let (up, across) = (self.neighbour(along, b, 1)?, self.neighbour(index, b, 1)?);
+        let corners = [index, along, up, across, index];
+        let sum: f32 = corners.windows(2).map(|pair| wrap(self.wrapped[pair[1]] - self.wrapped[pair[0]])).sum();
+        Some(sum.abs() > PI)
     }
 }
 

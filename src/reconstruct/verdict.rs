@@ -186,14 +186,16 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
     let [smallest, largest] = settings.support.fraction;
     if evidence.support_fraction > 0.98 * largest {
         reasons.push(format!("the support fills all that it may, {:.0} % of the array", 100.0 * largest));
-        remedies.push("a higher support-threshold, or a wider support-fraction-max if the object is that large".into());
+        remedies.push("a higher support-threshold, which then holds for all runs, or a wider support-fraction-max if the object is that large".into());
     } else if evidence.support_fraction < 1.02 * smallest {
         reasons.push(format!("the support is as small as it may be, {:.2} % of the array", 100.0 * smallest));
-        remedies.push("a lower support-threshold".into());
+        remedies.push("a lower support-threshold, which then holds for all runs".into());
     }
     if evidence.outside > 0.1 {
         reasons.push(format!("{:.0} % of its energy lies outside the support", 100.0 * evidence.outside));
-        remedies.push("a lower support-threshold, and a look at the centre and the mask".into());
+        remedies.push(
+            "a lower support-threshold, which then holds for all runs, and a look at the centre and the mask".into(),
+        );
     }
     if grade == Grade::Found {
         remedies.clear();

@@ -38,7 +38,7 @@ pub struct CrystalFlags {
         requires = "beamline"
     )]
     hkl: Vec<i32>,
-    /// Edge of the cubic cell, angstroms [default: platinum]
+    /// Edge of the cubic cell, angstroms; platinum's if not given
     #[arg(long, value_name = "A", default_value_t = 3.9242, requires = "beamline")]
     lattice_parameter: f64,
     /// Turn of the crystal about the momentum transfer, degrees

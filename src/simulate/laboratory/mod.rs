@@ -14,7 +14,7 @@ pub use solid::Habit;
 
 use super::farfield::FarField;
 use crate::geometry::{Frame, QGrid, QMap, Vector, about, cross, dot, norm, product, transposed};
-use crate::volume::{Centered, Shape};
+use crate::volume::Centered;
 use ndarray::Array3;
 use num_complex::Complex32;
 use rayon::prelude::*;
@@ -80,8 +80,7 @@ impl LaboratoryCrystal {
         let scale = if total > 0.0 { (self.photons / total).sqrt() as f32 } else { 0.0 };
         amplitude.par_iter_mut().for_each(|value| *value *= scale);
         let shape = grid.shape;
-        let voxels = grid.voxels();
-        let object = on_voxels(&body, voxels, shape);
+        let object = on_voxels(&body, grid);
         // Energy is the same on both sides of a transform.
         let inside: f64 = object.par_iter().map(|value| f64::from(value.norm_sqr())).sum();
         let scale = (self.photons / inside.max(f64::MIN_POSITIVE)).sqrt() as f32;
@@ -165,16 +164,14 @@ fn amplitudes(body: &Body, map: &QMap, grid: &QGrid) -> Vec<Complex32> {
 const POINTS: usize = 3;
 
 /// The object averaged over each voxel of a lattice.
-fn on_voxels(body: &Body, voxels: [Vector; 3], shape: Shape) -> Vec<Complex32> {
-    let [_, ny, nx] = shape;
-    let width = voxels.iter().map(|&voxel| norm(voxel)).sum::<f64>() / 3.0 / POINTS as f64;
-    let reach = norm(body.solid.half_extents()) + voxels.iter().map(|&voxel| norm(voxel)).sum::<f64>();
+fn on_voxels(body: &Body, grid: &QGrid) -> Vec<Complex32> {
+    let [_, ny, nx] = grid.shape;
+    let edges: f64 = grid.voxels().iter().map(|&voxel| norm(voxel)).sum();
+    let width = edges / 3.0 / POINTS as f64;
+    let reach = norm(body.solid.half_extents()) + edges;
     let value = |index: usize| {
         let at = [index / (ny * nx), index / nx % ny, index % nx];
-        let place = |offset: [f64; 3]| -> Vector {
-            let along = |a: usize| at[a] as f64 - (shape[a] / 2) as f64 + offset[a];
-            std::array::from_fn(|i| (0..3).map(|a| along(a) * voxels[a][i]).sum())
-        };
+        let place = |offset: [f64; 3]| grid.place(std::array::from_fn(|a| at[a] as f64 + offset[a]));
         if norm(place([0.0; 3])) > reach {
             return Complex32::ZERO;
         }
@@ -183,5 +180,5 @@ fn on_voxels(body: &Body, voxels: [Vector; 3], shape: Shape) -> Vec<Complex32> {
         let sum: Complex32 = points.into_iter().map(|(z, y, x)| body.value(place([z, y, x].map(inside)), width)).sum();
         sum / POINTS.pow(3) as f32
     };
-    (0..shape.iter().product()).into_par_iter().map(value).collect()
+    (0..grid.shape.iter().product()).into_par_iter().map(value).collect()
 }

@@ -33,15 +33,15 @@ impl Spectrum {
     /// The transform up to `largest` (x, y, z), radians per metre, of a function that is zero beyond
     /// half extents. `value` is the function at a place, averaged over a cell of a width.
     pub fn new(largest: Vector, half: Vector, value: impl Fn(Vector, f64) -> Complex32 + Sync) -> Self {
-        let edge: Vector = std::array::from_fn(|i| PI / (FINE * largest[i]).max(PI / half[i]));
+        // Cubes: of other cells the part that is inside is not so simple.
+        let edge = (0..3).map(|i| PI / (FINE * largest[i]).max(PI / half[i])).fold(f64::INFINITY, f64::min);
         // A cell more on either side, of which a part may be inside.
-        let reach: [usize; 3] = std::array::from_fn(|i| (half[i] / edge[i]).ceil() as usize + 2);
+        let reach: [usize; 3] = std::array::from_fn(|i| (half[i] / edge).ceil() as usize + 2);
         let lengths: [usize; 3] = std::array::from_fn(|i| {
             let needed = LONGER * 2 * reach[i];
             (needed..).map(fft_friendly).find(|&n| n >= needed).unwrap_or(needed)
         });
         let shape = [lengths[2], lengths[1], lengths[0]];
-        let width = edge.iter().product::<f64>().cbrt();
         let mut values = vec![Complex32::ZERO; shape.iter().product()];
         values.par_chunks_mut(lengths[0]).enumerate().for_each(|(row, line)| {
             let at = [row % lengths[1], row / lengths[1]];
@@ -57,12 +57,12 @@ impl Spectrum {
                 }
                 let index = [x, y, z];
                 let weight: f64 = (0..3).map(|a| window_transform(index[a] / lengths[a] as f64)).product();
-                *out = value(std::array::from_fn(|a| index[a] * edge[a]), width) / weight as f32;
+                *out = value(index.map(|i| i * edge), edge) / weight as f32;
             }
         });
         let transform = Fft::new(shape);
         transform.forward(&mut values);
-        Spectrum { values, shape, density: std::array::from_fn(|i| lengths[i] as f64 * edge[i] / (2.0 * PI)) }
+        Spectrum { values, shape, density: std::array::from_fn(|i| lengths[i] as f64 * edge / (2.0 * PI)) }
     }
 
     /// The transform at a momentum transfer `(x, y, z)`.

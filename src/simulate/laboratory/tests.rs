@@ -1,5 +1,6 @@
 use super::*;
 use crate::geometry::{Circle, EV, Geometry, Goniometer, ScanOf};
+use crate::volume::Shape;
 
 fn crystal() -> LaboratoryCrystal {
     LaboratoryCrystal {
