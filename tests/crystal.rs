@@ -288,6 +288,7 @@ fn what_a_crystal_needs_is_asked_for() {
     fs::write(here.join("nan.toml"), stand.replace("33.0", "nan")).unwrap();
     refused(here, &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "nan.toml"], &["nan.toml", "phi"]);
     refused(here, &["crystal", "known.cxi", "-o", "out.png"], &["out.png", ".vti"]);
+    refused(here, &["crystal", "known.cxi", "-o", "a.h5", "-o", "a.h5"], &["a.h5", "twice"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--voxel-size", "0"], &["voxel-size"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--voxel-size", "0.001"], &["memory"]);
     refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--isosurface", "1.5"], &["isosurface"]);

@@ -89,6 +89,13 @@ impl Command {
         let formats = self.output.iter().map(|path| CrystalFormat::of(path)).collect::<Result<Vec<_>>>()?;
         let page = formats.iter().position(|&format| format == CrystalFormat::Html).map(|at| &*self.output[at]);
         let outputs: Vec<&Path> = self.output.iter().map(PathBuf::as_path).collect();
+        if let Some((_, twice)) = outputs.iter().enumerate().find(|(i, path)| outputs[..*i].contains(path)) {
+            return Err(Error::setting(
+                "--output",
+                twice.display(),
+                "is given twice: give each format a name of its own",
+            ));
+        }
         let mut claim = io::Claim::file(&self.output[0])?;
         let force = claim.outputs(&outputs, self.flags.force)?;
         let figures = FigureFolder::of_page_if_any(page, NEEDS_PAGE, &self.figures, force)?;

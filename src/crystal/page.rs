@@ -133,6 +133,14 @@ fn table(files: &CrystalFiles) -> Table {
         vec!["Displacement, pm".into(), spread(summary.displacement_nm, 1e3)],
         vec!["Strain, 1e-4".into(), spread(summary.strain, 1e4)],
     ];
+    if let Some(line) = &summary.dislocation {
+        let [[x, y, z], [dx, dy, dz]] = [line.middle_nm, line.direction];
+        let text = format!(
+            "through {x:.0}, {y:.0}, {z:.0} nm along {dx:.2}, {dy:.2}, {dz:.2}; {:.0} degrees to q, vortices {:.0} nm off it in the mean",
+            line.degrees_to_q, line.off_nm
+        );
+        rows.push(vec!["Line through the vortices".into(), text]);
+    }
     if let Some([h, k, l]) = summary.hkl {
         rows.insert(1, vec!["Miller indices of the peak".into(), format!("{h:.3}, {k:.3}, {l:.3}")]);
     }

@@ -64,7 +64,14 @@ fn waves_add_up() {
             re += angle.cos();
             im += angle.sin();
         }
-        expected.push(re * re + im * im);
+        // Each piece is a small box, not a point.
+        let piece: f64 = (0..3)
+            .map(|a| {
+                let half = (q[a] - grid.centre[a]) * crystal.size[a] / count[a] as f64 / 2.0;
+                if half.abs() < 1e-9 { 1.0 } else { half.sin() / half }
+            })
+            .product();
+        expected.push((re * re + im * im) * piece * piece);
     }
     let total: f64 = expected.iter().sum();
     let brightest = found.as_slice().iter().copied().fold(0.0, f32::max);
