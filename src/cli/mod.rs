@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod batch;
 mod beamlines;
 mod bench;
 mod compare;
@@ -47,6 +48,8 @@ enum Verb {
     /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a
     /// folder
     Run(run::Command),
+    /// Reconstruct many scans, each as `lacuna run` does, with a page and a table of all
+    Batch(batch::Command),
     /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
     Info(info::Command),
     /// Say what the gaps of a pattern hide of the object, and what to do about it
@@ -83,6 +86,7 @@ pub fn execute(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Demo(command) => command.execute(),
         Verb::Run(command) => command.execute(),
+        Verb::Batch(command) => command.execute(),
         Verb::Info(command) => command.execute(),
         Verb::Gaps(command) => command.execute(),
         Verb::Prepare(command) => command.execute(),

@@ -83,11 +83,10 @@ fn demo() -> Report {
                         ..Image::default()
                     }),
                 ],
-                tables: vec![],
+                ..Section::default()
             },
             Section {
                 title: "Reconstruction".into(),
-                text: String::new(),
                 figures: vec![
                     Figure::Complex(ComplexImage {
                         title: "Best run".into(),
@@ -210,7 +209,13 @@ fn text_is_escaped_everywhere() {
         title: evil.clone(),
         verdict: evil.clone(),
         facts: vec![(evil.clone(), evil.clone())],
-        sections: vec![Section { title: evil.clone(), text: evil.clone(), figures, tables: vec![table] }],
+        sections: vec![Section {
+            title: evil.clone(),
+            text: evil.clone(),
+            figures,
+            tables: vec![table],
+            ..Section::default()
+        }],
         command: evil.clone(),
         version: evil.clone(),
         ..Report::default()
