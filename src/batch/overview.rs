@@ -243,7 +243,7 @@ fn picture(folder: &Path, scan: &Scan, state: Option<&State>) -> Option<Array2<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Job;
+    use crate::batch::job::Job;
     use crate::settings::TypedSettings;
 
     #[test]

@@ -1,12 +1,12 @@
 //! One scan, by a process of its own.
 
 use super::job::Job;
-use super::state::{Plan, State, Status};
+use super::state::{Plan, State};
 use crate::error::{Error, Result};
 use crate::io::Claim;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -168,17 +168,10 @@ fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-impl State {
-    /// The page of the scan, from the folder of the batch; nothing where it has none.
-    pub(super) fn report(&self, name: &str) -> Option<PathBuf> {
-        let ended = matches!(self.status, Status::Done | Status::Doubtful | Status::NotFound);
-        ended.then(|| Path::new(name).join("report.html"))
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::batch::state::Status;
     use crate::settings::TypedSettings;
     use std::os::unix::fs::PermissionsExt;
 

@@ -135,6 +135,12 @@ impl State {
         })
     }
 
+    /// The page of the scan, from the folder of the batch; nothing where it has none.
+    pub(super) fn report(&self, name: &str) -> Option<PathBuf> {
+        let ended = matches!(self.status, Status::Done | Status::Doubtful | Status::NotFound);
+        ended.then(|| Path::new(name).join("report.html"))
+    }
+
     /// Reads the state of the scan whose results are in this folder; nothing where it was not begun.
     ///
     /// # Errors
