@@ -134,8 +134,10 @@ impl Command {
             let begun = jobs.iter().any(|job| output.join(&job.scan.name).join(State::NAME).exists());
             claim.outputs(&pages, self.force || begun)?;
         }
+        let own = jobs.into_iter().zip(plans).enumerate().filter(|(index, _)| shard.takes(*index));
+        let (jobs, plans): (Vec<Job>, Vec<Plan>) = own.map(|(_, task)| task).unzip();
         let overview = self.overview(&output, &jobs)?;
-        let tasks = jobs.into_iter().zip(plans).enumerate().filter(|(index, _)| shard.takes(*index));
+        let tasks = jobs.into_iter().zip(plans).enumerate();
         let tasks = tasks.map(|(index, (job, plan))| Task { index, job, plan }).collect();
         let overview = self.work(tasks, overview, &output, &console)?;
         claim.finish();
@@ -215,8 +217,9 @@ impl Command {
     }
 
     fn tell(&self, job: &Job, state: &State, bar: &ProgressBar, console: &Console) {
-        let words = state.error.as_deref().or(state.verdict.as_deref()).unwrap_or_default();
-        let line = format!("{}: {}, {:.1} s: {words}", job.scan.name, state.status, state.seconds);
+        let words = state.error.as_deref().or(state.verdict.as_deref());
+        let words = words.map_or(String::new(), |words| format!(": {words}"));
+        let line = format!("{}: {}, {:.1} s{words}", job.scan.name, state.status, state.seconds);
         bar.suspend(|| console.note(line));
         bar.inc(1);
         console.event("scan", state);
@@ -226,13 +229,14 @@ impl Command {
     fn ended(&self, overview: &Overview, output: &Path, console: &Console) -> Result<()> {
         let count = |status| overview.count(status);
         console.note(overview.sentence());
-        let page = if self.shard.is_none() { Overview::NAMES[0] } else { "" };
-        console.note(format!("wrote {}", output.join(page).display()));
+        if self.shard.is_none() {
+            console.note(format!("wrote {}", output.join(Overview::NAMES[0]).display()));
+        }
         let [done, doubtful, not_found, failed, unfinished] = Status::ALL.map(count);
         let scans = overview.len();
         let command = command_line();
         console.event("summary", &Summary { scans, done, doubtful, not_found, failed, unfinished, command });
-        let stopped = |count: usize| format!("{count} unfinished: the same command goes on with them");
+        let stopped = |count: usize| format!("{count} unfinished: the same command goes on");
         let problem = match (failed, unfinished) {
             (0, 0) => return Ok(()),
             _ if self.summary => return Ok(()),
