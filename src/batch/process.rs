@@ -37,7 +37,7 @@ pub struct Resources {
 /// which is then in the folder too. Where `stopped`, the process ends with what it has.
 ///
 /// # Errors
-/// [`Error::Write`] for a state that cannot be written: all other errors are those of the scan.
+/// [`Error::Write`] for a folder that cannot be written to: all other errors are those of the scan.
 pub fn reconstruct(
     program: &Path,
     job: &Job,
@@ -48,9 +48,10 @@ pub fn reconstruct(
 ) -> Result<State> {
     let folder = output.join(&job.scan.name);
     let begun = Instant::now();
-    if let Err(error) = wait_for(&folder, stopped) {
+    match wait_for(&folder, stopped) {
         // Nothing is known of what the other process will leave.
-        return Ok(State::unfinished(job, Some(error.to_string())));
+        Err(error @ Error::File { .. }) => return Ok(State::unfinished(job, Some(error.to_string()))),
+        other => other?,
     }
     State::unfinished(job, None).write(&folder)?;
     let mut state = match run(program, job, &folder, plan, resources, stopped) {

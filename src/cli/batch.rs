@@ -17,11 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Arguments of `lacuna batch`.
-///
-/// Each scan is reconstructed by a `lacuna run` of its own, into DIR/NAME, where NAME is that of its
-/// file; one that fails stops no other. DIR/index.html and DIR/summary.csv show them all, also while
-/// it works. A batch that was stopped or killed goes on with the same command. The exit code is 1
-/// where a scan failed, also before, and 0 where all have a result, found or not.
 #[derive(Debug, clap::Args)]
 pub struct Command {
     /// Scans, each as lacuna run takes it, or a quoted pattern of names ('scan_*.h5'), numbers of
