@@ -176,10 +176,10 @@ pub struct Redo {
 }
 
 /// What is to be done for a scan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing: this became of it.
-    Keep(State),
+    /// Nothing: what became of it is kept.
+    Keep,
     /// It is to be reconstructed.
     Begin {
         /// Whether results in its folder are replaced.
@@ -216,7 +216,7 @@ impl Plan {
             );
             return Err(Error::file(&job.scan.location, problem));
         }
-        Ok(Plan::Keep(state))
+        Ok(Plan::Keep)
     }
 }
 
@@ -270,15 +270,15 @@ mod tests {
         let write = |state: &State| state.write(&output.join("x")).unwrap();
         let done = State::ended(&job(2), &summary("found")).unwrap();
         write(&done);
-        assert_eq!(plan(2, false, &[]).unwrap(), Plan::Keep(done.clone()));
-        assert_eq!(plan(2, true, &[]).unwrap(), Plan::Keep(done));
+        assert_eq!(plan(2, false, &[]).unwrap(), Plan::Keep);
+        assert_eq!(plan(2, true, &[]).unwrap(), Plan::Keep);
         let error = plan(3, false, &[]).unwrap_err().to_string();
         assert!(error.starts_with("/a/x.h5: was begun with other settings") && error.contains("--force"), "{error}");
         assert_eq!(plan(3, true, &[]).unwrap(), begin(true, false));
 
         let failed = State::failed(&job(2), "no".into());
         write(&failed);
-        assert_eq!(plan(2, false, &[Status::Doubtful]).unwrap(), Plan::Keep(failed));
+        assert_eq!(plan(2, false, &[Status::Doubtful]).unwrap(), Plan::Keep);
         assert_eq!(plan(2, false, &[Status::Failed]).unwrap(), begin(true, false));
         assert_eq!(plan(2, true, &[]).unwrap(), begin(true, false));
         write(&State::unfinished(&job(2), None));

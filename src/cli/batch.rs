@@ -53,10 +53,9 @@ pub struct Command {
         value_name = "TEMPLATE",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
         conflicts_with_all = ["shard", "summary"]
     )]
-    slurm: Option<PathBuf>,
+    slurm: Option<Option<PathBuf>>,
     /// Tasks of the job array [default: one for each scan, 1000 at most]
     #[arg(long, value_name = "N", help_heading = "Clusters", requires = "slurm")]
     slurm_tasks: Option<usize>,
@@ -118,7 +117,7 @@ impl Command {
         let redo = Redo { force: self.force, retry: self.retry.clone() };
         let plans = jobs.iter().map(|job| Plan::new(job, &output, &redo)).collect::<Result<Vec<_>>>()?;
         if let Some(template) = &self.slurm {
-            return self.submit(template, &typed, &output, &jobs, &console);
+            return self.submit(template.as_deref(), &typed, &output, &jobs, &console);
         }
         let shard = self.shard.unwrap_or_default();
         // Two calls with the same scans would both begin them.
@@ -148,7 +147,7 @@ impl Command {
         let program = std::env::current_exe().map_err(|error| Error::read("lacuna", error))?;
         let bar = console.bar(tasks.len() as u64, "scans");
         let (kept, left): (VecDeque<Task>, VecDeque<Task>) =
-            tasks.into_iter().partition(|task| matches!(task.plan, Plan::Keep(_)));
+            tasks.into_iter().partition(|task| task.plan == Plan::Keep);
         if !kept.is_empty() {
             console.note(format!("{} kept as they are", counted(kept.len(), "scan")));
         }
@@ -245,15 +244,15 @@ impl Command {
     /// Writes the scripts of a cluster and submits them.
     fn submit(
         &self,
-        template: &Path,
+        template: Option<&Path>,
         typed: &TypedSettings,
         output: &Path,
         jobs: &[Job],
         console: &Console,
     ) -> Result<()> {
-        let text = match template.as_os_str().is_empty() {
-            true => SLURM_TEMPLATE.into(),
-            false => std::fs::read_to_string(template).map_err(|error| Error::read(template, error))?,
+        let text = match template {
+            None => SLURM_TEMPLATE.into(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?,
         };
         let tasks = self.slurm_tasks.unwrap_or(1000).clamp(1, jobs.len().max(1));
         let here = std::env::current_dir().map_err(|error| Error::read(".", error))?;
@@ -270,7 +269,13 @@ impl Command {
         array.extend(self.settings.machine.max_memory.map(|memory| format!("--max-memory={memory}")));
         array.extend(self.retry.iter().map(|status| format!("--retry={status}")));
         array.extend(self.force.then(|| "--force".into()));
-        let scripts = SlurmScripts::new((template, &text), output, &here, tasks, [&array, &summary])?;
+        let scripts = SlurmScripts::new(
+            (template.unwrap_or(Path::new("--slurm")), &text),
+            output,
+            &here,
+            tasks,
+            [&array, &summary],
+        )?;
         let scans: String = jobs.iter().map(|job| format!("{}\n", job.scan.location)).collect();
         scripts.write(&scans)?;
         let [array, summary] = scripts.submit()?;

@@ -152,6 +152,7 @@ fn demo() -> Report {
                         &["no estimate", "–", "–", "–", "–"],
                     ]),
                 }],
+                ..Section::default()
             },
         ],
         command: "lacuna compare scan_0042/pattern.cxi --nb-run 20 --seed 1234 --recipe \"ER**200,(Sup*HIO**50)**12\"".into(),
