@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn csv_and_toml_say_the_same() {
-        let csv = "scan, nb-run, rebin, support, pad, beta, preset\n# aside\n/a/x.h5:1-2, 4, \"2,2\", \"box:3,4\", true, 0.8,\n\
+        let csv = "scan, nb-run, rebin, support, pad, beta, preset\n# aside\n/a/x.h5:1-2, 4,\"2,2\",\"box:3,4\", true, 0.8,\n\
                    /a/x.h5:2, 8, , , , , forward\n";
         let toml = "[[scans]]\nscan = '/a/x.h5:1-2'\nnb-run = 4\nrebin = [2, 2]\nsupport = 'box:3,4'\npad = true\nbeta = 0.8\n\
                     [[scans]]\nscan = '/a/x.h5:2'\npreset = 'forward'\nnb-run = 8\n";
