@@ -40,6 +40,7 @@
 //! - A *cycle* is one pair of transforms, a *run* one random start. The same seed gives the same
 //!   result on the CPU whatever the number of threads.
 
+pub mod batch;
 mod checksum;
 pub mod compare;
 pub mod crystal;

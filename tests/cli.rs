@@ -435,6 +435,7 @@ fn help_texts() {
     let verbs = [
         &[][..],
         &["run"],
+        &["batch"],
         &["info"],
         &["gaps"],
         &["prepare"],

@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod batch;
 mod beamlines;
 mod bench;
 mod compare;
@@ -47,6 +48,16 @@ enum Verb {
     /// All of it: read, prepare, fill, phase, and write the result, a report and the settings to a
     /// folder
     Run(run::Command),
+    /// Reconstruct many scans, each as `lacuna run` does, with a page and a table of all
+    ///
+    /// Each scan is reconstructed by a `lacuna run` of its own, into DIR/NAME, where NAME is that of
+    /// its file; one that fails stops no other. DIR/index.html and DIR/summary.csv show them all, also
+    /// while it works. A batch that was stopped or killed goes on with the same command. What is done
+    /// is kept; what is not, or has other settings now, is done again only with --force or --retry.
+    ///
+    /// The exit code is 1 where a scan failed, also in an earlier call, and 0 where all have a result,
+    /// whether their object was found or not.
+    Batch(batch::Command),
     /// Say what is understood of a file: arrays, mask, gaps, detector, oversampling
     Info(info::Command),
     /// Say what the gaps of a pattern hide of the object, and what to do about it
@@ -83,6 +94,7 @@ pub fn execute(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Demo(command) => command.execute(),
         Verb::Run(command) => command.execute(),
+        Verb::Batch(command) => command.execute(),
         Verb::Info(command) => command.execute(),
         Verb::Gaps(command) => command.execute(),
         Verb::Prepare(command) => command.execute(),

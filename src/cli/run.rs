@@ -4,6 +4,7 @@ use super::console::Console;
 use super::crystal::momentum;
 use super::figures::FigureFolder;
 use super::flags::{FigureFlags, Format, OutputFlags, ReconstructionFlags};
+use super::signals;
 use super::text::command_line;
 use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
 use lacuna::error::{Error, Result, counted};
@@ -50,6 +51,9 @@ pub struct Command {
     /// Go on where a call with this output and the same settings was stopped
     #[arg(long)]
     resume: bool,
+    /// Stop when standard input is closed: the process that holds it has gone
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
     #[command(flatten)]
     input: InputKeys,
     #[command(flatten)]
@@ -73,6 +77,9 @@ struct Places {
 
 impl Command {
     pub fn execute(self) -> Result<()> {
+        if self.until_stdin_closes {
+            signals::stop_with_stdin();
+        }
         let settings = self.settings.settings(&self.input)?;
         let place = |name: &str| self.output.join(name);
         let places = Places {

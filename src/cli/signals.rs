@@ -23,6 +23,16 @@ pub fn catch() {
     });
 }
 
+/// From now on the end of standard input asks to stop too, as SIGTERM does: it ends with the process
+/// that holds it, however that ends.
+pub fn stop_with_stdin() {
+    catch();
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = signal_hook::low_level::raise(SIGTERM);
+    });
+}
+
 /// The signal that asked to stop.
 pub fn received() -> Option<i32> {
     match SIGNAL.load(Ordering::SeqCst) {

@@ -1,5 +1,6 @@
 //! Words on standard output, and the command as it was typed.
 
+use lacuna::batch::shell_line;
 use lacuna::error::{Error, Result};
 use std::io::Write;
 
@@ -13,16 +14,5 @@ pub fn print(text: impl AsRef<str>) -> Result<()> {
 
 /// The command as typed, for the outputs to quote.
 pub fn command_line() -> String {
-    std::env::args_os()
-        .map(|word| {
-            let word = word.to_string_lossy().into_owned();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
-            if !word.is_empty() && word.chars().all(plain) {
-                word
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    shell_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }

@@ -204,6 +204,7 @@ impl Outcomes {
                     .into(),
                 figures: self.plot().into_iter().collect(),
                 tables: tables.collect(),
+                ..Section::default()
             }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),

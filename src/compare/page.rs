@@ -82,7 +82,7 @@ impl Compared<'_> {
                 figures.push(Figure::Image(Image::photons(&title, zoom(&calculated_intensity(&run.object).0), top)));
             }
         }
-        Section { title: "Patterns".into(), text: "The middle of the frame.".into(), figures, tables: Vec::new() }
+        Section { title: "Patterns".into(), text: "The middle of the frame.".into(), figures, ..Section::default() }
     }
 
     /// The objects side by side, with what differs from the reference.
@@ -134,6 +134,6 @@ impl Compared<'_> {
         }
         let text =
             if self.reference.is_some() { "Registered to the reference, from which the differences are." } else { "" };
-        Ok(Section { title: "Objects".into(), text: text.into(), figures, tables: Vec::new() })
+        Ok(Section { title: "Objects".into(), text: text.into(), figures, ..Section::default() })
     }
 }

@@ -16,6 +16,7 @@ use crate::settings::{Settings, TypedSettings};
 use crate::volume::Centered;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,9 +35,22 @@ pub struct Shard {
     count: usize,
 }
 
+impl Shard {
+    /// Whether it takes what has this index, from 0.
+    pub fn takes(self, index: usize) -> bool {
+        index % self.count + 1 == self.index
+    }
+}
+
 impl Default for Shard {
     fn default() -> Self {
         Shard { index: 1, count: 1 }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-of-{}", self.index, self.count)
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
             summary.d_spacing_angstrom
         ),
         facts,
-        sections: vec![Section { title: String::new(), text, figures, tables: vec![table(files), facet_table(files)] }],
+        sections: vec![Section { text, figures, tables: vec![table(files), facet_table(files)], ..Section::default() }],
         command: files.command.clone(),
         version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
         ..Report::default()

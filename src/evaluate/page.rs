@@ -210,7 +210,7 @@ fn section(name: &str, case: &EvaluatedCase) -> Section {
                 ..Image::default()
             }),
         ],
-        tables: Vec::new(),
+        ..Section::default()
     }
 }
 

@@ -55,6 +55,7 @@ impl SelfCheck {
                     header: header.map(String::from).into(),
                     rows: names.into_iter().zip(self.scores()).map(row).collect(),
                 }],
+                ..Section::default()
             }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),

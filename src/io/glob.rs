@@ -43,11 +43,17 @@ pub(super) fn with_number(pattern: &str, key: &str, number: u64) -> String {
 
 /// The files that a pattern names, seen from a folder, in the order of their names; `..` goes up.
 pub(super) fn files(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    let mut found = paths(folder, pattern);
+    found.retain(|path| path.is_file());
+    found
+}
+
+/// The files and folders that a pattern names, as [`files`].
+pub(crate) fn paths(folder: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![folder.to_path_buf()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         found = found.iter().flat_map(|folder| members(folder, part)).collect();
     }
-    found.retain(|path| path.is_file());
     found
 }
 

@@ -32,7 +32,7 @@ mod entry;
 mod fields_write;
 mod filters;
 mod frames;
-mod glob;
+pub(crate) mod glob;
 mod goniometer;
 mod hdf5_error;
 mod location;

@@ -202,7 +202,12 @@ impl GapLook {
             title: format!("What the gaps of {name} hide"),
             verdict: format!("{}; {advice}.", hidden.sentence("a flat object")),
             facts,
-            sections: vec![Section { title: "Where in the object".into(), text: text.into(), figures, tables: vec![] }],
+            sections: vec![Section {
+                title: "Where in the object".into(),
+                text: text.into(),
+                figures,
+                ..Section::default()
+            }],
             command: command.into(),
             version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
             ..Report::default()

@@ -205,7 +205,7 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
             })
         }));
     }
-    Section { title: "Object".into(), text: String::new(), figures, tables: vec![] }
+    Section { title: "Object".into(), figures, ..Section::default() }
 }
 
 fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[String]) -> Section {
@@ -261,5 +261,5 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
     } else {
         format!("Preparation: {}.", steps.join("; "))
     };
-    Section { title: "Pattern".into(), text: text + &noted, figures, tables: vec![] }
+    Section { title: "Pattern".into(), text: text + &noted, figures, ..Section::default() }
 }

@@ -119,7 +119,7 @@ pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -
             ..Plot::default()
         }));
     }
-    Section { title: "Convergence and resolution".into(), text, figures, tables: vec![] }
+    Section { title: "Convergence and resolution".into(), text, figures, ..Section::default() }
 }
 
 /// The resolution that the data support, in a sentence.
@@ -234,7 +234,6 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {
         title: "Runs and settings".into(),
-        text: String::new(),
         figures: run_figures(result),
         tables: vec![
             runs_table(&result.ensemble.all),
@@ -246,5 +245,6 @@ pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Sect
                     .collect(),
             },
         ],
+        ..Section::default()
     }
 }

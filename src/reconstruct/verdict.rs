@@ -35,7 +35,7 @@ impl Grade {
 }
 
 /// The verdict on a result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Grade.
     pub grade: Grade,
@@ -50,7 +50,7 @@ pub struct Verdict {
 }
 
 /// The numbers that a verdict rests on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Log-likelihood per held-out pixel over that per fitted pixel, of the best run.
     pub free_over_fitted: Option<f64>,

@@ -220,7 +220,7 @@ impl Progress {
     fn sections(&self) -> Vec<Section> {
         let mut sections = Vec::new();
         let mut add = |title: String, figures, tables| {
-            sections.push(Section { title, text: String::new(), figures, tables });
+            sections.push(Section { title, figures, tables, ..Section::default() });
         };
         if let Some(best) = self.best.first() {
             let title = if self.end.is_none() { "Best run so far" } else { "Best run" };

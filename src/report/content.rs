@@ -37,13 +37,15 @@ pub struct Live {
     pub stale: u64,
 }
 
-/// A heading with text, figures and tables, in this order.
+/// A heading with text, links, figures and tables, in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
     /// Heading of the section; none where empty.
     pub title: String,
     /// Plain text; an empty line starts a new paragraph.
     pub text: String,
+    /// Pages that it is about, below the text: addresses relative to the page, and their texts.
+    pub links: Vec<(String, String)>,
     /// Figures, laid out side by side where there is room.
     pub figures: Vec<Figure>,
     /// Tables, below the figures.

@@ -48,9 +48,7 @@ fn page(report: &Report) -> String {
     if !report.verdict.is_empty() {
         let _ = writeln!(html, "<p class=\"verdict\">{}</p>", escape(&report.verdict));
     }
-    for (address, text) in &report.links {
-        let _ = writeln!(html, "<p><a href=\"{}\">{}</a></p>", escape(address), escape(text));
-    }
+    html += &links(&report.links);
     if let Some(Live { written, refresh, stale }) = report.live {
         let _ = writeln!(
             html,
@@ -80,6 +78,12 @@ fn page(report: &Report) -> String {
     html + "</body>\n</html>\n"
 }
 
+fn links(links: &[(String, String)]) -> String {
+    let link =
+        |(address, text): &(String, String)| format!("<p><a href=\"{}\">{}</a></p>\n", escape(address), escape(text));
+    links.iter().map(link).collect()
+}
+
 fn section(section: &Section) -> String {
     let mut html = String::from("<section>\n");
     if !section.title.is_empty() {
@@ -88,6 +92,7 @@ fn section(section: &Section) -> String {
     for paragraph in section.text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()) {
         let _ = writeln!(html, "<p>{}</p>", escape(paragraph));
     }
+    html += &links(&section.links);
     if !section.figures.is_empty() {
         let figures: String = section.figures.iter().map(figure).collect();
         let _ = writeln!(html, "<div class=\"figures\">\n{figures}</div>");

@@ -83,11 +83,10 @@ fn demo() -> Report {
                         ..Image::default()
                     }),
                 ],
-                tables: vec![],
+                ..Section::default()
             },
             Section {
                 title: "Reconstruction".into(),
-                text: String::new(),
                 figures: vec![
                     Figure::Complex(ComplexImage {
                         title: "Best run".into(),
@@ -153,6 +152,7 @@ fn demo() -> Report {
                         &["no estimate", "–", "–", "–", "–"],
                     ]),
                 }],
+                ..Section::default()
             },
         ],
         command: "lacuna compare scan_0042/pattern.cxi --nb-run 20 --seed 1234 --recipe \"ER**200,(Sup*HIO**50)**12\"".into(),
@@ -210,7 +210,13 @@ fn text_is_escaped_everywhere() {
         title: evil.clone(),
         verdict: evil.clone(),
         facts: vec![(evil.clone(), evil.clone())],
-        sections: vec![Section { title: evil.clone(), text: evil.clone(), figures, tables: vec![table] }],
+        sections: vec![Section {
+            title: evil.clone(),
+            text: evil.clone(),
+            figures,
+            tables: vec![table],
+            ..Section::default()
+        }],
         command: evil.clone(),
         version: evil.clone(),
         ..Report::default()

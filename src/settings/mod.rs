@@ -13,6 +13,7 @@ pub use resolved::{
     SearchSettings, Settings, StartSettings, SupportChoice, SupportSettings,
 };
 pub use typed::{GapKeys, InputKeys, PhasingKeys, TypedSettings};
+pub(crate) use typed::{as_typed, unknown};
 
 #[cfg(test)]
 mod tests;

@@ -34,10 +34,7 @@ impl TypedSettings {
             let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
             Error::file(path, format!("line {line}: {}", e.message().replace('\n', " ")))
         })?;
-        let known = Self::names();
-        if let Some(key) = table.keys().find(|key| !known.contains(key)) {
-            let nearest = nearest(key, known.iter().map(String::as_str)).unwrap_or_default();
-            let problem = format!("unknown setting '{key}': did you mean '{nearest}'? 'lacuna presets' prints all");
+        if let Some(problem) = table.keys().find_map(|key| unknown(key, &[])) {
             return Err(Error::file(path, problem));
         }
         Self::from_table(&table).map_err(|problem| Error::file(path, problem))
@@ -71,6 +68,31 @@ impl TypedSettings {
         all
     }
 
+    /// The settings as flags, `--rebin=2,2,2`, absent ones left out.
+    pub fn flags(&self) -> Vec<String> {
+        self.table().iter().map(|(name, value)| format!("--{name}={}", as_typed(value))).collect()
+    }
+
+    /// Sets a setting to what is typed behind its flag: `rebin` to `2,2,2`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a name that is none, and for text that the setting does not take.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        if let Some(problem) = unknown(name, &[]) {
+            return Err(Error::setting(name, text, problem));
+        }
+        let mut table = self.table();
+        for value in values(text) {
+            table.insert(name.into(), value);
+            if let Ok(typed) = Self::from_table(&table) {
+                *self = typed;
+                return Ok(());
+            }
+        }
+        let problem = "is nothing that this setting takes: lacuna run --help says what it does";
+        Err(Error::setting(name, text, problem))
+    }
+
     fn from_table(table: &toml::Table) -> Result<Self, String> {
         Ok(Self { input: part(table)?, gap: part(table)?, phasing: part(table)? })
     }
@@ -87,6 +109,39 @@ impl<'de> Deserialize<'de> for TypedSettings {
         let table = toml::Table::deserialize(deserializer)?;
         Self::from_table(&table).map_err(serde::de::Error::custom)
     }
+}
+
+/// What is wrong with the name of a setting; nothing where there is such a setting, or where `others`
+/// holds it.
+pub(crate) fn unknown(name: &str, others: &[&str]) -> Option<String> {
+    let known = TypedSettings::names();
+    let all = || known.iter().map(String::as_str).chain(others.iter().copied());
+    if all().any(|known| known == name) {
+        return None;
+    }
+    let nearest = nearest(name, all()).unwrap_or_default();
+    Some(format!("unknown setting '{name}': did you mean '{nearest}'? 'lacuna presets' prints all"))
+}
+
+/// A value as it is typed behind its flag.
+pub(crate) fn as_typed(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(values) => values.iter().map(as_typed).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// What text can mean as a value: itself, a flag, a number, a list of numbers.
+fn values(text: &str) -> Vec<toml::Value> {
+    let list = |parse: &dyn Fn(&str) -> Option<toml::Value>| {
+        text.split(',').map(|part| parse(part.trim())).collect::<Option<Vec<_>>>().map(toml::Value::Array)
+    };
+    let integer = |text: &str| text.parse().ok().map(toml::Value::Integer);
+    let float = |text: &str| text.parse().ok().map(toml::Value::Float);
+    let numbers = [integer(text), float(text), list(&integer), list(&float)];
+    let flag = text.parse().ok().map(toml::Value::Boolean);
+    [Some(toml::Value::String(text.into())), flag].into_iter().chain(numbers).flatten().collect()
 }
 
 /// The settings of one group, from a table of all.
