@@ -54,7 +54,7 @@ pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
     if let Some(circle) = circles().find(|circle| !(circle.position.is_finite() && circle.step.is_finite())) {
         return Err(Error::file(path, format!("position and step of {} must be finite, in degrees", circle.motor)));
     }
-    if stand.ub.is_some_and(|ub| !(determinant(ub).abs() > 1e-9)) {
+    if stand.ub.is_some_and(|ub| determinant(ub).is_nan() || determinant(ub).abs() < 1e-9) {
         return Err(Error::file(path, "ub has no inverse: give its three rows in inverse angstroms, 2 pi included"));
     }
     let circle = |circle: Standing| {

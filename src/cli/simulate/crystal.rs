@@ -135,7 +135,7 @@ impl CrystalFlags {
         if let Some(step) = self.step.filter(|step| !step.is_finite() || *step == 0.0) {
             return Err(Error::setting("--step", step, "must be finite and not 0"));
         }
-        if !(self.lattice_strain.abs() < 0.1) {
+        if self.lattice_strain.is_nan() || self.lattice_strain.abs() >= 0.1 {
             return Err(Error::setting("--lattice-strain", self.lattice_strain, "must be between -0.1 and 0.1"));
         }
         let crystal = LaboratoryCrystal {
