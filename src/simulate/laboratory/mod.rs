@@ -3,7 +3,8 @@
 //! crystals.
 //!
 //! Waves are summed at the exact momentum transfer of each pixel and frame, which no lattice has:
-//! a Fourier transform on the axes of the laboratory is interpolated there (`spectrum.rs`).
+//! a Fourier transform on the axes of the laboratory is interpolated there (`spectrum.rs`). Amplitudes
+//! are right to half a hundredth of the largest: surfaces have steps of a cell.
 
 mod solid;
 mod spectrum;
@@ -157,7 +158,12 @@ fn amplitudes(body: &Body, map: &QMap, grid: &QGrid) -> Vec<Complex32> {
     let largest =
         changes.par_iter().map(|q| q.map(f64::abs)).reduce(|| [0.0; 3], |a, b| std::array::from_fn(|i| a[i].max(b[i])));
     let spectrum = Spectrum::new(largest, body.solid.half_extents(), |r, edge| body.value(r, edge));
-    changes.into_par_iter().map(|q| spectrum.at(q)).collect()
+    // Surfaces are averaged over a cell along their normal, which is where their waves go.
+    let averaged = |q: Vector| {
+        let half = norm(q) * spectrum.edge / 2.0;
+        if half < 1e-6 { 1.0 } else { half.sin() / half }
+    };
+    changes.into_par_iter().map(|q| spectrum.at(q) / averaged(q) as f32).collect()
 }
 
 /// Points along each axis of a voxel over which the object is averaged.

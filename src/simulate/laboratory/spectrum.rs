@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use std::f64::consts::PI;
 
 /// Factor by which the function is sampled finer than the largest momentum transfer asks for.
-const FINE: f64 = 2.0;
+const FINE: f64 = 3.0;
 /// Factor by which the array is longer than the function.
 const LONGER: usize = 2;
 /// Width of the window, points.
@@ -27,6 +27,8 @@ pub(super) struct Spectrum {
     shape: Shape,
     /// Points per radian per metre, along x, y, z.
     density: Vector,
+    /// Edge of the cells of which the function was averaged, metres.
+    pub edge: f64,
 }
 
 impl Spectrum {
@@ -62,7 +64,7 @@ impl Spectrum {
         });
         let transform = Fft::new(shape);
         transform.forward(&mut values);
-        Spectrum { values, shape, density: std::array::from_fn(|i| lengths[i] as f64 * edge / (2.0 * PI)) }
+        Spectrum { values, shape, edge, density: std::array::from_fn(|i| lengths[i] as f64 * edge / (2.0 * PI)) }
     }
 
     /// The transform at a momentum transfer `(x, y, z)`.

@@ -77,7 +77,6 @@ fn waves_add_up() {
     let brightest = found.as_slice().iter().copied().fold(0.0, f32::max);
     for (found, expected) in found.as_slice().iter().zip(&expected) {
         let expected = expected / total * 1e7;
-        // Surfaces are a cell wide here: a hundredth at the ends, where there are few photons.
         let off = (f64::from(*found).sqrt() - expected.sqrt()).abs();
         assert!(off < 5e-3 * f64::from(brightest).sqrt(), "{found} {expected}");
     }
