@@ -285,6 +285,17 @@ fn what_a_crystal_needs_is_asked_for() {
         &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "wrong.toml"],
         &["wrong.toml: line 4", "angle"],
     );
+    for (wrong, right, words) in [
+        (", step = 0.01", "", "no circle has a step"),
+        (r#"["y-", "x+"]"#, r#"["y-", "y+"]"#, "pixel-axes"),
+        ("pixel-axes", "tilt = { azimuth = 0.0, angle = 95.0 }\n        pixel-axes", "tilt"),
+    ] {
+        fs::write(here.join("wrong.toml"), stand.replace(wrong, right)).unwrap();
+        let arguments = ["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "wrong.toml"];
+        refused(here, &arguments, &["wrong.toml", words]);
+    }
+    refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--voxel-size", "900"], &["known.cxi", "larger than"]);
+    refused(here, &["crystal", "known.cxi", "-o", "a.h5", "--energy", "8"], &["--energy = 8", "eV"]);
     fs::write(here.join("nan.toml"), stand.replace("33.0", "nan")).unwrap();
     refused(here, &["crystal", "bare.cxi", "-o", "a.h5", "--goniometer", "nan.toml"], &["nan.toml", "phi"]);
     refused(here, &["crystal", "known.cxi", "-o", "out.png"], &["out.png", ".vti"]);

@@ -123,6 +123,7 @@ fn faces_are_known_by_their_indices() {
     done(here, &[&["simulate", "--beamline", "p10"][..], &crystal, &measured].concat());
     let told = summary(&done(here, &["crystal", "scan-truth.cxi", "-o", "truth.h5", "--json"]));
     assert!(vector(&told, "hkl").iter().all(|index| (index - 1.0).abs() < 2e-3), "{told}");
+    refused(here, &["crystal", "scan-truth.cxi", "--hkl", "2,0,0", "-o", "a.h5"], &["--hkl = 2,0,0", "1.00,1.00,1.00"]);
     let faces = told["facets"].as_array().unwrap();
     let family = |face: &Value| face["hkl"].as_array().unwrap().iter().map(|i| i.as_i64().unwrap().abs()).sum::<i64>();
     let large: Vec<&Value> = faces.iter().filter(|face| number(face, "part") > 0.05).collect();
@@ -154,6 +155,11 @@ fn scans_that_cannot_be_are_refused() {
     no(&["--beamline", "id1"], &["beamline", "id01"]);
     no(&["--beamline", "id01", "--angle", "nn=3"], &["no circle is called nn", "delta"]);
     no(&["--beamline", "id01", "--energy", "500"], &["no position of delta"]);
+    no(&["--beamline", "id01", "--scan", "phi"], &["--scan = phi", "another circle"]);
+    no(&["--beamline", "id01", "--angle", "nu=3", "--angle", "nu=4"], &["--angle = nu", "twice"]);
+    no(&["--beamline", "id01", "--distance", "1e-3", "--step", "50"], &["memory", "--distance"]);
+    no(&["--beamline", "id01", "--energy", "9"], &["--energy = 9", "eV"]);
+    no(&["--beamline", "id01", "--pixel-size", "55"], &["--pixel-size = 55", "metres"]);
     no(&["--beamline", "id01", "--shape", "64,64"], &["--shape", "Z,Y,X"]);
     no(&["--beamline", "id01", "--size", "100,200"], &["--size"]);
     no(&["--beamline", "id01", "--crystal", "wulff", "--size", "100,200,300"], &["--size"]);

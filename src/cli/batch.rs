@@ -101,6 +101,9 @@ impl Command {
         if self.workers == 0 {
             return Err(Error::setting("--workers", 0, "must be at least 1"));
         }
+        if self.slurm_tasks == Some(0) {
+            return Err(Error::setting("--slurm-tasks", 0, "must be at least 1"));
+        }
         let typed = TypedSettings {
             input: self.input.clone(),
             gap: self.settings.gap.clone(),

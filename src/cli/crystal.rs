@@ -7,7 +7,7 @@ use super::text::command_line;
 use clap::ValueEnum;
 use lacuna::crystal::{self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalRequest, read_stand};
 use lacuna::error::{Error, Result, shape_text};
-use lacuna::geometry::{EV, Frame, Geometry, Goniometer, Missing, QGrid};
+use lacuna::geometry::{DISTANCES, ENERGIES, EV, Frame, Geometry, Goniometer, Missing, PIXEL_SIZES, QGrid};
 use lacuna::io;
 use lacuna::metrics::{RegistrationOptions, register};
 use lacuna::reconstruct::not_onto_itself;
@@ -117,6 +117,13 @@ impl Command {
         let (geometry, goniometer) = self.geometry(object.shape()[0])?;
         let remedy = "phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance and --pixel-size";
         let grid = momentum(&self.result, geometry, &goniometer, object.shape(), remedy)?;
+        if let (Some(hkl), Some(typed)) = (grid.indices(grid.centre), request.options.hkl)
+            && (0..3).any(|i| (hkl[i] - f64::from(typed[i])).abs() > 0.1)
+        {
+            let [typed, known] =
+                [typed.map(|i| i.to_string()), hkl.map(|index| format!("{index:.2}"))].map(|words| words.join(","));
+            return Err(Error::setting("--hkl", typed, format!("by the crystal's orientation (ub) it is {known}")));
+        }
         let files = CrystalFiles::new(&object, &support, grid, ramp, &request, &command_line()).map_err(of_file)?;
         for path in outputs {
             files.write(path, force)?;
@@ -157,13 +164,7 @@ impl Command {
 
     /// Geometry and circles: what was typed before what the result says.
     fn geometry(&self, frames: usize) -> Result<(Geometry, Goniometer)> {
-        for (name, value) in
-            [("--energy", self.energy), ("--distance", self.distance), ("--pixel-size", self.pixel_size)]
-        {
-            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
-                return Err(Error::setting(name, value, "must be above 0"));
-            }
-        }
+        believed(self.energy, self.distance, self.pixel_size)?;
         let typed = Geometry {
             energy: self.energy.map(|energy| energy * EV),
             distance: self.distance,
@@ -176,6 +177,22 @@ impl Command {
         };
         Ok((typed.or(input.geometry), goniometer))
     }
+}
+
+/// Refuses what cannot be meant: an energy in eV, a distance and a pixel in metres.
+pub fn believed(energy: Option<f64>, distance: Option<f64>, pixel_size: Option<f64>) -> Result<()> {
+    let energies = ENERGIES.start() / EV..=ENERGIES.end() / EV;
+    let typed = [
+        ("--energy", energy, energies, "in eV, from 30 to 500000"),
+        ("--distance", distance, DISTANCES, "in metres, from 0.001 to 60"),
+        ("--pixel-size", pixel_size, PIXEL_SIZES, "in metres, from 1e-7 to 0.002, as 55e-6"),
+    ];
+    for (name, value, range, words) in typed {
+        if let Some(value) = value.filter(|value| !range.contains(value)) {
+            return Err(Error::setting(name, value, words));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the twin of an object is more like another result's than the object itself.
@@ -204,6 +221,10 @@ pub fn momentum(file: &str, geometry: Geometry, goniometer: &Goniometer, shape: 
             Missing::Angles if !motors.is_empty() => format!("the angles of {}", motors.join(", ")),
             missing => missing.text().into(),
         };
-        Error::file(Path::new(file), format!("says nothing of {what}: {remedy}"))
+        let problem = match missing {
+            Missing::Volume => format!("is of {}", missing.text().replacen("a volume", "no volume", 1)),
+            _ => format!("says nothing of {what}: {remedy}"),
+        };
+        Error::file(Path::new(file), problem)
     })
 }

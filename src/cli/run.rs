@@ -109,7 +109,12 @@ impl Command {
         }
         let watched = watch.as_ref().map(|watch| Both(&console, watch));
         let observer: &dyn Observer = watched.as_ref().map_or(&console, |both| both);
-        let work = Work { command: &self, places: &places, settings: &settings, force, console: &console };
+        let crystal_figures = match self.crystal {
+            true => Some(FigureFolder::of_page(&places.crystal[0], &self.figures, force)?),
+            false => None,
+        };
+        let work =
+            Work { crystal_figures, command: &self, places: &places, settings: &settings, force, console: &console };
         let done = work.done(&file, &figures, &checkpoint, observer);
         // The result is worth more than a page about it.
         if let Some(Err(error)) = watch.map(|watch| watch.end(&done, REPORT)) {
@@ -178,6 +183,7 @@ impl Command {
 
 /// From the file to its results.
 struct Work<'a> {
+    crystal_figures: Option<FigureFolder<'a>>,
     command: &'a Command,
     places: &'a Places,
     settings: &'a Settings,
@@ -194,7 +200,7 @@ impl Work<'_> {
         checkpoint: &Checkpoint,
         observer: &dyn Observer,
     ) -> Result<Reconstruction> {
-        let Work { command, places, settings, force, console } = *self;
+        let Work { command, places, settings, force, console, .. } = *self;
         if command.example {
             write_example(&places.example, force, console)?;
         }
@@ -223,6 +229,10 @@ impl Work<'_> {
         let files = CrystalFiles::new(object, support, grid, ramp, &request, &command_line())?;
         self.places.crystal.iter().try_for_each(|path| files.write(path, self.force))?;
         self.console.note(format!("wrote {} and crystal.h5 beside it", self.places.crystal[0].display()));
+        if let Some(figures) = &self.crystal_figures {
+            figures.write(&files.page(), self.console)?;
+        }
+        self.console.print(files.summary.text(files.cubes.voxel))?;
         self.console.event("crystal", &files.summary);
         Ok(())
     }

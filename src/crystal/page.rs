@@ -3,6 +3,7 @@
 use super::facets::Facet;
 use super::files::CrystalFiles;
 use super::spread::Spread;
+use super::summary::TWIN;
 use crate::geometry::Frame;
 use crate::report::{ColourMap, Figure, Image, Report, Scene, SceneField, Section, Table};
 use crate::volume::Centered;
@@ -57,7 +58,7 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
     };
     let text = format!(
         "Displacement and strain are those along the momentum transfer, minus the phase over its length and the derivative of \
-         that. {caution} At the surface derivatives are one-sided, and the modulus is low: the outermost two voxels are the \
+         that. {caution} Of twins: {TWIN}. At the surface derivatives are one-sided, and the modulus is low: the outermost two voxels are the \
          least to be believed."
     );
     let mut figures = vec![Figure::Scene(scene)];

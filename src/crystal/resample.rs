@@ -97,6 +97,10 @@ pub fn resample(crystal: &Crystal, grid: &QGrid, frame: Frame, voxel: Option<f64
     };
     let samples: Vec<Sample> = (0..nx * ny * nz).into_par_iter().map(sample).collect();
     let all = points.pow(3) as f64;
+    if samples.iter().all(|sample| sample.weight <= 0.5 * all) {
+        let problem = format!("cubes of {:.1} nm are larger than the crystal: give a smaller edge", 1e9 * edge);
+        return Err(Error::Object(problem));
+    }
     let field = |value: &dyn Fn(&Sample) -> f64| {
         Centered(Array3::from_shape_fn([nz, ny, nx], |(z, y, x)| value(&samples[(z * ny + y) * nx + x]) as f32))
     };

@@ -57,6 +57,19 @@ pub fn read_stand(path: &Path, frames: usize) -> Result<Goniometer> {
     if stand.ub.is_some_and(|ub| determinant(ub).is_nan() || determinant(ub).abs() < 1e-9) {
         return Err(Error::file(path, "ub has no inverse: give its three rows in inverse angstroms, 2 pi included"));
     }
+    if frames > 1 && circles().all(|circle| circle.step == 0.0) {
+        return Err(Error::file(
+            path,
+            "no circle has a step: give step, degrees from one frame to the next, to the scanned one",
+        ));
+    }
+    let [rows, columns] = stand.pixel_axes.map(Axis::vector);
+    if dot(rows, columns) != 0.0 {
+        return Err(Error::file(path, "pixel-axes must be two axes, those of rows and of columns, as y- and x+"));
+    }
+    if stand.tilt.is_some_and(|tilt| !(tilt.azimuth.is_finite() && tilt.angle.abs() <= 45.0)) {
+        return Err(Error::file(path, "tilt must be two finite angles in degrees, the second from -45 to 45"));
+    }
     let circle = |circle: Standing| {
         let moved = circle.step != 0.0 && frames > 1;
         let position = |frame: usize| circle.position + circle.step * (frame as f64 - (frames / 2) as f64);

@@ -7,6 +7,10 @@ use super::{Crystal, CrystalOptions, Orthogonal, Surface};
 use crate::geometry::{QGrid, Vector, dot, norm};
 use serde::Serialize;
 
+/// What a pattern leaves open.
+pub(super) const TWIN: &str = "the same pattern has its twin, turned around, with the displacement of the other sign: \
+                               --twin takes it, --like RESULT that which is more like another result";
+
 /// Numbers for pages, files and machines; lengths in nanometres.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CrystalSummary {
@@ -93,6 +97,7 @@ impl CrystalSummary {
             ("strain", spread(self.strain, 1e4, " (1e-4)")),
             ("vortices", self.vortices_text()),
             ("facets", self.facets_text()),
+            ("twin", TWIN.into()),
         ];
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         lines.iter().map(|(name, text)| format!("{name:>width$}  {text}\n")).collect()
@@ -144,7 +149,9 @@ impl CrystalSummary {
             max: spread.max * 1e9,
         };
         let hkl = grid.indices(crystal.g);
-        let indices = options.hkl.map(|hkl| hkl.map(f64::from)).or(hkl.map(|hkl| hkl.map(f64::round)));
+        // Of another lattice than that of the orientation the indices are no whole numbers.
+        let whole = hkl.filter(|hkl| hkl.iter().all(|index| (index - index.round()).abs() < 0.1));
+        let indices = options.hkl.map(|hkl| hkl.map(f64::from)).or(whole.map(|hkl| hkl.map(f64::round)));
         CrystalSummary {
             q_per_angstrom: crystal.g.map(|value| value * 1e-10),
             d_spacing_angstrom: d,

@@ -17,12 +17,22 @@ pub(crate) use vector::{about, cross, dot, inverse, norm, product, transposed, t
 
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Planck's constant times the speed of light, joule metres (exact SI values).
 pub const HC: f64 = 6.626_070_15e-34 * 299_792_458.0;
 
 /// The elementary charge: joules in an electronvolt.
 pub const EV: f64 = 1.602_176_634e-19;
+
+/// Photon energies that occur, joules: from 30 eV to 500 keV.
+pub const ENERGIES: RangeInclusive<f64> = 30.0 * EV..=500e3 * EV;
+
+/// Distances from sample to detector that occur, metres: up to those of the longest beamlines.
+pub const DISTANCES: RangeInclusive<f64> = 1e-3..=60.0;
+
+/// Sizes of pixels that occur, metres: from cameras to image plates.
+pub const PIXEL_SIZES: RangeInclusive<f64> = 1e-7..=2e-3;
 
 /// Geometry of a measurement in SI units, as in CXI files; `None` where the file says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -26,6 +26,9 @@ pub enum Missing {
     Scan,
     /// More than one row and column.
     Extent,
+    /// The scanned circle moves the momentum transfer within the plane of the frames: they are no
+    /// volume.
+    Volume,
 }
 
 impl Missing {
@@ -39,6 +42,9 @@ impl Missing {
             Missing::PixelAxes => "the directions of rows and columns",
             Missing::Scan => "the circle that was scanned",
             Missing::Extent => "more than one row and column",
+            Missing::Volume => {
+                "a volume: the scanned circle moves the momentum transfer within the plane of the frames"
+            }
         }
     }
 }

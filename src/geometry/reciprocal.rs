@@ -13,6 +13,9 @@ use crate::volume::Shape;
 /// Points along each axis at which momentum transfer is computed for the linearisation.
 const POINTS: usize = 9;
 
+/// Volume of the steps over that of a box with such edges, below which they lie in a plane.
+const FLAT: f64 = 0.02;
+
 /// Largest Miller index of a face.
 const LOW: i32 = 3;
 /// Largest angle between a face and its normal, degrees: less than half of that between (100) and
@@ -77,6 +80,11 @@ impl QGrid {
                 let product: f64 = points.iter().zip(&all).map(|(at, q)| (at[axis] - at_mean[axis]) * q[i]).sum();
                 steps[axis][i] = product / square;
             }
+        }
+        if shape[0] > 1
+            && dot(steps[0], cross(steps[1], steps[2])).abs() < FLAT * steps.map(norm).iter().product::<f64>()
+        {
+            return Err(Missing::Volume);
         }
         if shape[0] == 1 {
             let normal = cross(steps[1], steps[2]);

@@ -2,7 +2,7 @@
 //! believed.
 
 use super::note::Note;
-use crate::geometry::{EV, HC};
+use crate::geometry::{DISTANCES, ENERGIES, EV, HC, PIXEL_SIZES};
 use std::ops::RangeInclusive;
 
 /// A quantity of the geometry, with the values that occur.
@@ -19,14 +19,12 @@ pub(super) enum Quantity {
 }
 
 impl Quantity {
-    /// From 30 eV to 500 keV, from a millimetre to the longest beamlines, from cameras to image
-    /// plates.
     fn plausible(self) -> RangeInclusive<f64> {
         match self {
-            Quantity::Energy => 30.0 * EV..=500e3 * EV,
-            Quantity::Wavelength => HC / (500e3 * EV)..=HC / (30.0 * EV),
-            Quantity::Distance => 1e-3..=60.0,
-            Quantity::PixelSize => 1e-7..=2e-3,
+            Quantity::Energy => ENERGIES,
+            Quantity::Wavelength => HC / ENERGIES.end()..=HC / ENERGIES.start(),
+            Quantity::Distance => DISTANCES,
+            Quantity::PixelSize => PIXEL_SIZES,
         }
     }
 

@@ -1,10 +1,12 @@
 //! A crystal that stands at a beamline.
 
 use super::quick::QuickFlags;
+use crate::cli::crystal::believed;
 use clap::ValueEnum;
 use lacuna::error::{Error, Result};
-use lacuna::geometry::{EV, Geometry, Goniometer, HC, QGrid, QMap, ScanOf};
+use lacuna::geometry::{EV, Geometry, Goniometer, HC, Missing, QGrid, QMap, ScanOf};
 use lacuna::io::Layout;
+use lacuna::phasing::memory;
 use lacuna::simulate::laboratory::{Habit, LaboratoryCrystal};
 use lacuna::simulate::pattern::{Simulated, crystal_pattern};
 use lacuna::simulate::recipe::Recipe;
@@ -42,11 +44,11 @@ pub struct CrystalFlags {
     #[arg(long, value_name = "A", default_value_t = 3.9242, requires = "beamline")]
     lattice_parameter: f64,
     /// Turn of the crystal about the momentum transfer, degrees
-    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, requires = "beamline")]
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true, requires = "beamline")]
     azimuth: f64,
     /// Strain at the end of the crystal that the momentum transfer points to; it goes linearly to
     /// minus that at the other end
-    #[arg(long, value_name = "STRAIN", default_value_t = 0.0, requires = "beamline")]
+    #[arg(long, value_name = "STRAIN", default_value_t = 0.0, allow_hyphen_values = true, requires = "beamline")]
     lattice_strain: f64,
     /// A screw dislocation through the middle, along the momentum transfer
     #[arg(long, requires = "beamline")]
@@ -118,16 +120,13 @@ impl CrystalFlags {
             let typed = recipe.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
             return Err(Error::setting("--shape", typed, "a scan has frames: give Z,Y,X"));
         }
-        let positive = [
-            ("--lattice-parameter", Some(self.lattice_parameter)),
-            ("--energy", Some(self.energy)),
-            ("--distance", self.distance),
-            ("--pixel-size", Some(self.pixel_size)),
-        ];
-        for (name, value) in positive {
-            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
-                return Err(Error::setting(name, value, "must be above 0"));
-            }
+        if !(0.5..=100.0).contains(&self.lattice_parameter) {
+            return Err(Error::setting("--lattice-parameter", self.lattice_parameter, "in angstroms, from 0.5 to 100"));
+        }
+        believed(Some(self.energy), self.distance, Some(self.pixel_size))?;
+        let twice = |i: usize| self.angle[..i].iter().any(|(other, _)| *other == self.angle[i].0);
+        if let Some(name) = (0..self.angle.len()).find(|&i| twice(i)).map(|i| &self.angle[i].0) {
+            return Err(Error::setting("--angle", name, "is given twice"));
         }
         if !self.azimuth.is_finite() {
             return Err(Error::setting("--azimuth", self.azimuth, "must be finite"));
@@ -174,8 +173,23 @@ impl CrystalFlags {
         };
         let through = scan.through(crystal.q(), geometry, shape);
         let mut goniometer = through.map_err(|problem| Error::setting("--beamline", beamline, problem.to_string()))?;
-        let grid = QGrid::new(geometry, &goniometer, shape)
+        let scanned = goniometer.scanned().map_or(String::new(), |circle| circle.motor.clone());
+        let grid = QGrid::new(geometry, &goniometer, shape).map_err(|missing| match missing {
+            Missing::Volume => {
+                let problem = "moves the momentum transfer within the plane of the frames: scan another circle, or move one, \
+                               --angle CIRCLE=DEGREES";
+                Error::setting("--scan", scanned, problem)
+            }
+            missing => Error::setting("--beamline", beamline, format!("says nothing of {}", missing.text())),
+        })?;
+        let map = QMap::new(geometry, &goniometer, shape)
             .map_err(|missing| Error::setting("--beamline", beamline, format!("says nothing of {}", missing.text())))?;
+        let (needed, available) = (crystal.memory(&map, &grid), memory::available());
+        if needed > available {
+            let remedy =
+                "a crystal of fewer voxels: a larger --distance, smaller steps (--step), a smaller --size".into();
+            return Err(Error::Memory { needed, available, remedy });
+        }
         goniometer.ub = Some(crystal.ub(&grid));
         Ok(Some(Scene { crystal, geometry, goniometer }))
     }

@@ -72,6 +72,19 @@ impl LaboratoryCrystal {
             .map(|row| row.map(|value| value * TAU / self.lattice_parameter))
     }
 
+    /// Bytes that [`Self::far_field`] takes, about.
+    pub fn memory(&self, map: &QMap, grid: &QGrid) -> u64 {
+        let ends = grid.shape.map(|n| [0.0, (n - 1) as f64]);
+        let mut largest: Vector = [0.0; 3];
+        for corner in 0..8 {
+            let q = map.at(std::array::from_fn(|axis| ends[axis][corner >> axis & 1]));
+            largest = std::array::from_fn(|i| largest[i].max((q[i] - grid.centre[i]).abs()));
+        }
+        let half = Body::new(self, grid.centre).solid.half_extents();
+        let voxels: u64 = grid.shape.iter().map(|&n| n as u64).product();
+        Spectrum::bytes(largest, half).saturating_add(60 * voxels)
+    }
+
     /// The pattern of frames, and the object on the voxels of its linearised momentum transfer: the
     /// truth, averaged over each voxel.
     pub fn far_field(&self, map: &QMap, grid: &QGrid) -> FarField {

@@ -35,8 +35,7 @@ impl Spectrum {
     /// The transform up to `largest` (x, y, z), radians per metre, of a function that is zero beyond
     /// half extents. `value` is the function at a place, averaged over a cell of a width.
     pub fn new(largest: Vector, half: Vector, value: impl Fn(Vector, f64) -> Complex32 + Sync) -> Self {
-        // Cubes: of other cells the part that is inside is not so simple.
-        let edge = (0..3).map(|i| PI / (FINE * largest[i]).max(PI / half[i])).fold(f64::INFINITY, f64::min);
+        let edge = edge(largest, half);
         // A cell more on either side, of which a part may be inside.
         let reach: [usize; 3] = std::array::from_fn(|i| (half[i] / edge).ceil() as usize + 2);
         let lengths: [usize; 3] = std::array::from_fn(|i| {
@@ -67,6 +66,13 @@ impl Spectrum {
         Spectrum { values, shape, edge, density: std::array::from_fn(|i| lengths[i] as f64 * edge / (2.0 * PI)) }
     }
 
+    /// Bytes that such a transform takes, about.
+    pub fn bytes(largest: Vector, half: Vector) -> u64 {
+        let edge = edge(largest, half);
+        let points: f64 = half.iter().map(|half| (LONGER as f64) * 2.0 * ((half / edge).ceil() + 2.0)).product();
+        (points * size_of::<Complex32>() as f64 * 1.5) as u64
+    }
+
     /// The transform at a momentum transfer `(x, y, z)`.
     pub fn at(&self, q: Vector) -> Complex32 {
         let place: Vector = std::array::from_fn(|i| q[i] * self.density[i]);
@@ -89,6 +95,11 @@ impl Spectrum {
         }
         Complex32::new(re as f32, im as f32)
     }
+}
+
+/// Edge of the cells: cubes, since of other ones the part that is inside is not so simple.
+fn edge(largest: Vector, half: Vector) -> f64 {
+    (0..3).map(|i| PI / (FINE * largest[i]).max(PI / half[i])).fold(f64::INFINITY, f64::min)
 }
 
 /// The Kaiser-Bessel window, points from its middle.
