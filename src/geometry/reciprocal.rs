@@ -147,7 +147,7 @@ impl QGrid {
     }
 
     /// Miller indices of the face with a normal, in a frame of reference, where the orientation is
-    /// known: of the planes of low indices that lie within [`FACE`] of it those farthest apart.
+    /// known: of the planes of low indices that lie within 8 degrees of it those farthest apart.
     pub fn face(&self, frame: Frame, g: Vector, normal: Vector) -> Option<[i32; 3]> {
         let rotation = self.rotation(frame, g);
         let all = -LOW..=LOW;

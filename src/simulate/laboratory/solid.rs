@@ -14,7 +14,7 @@ pub enum Habit {
     Ellipsoid,
     /// The eight {111} faces.
     Octahedron,
-    /// Wulff's shape of gold and platinum: {111} faces, cut by {100} at [`CUBE_FACE`] of their
+    /// Wulff's shape of gold and platinum: {111} faces, cut by {100} at 1.15 of their
     /// distance.
     Wulff,
 }
