@@ -145,14 +145,7 @@ impl Command {
         if let Some(edge) = self.voxel_size.filter(|edge| !(edge.is_finite() && *edge > 0.0)) {
             return Err(Error::setting("--voxel-size", edge, "an edge in nm, above 0"));
         }
-        let hkl = match self.hkl.as_deref() {
-            None => None,
-            Some(&[h, k, l]) if [h, k, l] != [0; 3] => Some([h, k, l]),
-            Some(other) => {
-                let text = other.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
-                return Err(Error::setting("--hkl", text, "three Miller indices, not all zero, as 1,1,1"));
-            }
-        };
+        let hkl = self.hkl.as_deref().map(miller).transpose()?;
         let frame = match self.frame {
             Axes::Laboratory => Frame::Laboratory,
             Axes::Sample => Frame::Sample,
@@ -177,6 +170,14 @@ impl Command {
         };
         Ok((typed.or(input.geometry), goniometer))
     }
+}
+
+/// Miller indices, as they are typed with `--hkl`.
+pub fn miller(typed: &[i32]) -> Result<[i32; 3]> {
+    typed.try_into().ok().filter(|hkl| *hkl != [0; 3]).ok_or_else(|| {
+        let text = typed.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+        Error::setting("--hkl", text, "three Miller indices, not all zero, as 1,1,1")
+    })
 }
 
 /// Refuses what cannot be meant: an energy in eV, a distance and a pixel in metres.

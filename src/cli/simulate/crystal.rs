@@ -1,7 +1,7 @@
 //! A crystal that stands at a beamline.
 
 use super::quick::QuickFlags;
-use crate::cli::crystal::believed;
+use crate::cli::crystal::{believed, miller};
 use clap::ValueEnum;
 use lacuna::error::{Error, Result};
 use lacuna::geometry::{EV, Geometry, Goniometer, HC, Missing, QGrid, QMap, ScanOf};
@@ -145,13 +145,7 @@ impl CrystalFlags {
                 Shape::Wulff => Habit::Wulff,
             },
             size: self.size()?.map(|edge| edge * 1e-9),
-            hkl: match self.hkl[..] {
-                [h, k, l] if [h, k, l] != [0; 3] => [h, k, l],
-                ref other => {
-                    let typed = other.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-                    return Err(Error::setting("--hkl", typed, "three Miller indices, not all zero, as 1,1,1"));
-                }
-            },
+            hkl: miller(&self.hkl)?,
             lattice_parameter: self.lattice_parameter * 1e-10,
             azimuth: self.azimuth,
             strain: self.lattice_strain,
