@@ -103,6 +103,27 @@ fn a_killed_batch_goes_on_and_bad_scans_stop_no_other() {
 }
 
 #[test]
+fn each_scan_has_the_further_outputs_and_a_new_file_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    write_good(&here.join("scan_1.cxi"), [1, 64, 64]);
+    let batch = ["batch", "scan_1.cxi", "--algorithm", "ER**5", "--nb-run=2", "-q", "-o", "out"];
+    let more = [&batch[..], &["--figures", "svg", "--run-files", "--watch"]].concat();
+    done(here, &more);
+    let here_is = |name: &str| here.join("out/scan_1").join(name).exists();
+    assert!(here_is("figures") && here_is("watch.html"));
+    let names = fs::read_dir(here.join("out/scan_1")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.filter(|name| name.to_string_lossy().starts_with("result_Run")).count() > 0);
+    refused(here, &batch, &["scan_1.cxi", "other settings"]);
+    done(here, &more);
+
+    write_good(&here.join("scan_1.cxi"), [1, 64, 72]);
+    refused(here, &more, &["scan_1.cxi", "was written again", "--force"]);
+    done(here, &[&more[..], &["--force"]].concat());
+    done(here, &more);
+}
+
+#[test]
 fn shards_share_the_scans_and_a_summary_shows_them_all() {
     let folder = scans();
     let here = folder.path();

@@ -19,7 +19,9 @@ pub struct Job {
     pub typed: TypedSettings,
     /// Device that the settings mean.
     pub device: Device,
-    /// Checksum of the scan's location and of all settings, but for the device.
+    /// Flags of `lacuna run` for its further outputs.
+    pub outputs: Vec<String>,
+    /// Checksum of the scan's location, of all settings but for the device, and of the further outputs.
     pub identity: String,
 }
 
@@ -46,12 +48,21 @@ impl Job {
             // Where it runs is no part of what it is.
             table.remove("device");
             let identity = checksum(format!("{}\n{table}", scan.location).as_bytes());
-            Ok(Job { scan, preset, typed, device: settings.device.device.clone(), identity })
+            Ok(Job { scan, preset, typed, device: settings.device.device.clone(), outputs: Vec::new(), identity })
         };
         Scan::named(&locations).into_iter().map(job).collect()
     }
 
-    /// The settings as flags of `lacuna run`, with the devices of one worker of several, which are
+    /// The scan with these flags of `lacuna run` for further outputs.
+    pub fn with_outputs(self, outputs: &[String]) -> Self {
+        if outputs.is_empty() {
+            return self;
+        }
+        let identity = checksum(format!("{}\n{}", self.identity, outputs.join(" ")).as_bytes());
+        Job { outputs: outputs.to_vec(), identity, ..self }
+    }
+
+    /// The settings and further outputs as flags of `lacuna run`, with the devices of one worker of several, which are
     /// dealt out in turn.
     pub(super) fn flags(&self, worker: usize, workers: usize) -> Vec<String> {
         let mut typed = self.typed.clone();
@@ -62,7 +73,7 @@ impl Job {
             };
             typed.phasing.device = Some(Device::Cuda(own).to_string());
         }
-        [vec![format!("--preset={}", self.preset)], typed.flags()].concat()
+        [vec![format!("--preset={}", self.preset)], typed.flags(), self.outputs.clone()].concat()
     }
 }
 
@@ -90,6 +101,10 @@ mod tests {
         assert_eq!(job("cpu", 4).identity, job("cuda:1", 4).identity);
         assert_ne!(job("cpu", 4).identity, job("cpu", 5).identity);
         assert_eq!(job("cpu", 4).flags(0, 1), ["--preset=particle", "--device=cpu", "--nb-run=4"]);
+        let more = job("cpu", 4).with_outputs(&["--crystal".into()]);
+        assert_eq!(more.flags(0, 1).last().unwrap(), "--crystal");
+        assert_ne!(more.identity, job("cpu", 4).identity);
+        assert_eq!(job("cpu", 4).with_outputs(&[]).identity, job("cpu", 4).identity);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod table;
 pub use job::Job;
 pub use overview::Overview;
 pub use process::{Resources, reconstruct};
-pub use scans::Scan;
+pub use scans::{FileStamp, Scan};
 pub use shell::shell_line;
 pub use slurm::{SLURM_TEMPLATE, SlurmScripts};
 pub use state::{Numbers, Plan, Redo, State, Status};

@@ -53,12 +53,14 @@ pub fn reconstruct(
         Err(error @ Error::File { .. }) => return Ok(State::unfinished(job, Some(error.to_string()))),
         other => other?,
     }
-    State::unfinished(job, None).write(&folder)?;
+    // As it was before it was read: what comes later is noticed by the next call.
+    let file = job.scan.file_stamp();
+    State { file, ..State::unfinished(job, None) }.write(&folder)?;
     let mut state = match run(program, job, &folder, plan, resources, stopped) {
         Ok(state) => state,
         Err(error) => State::failed(job, format!("{} cannot be run: {error}", program.display())),
     };
-    state.seconds = begun.elapsed().as_secs_f64();
+    (state.seconds, state.file) = (begun.elapsed().as_secs_f64(), file);
     state.write(&folder)?;
     Ok(state)
 }

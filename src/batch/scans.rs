@@ -2,8 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::io::glob;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// Most scans that a range of numbers may stand for.
 const MOST: u64 = 100_000;
@@ -20,7 +22,24 @@ pub struct Scan {
     pub name: String,
 }
 
+/// Size and time of a file, by which another one of the same name is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    /// Size, bytes.
+    pub bytes: u64,
+    /// Time of the last change, seconds since 1970.
+    pub modified: u64,
+}
+
 impl Scan {
+    /// The stamp of the scan's file. Nothing for folders, and for one of several scans in a file: that
+    /// file grows while others are measured.
+    pub fn file_stamp(&self) -> Option<FileStamp> {
+        let data = std::fs::metadata(&self.location).ok().filter(std::fs::Metadata::is_file)?;
+        let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+        Some(FileStamp { bytes: data.len(), modified })
+    }
+
     /// The scans with these locations, each with a name of its own: that of the file, without its
     /// ending, and what is inside; that of the folder too where two files have the same.
     pub(super) fn named(locations: &[String]) -> Vec<Self> {

@@ -1,6 +1,7 @@
 //! What became of each scan, in a file of its folder: a batch that was killed goes on from these.
 
 use super::job::Job;
+use super::scans::FileStamp;
 use crate::error::{Error, Result};
 use crate::io::write_text;
 use crate::reconstruct::{Grade, Verdict};
@@ -90,6 +91,9 @@ pub struct State {
     pub error: Option<String>,
     /// Checksum of the scan and its settings.
     pub identity: String,
+    /// The scan's file when it was begun; nothing for folders.
+    #[serde(default)]
+    pub file: Option<FileStamp>,
 }
 
 impl State {
@@ -115,6 +119,7 @@ impl State {
             numbers: Numbers::default(),
             error,
             identity: job.identity.clone(),
+            file: None,
         }
     }
 
@@ -203,13 +208,24 @@ impl Plan {
                 format!("holds the results of {}, not of {}: give another --output", state.scan, job.scan.location);
             return Err(Error::file(folder, problem));
         }
-        let changed = state.identity != job.identity;
-        let stopped = state.status == Status::Unfinished && !changed;
+        let other_settings = state.identity != job.identity;
+        // A file that is away now is told of by who wants to read it.
+        let now = job.scan.file_stamp();
+        let other_data = state.file.is_some() && now.is_some() && state.file != now;
+        let changed = other_settings || other_data;
+        let stopped = state.status == Status::Unfinished && !other_settings;
         let again = redo.retry.contains(&state.status) || redo.force && (changed || state.status != Status::Done);
         if again || stopped {
-            return Ok(Plan::Begin { replace: true, resume: stopped });
+            return Ok(Plan::Begin { replace: true, resume: stopped && !other_data });
         }
-        if changed {
+        if other_data && !other_settings {
+            let problem = format!(
+                "was written again since it was reconstructed in {}: give --force to do it again, or another --output",
+                folder.display()
+            );
+            return Err(Error::file(&job.scan.location, problem));
+        }
+        if other_settings {
             let problem = format!(
                 "was begun with other settings, in {}: give those, or --force to do it again, or another --output",
                 folder.display()
@@ -260,6 +276,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_written_again_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.h5");
+        std::fs::write(&path, "one").unwrap();
+        let location = path.to_string_lossy().into_owned();
+        let job = Job::list(&[location], None, "bragg", &TypedSettings::default()).unwrap().remove(0);
+        let file = job.scan.file_stamp();
+        assert_eq!(file.map(|file| file.bytes), Some(3));
+        let plan = |force| Plan::new(&job, folder.path(), &Redo { force, retry: Vec::new() });
+        let write = |state: State| state.write(&folder.path().join("x")).unwrap();
+        let ended = State::ended(&job, &summary("found")).unwrap();
+        write(State { file, ..ended.clone() });
+        assert_eq!(plan(false).unwrap(), Plan::Keep);
+        std::fs::write(&path, "another").unwrap();
+        let error = plan(false).unwrap_err().to_string();
+        assert!(error.contains("x.h5: was written again") && error.contains("--force"), "{error}");
+        assert_eq!(plan(true).unwrap(), Plan::Begin { replace: true, resume: false });
+        // What was under way begins anew by itself: nothing is lost by that.
+        write(State { file, ..State::unfinished(&job, None) });
+        assert_eq!(plan(false).unwrap(), Plan::Begin { replace: true, resume: false });
+    }
+
+    #[test]
     fn what_is_done_is_kept_and_the_rest_needs_a_word() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path();
@@ -285,6 +324,9 @@ mod tests {
         assert_eq!(plan(2, false, &[]).unwrap(), begin(true, true));
         assert!(plan(3, false, &[]).is_err());
         assert_eq!(plan(3, true, &[]).unwrap(), begin(true, false));
+        let file = |bytes| Some(FileStamp { bytes, modified: 1 });
+        write(&State { file: file(7), ..State::ended(&job(2), &summary("found")).unwrap() });
+        assert_eq!(plan(2, false, &[]).unwrap(), Plan::Keep, "a file that is away says nothing");
         write(&State { scan: "/b/x.h5".into(), ..State::unfinished(&job(2), None) });
         assert!(plan(2, true, &[]).unwrap_err().to_string().contains("holds the results of /b/x.h5"));
     }

@@ -42,6 +42,11 @@ impl<'a> FigureFolder<'a> {
         Self::new(page.with_file_name(name), flags, force)
     }
 
+    /// Removes the figures of a page that is gone.
+    pub fn remove_of_page(page: &Path) -> Result<()> {
+        FigureFolder::of_page(page, &FigureFlags { figures: None }, true)?.remove_all_but(&[])
+    }
+
     /// The same where there need not be a page: then it refuses figures, and says what helps.
     pub fn of_page_if_any(
         page: Option<&Path>,

@@ -29,6 +29,35 @@ pub struct FigureFlags {
     pub figures: Option<Figures>,
 }
 
+/// Further outputs of a reconstruction.
+#[derive(Debug, Args)]
+pub struct FurtherOutputs {
+    /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
+    #[arg(long)]
+    pub run_files: bool,
+    /// Also bring the object of a Bragg scan to the laboratory: crystal.html and crystal.h5, as
+    /// `lacuna crystal` writes them
+    #[arg(long)]
+    pub crystal: bool,
+    /// Keep watch.html in the folder up to date while it works: pictures, curves and the runs so far,
+    /// for any browser
+    #[arg(long)]
+    pub watch: bool,
+    #[command(flatten)]
+    pub figures: FigureFlags,
+}
+
+impl FurtherOutputs {
+    /// As they were typed.
+    pub fn flags(&self) -> Vec<String> {
+        let switches = [(self.run_files, "--run-files"), (self.crystal, "--crystal"), (self.watch, "--watch")];
+        let figures = self.figures.figures.and_then(|format| format.to_possible_value());
+        let figures = figures.map(|format| format!("--figures={}", format.get_name()));
+        let typed = switches.into_iter().filter(|(typed, _)| *typed).map(|(_, flag)| flag.to_string());
+        typed.chain(figures).collect()
+    }
+}
+
 /// Format of the files of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Figures {

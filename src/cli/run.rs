@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::crystal::momentum;
 use super::figures::FigureFolder;
-use super::flags::{FigureFlags, Format, OutputFlags, ReconstructionFlags};
+use super::flags::{Format, FurtherOutputs, OutputFlags, ReconstructionFlags};
 use super::signals;
 use super::text::command_line;
 use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
@@ -37,17 +37,8 @@ pub struct Command {
     /// Format of the result
     #[arg(long, value_enum, default_value_t = Format::Cxi)]
     output_format: Format,
-    /// Also write one CXI file for each kept run (nb-run-keep), named as PyNX names them
-    #[arg(long)]
-    run_files: bool,
-    /// Also bring the object of a Bragg scan to the laboratory: crystal.html and crystal.h5, as
-    /// `lacuna crystal` writes them
-    #[arg(long)]
-    crystal: bool,
-    /// Keep watch.html in the folder up to date while it works: pictures, curves and the runs so far,
-    /// for any browser
-    #[arg(long)]
-    watch: bool,
+    #[command(flatten)]
+    further: FurtherOutputs,
     /// Go on where a call with this output and the same settings was stopped
     #[arg(long)]
     resume: bool,
@@ -58,8 +49,6 @@ pub struct Command {
     input: InputKeys,
     #[command(flatten)]
     settings: ReconstructionFlags,
-    #[command(flatten)]
-    figures: FigureFlags,
     #[command(flatten)]
     flags: OutputFlags,
 }
@@ -97,10 +86,10 @@ impl Command {
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
         let force = claim.outputs(&self.outputs(&places), self.flags.force || resumed)?;
-        let figures = FigureFolder::new(place("figures"), &self.figures, force)?;
+        let figures = FigureFolder::new(place("figures"), &self.further.figures, force)?;
         let console = Console::new(&self.flags);
         let file = self.file.clone().unwrap_or_else(|| places.example.to_string_lossy().into_owned());
-        let watch = match self.watch {
+        let watch = match self.further.watch {
             true => Some(Watch::begin(&places.watch, force, &file, &command_line(), &settings)?),
             false => None,
         };
@@ -109,8 +98,8 @@ impl Command {
         }
         let watched = watch.as_ref().map(|watch| Both(&console, watch));
         let observer: &dyn Observer = watched.as_ref().map_or(&console, |both| both);
-        let crystal_figures = match self.crystal {
-            true => Some(FigureFolder::of_page(&places.crystal[0], &self.figures, force)?),
+        let crystal_figures = match self.further.crystal {
+            true => Some(FigureFolder::of_page(&places.crystal[0], &self.further.figures, force)?),
             false => None,
         };
         let work =
@@ -121,7 +110,7 @@ impl Command {
             console.note(error.to_string());
         }
         let result = match done {
-            Err(error) if self.watch => {
+            Err(error) if self.further.watch => {
                 claim.abandon();
                 return Err(error);
             }
@@ -133,7 +122,7 @@ impl Command {
         if force {
             self.remove_stale(&places, result.pattern.estimate.is_some())?;
         }
-        if self.run_files {
+        if self.further.run_files {
             let files = result.write_runs(&self.output, "result", force, &command_line(), &settings)?;
             console.note(format!("wrote {} of single runs", counted(files.len(), "file")));
         }
@@ -148,8 +137,8 @@ impl Command {
     fn outputs<'a>(&self, places: &'a Places) -> Vec<&'a Path> {
         let mut outputs = vec![&*places.result, &places.report, &places.settings, &places.completed];
         outputs.extend(self.example.then_some(&*places.example));
-        outputs.extend(self.watch.then_some(&*places.watch));
-        if self.crystal {
+        outputs.extend(self.further.watch.then_some(&*places.watch));
+        if self.further.crystal {
             outputs.extend(places.crystal.iter().map(PathBuf::as_path));
         }
         outputs
@@ -163,10 +152,11 @@ impl Command {
         if !completed {
             stale.push(places.completed.clone());
         }
-        if !self.crystal {
+        if !self.further.crystal {
             stale.extend(places.crystal.iter().cloned());
+            FigureFolder::remove_of_page(&places.crystal[0])?;
         }
-        if !self.watch {
+        if !self.further.watch {
             stale.push(places.watch.clone());
         }
         let names = std::fs::read_dir(&self.output).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -205,7 +195,7 @@ impl Work<'_> {
             write_example(&places.example, force, console)?;
         }
         let prepared = load(file, settings, observer)?;
-        let grid = command.crystal.then(|| momentum_of(file, &prepared.pattern)).transpose()?;
+        let grid = command.further.crystal.then(|| momentum_of(file, &prepared.pattern)).transpose()?;
         let result = reconstruct_resumable(prepared, settings, Some(checkpoint), observer)?;
         let line = command_line();
         let format = command.output_format.of_library();
