@@ -209,9 +209,11 @@ pub fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// The word of `known` that is most like another.
+/// The word of `known` that is most like another; one that begins with it before all others, the last
+/// of those that do equally.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known.into_iter().min_by_key(|name| edit_distance(name, word))
+    let begins = |name: &str| !word.is_empty() && name.starts_with(word);
+    known.into_iter().max_by_key(|name| (begins(name), std::cmp::Reverse(edit_distance(name, word))))
 }
 
 /// Letters to insert, remove or replace to turn one word into the other (Levenshtein).

@@ -88,12 +88,13 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
 
 /// The three planes through the middle of a field, y or z up.
 fn planes(title: &str, field: &Centered<f32>, unit: &str, limit: Option<f32>, voxel: f64) -> Vec<Figure> {
-    let names = ["x, y", "x, z", "y, z"];
+    let names = [["x", "y"], ["x", "z"], ["y", "z"]];
     let plane = |axis: usize| {
         let plane = field.0.index_axis(Axis(axis), field.shape()[axis] / 2);
         let data: Array2<f32> = plane.slice(s![..;-1, ..]).to_owned();
         Figure::Image(Image {
-            title: format!("{title}, plane of {}", names[axis]),
+            title: format!("{title}, plane of {}", names[axis].join(", ")),
+            caption: format!("Through the middle; {} to the right, {} up.", names[axis][0], names[axis][1]),
             data,
             colour_map: if limit.is_some() { ColourMap::Balance } else { ColourMap::Viridis },
             range: limit.map(|limit| (-limit, limit)),

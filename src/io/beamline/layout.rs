@@ -286,6 +286,8 @@ mod tests {
     fn what_is_wrong_with_a_layout_is_named() {
         let message = layout_text("id1").unwrap_err().to_string();
         assert!(message.starts_with("beamline = id1: did you mean id01? Known are id01, id01-spec, "), "{message}");
+        let message = layout_text("sixs").unwrap_err().to_string();
+        assert!(message.starts_with("beamline = sixs: did you mean sixs-2022? "), "{message}");
         let wrong = error("title = \"x\"\nenergy = { at = [\"mono\"], unit = \"kV\" }\n");
         let expected = "own.toml: energy has the unit 'kV', which is not understood: give one of eV, keV, J";
         assert_eq!(wrong, expected);
