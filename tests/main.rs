@@ -4,6 +4,7 @@
 
 mod batch;
 mod beamlines;
+mod book;
 mod cli;
 mod compare;
 mod crystal;

@@ -37,8 +37,10 @@ use lacuna::error::Result;
 /// interrupted by SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
 #[derive(Debug, Parser)]
 #[command(name = "lacuna", version, arg_required_else_help = true)]
-#[command(after_help = "The book, from the first five minutes to each data set of a result: docs/SUMMARY.md in the sources, \
-    share/doc/lacuna/book/index.html in a release. Start with 'lacuna run --example --output out'.")]
+#[command(
+    after_help = "The book, from the first five minutes to each data set of a result: docs/SUMMARY.md in the sources, \
+    share/doc/lacuna/book/index.html in a release. Start with 'lacuna run --example --output out'."
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,

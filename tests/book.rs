@@ -1,0 +1,283 @@
+//! The book, and all other pages: what they tell people to type is typed or at least understood,
+//! links and anchors lead somewhere, and what they quote is there.
+
+mod page;
+
+use crate::cli::lacuna;
+use crate::interop::unlocked;
+use lacuna::inpaint::GapTreatment;
+use lacuna::settings::{Settings, TypedSettings};
+use page::{Page, names, top};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+/// Chapter of the Python package, which has a folder and tests of its own.
+const PYTHON: &str = "docs/python.md";
+
+fn pages() -> Vec<Page> {
+    names().iter().map(|name| Page::read(name)).collect()
+}
+
+/// The chapters whose blocks are run. Benchmarks take hours, and README's blocks have a test of
+/// their own.
+fn chapters() -> Vec<Page> {
+    let chapters = pages().into_iter().filter(|page| page.name != PYTHON);
+    chapters.filter(|page| page.name.starts_with("docs/") && !page.name.contains("benchmarks")).collect()
+}
+
+/// A folder with the patterns of `datasets/examples`.
+fn folder_with_examples() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(top().join("datasets/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "cxi") {
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    folder
+}
+
+/// Runs the blocks of a page that are to be run, in their order; their number.
+fn run(page: &Page, program: &Path) -> usize {
+    let folder = folder_with_examples();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let blocks: Vec<&str> =
+        page.blocks.iter().filter(|(kind, _)| kind == "sh").map(|(_, text)| text.as_str()).collect();
+    for block in &blocks {
+        let mut shell = unlocked("bash");
+        let output = shell.args(["-euc", block]).current_dir(folder.path()).env("PATH", &path).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}:\n{block}\n{told}", page.name);
+    }
+    blocks.len()
+}
+
+#[test]
+fn chapters_do_what_they_say() {
+    let program = Path::new(env!("CARGO_BIN_EXE_lacuna")).parent().unwrap();
+    let blocks: usize = thread::scope(|scope| {
+        let runs: Vec<_> = chapters().into_iter().map(|page| scope.spawn(move || run(&page, program))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).sum()
+    });
+    assert!(blocks > 15, "{blocks} blocks");
+}
+
+/// Whether words end in a mistake of the command line: each flag and value is parsed before
+/// `--help` is seen.
+fn misuse(here: &Path, words: &[String]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+    let output = lacuna(here, &words).output().unwrap();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// What stands for something: `FILE`, `NAME`, `...`.
+fn is_placeholder(value: &str) -> bool {
+    value.contains("...") || value.chars().all(|c| c.is_ascii_uppercase() || "|:,/.".contains(c))
+}
+
+/// What is wrong with the settings of a reconstruction among these words.
+fn wrong_settings(words: &[String]) -> Option<String> {
+    let takes_settings = ["run", "batch", "info", "gaps", "prepare", "inpaint", "phase", "compare"];
+    if !words.first().is_some_and(|verb| takes_settings.contains(&verb.as_str())) {
+        return None;
+    }
+    let (mut typed, mut preset, known) = (TypedSettings::default(), "bragg".to_string(), TypedSettings::names());
+    for (i, word) in words.iter().enumerate() {
+        let Some(flag) = word.strip_prefix("--") else { continue };
+        let next = words.get(i + 1).filter(|next| !next.starts_with('-')).map(String::as_str);
+        let (name, value) = flag.split_once('=').unwrap_or((flag, next.unwrap_or("true")));
+        if is_placeholder(value) {
+            continue;
+        }
+        match name {
+            // A file that a reader has, or that an earlier command made.
+            "preset" if value.ends_with(".toml") => {}
+            "preset" => preset = value.into(),
+            "gaps" => {
+                let names = value.split(',').filter(|&name| name != "full");
+                let wrong = names.filter_map(|name| name.parse::<GapTreatment>().err());
+                if let Some(error) = wrong.map(|error| error.to_string()).next() {
+                    return Some(error);
+                }
+            }
+            name if known.iter().any(|known| known == name) => {
+                if let Err(error) = typed.set(name, value) {
+                    return Some(error.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+    Settings::resolve(&preset, &typed).err().map(|error| error.to_string())
+}
+
+#[test]
+fn commands_are_understood() {
+    let here = tempfile::tempdir().unwrap();
+    // Commands of many pages are the same.
+    let commands: BTreeSet<(Vec<String>, String)> =
+        pages().iter().flat_map(|page| page.commands().into_iter().map(|words| (words, page.name.clone()))).collect();
+    assert!(commands.len() > 100, "{} commands", commands.len());
+    for (words, page) in &commands {
+        let command = words.join(" ");
+        if let Some(problem) = misuse(here.path(), words).or_else(|| wrong_settings(words)) {
+            panic!("{page}: lacuna {command}: {problem}");
+        }
+    }
+}
+
+/// A test of the tests above: they refuse what is not there.
+#[test]
+fn commands_that_are_wrong_are_not_understood() {
+    let here = tempfile::tempdir().unwrap();
+    let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<String>>();
+    for line in ["run scan.cxi --no-such-flag", "run scan.cxi --nb-run many", "rune scan.cxi", "crystal --frame lab"] {
+        assert!(misuse(here.path(), &words(line)).is_some(), "{line}");
+    }
+    for line in ["run a.cxi --preset brag", "run a.cxi --algorithm ER**x", "compare a.cxi --gaps free,networks"] {
+        assert!(wrong_settings(&words(line)).is_some(), "{line}");
+    }
+    assert_eq!(wrong_settings(&words("run a.cxi --preset particle --pad --gap linear-soft --rebin 2,2")), None);
+}
+
+/// All flags of all verbs, from their help.
+fn flags() -> BTreeSet<String> {
+    let here = tempfile::tempdir().unwrap();
+    let help = |words: &[&str]| {
+        let output = lacuna(here.path(), &[words, &["--help"]].concat()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut flags = BTreeSet::new();
+    let mut waiting: Vec<Vec<String>> = vec![vec![]];
+    while let Some(words) = waiting.pop() {
+        let text = help(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let word = |c: char| c.is_whitespace() || ",[<=]".contains(c);
+        flags.extend(text.split(word).filter(|word| word.starts_with("--") && word.len() > 2).map(String::from));
+        let verbs = text.split("Commands:\n").nth(1).map(|rest| rest.split("\n\n").next().unwrap()).unwrap_or_default();
+        let verbs = verbs.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        let verbs = verbs.filter_map(|line| line.split_whitespace().next()).filter(|&verb| verb != "help");
+        waiting.extend(verbs.map(|verb| [words.clone(), vec![verb.to_string()]].concat()));
+    }
+    flags
+}
+
+#[test]
+fn flags_that_are_named_exist() {
+    let flags = flags();
+    assert!(flags.len() > 120, "{} flags", flags.len());
+    // Pages that name flags of other programs too.
+    let pages = pages().into_iter().filter(|page| page.name != "docs/pynx.md" && page.name != PYTHON);
+    let others = ["--all", "--all-targets", "--no-default-features"];
+    let mut named = 0;
+    for page in pages {
+        for flag in
+            page.code.iter().filter_map(|code| code.split([' ', '=']).next()).filter(|word| word.starts_with("--"))
+        {
+            named += 1;
+            assert!(flags.contains(flag) || others.contains(&flag), "{}: {flag}", page.name);
+        }
+    }
+    assert!(named > 80, "{named} flags");
+}
+
+#[test]
+fn links_and_anchors_lead_somewhere() {
+    let mut followed = 0;
+    for page in pages() {
+        let folder = Path::new(&page.name).parent().unwrap();
+        for link in page.links.iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.name.clone(),
+                file => plain(&folder.join(file)),
+            };
+            if target == PYTHON && !top().join(PYTHON).exists() {
+                continue;
+            }
+            assert!(top().join(&target).exists(), "{}: {link}", page.name);
+            if !anchor.is_empty() {
+                let anchors = Page::read(&target).anchors;
+                assert!(anchors.iter().any(|known| known == anchor), "{}: {link}: there are {anchors:?}", page.name);
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 100, "{followed} links");
+}
+
+/// A path without `..`.
+fn plain(path: &Path) -> String {
+    let mut parts: Vec<&str> = vec![];
+    for part in path.to_str().unwrap().split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." | "" => {}
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[test]
+fn the_summary_names_every_chapter() {
+    let summary = Page::read("docs/SUMMARY.md");
+    let named: Vec<String> = summary.links.iter().map(|link| plain(&Path::new("docs").join(link))).collect();
+    for name in names().iter().filter(|name| *name != "docs/SUMMARY.md") {
+        assert!(named.contains(name), "{name} is not in docs/SUMMARY.md");
+    }
+}
+
+/// The numbers of a text that have two digits or more: those of one are counts of things nearby.
+fn numbers(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|word| word.trim_matches('.'));
+    words.filter(|word| word.len() > 1).collect()
+}
+
+#[test]
+fn numbers_beside_a_link_to_benchmarks_stand_there() {
+    let mut checked = 0;
+    for page in pages().into_iter().filter(|page| page.name == "README.md" || page.name.starts_with("docs/")) {
+        if page.name.contains("benchmarks") {
+            continue;
+        }
+        let folder = Path::new(&page.name).parent().unwrap();
+        for (text, links) in &page.passages {
+            let files = links.iter().map(|link| plain(&folder.join(link.split('#').next().unwrap())));
+            let files: Vec<String> =
+                files.filter(|file| file.contains("benchmarks/") || file == "BENCHMARKS.md").collect();
+            let known: String = files.iter().map(|file| fs::read_to_string(top().join(file)).unwrap()).collect();
+            let known = numbers(&known);
+            for number in numbers(text).into_iter().filter(|_| !files.is_empty()) {
+                assert!(known.contains(&number), "{}: {number} is not in {files:?}: {text}", page.name);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 15, "{checked} numbers");
+}
+
+/// The data sets that the chapter on formats lists, in a result that has all of them.
+#[test]
+fn data_sets_of_a_result_are_those_of_the_book() {
+    let Some(python) = crate::interop::python("h5py") else { return };
+    let folder = folder_with_examples();
+    let arguments = ["run", "crystal.cxi", "--nb-run", "3", "--nb-raar", "30", "--nb-er", "10", "--gap", "linear-soft"];
+    let more = ["--psf", "gaussian,0.5", "--unwrap", "--output", "out", "--quiet"];
+    crate::cli::done(folder.path(), &[&arguments[..], &more].concat());
+    let formats = Page::read("docs/formats.md");
+    let listed: Vec<&String> = formats.code.iter().filter(|code| code.starts_with("entry_1/")).collect();
+    assert!(listed.len() > 18, "{listed:?}");
+    let script = "import fnmatch, h5py, re, sys
+names = []
+h5py.File('out/result.cxi').visit(names.append)
+def spread(name):
+    inner = re.search('{(.*?)}', name)
+    return [name[:inner.start()] + one + name[inner.end():] for one in inner[1].split(',')] if inner else [name]
+missing = [one for name in sys.argv[1:] for one in spread(name.replace('NAME', '*')) if not fnmatch.filter(names, one)]
+sys.exit(f'not in the result: {missing}' if missing else 0)";
+    let output = Command::new(python).args(["-c", script]).args(listed).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
