@@ -26,6 +26,7 @@ mod reading;
 mod readme;
 mod real;
 mod real_gaps;
+mod release;
 mod report;
 mod rules;
 mod search;
