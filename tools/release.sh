@@ -26,9 +26,11 @@ export SOURCE_DATE_EPOCH
 
 step "tools"
 source tools/setup.sh
-[ -x .venv/bin/pip ] || python3 -m venv .venv
-command -v cargo-zigbuild >/dev/null || .venv/bin/pip install --quiet --disable-pip-version-check cargo-zigbuild==0.24.1 ziglang==0.17.1
-export PATH="$top/.venv/bin:$PATH"
+if ! command -v cargo-zigbuild >/dev/null; then
+  [ -x .venv/bin/pip ] || python3 -m venv .venv
+  .venv/bin/pip install --quiet --disable-pip-version-check cargo-zigbuild==0.24.1 ziglang==0.17.1
+  export PATH="$top/.venv/bin:$PATH"
+fi
 
 step "package"
 mkdir -p "$dist"
