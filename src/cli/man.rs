@@ -41,7 +41,7 @@ impl Command {
 
 /// The pages of a command and of all below it: file name and text.
 fn pages(command: &clap::Command) -> std::io::Result<Vec<(String, String)>> {
-    let man = Man::new(command.clone()).manual("Lacuna");
+    let man = Man::new(command.clone()).source(concat!("lacuna ", env!("CARGO_PKG_VERSION"))).manual("Lacuna");
     let mut text = Vec::new();
     man.render(&mut text)?;
     let mut pages = vec![(man.get_filename(), String::from_utf8_lossy(&text).into_owned())];

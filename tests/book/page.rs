@@ -69,12 +69,16 @@ impl Page {
         page
     }
 
-    /// The commands of its blocks for shells and between its words, each as the words behind `lacuna`.
+    /// The commands of its blocks for shells, each as the words behind `lacuna`.
     pub fn commands(&self) -> Vec<Vec<String>> {
         let shell = self.blocks.iter().filter(|(kind, _)| kind == "sh" || kind == "sh,no_run");
         let lines = shell.flat_map(|(_, text)| text.replace("\\\n", " ").lines().map(String::from).collect::<Vec<_>>());
-        let spans = self.code.iter().filter(|code| code.starts_with("lacuna ")).cloned();
-        lines.chain(spans).flat_map(|line| commands_of(&line)).collect()
+        lines.flat_map(|line| commands_of(&line)).collect()
+    }
+
+    /// The commands between its words, which may end with a flag whose value does not matter there.
+    pub fn mentioned_commands(&self) -> Vec<Vec<String>> {
+        self.code.iter().filter(|code| code.starts_with("lacuna ")).flat_map(|code| commands_of(code)).collect()
     }
 }
 
