@@ -39,7 +39,9 @@ for name in wanted:
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(name, place)
     if name.endswith(".md"):
-        place.write_text(re.sub(r"(\]\([^)\s]*)README\.md", r"\1index.md", place.read_text()))
+        text = re.sub(r"(\]\([^)\s]*)README\.md", r"\1index.md", place.read_text())
+        # The summary becomes the list of chapters beside each page.
+        place.write_text(re.sub(r"(\]\([^)\s]*)SUMMARY\.md", r"\1five-minutes.md", text))
 # Links of the summary count from its own folder, here one further up.
 summary = (stage / "docs/SUMMARY.md").read_text()
 summary = re.sub(r"\]\((?!\.\./)", "](docs/", summary).replace("](../", "](")

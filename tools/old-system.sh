@@ -7,17 +7,19 @@ program=$(realpath "${1:-$(dirname "$0")/../target/portable/x86_64-unknown-linux
 examples=$(realpath "$(dirname "$0")/../datasets/examples")
 suite=${2:-bullseye}
 [ "$(id -u)" = 0 ] || { echo "tools/old-system.sh: chroot needs root" >&2; exit 1; }
+fetched=
 if [ -z "${ROOT:-}" ]; then
   command -v debootstrap >/dev/null || { echo "tools/old-system.sh: no debootstrap: install it" >&2; exit 1; }
-  ROOT=$(mktemp -d)
-  trap 'rm -rf "$ROOT"' EXIT
+  ROOT=$(mktemp -d) fetched=yes
   debootstrap --variant=minbase "$suite" "$ROOT" >/dev/null
 fi
 work=$ROOT/root/lacuna-check
 rm -rf "$work"
 mkdir -p "$work"
 cp "$program" "$examples"/*.cxi "$work/"
-inside() { chroot "$ROOT" /bin/sh -ec "cd /root/lacuna-check; $1"; }
+mount -t proc proc "$ROOT/proc"
+trap 'umount "$ROOT/proc"; [ -z "$fetched" ] || rm -rf "$ROOT"' EXIT
+inside() { chroot "$ROOT" /bin/bash -euo pipefail -c "cd /root/lacuna-check; $1"; }
 
 inside 'echo "Debian $(cat /etc/debian_version), $(ldd --version | head -n 1)"; ldd ./lacuna; ls -l lacuna'
 inside './lacuna --version; ./lacuna doctor'
