@@ -1,7 +1,7 @@
 # docker build -t lacuna .
 # docker run --rm -v "$PWD:/work" lacuna run scan.cxi --output out      (with --gpus all on GPUs)
 FROM rust:1.95-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends cmake python3 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --locked --release --bin lacuna \

