@@ -155,6 +155,20 @@ fn commands_that_are_wrong_are_not_understood() {
     assert_eq!(wrong_settings(&words("run a.cxi --preset particle --pad --gap linear-soft --rebin 2,2")), None);
 }
 
+#[test]
+fn values_of_flags_in_words_are_taken() {
+    let (mut checked, mut wrong) = (0, vec![]);
+    for page in pages().into_iter().filter(|page| page.name != "CHANGELOG.md") {
+        for code in page.code.iter().filter(|code| code.starts_with("--") && code.contains([' ', '='])) {
+            let words: Vec<String> = shlex::split(&format!("run {code}")).unwrap();
+            checked += 1;
+            wrong.extend(wrong_settings(&words).map(|problem| format!("{}: {code}: {problem}", page.name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 60, "{checked} flags with values");
+}
+
 /// All flags of all verbs, from their help.
 fn flags() -> BTreeSet<String> {
     let here = tempfile::tempdir().unwrap();
