@@ -29,7 +29,8 @@
 //! # }
 //! ```
 //!
-//! The walk of a pattern through the modules, and how to add to them: `docs/architecture.md`.
+//! The walk of a pattern through the modules: `docs/architecture.md`; how to add to them:
+//! `docs/developers.md`.
 //!
 //! # Conventions
 //! - Arrays are C-ordered `(z, y, x)`; a 2D pattern has `z = 1`. Zero frequency is at index `n / 2`

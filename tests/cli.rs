@@ -451,6 +451,8 @@ fn help_texts() {
         &["bench", "simulate"],
         &["bench", "inpaint"],
         &["doctor"],
+        &["completions"],
+        &["man"],
         &["compare"],
         &["compare", "merge"],
         &["demo"],

@@ -4,6 +4,7 @@
 
 mod batch;
 mod beamlines;
+mod book;
 mod cli;
 mod compare;
 mod crystal;
@@ -25,6 +26,7 @@ mod reading;
 mod readme;
 mod real;
 mod real_gaps;
+mod release;
 mod report;
 mod rules;
 mod search;

@@ -4,6 +4,7 @@ mod batch;
 mod beamlines;
 mod bench;
 mod compare;
+mod completions;
 mod console;
 mod crystal;
 mod demo;
@@ -14,6 +15,7 @@ mod flags;
 mod gaps;
 mod info;
 mod inpaint;
+mod man;
 mod phase;
 mod prepare;
 mod presets;
@@ -23,7 +25,7 @@ mod simulate;
 mod text;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use lacuna::error::Result;
 
 /// Coherent diffraction imaging with detector gaps: prepare, inpaint, phase.
@@ -35,6 +37,10 @@ use lacuna::error::Result;
 /// interrupted by SIGINT (Ctrl-C) and 143 by SIGTERM, even where a partial result was written.
 #[derive(Debug, Parser)]
 #[command(name = "lacuna", version, arg_required_else_help = true)]
+#[command(
+    after_help = "The book, from the first five minutes to each data set of a result: docs/SUMMARY.md in the sources, \
+    share/doc/lacuna/book/index.html in a release. Start with 'lacuna run --example --output out'."
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -87,6 +93,10 @@ enum Verb {
     Bench(bench::Command),
     /// Say what this machine has for lacuna, GPUs above all, and what would run where
     Doctor(doctor::Command),
+    /// Print completions of verbs and flags for a shell
+    Completions(completions::Command),
+    /// Write manual pages, one for each verb
+    Man(man::Command),
 }
 
 /// Does what was typed.
@@ -109,5 +119,7 @@ pub fn execute(cli: Cli) -> Result<()> {
         Verb::Beamlines(command) => command.execute(),
         Verb::Bench(command) => command.execute(),
         Verb::Doctor(command) => command.execute(),
+        Verb::Completions(command) => command.execute(Cli::command()),
+        Verb::Man(command) => command.execute(Cli::command()),
     }
 }
