@@ -162,7 +162,10 @@ pub fn not_onto_itself(input: &str, output: &Path) -> Result<()> {
 
 /// Refuses pixels that hold the largest value of their type and are not masked: they are saturated,
 /// or a gap.
-fn refuse_sentinels(input: &io::Input) -> Result<()> {
+///
+/// # Errors
+/// [`Error::File`] with their number.
+pub fn refuse_sentinels(input: &io::Input) -> Result<()> {
     let Some(largest) = input.source.maximum_of_type else { return Ok(()) };
     let masked = |index: usize| input.mask.as_ref().is_some_and(|mask| mask.as_slice()[index] != 0);
     let values = input.intensity.as_slice().iter().enumerate();
