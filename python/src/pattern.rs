@@ -10,7 +10,7 @@ use lacuna::io::{Input, Process, Source, write_pattern};
 use lacuna::pixels::{self, trimmed};
 use lacuna::prepare::Prepared;
 use lacuna::reconstruct::pattern_picture;
-use lacuna::report::{Report, Section};
+use lacuna::report::{Figure, Report, Section};
 use lacuna::settings::TypedSettings;
 use lacuna::volume::Centered;
 use pyo3::prelude::*;
@@ -248,7 +248,11 @@ impl Pattern {
         let mut figures = vec![pattern_picture(&self.input.intensity, self.mask())];
         if let Some(all) = &self.completed {
             let left = all.map(|value| u32::from(!value.is_finite()));
-            figures.push(pattern_picture(all, &left));
+            let mut figure = pattern_picture(all, &left);
+            if let Figure::Image(image) = &mut figure {
+                image.title = "Completed".into();
+            }
+            figures.push(figure);
         }
         let facts = vec![("Pixels".to_string(), shape_text(&trimmed(self.input.intensity.shape())))];
         let steps = self.steps.iter().map(|step| ("Step".to_string(), step.clone()));
