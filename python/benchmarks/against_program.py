@@ -4,6 +4,10 @@
 
 Both read the pattern from one file, phase it, and write result.cxi and the report. In each round both
 are run, in turns first; ratios are Python's over the program's, medians over the rounds.
+
+phasing: by the library's own clock. call: `lacuna run` from its start to its end, and phase and save
+in a Python that has been started. process: with the start of Python and the import of NumPy, which
+take as long and as much memory however large the pattern is. CPU: of all threads, user and system.
 """
 
 import argparse
@@ -21,21 +25,21 @@ CASES = {
     "64x64x64, three runs": {"shape": (64, 64, 64), "settings": {"nb_run": 3}},
 }
 
-# What a person writes, with the times of its parts.
+# What a person writes, and its time.
 SCRIPT = """
 import json, sys, time
 import lacuna_cdi
 begun = time.monotonic()
 result = lacuna_cdi.phase("scan.npz", **json.loads(sys.argv[1]))
-phased = time.monotonic() - begun
 result.save("python.cxi", force=True)
 result.save("python.html", force=True)
-print(json.dumps({"seconds": result.summary["seconds"], "call": phased, "r_factor": result.r_factor}))
+call = time.monotonic() - begun
+print(json.dumps({"phasing": result.summary["seconds"], "call": call, "r_factor": result.r_factor}))
 """
 
 
 def measured(line, folder):
-    """Standard output, wall-clock seconds and peak memory (MB) of a process."""
+    """Standard output of a process, and what it took."""
     begun = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(line, cwd=folder, stdout=output, stderr=subprocess.DEVNULL)
@@ -46,21 +50,20 @@ def measured(line, folder):
         text = output.read()
     if process.returncode:
         sys.exit(f"{line[0]} failed with {process.returncode}")
-    return text, seconds, usage.ru_maxrss / 1024
+    return text, {"process": seconds, "CPU": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024}
 
 
 def program(path, settings, folder):
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     line = [path, "run", "scan.npz", *flags, "--output", "out", "--force", "--json"]
-    text, whole, memory = measured(line, folder)
+    text, took = measured(line, folder)
     summary = json.loads(text.splitlines()[-1])
-    return {"phasing": summary["seconds"], "whole": whole, "memory": memory, "r_factor": summary["r_factor"]}
+    return {**took, "phasing": summary["seconds"], "call": took["process"], "r_factor": summary["r_factor"]}
 
 
 def python(settings, folder):
-    text, whole, memory = measured([sys.executable, "-c", SCRIPT, json.dumps(settings)], folder)
-    told = json.loads(text)
-    return {"phasing": told["seconds"], "whole": whole, "memory": memory, "r_factor": told["r_factor"]}
+    text, took = measured([sys.executable, "-c", SCRIPT, json.dumps(settings)], folder)
+    return {**took, **json.loads(text)}
 
 
 def main():
@@ -87,7 +90,7 @@ def main():
         rounds = rounds[1:]
         assert all(one["program"]["r_factor"] == one["python"]["r_factor"] for one in rounds)
         print(f"{name}, {options.rounds} rounds")
-        for what, unit in (("phasing", "s"), ("whole", "s"), ("memory", "MB")):
+        for what, unit in (("phasing", "s"), ("call", "s"), ("process", "s"), ("CPU", "s"), ("memory", "MB")):
             ratio = statistics.median(one["python"][what] / one["program"][what] for one in rounds)
             each = {who: statistics.median(one[who][what] for one in rounds) for who in ("program", "python")}
             print(f"  {what:>7}: program {each['program']:.2f} {unit}, Python {each['python']:.2f} {unit}, ratio {ratio:.3f}")

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypedDict, Union
+from typing import Any, Protocol, TypedDict, Union, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,8 @@ class _Bar(Protocol):
 
 _Path: TypeAlias = Union[str, os.PathLike[str]]
 _Progress: TypeAlias = Union[bool, Callable[[int, int, str], Any], _Bar, None]
-_Mask: TypeAlias = Union[ArrayLike, str, Sequence[Union[ArrayLike, str]], None]
+# Text and arrays, or a list of both.
+_Mask: TypeAlias = Union[ArrayLike, Sequence[Any], None]
 _Preset: TypeAlias = Union[_Path, dict[str, Any], None]
 
 class _Input(TypedDict, total=False):
@@ -129,6 +130,7 @@ class _Compare(_Input, _Phasing, total=False):
 class _Hidden(_Prepare, total=False):
     seed: int | None
 
+@final
 class Pattern:
     @property
     def intensity(self) -> NDArray[np.float32]: ...
@@ -165,6 +167,7 @@ class Pattern:
     def save(self, path: _Path, *, force: bool = False) -> os.PathLike[str]: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class Verdict:
     @property
     def grade(self) -> str: ...
@@ -177,6 +180,7 @@ class Verdict:
     @property
     def evidence(self) -> dict[str, Any]: ...
 
+@final
 class Reconstruction:
     @property
     def object(self) -> NDArray[np.complex64]: ...
@@ -238,6 +242,7 @@ class Reconstruction:
     def save(self, path: _Path, *, force: bool = False) -> os.PathLike[str]: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class Comparison:
     @property
     def verdict(self) -> str: ...
@@ -252,6 +257,7 @@ class Comparison:
     def save(self, path: _Path, *, force: bool = False) -> os.PathLike[str]: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class HiddenModes:
     @property
     def count(self) -> float: ...
@@ -282,6 +288,7 @@ class HiddenModes:
     def save(self, path: _Path, *, force: bool = False) -> os.PathLike[str]: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class Simulated:
     @property
     def counts(self) -> NDArray[np.uint32]: ...

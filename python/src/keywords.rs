@@ -138,7 +138,7 @@ fn typed(
     for (key, value) in keywords.into_iter().flat_map(|keywords| keywords.iter()) {
         let key = key.to_string();
         let mut name = key.replace('_', "-");
-        // What the program's papers call it, and what its settings do.
+        // Another word for it, which the documents use.
         if name == "recipe" {
             name = "algorithm".into();
         }
@@ -193,7 +193,8 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
         let [start, stop] = ["start", "stop"].map(|end| slice.getattr(end).and_then(|end| text(&end)));
         return Ok(format!("{}:{}", start?, stop?));
     }
-    if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() || is_array(value) {
+    let line = is_array(value) && value.len().is_ok() && value.getattr("ndim")?.eq(1)?;
+    if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() || line {
         let parts = value.try_iter()?.map(|part| text(&part?)).collect::<PyResult<Vec<_>>>()?;
         return Ok(parts.join(","));
     }

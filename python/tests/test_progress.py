@@ -14,7 +14,7 @@ import lacuna_cdi
 from conftest import QUICK
 
 # Many seconds, unless it is stopped.
-LONG = {"nb_run": 4, "algorithm": "ER**100,(Sup*HIO**100)**2000"}
+LONG = {"nb_run": 4, "algorithm": "ER**100,(Sup*HIO**100)**5000"}
 
 
 def test_a_function_is_told(crystal):
@@ -25,6 +25,13 @@ def test_a_function_is_told(crystal):
     # Two runs of 100 cycles, and the last runs from their averages.
     assert told[0][1] == 200 and done[-1] == told[-1][1] >= 200
     assert any("R 0." in text for _, _, text in told)
+
+
+def test_halves_of_the_counts_are_told_too(crystal):
+    told = []
+    lacuna_cdi.phase(crystal, split_data=True, progress=lambda *what: told.append(what), **QUICK)
+    done, total = [what[0] for what in told], [what[1] for what in told]
+    assert done == sorted(done) and total == sorted(total) and done[-1] == total[-1] >= 600
 
 
 def test_a_bar_is_driven(crystal):
@@ -113,13 +120,13 @@ def test_other_threads_go_on(crystal):
 
     thread = threading.Thread(target=count)
     thread.start()
-    before, begun = state.count, time.monotonic()
+    before = state.count
     lacuna_cdi.phase(crystal, nb_run=2, recipe="(Sup*HIO**50)**20", threads=1)
-    elapsed, counted = time.monotonic() - begun, state.count - before
+    counted = state.count - before
     state.running = False
     thread.join()
-    # With the lock held it could not count at all; half of the ticks allow for a busy machine.
-    assert counted > 0.1 * elapsed / 0.001 and counted > 20, (counted, elapsed)
+    # With the lock held it could not count at all.
+    assert counted > 20
 
 
 def test_threads_phase_side_by_side(crystal, result):
