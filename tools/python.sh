@@ -11,7 +11,7 @@ if ! "$venv/bin/python" -c "" 2>/dev/null; then
   rm -rf "$venv"
   python3 -m venv "$venv" || { echo "tools/python.sh: python3 has no venv: install the package python3-venv" >&2; exit 1; }
 fi
-"$venv/bin/python" -m pip install --quiet "maturin>=1.9,<2" pytest numpy h5py nbconvert ipykernel tqdm
+"$venv/bin/python" -m pip install --quiet "maturin>=1.9,<2" pytest numpy h5py silx nbconvert ipykernel tqdm
 echo "environment: $SECONDS s"
 
 begun=$SECONDS

@@ -76,7 +76,7 @@ impl Asked {
         mask: Option<String>,
         takes: &Takes,
     ) -> PyResult<Asked> {
-        let mut support = None;
+        let (mut support, mut support_below) = (None, None);
         let mut typed = typed(keywords, &takes.names(), takes.own, &mut support)?;
         typed.input.mask = mask.or(typed.input.mask);
         let fail = |error| exception(py, error);
@@ -84,12 +84,15 @@ impl Asked {
             None => Settings::resolve("bragg", &typed),
             Some(preset) => match preset.cast::<PyDict>() {
                 Ok(table) => {
-                    let below = self::typed(Some(table), &TypedSettings::names(), &[], &mut support)?;
+                    let below = self::typed(Some(table), &TypedSettings::names(), &[], &mut support_below)?;
                     Settings::resolve("bragg", &below).map_err(fail)?.with(&typed)
                 }
                 Err(_) => Settings::resolve(&text(preset)?, &typed),
             },
         };
+        if typed.phasing.support.is_none() {
+            support = support_below;
+        }
         Ok(Asked { settings: settings.map_err(fail)?, typed, support })
     }
 

@@ -153,7 +153,9 @@ impl Simulated {
 /// Simulated
 #[pyfunction]
 #[pyo3(signature = (shape = vec![256, 256], *, object = "crystal", gap = None, detector = None, photons = 1e7, oversampling = 3.0, strain = 0.0, beamstop = None, seed = None, recipe = None, index = 0))]
-#[pyo3(text_signature = "(shape=(256, 256), *, object='crystal', gap=None, detector=None, photons=1e7, oversampling=3.0, strain=0.0, beamstop=None, seed=None, recipe=None, index=0)")]
+#[pyo3(
+    text_signature = "(shape=(256, 256), *, object='crystal', gap=None, detector=None, photons=1e7, oversampling=3.0, strain=0.0, beamstop=None, seed=None, recipe=None, index=0)"
+)]
 #[allow(clippy::too_many_arguments, reason = "they are the keywords of a function of Python")]
 pub fn simulate(
     py: Python<'_>,

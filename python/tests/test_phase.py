@@ -88,6 +88,10 @@ def test_a_support_may_be_an_array(crystal):
     result = lacuna_cdi.phase(crystal, support=crystal.support, nb_run=1, recipe="ER**20", nb_run_average=0)
     assert np.array_equal(result.support, crystal.support)
     assert result.settings["support"] == "array"
+    below = {"support": crystal.support, "nb_run_average": 0}
+    assert np.array_equal(lacuna_cdi.phase(crystal, preset=below, nb_run=1, recipe="ER**20").object, result.object)
+    circle = lacuna_cdi.phase(crystal, preset=below, nb_run=1, recipe="ER**20", support="circle:9")
+    assert circle.support.sum() < 300 and circle.settings["support"] == "circle:9"
     prepared = lacuna_cdi.prepare(crystal, support=np.asarray(crystal.support))
     again = lacuna_cdi.phase(prepared, nb_run=1, recipe="ER**20", nb_run_average=0)
     assert np.array_equal(again.object, result.object)
