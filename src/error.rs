@@ -210,8 +210,8 @@ pub fn counted(count: usize, noun: &str) -> String {
 }
 
 /// The word of `known` that is most like another; one that begins with it before all others, the last
-/// of those that do equally.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// of those that do equally. `None` where there is none.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let begins = |name: &str| !word.is_empty() && name.starts_with(word);
     known.into_iter().max_by_key(|name| (begins(name), std::cmp::Reverse(edit_distance(name, word))))
 }

@@ -1,6 +1,7 @@
 //! What the README tells people to type, typed: its `sh` blocks with `lacuna` commands in their
-//! order, on a small pattern of the names that it uses, and its `python` blocks after them. And
-//! scripts that pages name: they can be run.
+//! order, on a small pattern of the names that it uses, and its `python` blocks after them, but
+//! for those with the Python package, which python/tests runs. And scripts that pages name: they can
+//! be run.
 
 use crate::cli::{done, write_good};
 use crate::interop::unlocked;
@@ -38,17 +39,17 @@ fn commands_do_what_they_say() {
         run(unlocked("bash").args(["-euc", block]), block);
     }
     let Some(python) = crate::interop::python("h5py, numpy") else { return };
-    for block in blocks("python") {
-        run(unlocked(&python).args(["-c", &block]), &block);
+    for block in blocks("python").iter().filter(|block| !block.contains("lacuna_cdi")) {
+        run(unlocked(&python).args(["-c", block]), block);
     }
 }
 
 /// The pages for users, with their text.
 fn pages() -> Vec<(PathBuf, String)> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["", "datasets", "models", "training", "docs", "docs/benchmarks"];
-    let files =
-        folders.iter().flat_map(|folder| fs::read_dir(top.join(folder)).unwrap()).map(|entry| entry.unwrap().path());
+    let folders = ["", "datasets", "models", "training", "docs", "docs/benchmarks", "python"];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(top.join(folder)).into_iter().flatten());
+    let files = files.map(|entry| entry.unwrap().path());
     let mut pages: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|name| name == "md")).collect();
     pages.sort();
     pages.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()

@@ -71,6 +71,24 @@ fn files_are_short() {
     }
 }
 
+#[test]
+fn the_python_package_is_a_thin_layer() {
+    let imports = Imports::of_python();
+    assert!(imports.sources().len() > 5, "{} sources", imports.sources().len());
+    let circles: Vec<String> = imports.circles().into_iter().map(|circle| circle.join(" -> ")).collect();
+    assert!(circles.is_empty(), "circles of imports:\n{}", circles.join("\n"));
+    for source in imports.sources() {
+        let lines = source.text.lines().count();
+        assert!(lines <= 500, "{} has {lines} lines: is it one thing?", source.name);
+        // Views of memory that an object of Python keeps alive are made in one place.
+        let unsafe_code = source.tokens.iter().any(|token| token == "unsafe" || token == "unsafe_code");
+        assert!(source.name == "arrays.rs" || !unsafe_code, "{} is unsafe", source.name);
+        for library in ["hdf5", "burn", "cudarc"] {
+            assert!(!source.names_crate(library), "{} names {library}", source.name);
+        }
+    }
+}
+
 /// Messages name settings as files and flags do: a name that is in neither would send people
 /// looking.
 #[test]
@@ -86,6 +104,9 @@ fn messages_name_what_can_be_typed() {
         "gaps",
         "start-support",
         "patch",
+        "object",
+        "strain",
+        "beamstop",
         "shards",
         "axes",
         "optimizer.rate",

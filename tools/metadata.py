@@ -4,6 +4,7 @@
     tools/metadata.py            write both
     tools/metadata.py --check    exit 1 where they say something else
     tools/metadata.py --owner    exit 1 where Cargo.toml lacks what only the owner can fill in
+    tools/metadata.py --version  print the version
 
 Authors are "Given Family <mail>" in Cargo.toml; the last word of the name is the family name.
 """
@@ -87,8 +88,19 @@ def codemeta(package, date):
     }
 
 
+def manifest():
+    """The package in Cargo.toml, with what it shares with the workspace."""
+    text = tomllib.loads((TOP / "Cargo.toml").read_text())
+    shared = text.get("workspace", {}).get("package", {})
+    inherited = lambda value: isinstance(value, dict) and value.get("workspace")
+    return {name: shared[name] if inherited(value) else value for name, value in text["package"].items()}
+
+
 def main():
-    package = tomllib.loads((TOP / "Cargo.toml").read_text())["package"]
+    package = manifest()
+    if "--version" in sys.argv:
+        print(package["version"])
+        return
     if "--owner" in sys.argv:
         missing = [name for name in OWNERS if not package.get(name)]
         if missing:

@@ -18,7 +18,7 @@ complain() { echo "tools/release.sh: $1" >&2; [ -n "$draft" ] || exit 1; }
 step "what it says of itself"
 python3 tools/metadata.py --owner || complain "it has no owner"
 python3 tools/metadata.py --check
-version=$(python3 -c 'import tomllib; print(tomllib.load(open("Cargo.toml", "rb"))["package"]["version"])')
+version=$(python3 tools/metadata.py --version)
 grep -qE "^## $version, [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || complain "CHANGELOG.md has no date for $version"
 [ -z "$(git status --porcelain)" ] || complain "there are changes that are not committed"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)

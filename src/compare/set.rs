@@ -11,7 +11,7 @@ use crate::io::Claim;
 use crate::io::set::{Set, Split};
 use crate::phasing::ensemble::FirstSupport;
 use crate::pixels::Pattern;
-use crate::reconstruct::{Observer, PhasingStart, advise};
+use crate::reconstruct::{Observer, PhasingStart, Silent, advise};
 use crate::settings::{Settings, TypedSettings};
 use crate::volume::Centered;
 use serde::{Deserialize, Serialize};
@@ -240,7 +240,7 @@ impl SetComparison<'_> {
             let outcome = if done.contains(&key(pattern, ratio)) {
                 None
             } else {
-                let outcome = self.one(&set, pattern, ratio, &model, settings, observer)?;
+                let outcome = self.one(&set, pattern, ratio, &model, settings, &Silent(observer))?;
                 append(&mut file, &path, &line(&outcome)?)?;
                 Some(outcome)
             };

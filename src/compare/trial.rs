@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::inpaint::predict::NetworkEstimate;
 use crate::phasing::run::Run;
 use crate::pixels::Pattern;
-use crate::reconstruct::{BoundsCourse, Observer, PhasingStart, Silent, gap_choice, phase};
+use crate::reconstruct::{BoundsCourse, Event, Observer, PhasingStart, Silent, gap_choice, phase};
 use crate::settings::Settings;
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What all contenders have in common.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +68,21 @@ impl Trial<'_> {
         // Runs of one contender that learned from each other would have no partners in another.
         settings.support.area_search = false;
         let Some((&first, others)) = contenders.split_first() else { return Ok(Vec::new()) };
-        let (first, device) = self.one(first, &settings, observer)?;
+        let phased = AtomicUsize::new(0);
+        let one = |contender| {
+            let runs = self.one(contender, &settings, observer)?;
+            let done = (phased.fetch_add(1, Ordering::Relaxed) + 1) as f64 / contenders.len() as f64;
+            observer.observe(Event::Work { name: "treatments", done });
+            Ok(runs)
+        };
+        let (first, device) = one(first)?;
         // A card takes all runs of a contender at once; another contender beside it would only
         // wait.
         let others: Vec<ContenderRuns> = if device == "cpu" {
             let jobs = others.par_iter().with_max_len(1);
-            jobs.map(|&other| Ok(self.one(other, &settings, observer)?.0)).collect::<Result<_>>()?
+            jobs.map(|&other| Ok(one(other)?.0)).collect::<Result<_>>()?
         } else {
-            others.iter().map(|&other| Ok(self.one(other, &settings, observer)?.0)).collect::<Result<_>>()?
+            others.iter().map(|&other| Ok(one(other)?.0)).collect::<Result<_>>()?
         };
         Ok(std::iter::once(first).chain(others).collect())
     }

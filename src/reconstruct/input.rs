@@ -6,6 +6,7 @@ use crate::geometry::{EV, Geometry};
 use crate::io;
 use crate::prepare::{self, Centring, Prepared};
 use crate::settings::{Settings, SupportChoice};
+use crate::volume::Centered;
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,7 +15,14 @@ use std::path::Path;
 /// # Errors
 /// Those of [`io::read`] and of reading the masks.
 pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
-    let mut input = io::read_with(location, &settings.input.read)?;
+    overridden(io::read_with(location, &settings.input.read)?, settings)
+}
+
+/// An input with the geometry that the settings override and the masks that they add.
+///
+/// # Errors
+/// Those of reading the masks.
+pub fn overridden(mut input: io::Input, settings: &Settings) -> Result<io::Input> {
     let own = &settings.input;
     let overriding = Geometry {
         energy: own.energy.map(|energy| energy * EV),
@@ -39,7 +47,7 @@ pub fn read(location: &str, settings: &Settings) -> Result<io::Input> {
 /// # Errors
 /// Those of [`read`] and [`prepare::prepare`], with the name of the file.
 pub fn load(location: &str, settings: &Settings, observer: &dyn Observer) -> Result<Prepared> {
-    prepared(location, settings, false, observer)
+    prepare_input(read(location, settings)?, None, settings, Frames::OfOnePattern, observer)
 }
 
 /// Reads and prepares frames that stand alone: the first axis is no axis of the pattern.
@@ -47,20 +55,40 @@ pub fn load(location: &str, settings: &Settings, observer: &dyn Observer) -> Res
 /// # Errors
 /// As [`load`].
 pub fn load_frames(location: &str, settings: &Settings, observer: &dyn Observer) -> Result<Prepared> {
-    prepared(location, settings, true, observer)
+    prepare_input(read(location, settings)?, None, settings, Frames::Alone, observer)
 }
 
-fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Observer) -> Result<Prepared> {
-    let input = read(location, settings)?;
+/// What the first axis of a volume counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// Frames of one pattern: a rocking curve.
+    OfOnePattern,
+    /// Frames that stand alone, each of them a pattern.
+    Alone,
+}
+
+/// Prepares what was read, or put together from arrays, to be phased. A `support` that is given, of
+/// the shape of the whole stack, takes the place of a file that the settings name.
+///
+/// # Errors
+/// Those of reading that file and of [`prepare::prepare`], with the name of the input.
+pub fn prepare_input(
+    input: io::Input,
+    support: Option<Centered<bool>>,
+    settings: &Settings,
+    frames: Frames,
+    observer: &dyn Observer,
+) -> Result<Prepared> {
     refuse_sentinels(&input)?;
     let doubtful = smaller_sentinel(&input);
     let own = &settings.prepare;
     let flat = input.intensity.shape()[0] == 1;
     // A pattern that lacuna wrote has been prepared: its centre is where it was put.
     let raw = !input.source.by_lacuna || own.centring != Centring::Auto;
-    let support = match &settings.start.support {
-        SupportChoice::File(file) => Some(io::read_support(file)?),
-        _ => None,
+    let support = match (support, &settings.start.support) {
+        (Some(given), _) => Some(given),
+        (None, SupportChoice::File(file)) => Some(io::read_support(file)?),
+        (None, _) => None,
     };
     let options = prepare::Options {
         flat: settings.input.flat_field.as_deref().map(io::read_array).transpose()?,
@@ -82,7 +110,7 @@ fn prepared(location: &str, settings: &Settings, frames: bool, observer: &dyn Ob
         rebin: own.rebin.as_deref().map(|values| per_axis("rebin", values, flat)).transpose()?.unwrap_or([1; 3]),
         pad: own.pad,
         fft_friendly: true,
-        frames,
+        frames: frames == Frames::Alone,
     };
     let path = input.source.path.clone();
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
@@ -134,7 +162,10 @@ pub fn not_onto_itself(input: &str, output: &Path) -> Result<()> {
 
 /// Refuses pixels that hold the largest value of their type and are not masked: they are saturated,
 /// or a gap.
-fn refuse_sentinels(input: &io::Input) -> Result<()> {
+///
+/// # Errors
+/// [`Error::File`] with their number.
+pub fn refuse_sentinels(input: &io::Input) -> Result<()> {
     let Some(largest) = input.source.maximum_of_type else { return Ok(()) };
     let masked = |index: usize| input.mask.as_ref().is_some_and(|mask| mask.as_slice()[index] != 0);
     let values = input.intensity.as_slice().iter().enumerate();

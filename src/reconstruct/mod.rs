@@ -21,10 +21,11 @@ mod watch;
 mod watch_page;
 
 pub use gaps::{GapLook, GapSummary, HiddenSummary, look_at_gaps};
-pub use input::{load, load_frames, not_onto_itself, read};
+pub use input::{Frames, load, load_frames, not_onto_itself, overridden, prepare_input, read, refuse_sentinels};
 pub use network::{model, network_estimate, predict_options};
 pub use observer::{Both, Event, Observer};
 pub use output::Format;
+pub use page::{object_pictures, pattern_picture};
 pub use phase::{BoundsCourse, Phased, PhasingStart, phase};
 pub use pipeline::{Reconstruction, estimate, reconstruct, reconstruct_resumable};
 pub use policy::{GapAdvice, GapChoice, advise, gap_choice, narrow};

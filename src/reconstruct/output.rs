@@ -142,6 +142,11 @@ impl Reconstruction {
         page::page(self, file, command, settings)
     }
 
+    /// Makes the report in short, for a cell of a notebook ([`Report::to_fragment`]).
+    pub fn overview(&self, file: &str) -> Report {
+        page::overview(self, file)
+    }
+
     /// Writes the pattern with the estimates within which it was phased; nothing where all of its
     /// gap was free. Says whether there was something to write.
     ///

@@ -18,11 +18,71 @@ use std::path::Path;
 
 /// The report of a reconstruction of `file`.
 pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Settings) -> Report {
+    let (best, pattern) = (&result.ensemble.kept[0], &result.pattern);
+    let pixel = pattern.geometry.object_pixel(pattern.shape());
+    Report {
+        title: title(file),
+        verdict: verdict(result),
+        facts: facts(result, file),
+        sections: vec![
+            object_section(result, pixel),
+            pattern_section(pattern, best, &result.steps, &result.summary.notes),
+            curves_section(result, pixel),
+            runs_section(result, settings),
+        ],
+        command: command.into(),
+        version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
+        ..Report::default()
+    }
+}
+
+/// The same in short: verdict, facts, the object, and the pattern that it explains.
+pub fn overview(result: &Reconstruction, file: &str) -> Report {
+    let pattern = &result.pattern;
+    let pixel = pattern.geometry.object_pixel(pattern.shape());
+    let mut figures = object_pictures(&result.combined.objects[0], pixel);
+    figures.push(pattern_picture(&pattern.intensity, &pattern.mask));
+    Report {
+        title: title(file),
+        verdict: verdict(result),
+        facts: facts(result, file),
+        sections: vec![Section { figures, ..Section::default() }],
+        ..Report::default()
+    }
+}
+
+/// Modulus and phase of an object in its middle planes, cut to where it is. `pixel` is in metres
+/// `(y, x)`.
+pub fn object_pictures(object: &Centered<Complex32>, pixel: Option<[f64; 2]>) -> Vec<Figure> {
+    let object = cropped(object, window(object));
+    object_figures(&object, centre_of_mass(&object), pixel, "Modulus and phase.")
+}
+
+/// The middle frame of a pattern, photons on a logarithmic scale; what `mask` has is hatched.
+pub fn pattern_picture(intensity: &Centered<f32>, mask: &Centered<u32>) -> Figure {
+    let measured = measured(intensity, mask);
+    let (_, _, frame) = planes(&measured, middle(measured.shape())).remove(0);
+    let top = frame.iter().copied().filter(|value| value.is_finite()).fold(1.0, f32::max);
+    Figure::Image(Image { caption: "Hatched: no measurement.".into(), ..Image::photons("Pattern", frame, top) })
+}
+
+/// Intensities, NaN where nothing was measured.
+fn measured(intensity: &Centered<f32>, mask: &Centered<u32>) -> Centered<f32> {
+    let pixels = ndarray::Zip::from(&intensity.0).and(&mask.0);
+    Centered(pixels.map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }))
+}
+
+fn title(file: &str) -> String {
+    let name = Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy());
+    format!("Reconstruction of {name}")
+}
+
+/// What a reader looks for first.
+fn facts(result: &Reconstruction, file: &str) -> Vec<(String, String)> {
     let best = &result.ensemble.kept[0];
     let pattern = &result.pattern;
     let (measured, photons) = pattern.totals();
     let pixels: usize = pattern.shape().iter().product();
-    let name = Path::new(file).file_name().map_or(file.into(), |n| n.to_string_lossy());
     let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
     let best_run = result.ensemble.all.iter().find(|run| run.number == best.number);
     let fit = &best.fit;
@@ -54,24 +114,10 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
     if let Some(hidden) = &result.summary.hidden {
         facts.push(("Hidden modes".into(), hidden.short()));
     }
-    let pixel = pattern.geometry.object_pixel(pattern.shape());
-    if let Some([y, x]) = pixel {
+    if let Some([y, x]) = pattern.geometry.object_pixel(pattern.shape()) {
         facts.push(("Object pixel".into(), format!("{:.2} x {:.2} nm", y * 1e9, x * 1e9)));
     }
-    Report {
-        title: format!("Reconstruction of {name}"),
-        verdict: verdict(result),
-        facts,
-        sections: vec![
-            object_section(result, pixel),
-            pattern_section(pattern, best, &result.steps, &result.summary.notes),
-            curves_section(result, pixel),
-            runs_section(result, settings),
-        ],
-        command: command.into(),
-        version: format!("lacuna {}", env!("CARGO_PKG_VERSION")),
-        ..Report::default()
-    }
+    facts
 }
 
 fn runs_text(result: &Reconstruction) -> String {
@@ -210,11 +256,7 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
 
 fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[String]) -> Section {
     let shape = pattern.shape();
-    let measured = Centered(
-        ndarray::Zip::from(&pattern.intensity.0)
-            .and(&pattern.mask.0)
-            .map_collect(|&value, &bits| if bits == 0 { value } else { f32::NAN }),
-    );
+    let measured = measured(&pattern.intensity, &pattern.mask);
     let sharp = calculated_intensity(&best.object);
     let (calculated, how) = match &best.psf {
         Some(psf) => (psf.blurred(&sharp), "Squared transform of the object, blurred by the PSF."),

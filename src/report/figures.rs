@@ -128,15 +128,15 @@ struct Extent {
 }
 
 /// Problems are told as text: they get the name of the file where that is known.
-type Drawn<T> = std::result::Result<T, String>;
+pub(super) type Drawn<T> = std::result::Result<T, String>;
 
 /// Measures and draws with the fonts in this program and no others.
-struct Renderer {
+pub(super) struct Renderer {
     options: Options<'static>,
 }
 
 impl Renderer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut options = Options::default();
         for font in FONTS {
             options.fontdb_mut().load_font_data(font.to_vec());
@@ -148,8 +148,13 @@ impl Renderer {
         let svg = self.svg(figure)?;
         match format {
             FigureFormat::Svg => Ok(svg.into_bytes()),
-            FigureFormat::Png => self.png(&svg),
+            FigureFormat::Png => Ok(self.png(&svg, SCALE)?.0),
         }
+    }
+
+    /// A figure as a PNG file, so many of its pixels to a CSS pixel, and its width in those.
+    pub(super) fn picture(&self, figure: &Figure, scale: f64) -> Drawn<(Vec<u8>, f64)> {
+        self.png(&self.svg(figure)?, scale)
     }
 
     fn svg(&self, figure: &Figure) -> Drawn<String> {
@@ -241,24 +246,25 @@ impl Renderer {
         Tree::from_str(svg, &self.options).map_err(|error| error.to_string())
     }
 
-    fn png(&self, svg: &str) -> Drawn<Vec<u8>> {
+    fn png(&self, svg: &str, scale: f64) -> Drawn<(Vec<u8>, f64)> {
         let tree = self.tree(svg)?;
         let [width, height] =
-            [tree.size().width(), tree.size().height()].map(|side| (f64::from(side) * SCALE).ceil() as u32);
+            [tree.size().width(), tree.size().height()].map(|side| (f64::from(side) * scale).ceil() as u32);
         let mut pixels =
             Pixmap::new(width, height).ok_or_else(|| format!("{width} x {height} pixels are too many: make it svg"))?;
         // The drawing ends inside the last row and column.
         pixels.fill(Color::WHITE);
-        resvg::render(&tree, Transform::from_scale(SCALE as f32, SCALE as f32), &mut pixels.as_mut());
+        resvg::render(&tree, Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());
         let colours: Vec<u8> =
             pixels.pixels().iter().flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect();
-        encoded(width, height, &colours).map_err(|error| error.to_string())
+        let file = encoded(width, height, scale, &colours).map_err(|error| error.to_string())?;
+        Ok((file, f64::from(tree.size().width())))
     }
 }
 
 /// A PNG file that says how large it is on paper.
-fn encoded(width: u32, height: u32, colours: &[u8]) -> std::result::Result<Vec<u8>, png::EncodingError> {
-    let per_metre = (DOTS_PER_INCH / 0.0254).round() as u32;
+fn encoded(width: u32, height: u32, scale: f64, colours: &[u8]) -> std::result::Result<Vec<u8>, png::EncodingError> {
+    let per_metre = (scale * 96.0 / 0.0254).round() as u32;
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);

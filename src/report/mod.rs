@@ -10,6 +10,7 @@ mod colour;
 mod content;
 mod drawing;
 mod figures;
+mod fragment;
 mod html;
 mod image;
 mod page;

@@ -17,6 +17,8 @@ pub mod object;
 pub mod pattern;
 pub mod recipe;
 pub(crate) mod shapes;
+mod single;
 mod weights;
 
 pub use example::{Example, example};
+pub use single::SinglePattern;

@@ -7,6 +7,7 @@ use super::gaps::GapRecipe;
 use super::measure::MeasurementRecipe;
 use super::object::{Family, ObjectRecipe};
 use crate::error::{Error, Result, shape_text};
+use crate::limits;
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -180,6 +181,24 @@ impl Recipe {
         self.measurement.check()?;
         self.gaps.check(self.extents())?;
         self.beamstop.check(self.extents())
+    }
+
+    /// Refuses patterns that do not fit into memory, as many at once as there are threads.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn check_memory(&self, threads: usize) -> Result<()> {
+        // Planes of the particle at twice the resolution, amplitude, object, and the arrays of the
+        // result: at an oversampling of 2.
+        const BYTES_A_VOXEL: u64 = 60;
+        let voxels: u64 = self.extents().iter().map(|&n| n as u64).product();
+        let needed = BYTES_A_VOXEL * voxels * threads.min(self.count) as u64;
+        let available = limits::available();
+        if needed > available {
+            let remedy = "simulate a smaller shape, or with fewer --threads".into();
+            return Err(Error::Memory { needed, available, remedy });
+        }
+        Ok(())
     }
 
     /// Shape `(z, y, x)`, with `z = 1` in 2D.

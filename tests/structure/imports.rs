@@ -64,7 +64,16 @@ pub struct Imports {
 impl Imports {
     /// Reads the sources of this package.
     pub fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        Self::of_folder("src", |text| text)
+    }
+
+    /// Reads those of the Python package, to which the library is somebody else's.
+    pub fn of_python() -> Self {
+        Self::of_folder("python/src", |text| text.replace("lacuna::", "library::"))
+    }
+
+    fn of_folder(folder: &str, renamed: impl Fn(String) -> String) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let (mut folders, mut files) = (vec![root.clone()], Vec::<PathBuf>::new());
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
@@ -80,7 +89,7 @@ impl Imports {
         files.sort();
         let read = |path: &PathBuf| {
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-            Source::new(name, fs::read_to_string(path).unwrap())
+            Source::new(name, renamed(fs::read_to_string(path).unwrap()))
         };
         Self::of(files.iter().map(read).collect())
     }

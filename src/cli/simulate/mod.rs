@@ -93,7 +93,7 @@ impl Command {
             let problem = "is one pattern: give --output FILE.cxi, and neither --preview nor --beside";
             return Err(Error::setting("--beamline", self.crystal.beamline(), problem));
         }
-        check_memory(&recipe)?;
+        recipe.check_memory(rayon::current_num_threads())?;
         let (claim, force) = self.claim()?;
         let console = Console::new(&self.flags);
         if let Some(path) = &self.preview {
@@ -146,21 +146,6 @@ impl Command {
         let force = claim.outputs(&outputs, self.flags.force)?;
         Ok((Some(claim), force))
     }
-}
-
-/// Refuses patterns that do not fit into memory, one for each thread.
-fn check_memory(recipe: &Recipe) -> Result<()> {
-    // Planes of the particle at twice the resolution, amplitude, object, and the arrays of the
-    // result: at an oversampling of 2.
-    const BYTES_A_VOXEL: u64 = 60;
-    let voxels: u64 = recipe.extents().iter().map(|&n| n as u64).product();
-    let needed = BYTES_A_VOXEL * voxels * rayon::current_num_threads().min(recipe.count) as u64;
-    let available = lacuna::phasing::memory::available();
-    if needed > available {
-        let remedy = "simulate a smaller shape, or with fewer --threads".into();
-        return Err(Error::Memory { needed, available, remedy });
-    }
-    Ok(())
 }
 
 /// A strained crystal of this many pixels, the same density everywhere, cleanly measured.

@@ -1,12 +1,8 @@
-//! The recipe that flags describe: one clean pattern, with as many troubles as are asked for.
+//! The flags that describe one clean pattern, with as many troubles as are asked for.
 
 use lacuna::error::{Error, Result};
-use lacuna::simulate::beamstop::BeamstopRecipe;
-use lacuna::simulate::draw::{Fault, ParameterRange};
-use lacuna::simulate::gaps::{GapKinds, GapRecipe};
-use lacuna::simulate::measure::MeasurementRecipe;
-use lacuna::simulate::object::{Family, ObjectRecipe};
-use lacuna::simulate::recipe::{Recipe, SplitRecipe};
+use lacuna::simulate::SinglePattern;
+use lacuna::simulate::recipe::Recipe;
 
 /// What is simulated without a recipe.
 #[derive(Debug, clap::Args)]
@@ -60,94 +56,24 @@ impl QuickFlags {
 
     /// The recipe of what is asked for.
     pub fn recipe(&self) -> Result<Recipe> {
-        self.recipe_of(&[256, 256])
+        self.recipe_of(&SinglePattern::default().shape)
     }
 
     /// The same with another shape where none is asked for.
     pub fn recipe_of(&self, shape: &[usize]) -> Result<Recipe> {
-        let shape = self.shape.clone().unwrap_or(shape.to_vec());
-        let family = Family::from_name(&self.object).ok_or_else(|| {
-            let known: Vec<&str> = Family::NAMES.iter().map(|(name, _)| *name).collect();
-            Error::setting("--object", &self.object, format!("known are {}", known.join(", ")))
-        })?;
-        if family == Family::Illuminated && self.strain != 0.0 {
-            return Err(Error::setting("--strain", self.strain, "a beam on a sample has no strain"));
-        }
-        if self.beamstop.is_some_and(|radius| radius <= 0.0) {
-            return Err(Error::setting("--beamstop", 0, "a radius is above 0"));
-        }
-        let mut object = ObjectRecipe::only(family);
-        object.real = f64::from(u8::from(self.strain == 0.0));
-        object.strain.probability = f64::from(u8::from(self.strain != 0.0));
-        if self.strain != 0.0 {
-            object.strain.rms = fixed(self.strain);
-        }
-        object.ramp.linear_probability = 0.0;
-        object.ramp.quadratic_probability = 0.0;
-        object.dislocation.probability = 0.0;
-        object.step.probability = 0.0;
-        let mut measurement = MeasurementRecipe { photons: fixed(self.photons), ..MeasurementRecipe::default() };
-        measurement.peak_offset = fixed(0.0);
-        measurement.coherence.probability = 0.0;
-        measurement.psf.probability = 0.0;
-        measurement.background.probability = 0.0;
-        measurement.rocking.uneven = 0.0;
-        measurement.rocking.drifting = 0.0;
-        measurement.strays.probability = 0.0;
-        measurement.defects.hot = 0.0;
-        measurement.defects.dead = 0.0;
-        measurement.defects.saturation = 0.0;
-        let gaps = match (self.gap, &self.detector) {
-            (Some(width), _) => GapRecipe::cross(width),
-            (None, name) => {
-                let detector = f64::from(u8::from(name.is_some()));
-                let kinds = GapKinds { none: 1.0 - detector, slab: 0.0, cross: 0.0, hole: 0.0, detector };
-                GapRecipe { kinds, detectors: name.iter().cloned().collect(), ..GapRecipe::default() }
-            }
+        let single = SinglePattern {
+            shape: self.shape.clone().unwrap_or(shape.to_vec()),
+            object: self.object.clone(),
+            gap: self.gap,
+            detector: self.detector.clone(),
+            photons: self.photons,
+            oversampling: self.oversampling,
+            strain: self.strain,
+            beamstop: self.beamstop,
         };
-        let beamstop = BeamstopRecipe {
-            probability: f64::from(u8::from(self.beamstop.is_some())),
-            radius: fixed(self.beamstop.unwrap_or(1.0)),
-            square: 0.0,
-            offset: fixed(0.0),
-            arm: 0.0,
-            ..BeamstopRecipe::default()
-        };
-        let recipe = Recipe {
-            name: "one".into(),
-            description: String::new(),
-            count: 1,
-            seed: 0,
-            shape,
-            patterns_per_particle: 1,
-            split: SplitRecipe::default(),
-            oversampling: fixed(self.oversampling),
-            object,
-            measurement,
-            gaps,
-            beamstop,
-        };
-        recipe.check().map_err(|fault| self.refused(fault))?;
-        Ok(recipe)
+        single.recipe().map_err(|error| match error {
+            Error::Setting { name, value, problem } => Error::Setting { name: format!("--{name}"), value, problem },
+            other => other,
+        })
     }
-
-    /// A fault of the recipe, told as one of the flag that it came from.
-    fn refused(&self, fault: Fault) -> Error {
-        let (flag, value) = match fault.key.as_str() {
-            "shape" => ("--shape", self.shape.iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-            "oversampling" => ("--oversampling", self.oversampling.to_string()),
-            "measurement.photons" => ("--photons", self.photons.to_string()),
-            "object.strain.rms" => ("--strain", self.strain.to_string()),
-            "gaps.detectors" => ("--detector", self.detector.clone().unwrap_or_default()),
-            key if key.starts_with("gaps") => ("--gap", self.gap.unwrap_or_default().to_string()),
-            "object.families" => ("--object", self.object.clone()),
-            key if key.starts_with("beamstop") => ("--beamstop", self.beamstop.unwrap_or_default().to_string()),
-            key => (key, String::new()),
-        };
-        Error::setting(flag, value, fault.problem)
-    }
-}
-
-fn fixed(value: f64) -> ParameterRange {
-    ParameterRange::new(value, value)
 }
