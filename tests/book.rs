@@ -79,9 +79,15 @@ fn misuse(here: &Path, words: &[String]) -> Option<String> {
     (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// What stands for something: `FILE`, `NAME`, `...`.
+/// What stands for something: `FILE`, `NAME`, `...`, `box:D,H,W`, `Y0:Y1,X0:X1`.
 fn is_placeholder(value: &str) -> bool {
-    value.contains("...") || value.chars().all(|c| c.is_ascii_uppercase() || "|:,/.".contains(c))
+    let variable = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().is_some_and(|c| c.is_ascii_uppercase()) && letters.all(|c| c.is_ascii_digit())
+    };
+    value.contains("...")
+        || value.chars().all(|c| c.is_ascii_uppercase() || "|:,/.".contains(c))
+        || value.split(|c: char| !c.is_alphanumeric()).any(variable)
 }
 
 /// What is wrong with the settings of a reconstruction among these words.
@@ -158,15 +164,18 @@ fn commands_that_are_wrong_are_not_understood() {
 #[test]
 fn values_of_flags_in_words_are_taken() {
     let (mut checked, mut wrong) = (0, vec![]);
-    for page in pages().into_iter().filter(|page| page.name != "CHANGELOG.md") {
+    // PyNX has flags of the same names with other values.
+    let others = ["CHANGELOG.md", "docs/pynx.md"];
+    for page in pages().into_iter().filter(|page| !others.contains(&page.name.as_str())) {
         for code in page.code.iter().filter(|code| code.starts_with("--") && code.contains([' ', '='])) {
-            let words: Vec<String> = shlex::split(&format!("run {code}")).unwrap();
+            // With a fill, since bounds belong to one.
+            let words: Vec<String> = shlex::split(&format!("run --gap linear {code}")).unwrap();
             checked += 1;
             wrong.extend(wrong_settings(&words).map(|problem| format!("{}: {code}: {problem}", page.name)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(checked > 60, "{checked} flags with values");
+    assert!(checked > 40, "{checked} flags with values");
 }
 
 /// All flags of all verbs, from their help.
