@@ -10,7 +10,9 @@ pub fn available() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let limits = [control_groups(Path::new("/")), own_limit(Path::new("/"))];
-    limits.into_iter().flatten().fold(system.available_memory(), u64::min)
+    // Where /proc is not mounted nothing is known, which is not the same as nothing left.
+    let machine = if system.total_memory() == 0 { u64::MAX } else { system.available_memory() };
+    limits.into_iter().flatten().fold(machine, u64::min)
 }
 
 /// What the control groups of this process leave,

@@ -47,8 +47,6 @@ for name in wanted:
 # Links of the summary count from its own folder, here one further up.
 summary = (stage / "docs/SUMMARY.md").read_text()
 summary = re.sub(r"\]\((?!\.\./)", "](docs/", summary).replace("](../", "](")
-if not Path("docs/python.md").exists():
-    summary = re.sub(r"^.*\(docs/python\.md\)\n", "", summary, flags=re.M)
 (stage / "SUMMARY.md").write_text(summary)
 (stage / "docs/SUMMARY.md").unlink()
 END
