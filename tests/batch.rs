@@ -117,6 +117,7 @@ fn each_scan_has_the_further_outputs_and_a_new_file_is_noticed() {
     refused(here, &batch, &["scan_1.cxi", "other settings"]);
     done(here, &more);
 
+    fs::remove_file(here.join("scan_1.cxi")).unwrap();
     write_good(&here.join("scan_1.cxi"), [1, 64, 72]);
     refused(here, &more, &["scan_1.cxi", "was written again", "--force"]);
     done(here, &[&more[..], &["--force"]].concat());
