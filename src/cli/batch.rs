@@ -1,7 +1,7 @@
 //! `lacuna batch`: many scans.
 
 use super::console::Console;
-use super::flags::{FurtherOutputs, OutputFlags, ReconstructionFlags};
+use super::flags::{FigureFlags, FurtherOutputs, OutputFlags, ReconstructionFlags};
 use super::signals;
 use super::text::{command_line, print};
 use indicatif::ProgressBar;
@@ -63,11 +63,13 @@ pub struct Command {
     #[arg(long, help_heading = "Clusters")]
     slurm_template: bool,
     #[command(flatten)]
+    further: FurtherOutputs,
+    #[command(flatten)]
     input: InputKeys,
     #[command(flatten)]
     settings: ReconstructionFlags,
     #[command(flatten)]
-    further: FurtherOutputs,
+    figures: FigureFlags,
     /// One JSON object a line on standard output: one for each scan, the last one a summary
     #[arg(long, help_heading = "General")]
     json: bool,
@@ -112,7 +114,7 @@ impl Command {
             phasing: self.settings.phasing.clone(),
         };
         let output = self.output.clone().unwrap_or_default();
-        let further = self.further.flags();
+        let further = self.further.flags(&self.figures);
         let jobs = Job::list(&self.scans, self.table.as_deref(), &self.settings.preset.preset, &typed)?;
         let jobs: Vec<Job> = jobs.into_iter().map(|job| job.with_outputs(&further)).collect();
         let console = Console::new(&OutputFlags { force: self.force, json: self.json, quiet: self.quiet });
@@ -271,7 +273,7 @@ impl Command {
         let mut array = summary[..summary.len() - 1].to_vec();
         array.extend([format!("--preset={}", self.settings.preset.preset), format!("--workers={}", self.workers)]);
         array.extend(typed.flags());
-        array.extend(self.further.flags());
+        array.extend(self.further.flags(&self.figures));
         array.extend(self.table.iter().map(|path| format!("--table={}", path.display())));
         array.extend(self.settings.machine.threads.map(|threads| format!("--threads={threads}")));
         array.extend(self.settings.machine.max_memory.map(|memory| format!("--max-memory={memory}")));

@@ -43,15 +43,13 @@ pub struct FurtherOutputs {
     /// for any browser
     #[arg(long)]
     pub watch: bool,
-    #[command(flatten)]
-    pub figures: FigureFlags,
 }
 
 impl FurtherOutputs {
-    /// As they were typed.
-    pub fn flags(&self) -> Vec<String> {
+    /// As they were typed, with the figures.
+    pub fn flags(&self, figures: &FigureFlags) -> Vec<String> {
         let switches = [(self.run_files, "--run-files"), (self.crystal, "--crystal"), (self.watch, "--watch")];
-        let figures = self.figures.figures.and_then(|format| format.to_possible_value());
+        let figures = figures.figures.and_then(|format| format.to_possible_value());
         let figures = figures.map(|format| format!("--figures={}", format.get_name()));
         let typed = switches.into_iter().filter(|(typed, _)| *typed).map(|(_, flag)| flag.to_string());
         typed.chain(figures).collect()

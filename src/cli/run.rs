@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::crystal::momentum;
 use super::figures::FigureFolder;
-use super::flags::{Format, FurtherOutputs, OutputFlags, ReconstructionFlags};
+use super::flags::{FigureFlags, Format, FurtherOutputs, OutputFlags, ReconstructionFlags};
 use super::signals;
 use super::text::command_line;
 use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
@@ -50,6 +50,8 @@ pub struct Command {
     #[command(flatten)]
     settings: ReconstructionFlags,
     #[command(flatten)]
+    figures: FigureFlags,
+    #[command(flatten)]
     flags: OutputFlags,
 }
 
@@ -86,7 +88,7 @@ impl Command {
         // What the stopped call wrote is what this one ends.
         let resumed = self.resume && checkpoint.path.exists();
         let force = claim.outputs(&self.outputs(&places), self.flags.force || resumed)?;
-        let figures = FigureFolder::new(place("figures"), &self.further.figures, force)?;
+        let figures = FigureFolder::new(place("figures"), &self.figures, force)?;
         let console = Console::new(&self.flags);
         let file = self.file.clone().unwrap_or_else(|| places.example.to_string_lossy().into_owned());
         let watch = match self.further.watch {
@@ -99,7 +101,7 @@ impl Command {
         let watched = watch.as_ref().map(|watch| Both(&console, watch));
         let observer: &dyn Observer = watched.as_ref().map_or(&console, |both| both);
         let crystal_figures = match self.further.crystal {
-            true => Some(FigureFolder::of_page(&places.crystal[0], &self.further.figures, force)?),
+            true => Some(FigureFolder::of_page(&places.crystal[0], &self.figures, force)?),
             false => None,
         };
         let work =
