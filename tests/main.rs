@@ -31,4 +31,6 @@ mod search;
 mod simulate;
 mod structure;
 mod treatments;
+#[cfg(feature = "vulkan")]
+mod vulkan;
 mod watch;
