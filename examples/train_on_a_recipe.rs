@@ -2,6 +2,7 @@
 //! `cargo run --release --example train_on_a_recipe -- unet2d-smoke 20`.
 
 use lacuna::io::set::Set;
+use lacuna::network::NetworkDevice;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::training::{SessionEvent, TrainingData, TrainingRecipe, TrainingSession, simulate_set};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ fn main() -> lacuna::Result<()> {
     simulate_set(&file, true, &data, text, &|_| true)?;
 
     let data = TrainingData::Set(Arc::new(Set::open(&file)?));
-    let session = TrainingSession { recipe: &recipe, data, start: None, folder: &folder, resume: false };
+    let device = NetworkDevice::Auto.open("device")?.device;
+    let session = TrainingSession { recipe: &recipe, data, start: None, folder: &folder, resume: false, device };
     let trained = session.run(&mut |event| {
         if let SessionEvent::Validation(point) = event {
             println!("step {}: error of ln(1 + I) {:.4}", point.step, point.mean_absolute_log_error);

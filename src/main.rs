@@ -8,6 +8,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "vulkan")]
+    tensors_on_the_processor();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(help) if !help.use_stderr() => {
@@ -31,6 +33,17 @@ fn main() -> ExitCode {
             eprintln!("lacuna: {error}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// Keeps burn from taking a card for tensors that nobody gave a device, as those of a checkpoint: on
+/// a machine without one, nothing could be resumed.
+#[cfg(feature = "vulkan")]
+#[allow(unsafe_code, reason = "burn asks the environment for its default device, and nothing else")]
+fn tensors_on_the_processor() {
+    if std::env::var_os("BURN_DEVICE").is_none() {
+        // SAFETY: the first statement of the program, before any other thread.
+        unsafe { std::env::set_var("BURN_DEVICE", "flex") };
     }
 }
 

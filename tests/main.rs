@@ -33,4 +33,6 @@ mod search;
 mod simulate;
 mod structure;
 mod treatments;
+#[cfg(feature = "vulkan")]
+mod vulkan;
 mod watch;

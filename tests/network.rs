@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 /// A training of seconds.
-const TINY: &str = r#"
+pub const TINY: &str = r#"
 name = "tiny"
 description = "for tests"
 data = "forward2d-smoke"
@@ -125,7 +125,7 @@ fn recipes_and_models_that_do_not_fit_are_refused() {
         refused(folder, &["train", "bad.toml", "-o", "out", "--set", "set.h5"], words);
     }
     refused(folder, &["train", "nowhere.toml", "-o", "out"], &["nowhere.toml", "unet2d"]);
-    refused(folder, &["train", "unet2d", "-o", "out", "--device", "cuda"], &["device = cuda", "cpu"]);
+    refused(folder, &["train", "unet2d", "-o", "out", "--device", "cuda"], &["device = cuda", "auto, cpu, vulkan"]);
 
     // A pattern of 40 x 40 with a gap.
     let counts = Array3::from_shape_fn((1, 40, 40), |(_, y, x)| ((y * x) % 50) as f32);

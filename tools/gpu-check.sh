@@ -42,6 +42,13 @@ step "speeds"
 "$lacuna" bench gpu --only speeds --json >"$output/speeds.jsonl"
 "$lacuna" bench gpu --only speeds | tee "$output/speeds.md"
 
+step "networks through Vulkan"
+if "$lacuna" bench network --rounds 1 --device vulkan --json >"$output/networks.jsonl" 2>"$output/networks.txt"; then
+  cat "$output/networks.jsonl"
+else
+  echo "skipped: $(cat "$output/networks.txt")"
+fi
+
 step "CuPy"
 if python3 -c 'import cupy' 2>/dev/null; then
   python3 "$top/benches/cupy_cycles.py" | tee "$output/cupy.jsonl"

@@ -3,7 +3,7 @@
 
 use super::console::Console;
 use super::figures::{FigureFolder, NEEDS_REPORT};
-use super::flags::{FigureFlags, MachineFlags, OutputFlags};
+use super::flags::{FigureFlags, MachineFlags, NetworkDeviceFlag, OutputFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{self, Evaluation, card_scores, classes};
@@ -49,6 +49,8 @@ pub struct Command {
     #[arg(long, requires = "model")]
     calibrate: bool,
     #[command(flatten)]
+    device: NetworkDeviceFlag,
+    #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
     figures: FigureFlags,
@@ -73,6 +75,7 @@ impl Command {
         let set = Set::open(&self.set)?;
         let options = predict_options(self.dims, set.shape())?;
         let mut model = model(self.model.as_deref(), if options.slices { 2 } else { 3 })?;
+        model.network = model.network.on(&self.device.open(&console)?.device);
         let mut patterns = set.indices(self.split);
         patterns.truncate(self.limit.unwrap_or(usize::MAX));
         if patterns.is_empty() {

@@ -1,7 +1,9 @@
 //! Options that several verbs share.
 
+use super::console::Console;
 use clap::{Args, ValueEnum};
 use lacuna::error::{Error, Result};
+use lacuna::network::{NetworkDevice, OpenNetworkDevice};
 use lacuna::settings::{GapKeys, InputKeys, PhasingKeys, Settings, TypedSettings};
 
 /// Options of every verb that writes a file.
@@ -69,6 +71,29 @@ impl Figures {
             Figures::Png => lacuna::report::FigureFormat::Png,
             Figures::Svg => lacuna::report::FigureFormat::Svg,
         }
+    }
+}
+
+/// Device of the verbs that do nothing but train or apply a network.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "General")]
+pub struct NetworkDeviceFlag {
+    /// Device of the network: cpu, vulkan or vulkan:N (a graphics card, in programs built with the
+    /// feature vulkan), or auto, which is the first card there is, or else the CPU
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+}
+
+impl NetworkDeviceFlag {
+    /// Opens the device, and says which one it is where that is not plain.
+    pub fn open(&self, console: &Console) -> Result<OpenNetworkDevice> {
+        let open = self.device.parse::<NetworkDevice>()?.open("device")?;
+        match &open.fallback {
+            Some(why) => console.note(format!("the network runs on the CPU: {why}")),
+            None if open.name != "cpu" => console.note(format!("the network runs on {}", open.name)),
+            None => {}
+        }
+        Ok(open)
     }
 }
 

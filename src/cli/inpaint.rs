@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::figures::{FigureFolder, NEEDS_REPORT};
-use super::flags::{FigureFlags, MachineFlags, OutputFlags};
+use super::flags::{FigureFlags, MachineFlags, NetworkDeviceFlag, OutputFlags};
 use super::text::command_line;
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{SelfCheck, self_check};
@@ -51,6 +51,8 @@ pub struct Command {
     report: Option<PathBuf>,
     #[command(flatten)]
     input: InputKeys,
+    #[command(flatten)]
+    device: NetworkDeviceFlag,
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
@@ -120,6 +122,7 @@ impl Command {
             gap_interval: Some(self.gap_interval),
             model: self.model.clone(),
             dims: self.dims,
+            network_device: Some(self.device.device.clone()),
             ..GapKeys::default()
         };
         Settings::resolve("bragg", &TypedSettings { input: self.input.clone(), gap, ..TypedSettings::default() })
@@ -137,7 +140,8 @@ impl Command {
         console: &Console,
     ) -> Result<SelfCheck> {
         let options = predict_options(settings.gap.dimensions, pattern.shape())?;
-        let model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
+        let mut model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
+        model.network = model.network.on(&self.device.open(console)?.device);
         let check = console.percent("checking", |progress| self_check(pattern, &model, options, progress))?;
         console.print(check.text())?;
         if let (Some(page), Some(figures)) = (&self.report, figures) {

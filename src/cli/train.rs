@@ -1,7 +1,7 @@
 //! `lacuna train`: from a recipe to the weights of a model, with checkpoints, curves and a card.
 
 use super::console::Console;
-use super::flags::{MachineFlags, OutputFlags};
+use super::flags::{MachineFlags, NetworkDeviceFlag, OutputFlags};
 use super::simulate;
 use super::text::command_line;
 use indicatif::ProgressBar;
@@ -53,9 +53,8 @@ pub struct Command {
     /// Seed instead of the recipe's
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Where to compute: cpu
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    device: NetworkDeviceFlag,
     #[command(flatten)]
     machine: MachineFlags,
     #[command(flatten)]
@@ -65,12 +64,8 @@ pub struct Command {
 impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
-        if self.device != "cpu" {
-            let problem =
-                "this program trains on cpu: the networks are small, and burn's GPU backends need downloads to build";
-            return Err(Error::setting("device", &self.device, problem));
-        }
         let console = Console::new(&self.flags);
+        let device = self.device.open(&console)?;
         let adapted = self.adapted(&console)?;
         let recipe = self.training_recipe(adapted.as_ref())?;
         let claim = claim_folder(&self.output, self.resume, self.flags.force)?;
@@ -79,7 +74,8 @@ impl Command {
             None => TrainingData::Set(self.open_set(&recipe, &console)?),
         };
         let start = self.start.as_deref().map(Model::load).transpose()?;
-        let session = TrainingSession { recipe: &recipe, data, start, folder: &self.output, resume: self.resume };
+        let (folder, device) = (&self.output, device.device);
+        let session = TrainingSession { recipe: &recipe, data, start, folder, resume: self.resume, device };
         let mut progress = TrainingProgress::new(&recipe, &console);
         let trained = session.run(&mut |event| {
             progress.show(&event);

@@ -7,6 +7,8 @@ use super::unet::{Architecture, INPUTS, Unet};
 use super::weights;
 use crate::checksum::checksum;
 use crate::error::{Error, Result};
+use crate::network::is_processor;
+use burn::module::Module as _;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -17,6 +19,9 @@ use std::path::Path;
 pub const WEIGHTS: &str = "weights.safetensors";
 /// File of the card in a model's folder.
 pub const CARD: &str = "card.toml";
+
+/// Batches of a core of the processor that a graphics card takes at once.
+const CARD_BATCHES: usize = 32;
 
 /// Limits of the logarithm of the spread that the network may state, relative to the patch's.
 pub(crate) const LOG_SPREAD: [f32; 2] = [-6.0, 3.0];
@@ -95,12 +100,20 @@ pub struct Prediction {
 }
 
 impl Network {
-    /// Predicts patches of `size` pixels along each axis, `batch` of them at a time.
-    pub fn predict(&self, patches: &[NormalisedPatch], size: usize, batch: usize) -> Vec<Prediction> {
-        let batches = patches.par_chunks(batch.max(1)).with_max_len(1);
+    /// The network moved to a device, where it computes from then on.
+    pub fn on(self, device: &Device) -> Self {
         match self {
-            Self::Planar(net) => batches.flat_map_iter(|patches| predict_batch(net, patches, size)).collect(),
-            Self::Volumetric(net) => batches.flat_map_iter(|patches| predict_batch(net, patches, size)).collect(),
+            Self::Planar(net) => Self::Planar(net.to_device(device)),
+            Self::Volumetric(net) => Self::Volumetric(net.to_device(device)),
+        }
+    }
+
+    /// Predicts patches of `size` pixels along each axis. A core of the processor takes `batch` of
+    /// them at a time, a graphics card 32 times as many.
+    pub fn predict(&self, patches: &[NormalisedPatch], size: usize, batch: usize) -> Vec<Prediction> {
+        match self {
+            Self::Planar(net) => predict_all(net, patches, size, batch),
+            Self::Volumetric(net) => predict_all(net, patches, size, batch),
         }
     }
 
@@ -126,11 +139,30 @@ impl Network {
     }
 }
 
+fn predict_all<const D: usize>(
+    net: &Unet<D>,
+    patches: &[NormalisedPatch],
+    size: usize,
+    batch: usize,
+) -> Vec<Prediction> {
+    if !is_processor(&net.device()) {
+        return patches
+            .chunks(CARD_BATCHES * batch.max(1))
+            .flat_map(|patches| predict_batch(net, patches, size))
+            .collect();
+    }
+    let batches = patches.par_chunks(batch.max(1)).with_max_len(1);
+    batches.flat_map_iter(|patches| predict_batch(net, patches, size)).collect()
+}
+
 fn predict_batch<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size: usize) -> Vec<Prediction> {
+    if patches.is_empty() {
+        return Vec::new();
+    }
     let mut shape = [size; D];
     [shape[0], shape[1]] = [patches.len(), INPUTS];
     let values: Vec<f32> = patches.iter().flat_map(|patch| patch.inputs.iter().copied()).collect();
-    let out = net.forward(Tensor::from_data(TensorData::new(values, shape), &Device::flex()));
+    let out = net.forward(Tensor::from_data(TensorData::new(values, shape), &net.device()));
     let out = out.into_data().try_to_vec::<f32>().expect("outputs are floats");
     patches
         .iter()

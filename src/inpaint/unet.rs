@@ -168,6 +168,11 @@ impl<const D: usize> Unet<D> {
         Self { levels, bottom, last: builder.last(finest) }
     }
 
+    /// The device that the weights are on.
+    pub fn device(&self) -> Device {
+        self.last.bias.val().device().inner()
+    }
+
     /// Computes the output channels of a batch of patches.
     ///
     /// # Shapes

@@ -36,7 +36,12 @@ pub fn predict_options(dimensions: Option<usize>, shape: Shape) -> Result<Predic
 /// Those of [`Model::load`] and [`crate::inpaint::predict::predict`].
 pub fn network_estimate(pattern: &Pattern, settings: &Settings, observer: &dyn Observer) -> Result<NetworkEstimate> {
     let options = predict_options(settings.gap.dimensions, pattern.shape())?;
-    let model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
+    let mut model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
+    let open = settings.gap.network_device.open("network-device")?;
+    if let Some(why) = &open.fallback {
+        observer.observe(Event::Note(&format!("the network runs on the CPU: {why}")));
+    }
+    model.network = model.network.on(&open.device);
     let mut progress = |done| {
         observer.observe(Event::Work { name: "filling", done });
         observer.go_on()

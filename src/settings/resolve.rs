@@ -9,6 +9,7 @@ use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
 use crate::io::{FileMask, Layout, MissingData, ReadOptions};
+use crate::network::NetworkDevice;
 use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::{Recipe, Standard};
 use crate::phasing::start::Form;
@@ -272,8 +273,14 @@ fn gap(typed: &TypedSettings) -> Result<GapSettings> {
         interval: interval as f32,
         model: keys.model.as_ref().map(Into::into),
         dimensions: keys.dims,
+        network_device: network_device(keys.network_device.as_deref())?,
         leak: within("gap-leak", required("gap-leak", keys.gap_leak)?, 0.0, 1.0)? as f32,
     })
+}
+
+fn network_device(text: Option<&str>) -> Result<NetworkDevice> {
+    let refused = |text: &str| Error::setting("network-device", text, "takes auto, cpu, vulkan or vulkan:N");
+    text.map_or(Ok(NetworkDevice::Cpu), |text| text.parse().map_err(|_| refused(text)))
 }
 
 fn recipe(typed: &TypedSettings) -> Result<RecipeSettings> {

@@ -3,6 +3,7 @@
 use super::typed::TypedSettings;
 use crate::inpaint::treatment::GapTreatment;
 use crate::io::ReadOptions;
+use crate::network::NetworkDevice;
 use crate::phasing::psf::PsfChoice;
 use crate::phasing::recipe::Recipe;
 use crate::phasing::select::Device;
@@ -89,6 +90,8 @@ pub struct GapSettings {
     /// Whether the network fills volumes frame by frame (2) or whole (3); as the pattern where
     /// absent.
     pub dimensions: Option<usize>,
+    /// Device of the network.
+    pub network_device: NetworkDevice,
     /// Factor on free moduli in every projection.
     pub leak: f32,
 }

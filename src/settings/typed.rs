@@ -270,6 +270,9 @@ pub struct GapKeys {
     /// pattern]
     #[arg(long, hide_short_help = true, value_name = "2|3")]
     pub dims: Option<usize>,
+    /// Device of the network: auto, cpu, vulkan or vulkan:N [default: cpu]
+    #[arg(long, hide_short_help = true, value_name = "DEVICE")]
+    pub network_device: Option<String>,
 }
 
 /// Settings of phasing.

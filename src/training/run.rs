@@ -8,6 +8,7 @@ use super::step::{Learner, Score, score};
 use crate::error::{Error, Result};
 use crate::inpaint::model::Network;
 use crate::inpaint::unet::Unet;
+use burn::tensor::Device;
 use rayon::prelude::*;
 use std::path::Path;
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub struct TrainingRun<'a> {
     pub checkpoint: &'a Path,
     /// Whether to continue from the checkpoint, if there is one.
     pub resume: bool,
+    /// Device that trains. Checkpoints and results are the same but for rounding.
+    pub device: Device,
 }
 
 /// Events of a training, for an observer.
@@ -107,7 +110,10 @@ fn train_dimensions<const D: usize>(
     wrap: impl Fn(Unet<D>) -> Network,
 ) -> Result<TrainedNetwork> {
     let recipe = run.recipe;
-    let mut learner = start.map_or_else(|| Learner::new(recipe), |net| Learner::continued(net, recipe));
+    let mut learner = match start {
+        Some(net) => Learner::continued(net, recipe, &run.device),
+        None => Learner::new(recipe, &run.device),
+    };
     let mut state = State { run: run.identity.clone(), step: 0, next_patch: 0, seconds: 0.0 };
     if run.resume && run.checkpoint.exists() {
         (state, learner) = checkpoint::read(run.checkpoint, &run.identity, learner)?;

@@ -11,6 +11,7 @@ use crate::inpaint::model::{CARD, Model, ModelCard, Network, Provenance, WEIGHTS
 use crate::io;
 use crate::io::set::{Set, Split};
 use crate::pixels::Pattern;
+use burn::tensor::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,6 +122,8 @@ pub struct TrainingSession<'a> {
     pub folder: &'a Path,
     /// Whether to go on from the folder's checkpoint.
     pub resume: bool,
+    /// Device that trains; a training may go on on another one.
+    pub device: Device,
 }
 
 /// Something that happened during a training.
@@ -185,6 +188,7 @@ impl TrainingSession<'_> {
             start: self.start.as_ref().map(|model| model.network.clone()).or(adapted),
             checkpoint: &checkpoint,
             resume: self.resume,
+            device: self.device,
         };
         let mut curve = if self.resume { Curve::resumed(self.folder) } else { Curve::new() };
         let mut mean_loss: Option<f64> = None;

@@ -5,6 +5,7 @@ use super::recipe::{LossRecipe, TrainingRecipe};
 use super::samples::Sample;
 use crate::inpaint::model::LOG_SPREAD;
 use crate::inpaint::unet::{INPUTS, Unet};
+use crate::network::is_processor;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
@@ -38,16 +39,14 @@ pub struct Score {
 }
 
 impl<const D: usize> Learner<D> {
-    /// Creates a learner with random weights.
-    pub fn new(recipe: &TrainingRecipe) -> Self {
-        let device = Device::flex().autodiff();
-        let net = Unet::new(&recipe.network, recipe.seed, &device);
-        Self::with(net, recipe, device)
+    /// Creates a learner with random weights, the same on every device.
+    pub fn new(recipe: &TrainingRecipe, device: &Device) -> Self {
+        Self::continued(Unet::new(&recipe.network, recipe.seed, device), recipe, device)
     }
 
     /// Creates a learner that continues from given weights.
-    pub fn continued(net: Unet<D>, recipe: &TrainingRecipe) -> Self {
-        let device = Device::flex().autodiff();
+    pub fn continued(net: Unet<D>, recipe: &TrainingRecipe, device: &Device) -> Self {
+        let device = device.clone().autodiff();
         Self::with(net.fork(&device).train(), recipe, device)
     }
 
@@ -64,8 +63,10 @@ impl<const D: usize> Learner<D> {
     /// Makes step `step`, counted from 0, on a batch. Returns the loss.
     pub fn step(&mut self, batch: &[Sample], recipe: &TrainingRecipe, step: u64) -> f64 {
         let pixels: f32 = batch.iter().map(Sample::count).sum::<f32>().max(1.0);
+        // A card computes the whole batch at once.
+        let count = if is_processor(&self.device) { recipe.shards } else { 1 };
         let shards: Vec<(f64, GradientsParams)> = batch
-            .par_chunks(batch.len().div_ceil(recipe.shards).max(1))
+            .par_chunks(batch.len().div_ceil(count).max(1))
             .with_max_len(1)
             .map(|shard| {
                 // A graph of its own, which no other shard's backward pass waits for.
@@ -98,7 +99,7 @@ impl<const D: usize> Learner<D> {
 
 /// Scores a network on samples, `batch` of them at a time.
 pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRecipe, batch: usize) -> Score {
-    let device = Device::flex();
+    let device = net.device();
     let batches: Vec<(f64, [f64; 4])> = samples
         .par_chunks(batch.max(1))
         .map(|samples| {
@@ -205,15 +206,19 @@ fn weight(sample: &Sample) -> f32 {
 
 /// All weights, one after the other.
 pub fn values<M: Module>(net: &M) -> Vec<f32> {
-    struct Collect(Vec<f32>);
+    struct Collect(Vec<Tensor<1>>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.extend(param.val().into_data().try_to_vec::<f32>().expect("weights are floats"));
+            self.0.push(param.val().inner().reshape([-1]));
         }
     }
     let mut collect = Collect(Vec::new());
     net.visit(&mut collect);
-    collect.0
+    if collect.0.is_empty() {
+        return Vec::new();
+    }
+    // Brought from a card in one piece: each transfer makes it wait.
+    Tensor::cat(collect.0, 0).into_data().try_to_vec::<f32>().expect("weights are floats")
 }
 
 /// The network with its weights replaced.

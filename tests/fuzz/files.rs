@@ -209,7 +209,8 @@ fn run<'a>(
     patches: &'a dyn Fn(u64) -> Result<Patches>,
     checkpoint: &'a Path,
 ) -> TrainingRun<'a> {
-    TrainingRun { recipe, patches, validation: &[], identity: "test".into(), start: None, checkpoint, resume: true }
+    let (identity, device) = ("test".into(), burn::tensor::Device::flex());
+    TrainingRun { recipe, patches, validation: &[], identity, start: None, checkpoint, resume: true, device }
 }
 
 /// Weights and card of a small network; what else is on the card is given.

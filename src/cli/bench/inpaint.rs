@@ -1,10 +1,12 @@
 //! `lacuna bench inpaint`: the networks in the program: patches a second, training and filling, and
 //! seconds for whole patterns.
 
+use crate::cli::flags::NetworkDeviceFlag;
 use lacuna::error::Result;
 use lacuna::inpaint::model::{Model, Network};
 use lacuna::inpaint::patch::NormalisedPatch;
 use lacuna::inpaint::predict::{PredictOptions, predict};
+use lacuna::network::NetworkDevice;
 use lacuna::pixels::{Pattern, bit};
 use lacuna::training::{Learner, Sample, TrainingRecipe};
 use lacuna::volume::Centered;
@@ -18,6 +20,8 @@ pub struct Inpaint {
     /// Repetitions, of which the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    #[command(flatten)]
+    device: NetworkDeviceFlag,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -28,8 +32,11 @@ const GAP: usize = 6;
 
 impl Inpaint {
     pub fn execute(self) -> Result<()> {
+        let open = self.device.device.parse::<NetworkDevice>()?.open("device")?;
+        let device = open.device;
         for dimensions in [2, 3] {
-            let model = Model::shipped(dimensions)?;
+            let mut model = Model::shipped(dimensions)?;
+            model.network = model.network.on(&device);
             let size = if dimensions == 2 { [1, 512, 512] } else { [128; 3] };
             let pattern = pattern(size);
             let batch = if dimensions == 2 { 256 } else { 8 };
@@ -38,8 +45,12 @@ impl Inpaint {
             let fill = self.median(|| drop(model.network.predict(&patches, model.card.patch, batch_size)));
             let recipe = TrainingRecipe::read(if dimensions == 2 { "unet2d" } else { "unet3d" })?;
             let train = match &model.network {
-                Network::Planar(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
-                Network::Volumetric(net) => self.train(Learner::continued(net.clone(), &recipe), &patches, &recipe),
+                Network::Planar(net) => {
+                    self.train(Learner::continued(net.clone(), &recipe, &device), &patches, &recipe)
+                }
+                Network::Volumetric(net) => {
+                    self.train(Learner::continued(net.clone(), &recipe, &device), &patches, &recipe)
+                }
             };
             let mut outcome = Ok(());
             let whole = self.median(|| {
@@ -49,15 +60,15 @@ impl Inpaint {
             let (train, fill) = (recipe.batch as f64 / train, batch as f64 / fill);
             let shape = if dimensions == 2 { "512x512" } else { "128x128x128" };
             crate::cli::text::print(if self.json {
-                let line = json!({"bench": "inpaint", "model": model.card.name, "dimensions": dimensions, "batch": recipe.batch,
+                let line = json!({"bench": "inpaint", "model": model.card.name, "device": open.name, "dimensions": dimensions, "batch": recipe.batch,
                                   "training_patches_per_second": train, "patches_per_second": fill, "pattern": shape,
                                   "gap": GAP, "seconds": whole, "threads": rayon::current_num_threads(), "rounds": self.rounds,
                                   "version": env!("CARGO_PKG_VERSION")});
                 format!("{line}\n")
             } else {
                 format!(
-                    "{}: training {train:.1} patches/s, filling {fill:.1} patches/s, {shape} with a cross of {GAP} px {whole:.2} s\n",
-                    model.card.name
+                    "{} on {}: training {train:.1} patches/s, filling {fill:.1} patches/s, {shape} with a cross of {GAP} px {whole:.2} s\n",
+                    model.card.name, open.name
                 )
             })?;
         }

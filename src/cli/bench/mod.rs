@@ -34,6 +34,7 @@ enum Bench {
     #[cfg(feature = "cuda")]
     Gpu(gpu::Gpu),
     /// Patches per second of the networks in the program, and seconds for whole patterns
+    #[command(visible_alias = "network")]
     Inpaint(inpaint::Inpaint),
     /// Patterns per second that are simulated, and patches per second that are delivered to a
     /// training
