@@ -64,6 +64,7 @@ class _Gap(TypedDict, total=False):
     gap_leak: float | None
     model: str | os.PathLike[str] | None
     dims: int | None
+    network_device: str | None
 
 class _Phasing(TypedDict, total=False):
     """Phasing."""
@@ -120,6 +121,7 @@ class _Inpaint(_Input, total=False):
     gap_interval: float | None
     model: str | os.PathLike[str] | None
     dims: int | None
+    network_device: str | None
 
 class _Phase(_Input, _Gap, _Phasing, total=False): ...
 

@@ -17,8 +17,11 @@ use pyo3::types::PyDict;
 const READS: Takes =
     Takes { groups: &[Group::Input], singles: &[], own: &["mask", "preset", "progress", "threads", "support"] };
 const PREPARES: Takes = Takes { singles: &["support"], ..READS };
-const FILLS: Takes =
-    Takes { groups: &[Group::Input], singles: &["gap", "gap-bounds", "gap-interval", "model", "dims"], own: READS.own };
+const FILLS: Takes = Takes {
+    groups: &[Group::Input],
+    singles: &["gap", "gap-bounds", "gap-interval", "model", "dims", "network-device"],
+    own: READS.own,
+};
 
 /// Reads a pattern from a file, and does nothing to it.
 ///
@@ -111,7 +114,7 @@ pub fn prepare(
 /// threads : int, optional
 ///     Number of threads; the result does not depend on it.
 /// **settings
-///     ``gap_bounds``, ``gap_interval``, ``model``, ``dims``, and those of input and preparation.
+///     ``gap_bounds``, ``gap_interval``, ``model``, ``dims``, ``network_device``, and those of input and preparation.
 ///
 /// Returns
 /// -------
