@@ -1,10 +1,11 @@
 //! What a person or a machine sees while the program works: bars and notes on standard error, JSON
 //! lines on standard output.
 
-use super::flags::OutputFlags;
+use super::flags::{NetworkDeviceFlag, OutputFlags};
 use super::signals;
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna::error::Result;
+use lacuna::network::OpenNetworkDevice;
 use lacuna::phasing::run::{Ended, Point};
 use lacuna::phasing::run_summary::RunSummary;
 use lacuna::reconstruct::{Event, Observer};
@@ -41,6 +42,17 @@ impl Console {
         if !self.quiet {
             eprintln!("{}", text.as_ref());
         }
+    }
+
+    /// The device of a network, opened; says which one it is where that is not plain.
+    pub fn network_device(&self, asked: &NetworkDeviceFlag) -> Result<OpenNetworkDevice> {
+        let open = asked.open()?;
+        match &open.fallback {
+            Some(why) => self.note(format!("the network runs on the CPU: {why}")),
+            None if open.name != "cpu" => self.note(format!("the network runs on {}", open.name)),
+            None => {}
+        }
+        Ok(open)
     }
 
     /// An event for machines: `event` and the fields of `value`.

@@ -75,7 +75,7 @@ impl Command {
         let set = Set::open(&self.set)?;
         let options = predict_options(self.dims, set.shape())?;
         let mut model = model(self.model.as_deref(), if options.slices { 2 } else { 3 })?;
-        model.network = model.network.on(&self.device.open(&console)?.device);
+        model.network = model.network.on(&console.network_device(&self.device)?.device);
         let mut patterns = set.indices(self.split);
         patterns.truncate(self.limit.unwrap_or(usize::MAX));
         if patterns.is_empty() {

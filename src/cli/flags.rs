@@ -1,6 +1,5 @@
 //! Options that several verbs share.
 
-use super::console::Console;
 use clap::{Args, ValueEnum};
 use lacuna::error::{Error, Result};
 use lacuna::network::{NetworkDevice, OpenNetworkDevice};
@@ -85,15 +84,9 @@ pub struct NetworkDeviceFlag {
 }
 
 impl NetworkDeviceFlag {
-    /// Opens the device, and says which one it is where that is not plain.
-    pub fn open(&self, console: &Console) -> Result<OpenNetworkDevice> {
-        let open = self.device.parse::<NetworkDevice>()?.open("device")?;
-        match &open.fallback {
-            Some(why) => console.note(format!("the network runs on the CPU: {why}")),
-            None if open.name != "cpu" => console.note(format!("the network runs on {}", open.name)),
-            None => {}
-        }
-        Ok(open)
+    /// Opens the device.
+    pub fn open(&self) -> Result<OpenNetworkDevice> {
+        self.device.parse::<NetworkDevice>()?.open("device")
     }
 }
 

@@ -141,7 +141,7 @@ impl Command {
     ) -> Result<SelfCheck> {
         let options = predict_options(settings.gap.dimensions, pattern.shape())?;
         let mut model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
-        model.network = model.network.on(&self.device.open(console)?.device);
+        model.network = model.network.on(&console.network_device(&self.device)?.device);
         let check = console.percent("checking", |progress| self_check(pattern, &model, options, progress))?;
         console.print(check.text())?;
         if let (Some(page), Some(figures)) = (&self.report, figures) {

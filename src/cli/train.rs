@@ -65,7 +65,7 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         self.machine.apply()?;
         let console = Console::new(&self.flags);
-        let device = self.device.open(&console)?;
+        let device = console.network_device(&self.device)?;
         let adapted = self.adapted(&console)?;
         let recipe = self.training_recipe(adapted.as_ref())?;
         let claim = claim_folder(&self.output, self.resume, self.flags.force)?;

@@ -1,6 +1,6 @@
 //! Devices that networks run on: the processor, or a graphics card through Vulkan.
 
-use super::vulkan;
+use super::vulkan::{self, VulkanDevice};
 use crate::error::{Error, Result};
 use burn::tensor::Device;
 use std::fmt;
@@ -27,16 +27,6 @@ pub struct OpenNetworkDevice {
     pub name: String,
     /// Why it is not the card that was hoped for.
     pub fallback: Option<String>,
-}
-
-/// A Vulkan device of this machine.
-#[derive(Debug, Clone)]
-pub(super) struct VulkanDevice {
-    pub device: Device,
-    /// Name that its driver states.
-    pub name: String,
-    /// Whether it is a card, and no software that computes on the processor.
-    pub card: bool,
 }
 
 impl NetworkDevice {

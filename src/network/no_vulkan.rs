@@ -1,6 +1,16 @@
 //! Where the program is built without the feature `vulkan`.
 
-use super::device::VulkanDevice;
+use burn::tensor::Device;
+
+/// A Vulkan device of this machine.
+#[derive(Debug, Clone)]
+pub(super) struct VulkanDevice {
+    pub device: Device,
+    /// Name that its driver states.
+    pub name: String,
+    /// Whether it is a card, and no software that computes on the processor.
+    pub card: bool,
+}
 
 /// The devices whose drivers are installed; `None` in a program without Vulkan.
 ///

@@ -1,8 +1,17 @@
 //! Vulkan devices, through burn's wgpu backend.
 
-use super::device::VulkanDevice;
 use burn::tensor::{Device, DeviceType};
 use std::panic::catch_unwind;
+
+/// A Vulkan device of this machine.
+#[derive(Debug, Clone)]
+pub(super) struct VulkanDevice {
+    pub device: Device,
+    /// Name that its driver states.
+    pub name: String,
+    /// Whether it is a card, and no software that computes on the processor.
+    pub card: bool,
+}
 
 /// The devices whose drivers are installed; `None` in a program without Vulkan.
 ///
@@ -16,7 +25,7 @@ pub(super) fn devices() -> Option<Result<Vec<VulkanDevice>, String>> {
             let card = identity.as_ref().is_some_and(|identity| identity.physical.is_some());
             VulkanDevice { name: identity.map_or("unnamed".into(), |identity| identity.name), card, device }
         };
-        Device::enumerate(DeviceType::Vulkan).into_iter().map(describe).collect()
+        Device::enumerate(DeviceType::Wgpu).into_iter().map(describe).collect()
     });
     Some(found.map_err(|_| "the Vulkan driver failed".into()))
 }

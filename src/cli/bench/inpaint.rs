@@ -6,7 +6,6 @@ use lacuna::error::Result;
 use lacuna::inpaint::model::{Model, Network};
 use lacuna::inpaint::patch::NormalisedPatch;
 use lacuna::inpaint::predict::{PredictOptions, predict};
-use lacuna::network::NetworkDevice;
 use lacuna::pixels::{Pattern, bit};
 use lacuna::training::{Learner, Sample, TrainingRecipe};
 use lacuna::volume::Centered;
@@ -32,7 +31,7 @@ const GAP: usize = 6;
 
 impl Inpaint {
     pub fn execute(self) -> Result<()> {
-        let open = self.device.device.parse::<NetworkDevice>()?.open("device")?;
+        let open = self.device.open()?;
         let device = open.device;
         for dimensions in [2, 3] {
             let mut model = Model::shipped(dimensions)?;
