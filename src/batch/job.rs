@@ -62,8 +62,8 @@ impl Job {
         Job { outputs: outputs.to_vec(), identity, ..self }
     }
 
-    /// The settings and further outputs as flags of `lacuna run`, with the devices of one worker of several, which are
-    /// dealt out in turn.
+    /// The settings and further outputs as flags of `lacuna run`, with the devices of one worker of
+    /// several, which are dealt out in turn.
     pub(super) fn flags(&self, worker: usize, workers: usize) -> Vec<String> {
         let mut typed = self.typed.clone();
         if let Device::Cuda(all) = &self.device {

@@ -8,6 +8,7 @@ use lacuna::error::{Error, Result};
 use lacuna::evaluate::{SelfCheck, self_check};
 use lacuna::inpaint::{GapSource, GapTreatment};
 use lacuna::io;
+use lacuna::network::NetworkDevice;
 use lacuna::pixels::Pattern;
 use lacuna::reconstruct::{estimate, load, load_frames, model, not_onto_itself, predict_options};
 use lacuna::settings::{GapKeys, GapPolicy, InputKeys, Settings, TypedSettings};
@@ -122,7 +123,7 @@ impl Command {
             gap_interval: Some(self.gap_interval),
             model: self.model.clone(),
             dims: self.dims,
-            network_device: Some(self.device.device.clone()),
+            network_device: Some(self.device.device.parse::<NetworkDevice>()?.to_string()),
             ..GapKeys::default()
         };
         Settings::resolve("bragg", &TypedSettings { input: self.input.clone(), gap, ..TypedSettings::default() })

@@ -10,10 +10,6 @@
 pub mod conv;
 mod device;
 pub mod ops;
-#[cfg(feature = "vulkan")]
-mod vulkan;
-#[cfg(not(feature = "vulkan"))]
-#[path = "no_vulkan.rs"]
 mod vulkan;
 
 pub use device::{NetworkDevice, OpenNetworkDevice, is_processor};

@@ -1,7 +1,7 @@
-//! Vulkan devices, through burn's wgpu backend.
+//! Vulkan devices, through burn's wgpu backend: none where the program is built without the feature
+//! `vulkan`.
 
-use burn::tensor::{Device, DeviceType};
-use std::panic::catch_unwind;
+use burn::tensor::Device;
 
 /// A Vulkan device of this machine.
 #[derive(Debug, Clone)]
@@ -17,15 +17,21 @@ pub(super) struct VulkanDevice {
 ///
 /// # Errors
 /// What a driver said that could not be asked.
+#[cfg(feature = "vulkan")]
 pub(super) fn devices() -> Option<Result<Vec<VulkanDevice>, String>> {
     // burn asks drivers in places that return no error.
-    let found = catch_unwind(|| {
+    let found = std::panic::catch_unwind(|| {
         let describe = |device: Device| {
             let identity = device.identity();
             let card = identity.as_ref().is_some_and(|identity| identity.physical.is_some());
             VulkanDevice { name: identity.map_or("unnamed".into(), |identity| identity.name), card, device }
         };
-        Device::enumerate(DeviceType::Wgpu).into_iter().map(describe).collect()
+        Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().map(describe).collect()
     });
     Some(found.map_err(|_| "the Vulkan driver failed".into()))
+}
+
+#[cfg(not(feature = "vulkan"))]
+pub(super) fn devices() -> Option<Result<Vec<VulkanDevice>, String>> {
+    None
 }
