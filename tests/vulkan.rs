@@ -2,7 +2,8 @@
 //! checkpoints. Software Vulkan (Mesa's lavapipe) serves; where there is none, these tests skip.
 
 use crate::cli::{done, lacuna, refused};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, Gradients, Tensor};
 use lacuna::inpaint::model::{Model, Network};
 use lacuna::inpaint::patch::NormalisedPatch;
 use lacuna::inpaint::unet::{INPUTS, Unet};
@@ -19,6 +20,8 @@ const TOLERANCE: f32 = 2e-5;
 /// Gradients go back through as many layers again, and normalisations subtract large sums: 8e-4 on
 /// lavapipe.
 const GRADIENT_TOLERANCE: f32 = 2e-3;
+/// Of the weights, sums over all points of a patch: 5e-3 on lavapipe, of the largest of a layer.
+const WEIGHT_TOLERANCE: f32 = 2e-2;
 /// The first steps of AdamW go by the signs of gradients nearly: where one is all but zero, rounding
 /// decides. So weights may differ by a part of the largest step, for few of them.
 const STEP_TOLERANCE: f32 = 0.1;
@@ -51,17 +54,35 @@ fn outputs_agree<const D: usize>(net: &Unet<D>, device: &Device) {
     let x = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &cpu);
     let on = |device: &Device| {
         let device = device.clone().autodiff();
-        let net = burn::module::Module::fork(net.clone(), &device);
+        let net = net.clone().fork(&device).train();
         let x = Tensor::<D>::from_data(x.to_data(), &device).require_grad();
         let y = net.forward(x.clone());
         // A loss that weighs all points differently.
         let gradients = (y.clone() * y.clone()).sum().backward();
-        [y.inner(), x.grad(&gradients).unwrap()]
+        (y.inner(), x.grad(&gradients).unwrap(), weight_gradients(&net, &gradients))
     };
-    let ([y, dx], [found, gradient]) = (on(&cpu), on(device));
+    let ((y, dx, dw), (found, gradient, others)) = (on(&cpu), on(device));
     let (forward, backward) = (difference(found, y), difference(gradient, dx));
-    eprintln!("outputs differ by {forward:.1e}, gradients by {backward:.1e}");
+    let weights = dw.into_iter().zip(others).map(|(a, b)| difference(b, a)).fold(0.0, f32::max);
+    eprintln!("outputs differ by {forward:.1e}, gradients of inputs by {backward:.1e}, of weights by {weights:.1e}");
     assert!(forward < TOLERANCE && backward < GRADIENT_TOLERANCE, "{forward} {backward}");
+    assert!(weights < WEIGHT_TOLERANCE, "{weights}");
+}
+
+/// Gradients of the weights of all convolutions, one tensor after another.
+fn weight_gradients<M: Module>(net: &M, gradients: &Gradients) -> Vec<Tensor<1>> {
+    struct Collect<'a>(&'a Gradients, Vec<Tensor<1>>);
+    impl ModuleVisitor for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            // Where each channel is normalised alone, the gradient of a bias is rounding.
+            if D > 1 {
+                self.1.push(param.val().grad(self.0).unwrap().reshape([-1]));
+            }
+        }
+    }
+    let mut collect = Collect(gradients, Vec::new());
+    net.visit(&mut collect);
+    collect.1
 }
 
 /// Three steps of a training from the same random weights.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What the build needs beside Rust, a C compiler and Python 3: cmake, for the HDF5 that is linked
 # statically. Where there is none, it comes from pip into .venv of this checkout. With --test also
-# the Python packages that the tests exchange files with, with --vulkan a Vulkan driver. Run it, or source it: then cmake is on
-# PATH. Does nothing when all is there.
+# the Python packages that the tests exchange files with, with --vulkan a Vulkan driver. Run it, or
+# source it: then cmake is on PATH. Does nothing when all is there.
 lacuna_setup() {
   local top venv packages=() name
   top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || return 1
@@ -21,8 +21,12 @@ lacuna_setup() {
     done
   fi
   if [ "${1:-}" = --vulkan ] && ! ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1; then
-    # Mesa's driver computes on the processor. Tests of graphics cards skip where it is missing.
-    { [ "$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1; } >/dev/null 2>&1 ||
+    # Mesa's driver computes on the processor. Tests of graphics cards skip where it is missing, and
+    # where it is as old as Debian 12's: of Debian's backports it is new enough.
+    local codename
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    driver() { apt-get install -y --no-install-recommends "$@" mesa-vulkan-drivers libvulkan1; }
+    { [ "$(id -u)" = 0 ] && apt-get update && { driver -t "$codename-backports" || driver; }; } >/dev/null 2>&1 ||
       echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
   fi
   if [ ${#packages[@]} -eq 0 ]; then return 0; fi

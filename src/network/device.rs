@@ -33,7 +33,7 @@ impl NetworkDevice {
     /// Opens the device; `setting` names in errors what it was asked for with.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a Vulkan device that is not there.
+    /// [`Error::Setting`] for a Vulkan device that is not there, or whose driver computes nonsense.
     pub fn open(self, setting: &str) -> Result<OpenNetworkDevice> {
         let cpu = |fallback| OpenNetworkDevice { device: Device::flex(), name: "cpu".into(), fallback };
         let refused = |problem: String| Error::setting(setting, self, problem);
@@ -44,7 +44,7 @@ impl NetworkDevice {
                 None => cpu(None),
                 Some(Err(problem)) => cpu(Some(problem)),
                 Some(Ok(devices)) => match devices.into_iter().enumerate().find(|(_, found)| found.card) {
-                    Some((number, found)) => opened(number, found),
+                    Some((number, found)) => opened(number, found).unwrap_or_else(|problem| cpu(Some(problem))),
                     None => cpu(Some("there is no graphics card with a Vulkan driver".into())),
                 },
             }),
@@ -54,7 +54,7 @@ impl NetworkDevice {
                     .map_err(refused)?;
                 let count = devices.len();
                 match devices.into_iter().nth(number) {
-                    Some(found) => Ok(opened(number, found)),
+                    Some(found) => opened(number, found).map_err(refused),
                     None if count == 0 => Err(refused("there is no Vulkan driver: give cpu, or auto".into())),
                     None => Err(refused(format!("the devices here are vulkan:0 to vulkan:{}", count - 1))),
                 }
@@ -63,8 +63,11 @@ impl NetworkDevice {
     }
 }
 
-fn opened(number: usize, found: VulkanDevice) -> OpenNetworkDevice {
-    OpenNetworkDevice { device: found.device, name: format!("vulkan:{number} ({})", found.name), fallback: None }
+/// The device, or why it cannot be used.
+fn opened(number: usize, found: VulkanDevice) -> Result<OpenNetworkDevice, String> {
+    found.check().map_err(|problem| format!("{} cannot be used: {problem}", found.name))?;
+    let name = format!("vulkan:{number} ({})", found.name);
+    Ok(OpenNetworkDevice { device: found.device, name, fallback: None })
 }
 
 /// Whether a device is the processor, on which many small pieces of work advance side by side; a

@@ -4,6 +4,7 @@
 use super::average::{AveragePlan, Group};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
+use super::consensus;
 use super::ensemble::{Ensemble, EnsemblePlan, Observer, score, show_point};
 use super::problem::Problem;
 use super::run::{Draw, Point, Run, RunOutcome};
@@ -80,7 +81,7 @@ impl Ensemble {
                 replace(&mut self.all, run, end);
             }
         }
-        self.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
+        consensus::order(&mut self.kept);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod backend;
 pub mod bound;
 pub mod combine;
 pub mod complete;
+mod consensus;
 mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]
