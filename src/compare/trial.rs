@@ -43,15 +43,15 @@ impl ContenderRuns {
     }
 
     /// The run that would be chosen without knowing the truth: that of the lowest
-    /// [`rank`](Run::rank).
+    /// [`Fit::score`](crate::phasing::Fit::score).
     pub fn best(&self) -> Option<&Run> {
         Some(&self.runs[self.chosen()?])
     }
 
     /// Place of that run.
     pub fn chosen(&self) -> Option<usize> {
-        let rank = |index: &usize| self.runs[*index].rank();
-        (0..self.runs.len()).min_by(|a, b| rank(a).total_cmp(&rank(b)))
+        let score = |index: &usize| self.runs[*index].fit.score();
+        (0..self.runs.len()).min_by(|a, b| score(a).total_cmp(&score(b)))
     }
 }
 

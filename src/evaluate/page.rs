@@ -34,7 +34,11 @@ pub fn page(
     let mut sections = vec![Section {
         title: "Scores".into(),
         text: "Medians over patterns, inside the gaps only, against the noise-free intensity.".into(),
-        tables: ["width", "photons", "oversampling", "offset"].map(|by| table(by, classes)).into(),
+        tables: ["width", "photons", "oversampling", "offset"]
+            .map(|by| table(by, classes))
+            .into_iter()
+            .chain([levels_table(classes)])
+            .collect(),
         ..Section::default()
     }];
     for (name, case) in ["Best", "Median", "Worst"].iter().zip(pictures) {
@@ -94,6 +98,19 @@ fn table(by: &str, classes: &[Class]) -> Table {
     }
 }
 
+/// Correlations as means over levels of intensity, by the width of the gap.
+fn levels_table(classes: &[Class]) -> Table {
+    let row = |class: &Class| {
+        let values = class.pearson_over_levels.map(|value| format!("{value:.3}"));
+        std::iter::once(class.name.clone()).chain(values).collect()
+    };
+    Table {
+        title: "Pearson of log, mean over 20 levels of intensity".into(),
+        header: ["width", "network", "linear", "inverse distance", "biharmonic"].map(String::from).into(),
+        rows: classes.iter().filter(|class| class.by == "width").map(row).collect(),
+    }
+}
+
 /// The tables as text, for a terminal.
 pub fn text(classes: &[Class], model: &Model) -> String {
     let mut text = format!("{}: medians inside the gaps, against noise-free intensities\n", model.card.name);
@@ -118,6 +135,11 @@ pub fn text(classes: &[Class], model: &Model) -> String {
             "{:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>9} {:>6}\n",
             c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8]
         );
+    }
+    let levels = levels_table(classes);
+    text += &format!("{}: {}\n", levels.title, levels.header[1..].join(", "));
+    for row in levels.rows {
+        text += &format!("{:>14} {}\n", row[0], row[1..].join(" "));
     }
     text
 }

@@ -12,6 +12,8 @@ pub struct GapScore {
     pub error_log: f64,
     /// Pearson correlation of the square root of the intensity.
     pub pearson_modulus: f64,
+    /// Mean of the true `log10(1 + I)`.
+    pub level: f64,
     /// Number of pixels scored.
     pub pixels: usize,
 }
@@ -32,6 +34,7 @@ impl GapScore {
             pearson_log: logs.pearson(),
             error_log: error / logs.count,
             pearson_modulus: moduli.pearson(),
+            level: logs.mean[1],
             pixels: logs.count as usize,
         }
     }
@@ -77,7 +80,7 @@ mod tests {
         assert!(score.pearson_log.is_nan());
         // A factor of ten on bright pixels is an error of one.
         let score = GapScore::new([(1e5, 1e6), (1e7, 1e6)].into_iter());
-        assert!((score.error_log - 1.0).abs() < 1e-5);
+        assert!((score.error_log - 1.0).abs() < 1e-5 && (score.level - 6.0).abs() < 1e-5);
         assert_eq!(GapScore::new(std::iter::empty()).pixels, 0);
     }
 }

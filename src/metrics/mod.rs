@@ -9,7 +9,6 @@ mod calculated;
 mod gauge;
 mod inside;
 mod modes;
-mod mutual;
 mod overlap;
 mod peak;
 mod register;
@@ -22,7 +21,6 @@ pub use calculated::calculated_intensity;
 pub use gauge::Gauge;
 pub use inside::GapScore;
 pub use modes::{Modes, average, modes};
-pub use mutual::mutual_distances;
 pub use overlap::{Overlap, overlap};
 pub use register::{Registration, RegistrationOptions, register};
 pub use resolution::{

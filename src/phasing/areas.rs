@@ -112,7 +112,6 @@ mod tests {
             cut: Cut::Threshold(0.2),
             area: Some(area),
             fit: Fit::new([10.0, 20.0, 5.0, 1.0, 4.0], Some(free), area),
-            apart: None,
             mean_to_max: None,
             sharpness: None,
             ended: Ended::Finished,

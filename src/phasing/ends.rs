@@ -4,8 +4,7 @@
 use super::average::{AveragePlan, Group};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
-use super::consensus;
-use super::ensemble::{Ensemble, EnsemblePlan, Observer, score, show_point};
+use super::ensemble::{Ensemble, EnsemblePlan, Observer, show_point};
 use super::problem::Problem;
 use super::run::{Draw, Point, Run, RunOutcome};
 use super::run_summary::RunSummary;
@@ -62,6 +61,7 @@ impl Ensemble {
     }
 
     /// Ends the best runs as planned: their hidden modes completed, or with each prior for smoothness.
+    /// Their order stays: smoother ends fit the counts less by intention.
     pub(super) fn end(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &mut dyn Observer) {
         let ends = match plan.completion {
             Some(variation) => completions(&self.kept, problem, variation, plan, observer),
@@ -81,7 +81,6 @@ impl Ensemble {
                 replace(&mut self.all, run, end);
             }
         }
-        consensus::order(&mut self.kept);
     }
 }
 
@@ -124,9 +123,10 @@ fn smooth_ends(runs: &[Run], problem: &Problem, plan: &EnsemblePlan, observer: &
             observer.ending(index * weights.len() + number + 1, runs.len() * weights.len());
             ended
         });
-        let mut best = ended.min_by(|a, b| score(a).total_cmp(&score(b)))?;
+        let held_out = |run: &Run| run.fit.predicted_llk();
+        let mut best = ended.min_by(|a, b| held_out(a).total_cmp(&held_out(b)))?;
         best.seconds += begun.elapsed().as_secs_f64();
-        (score(&best) < SMOOTHER * score(run)).then_some(best)
+        (held_out(&best) < SMOOTHER * held_out(run)).then_some(best)
     };
     runs.iter().enumerate().map(end).collect()
 }

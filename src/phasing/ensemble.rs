@@ -10,7 +10,6 @@ use super::areas::{self, Areas};
 use super::average::{self, AveragePlan, Comparison, GROUPS};
 use super::backend::{Backend, Start, View};
 use super::complete::Variation;
-use super::consensus;
 use super::guided::{Search, guided};
 use super::problem::Problem;
 use super::recipe::Recipe;
@@ -167,7 +166,7 @@ impl Observer for () {}
 /// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ensemble {
-    /// Best runs, best first: by [`Run::rank`], while there are more to come by [`super::Fit::score`].
+    /// Best runs, best first: by [`super::Fit::score`], which smoother ends do not change.
     pub kept: Vec<Run>,
     /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
@@ -201,7 +200,6 @@ pub fn phase(
 ) -> Result<Ensemble> {
     let mut result = begun;
     result.kept.retain(|run| run.average_of == 0);
-    result.kept.sort_by(|a, b| score(a).total_cmp(&score(b)));
     result.all.retain(|run| run.average_of == 0);
     observer.so_far(&result);
     let kinds: Vec<&RunSettings> = std::iter::once(&plan.run).chain(&plan.odd).collect();
@@ -228,7 +226,6 @@ pub fn phase(
             result.add_average(&group, average, plan, backend, observer)?;
         }
     }
-    consensus::agree(&mut result)?;
     // Completing hidden modes leaves only the runs that it was done to.
     let before = if plan.completion.is_some() { result.comparison()? } else { None };
     if !result.interrupted {

@@ -11,7 +11,6 @@ pub mod backend;
 pub mod bound;
 pub mod combine;
 pub mod complete;
-mod consensus;
 mod convolve;
 pub mod cpu;
 #[cfg(feature = "cuda")]

@@ -75,9 +75,6 @@ pub struct Run {
     pub first_support: Centered<bool>,
     /// Fit of the final object.
     pub fit: Fit,
-    /// Mean relative distance from the nearer half of the other best runs; none where there are no
-    /// others, or they were not compared.
-    pub apart: Option<f64>,
     /// Fraction of the energy of the object's modulus projection outside the final support.
     pub outside: f64,
     /// Fits on the way, in the order of cycles.

@@ -48,8 +48,6 @@ pub struct RunSummary {
     pub area: Option<f64>,
     /// Fit of the final object; `None` if the run diverged.
     pub fit: Option<Fit>,
-    /// Mean relative distance from the nearer half of the other best runs, of those alone.
-    pub apart: Option<f64>,
     /// Mean over largest modulus inside the support: near 1 for a homogeneous object.
     pub mean_to_max: Option<f64>,
     /// Mean of the fourth power of the modulus inside the support, over the square of that of the
@@ -92,7 +90,6 @@ impl RunSummary {
             cut: run.cut,
             area: Some(run.area),
             fit: Some(run.fit),
-            apart: run.apart,
             mean_to_max,
             sharpness,
             ended: run.ended,
@@ -114,7 +111,6 @@ impl RunSummary {
             cut: run.cut,
             area: None,
             fit: None,
-            apart: None,
             mean_to_max: None,
             sharpness: None,
             ended: Ended::Diverged,

@@ -61,7 +61,6 @@ impl Case {
             support: support.to_centered(),
             first_support: support.to_centered(),
             fit: Fit::new([1.0; 5], None, 0.1).expect("a fit"),
-            apart: None,
             outside: 0.0,
             curve: Vec::new(),
             ended: Ended::Finished,

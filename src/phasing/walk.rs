@@ -113,7 +113,6 @@ pub fn walk(
             support: finished.support.to_centered(),
             first_support,
             fit,
-            apart: None,
             outside,
             cycles,
             curve: track.curve,

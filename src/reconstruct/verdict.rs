@@ -82,8 +82,12 @@ const COEFFICIENTS: [f64; 4] = [0.33, -0.36, -1.60, 3.19];
 /// `sqrt(1 - 2 f)` of it.
 const OVERFITTED: f64 = 0.5;
 
-/// Most that such an object's probability can be.
-const OVERFITTED_PROBABILITY: f64 = 0.1;
+/// An object whose R factor is above this has nearly nothing of the pattern, unless counts are so few
+/// that their noise alone makes half of it. Simulated results, found or not, stay below 0.5.
+const UNEXPLAINED: f64 = 0.7;
+
+/// Most that the probability of either can be.
+const POOR_PROBABILITY: f64 = 0.1;
 
 /// Probabilities above which a result is found, and below which it is not.
 const GRADES: [f64; 2] = [0.85, 0.2];
@@ -108,9 +112,13 @@ impl Evidence {
         self.r_factor < OVERFITTED * self.noise_r_factor
     }
 
+    fn unexplained(&self) -> bool {
+        self.r_factor > UNEXPLAINED && self.r_factor > 2.0 * self.noise_r_factor
+    }
+
     fn probability(&self) -> f64 {
         let sum: f64 = self.terms().iter().zip(COEFFICIENTS).map(|(term, weight)| term * weight).sum();
-        let most = if self.overfitted() { OVERFITTED_PROBABILITY } else { 1.0 };
+        let most = if self.overfitted() || self.unexplained() { POOR_PROBABILITY } else { 1.0 };
         (1.0 / (1.0 + (-sum).exp())).min(most)
     }
 }
@@ -183,6 +191,9 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
     if evidence.overfitted() {
         reasons.push("the object fits the noise itself: so large a support leaves the data no say".into());
     }
+    if evidence.unexplained() {
+        reasons.push(format!("with an R factor of {:.2} it explains next to nothing", evidence.r_factor));
+    }
     let [smallest, largest] = settings.support.fraction;
     if evidence.support_fraction > 0.98 * largest {
         reasons.push(format!("the support fills all that it may, {:.0} % of the array", 100.0 * largest));
@@ -242,5 +253,9 @@ mod tests {
         let settings = Settings::preset("bragg").unwrap();
         let (reasons, remedies) = words(&alone, Grade::Doubtful, &settings);
         assert!(reasons[0].contains("not assessed") && remedies[0].contains("nb-run"), "{reasons:?} {remedies:?}");
+        // Nothing speaks against it but that it explains nothing.
+        let alone = Evidence { r_factor: 0.96, noise_r_factor: 0.1, ..alone };
+        assert!(alone.probability() < GRADES[1], "{}", alone.probability());
+        assert!(words(&alone, Grade::NotFound, &settings).0.iter().any(|reason| reason.contains("next to nothing")));
     }
 }
