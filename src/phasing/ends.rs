@@ -61,7 +61,8 @@ impl Ensemble {
     }
 
     /// Ends the best runs as planned: their hidden modes completed, or with each prior for smoothness.
-    /// Their order stays: smoother ends fit the counts less by intention.
+    ///
+    /// Smoother ends fit the counts less by intention, so their order is that of the held-out pixels.
     pub(super) fn end(&mut self, problem: &Problem, plan: &EnsemblePlan, observer: &mut dyn Observer) {
         let ends = match plan.completion {
             Some(variation) => completions(&self.kept, problem, variation, plan, observer),
@@ -76,11 +77,14 @@ impl Ensemble {
             // That the others fit better says nothing of what is hidden.
             self.truncate(ends.len());
         }
+        let ended = ends.len();
         for (run, end) in self.kept.iter_mut().zip(ends) {
             if let Some(end) = end {
                 replace(&mut self.all, run, end);
             }
         }
+        let held_out = |run: &Run| run.fit.predicted_llk() * run.fit.support_fraction;
+        self.kept[..ended].sort_by(|a, b| held_out(a).total_cmp(&held_out(b)));
     }
 }
 

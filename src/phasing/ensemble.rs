@@ -166,7 +166,7 @@ impl Observer for () {}
 /// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ensemble {
-    /// Best runs, best first: by [`super::Fit::score`], which smoother ends do not change.
+    /// Best runs, best first: by [`super::Fit::score`], those with smoother ends by held-out pixels.
     pub kept: Vec<Run>,
     /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
