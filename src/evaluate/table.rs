@@ -41,8 +41,8 @@ pub struct Class {
     pub error_ratio: f64,
     /// Its 95 % interval, from resampling whole particles.
     pub error_ratio_interval: [f64; 2],
-    /// Pearson of log10(1 + I) of the network, linear, inverse-distance and biharmonic fill, as a mean
-    /// over levels of intensity: see [`over_levels`].
+    /// Pearson of log10(1 + I) of the network, linear, inverse-distance and biharmonic fill: means over
+    /// 20 levels of the true intensity inside the gap of the means of the patterns of each.
     pub pearson_over_levels: [f64; 4],
     /// Part of all pixels within their 90 % interval.
     pub covered: f64,
