@@ -28,6 +28,7 @@ lacuna_setup() {
     driver() { apt-get install -y --no-install-recommends "$@" mesa-vulkan-drivers libvulkan1; }
     { [ "$(id -u)" = 0 ] && apt-get update && { driver -t "$codename-backports" || driver; }; } >/dev/null 2>&1 ||
       echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
+    unset -f driver
   fi
   if [ ${#packages[@]} -eq 0 ]; then return 0; fi
 

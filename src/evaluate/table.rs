@@ -109,9 +109,9 @@ impl Class {
 const LEVELS: usize = 20;
 
 /// The mean over 20 levels of intensity of the mean value of each: few bright patterns count as much
-/// as many dim ones. So M. Masto et al. (J. Appl. Cryst. 57, 966 (2024)) state correlations, as far
-/// as their article tells, of patches of 32 pixels; here a gap of a whole pattern is one. That both
-/// are scaled by the extremes of the truth changes no correlation.
+/// as many dim ones. Correlations of M. Masto et al. (J. Appl. Cryst. 57, 966 (2024)) are such means,
+/// of patches of 32 pixels; their details are guessed, and here the gap of a whole pattern is one.
+/// That both are scaled by the extremes of the truth changes no correlation.
 ///
 /// `values` are pairs of level and value; levels without any are left out, as are values that are no
 /// numbers.
