@@ -22,13 +22,22 @@ lacuna_setup() {
   fi
   if [ "${1:-}" = --vulkan ] && ! ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1; then
     # Mesa's driver computes on the processor. Tests of graphics cards skip where it is missing, and
-    # where it is as old as Debian 12's: of Debian's backports it is new enough.
-    local codename
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # where it is as old as Debian 12's: of Debian's backports, which are a source for this alone, it is
+    # new enough.
+    local sources newer
+    sources=$(mktemp -d)
+    cp /etc/apt/sources.list.d/* "$sources" 2>/dev/null
+    newer=$(. /etc/os-release && echo "${VERSION_CODENAME:-}-backports")
+    echo "deb http://deb.debian.org/debian $newer main" >"$sources/newer.list"
     driver() { apt-get install -y --no-install-recommends "$@" mesa-vulkan-drivers libvulkan1; }
-    { [ "$(id -u)" = 0 ] && apt-get update && { driver -t "$codename-backports" || driver; }; } >/dev/null 2>&1 ||
-      echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
+    {
+      [ "$(id -u)" = 0 ] && {
+        { apt-get -o Dir::Etc::SourceParts="$sources" update && driver -o Dir::Etc::SourceParts="$sources" -t "$newer"; } ||
+          { apt-get update && driver; }
+      }
+    } >/dev/null 2>&1 || echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
     unset -f driver
+    rm -rf "$sources"
   fi
   if [ ${#packages[@]} -eq 0 ]; then return 0; fi
 
