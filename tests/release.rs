@@ -98,7 +98,12 @@ fn shells_complete_verbs_and_flags() {
                echo \"${COMPREPLY[@]}\"";
     let output = Command::new("bash").args(["-c", ask]).current_dir(here).output().unwrap();
     let reply = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(reply.trim(), "--nb-run-keep --nb-run-average", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        reply.trim(),
+        "--nb-run-more --nb-run-keep --nb-run-average",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

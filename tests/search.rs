@@ -178,6 +178,27 @@ fn garbage_is_not_found_and_resolves_nothing() {
     assert!(page.contains("The object was not found"), "no such line on the page");
 }
 
+#[test]
+fn further_runs_follow_only_where_the_first_ones_did_not_find_the_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    write_pattern(&here.join("noise.cxi"), false, &garbage([1, 64, 64]), None, &Process::default()).unwrap();
+    let flake = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/examples/flake.cxi");
+    let random = |file: &str, more: &[&str]| {
+        let run = ["run", file, "--preset", "particle", "--gap", "free", "--json", "--force", "-o", "out"];
+        let output = done(here, &[&run[..], more].concat());
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let runs =
+            told.lines().filter(|line| line.starts_with("{\"event\":\"run\"") && line.contains("\"average_of\":0"));
+        (summary(&output)["verdict"]["grade"].to_string(), runs.count())
+    };
+    assert_eq!(random(flake, &["--nb-run-more", "3"]), ("\"found\"".into(), 12));
+    let short = ["--algorithm", "ER**30,(Sup*HIO**50)**4", "--nb-run", "4"];
+    assert_eq!(random("noise.cxi", &[&short[..], &["--nb-run-more", "3"]].concat()), ("\"not-found\"".into(), 7));
+    // Whoever types a number of runs gets as many.
+    assert_eq!(random("noise.cxi", &short).1, 4);
+}
+
 /// A faceted crystal with a strained phase, without a gap, at these photons in all.
 fn crystal(photons: f64) -> Pattern {
     let simulated = pattern(&crystals(photons, 3.0), 1);

@@ -106,6 +106,7 @@ class _Phasing(TypedDict, total=False):
     support_fraction_min: float | None
     support_fraction_max: float | None
     nb_run: int | None
+    nb_run_more: int | None
     nb_run_keep: int | None
     nb_run_average: int | None
     seed: int | None

@@ -136,7 +136,7 @@ impl<'a> Case<'a> {
             "phasing {} with {} treatments of its gap, {} each",
             self.name,
             self.contenders.len(),
-            counted(self.settings.ensemble.count, "run")
+            counted(self.settings.ensemble.most(), "run")
         )));
         let network = network(&self.pattern, &self.contenders, self.model, self.settings, observer)?;
         let trial = Trial {
@@ -212,7 +212,7 @@ impl Compared<'_> {
             ));
         }
         for runs in self.runs.iter().filter(|runs| runs.runs.is_empty()) {
-            let count = counted(self.case.settings.ensemble.count, "run");
+            let count = counted(self.case.settings.ensemble.most(), "run");
             parts.push(format!(
                 "With {} none of {count} gave an object: it diverged or vanished",
                 runs.contender.text()
@@ -264,7 +264,7 @@ impl Compared<'_> {
             let chosen = self.chosen(runs.contender);
             let success = self.random(index).map(|all| {
                 let good = all.iter().filter(|score| score.error <= 1.5 * best).count();
-                format!("{good} of {}", self.case.settings.ensemble.count)
+                format!("{good} of {}", self.case.settings.ensemble.most())
             });
             let (mut prtf, mut fsc) = (None, None);
             if let Some(run) = runs.best() {

@@ -42,7 +42,8 @@ impl Compared<'_> {
                     "Runs".into(),
                     format!(
                         "{} for each treatment, seeds from {}",
-                        self.case.settings.ensemble.count, self.case.settings.ensemble.seed
+                        self.case.settings.ensemble.most(),
+                        self.case.settings.ensemble.seed
                     ),
                 ),
                 ("Recipe".into(), self.case.settings.recipe.recipe.to_string()),

@@ -64,7 +64,9 @@ impl Trial<'_> {
     /// [`Error::Interrupted`] where the observer stopped it.
     pub fn phase(&self, contenders: &[Contender], observer: &dyn Observer) -> Result<Vec<ContenderRuns>> {
         let mut settings = self.settings.clone();
-        settings.ensemble.keep = settings.ensemble.count;
+        // Equal cycles for all treatments, whatever the first runs find.
+        let ensemble = &mut settings.ensemble;
+        (ensemble.count, ensemble.keep, ensemble.more) = (ensemble.most(), ensemble.most(), 0);
         // Runs of one contender that learned from each other would have no partners in another.
         settings.support.area_search = false;
         let Some((&first, others)) = contenders.split_first() else { return Ok(Vec::new()) };

@@ -31,14 +31,16 @@ pub(super) struct Generation {
     width: Option<f32>,
 }
 
-/// The generations of so many runs, in their order: one where no areas are searched.
-pub(super) fn generations(count: usize, search: bool) -> Vec<Generation> {
+/// The generations of a round with these runs, in their order: one where no areas are searched.
+pub(super) fn generations(runs: Range<usize>, search: bool) -> Vec<Generation> {
+    let count = runs.len();
     if !search || count < ENOUGH {
-        return vec![Generation { runs: 0..count, width: None }];
+        return vec![Generation { runs, width: None }];
     }
     let widths = std::iter::once(None).chain(WIDTHS.map(Some));
     let of = WIDTHS.len() + 1;
-    widths.enumerate().map(|(k, width)| Generation { runs: k * count / of..(k + 1) * count / of, width }).collect()
+    let part = |k: usize| runs.start + k * count / of;
+    widths.enumerate().map(|(k, width)| Generation { runs: part(k)..part(k + 1), width }).collect()
 }
 
 /// Areas about which the runs of a generation draw theirs.
@@ -94,13 +96,15 @@ mod tests {
     #[test]
     fn every_run_belongs_to_one_generation() {
         for count in [1, 5, 11, 12, 13, 36, 100] {
-            let generations = generations(count, true);
+            let generations = generations(0..count, true);
             assert_eq!(generations.len(), if count < ENOUGH { 1 } else { 3 });
             let runs: Vec<usize> = generations.iter().flat_map(|generation| generation.runs.clone()).collect();
             assert_eq!(runs, (0..count).collect::<Vec<_>>());
             assert!(generations.iter().all(|generation| !generation.runs.is_empty()));
         }
-        assert_eq!(generations(36, false), [Generation { runs: 0..36, width: None }]);
+        assert_eq!(generations(0..36, false), [Generation { runs: 0..36, width: None }]);
+        let later: Vec<_> = generations(36..54, true).into_iter().map(|generation| generation.runs).collect();
+        assert_eq!(later, [36..42, 42..48, 48..54]);
     }
 
     fn line(number: usize, free: f64, area: f64) -> RunSummary {
@@ -125,7 +129,7 @@ mod tests {
 
     #[test]
     fn areas_are_drawn_about_those_of_the_best_runs_before() {
-        let [first, second, _] = &generations(18, true)[..] else { panic!("three generations") };
+        let [first, second, _] = &generations(0..18, true)[..] else { panic!("three generations") };
         let mut lines = vec![
             line(0, 1.0, 0.05),
             line(1, 1.0, 0.04),

@@ -21,16 +21,18 @@ const SMOOTHED: usize = 4;
 const SMOOTHER: f64 = 1.15;
 
 impl Ensemble {
-    /// Adds the runs that begin at the average of a group of runs that agree.
+    /// Adds the runs that begin at the average of a group of runs that agree, numbered from `first` on
+    /// or after those that are there.
     pub(super) fn add_average(
         &mut self,
         group: &Group,
         average: &AveragePlan,
+        first: usize,
         plan: &EnsemblePlan,
         backend: &mut dyn Backend,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let first = self.all.iter().map(|run| run.number + 1).max().unwrap_or(0).max(plan.count);
+        let first = self.all.iter().map(|run| run.number + 1).max().unwrap_or(0).max(first);
         for (number, settings) in (first..).zip(&average.runs) {
             if self.interrupted {
                 break;

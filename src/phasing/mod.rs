@@ -30,6 +30,7 @@ pub mod recipe;
 pub mod rules;
 pub mod run;
 pub mod run_summary;
+pub mod search;
 pub mod select;
 pub mod smooth;
 pub mod start;

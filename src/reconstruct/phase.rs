@@ -2,6 +2,7 @@
 
 use super::observer::{Event, Observer};
 use super::resume::{Checkpoint, Keeper};
+use super::verdict::{Grade, Verdict};
 use crate::error::{Error, Result, counted, shape_text};
 use crate::inpaint::{GapSource, GapTreatment};
 use crate::io;
@@ -9,7 +10,7 @@ use crate::phasing::Algorithm;
 use crate::phasing::average::{self, AveragePlan};
 use crate::phasing::backend::{Backend, GapConstraint, Start, View};
 use crate::phasing::complete::Variation;
-use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport};
+use crate::phasing::ensemble::{self, Ensemble, EnsemblePlan, FirstSupport, Round};
 use crate::phasing::guided::Search;
 use crate::phasing::memory;
 use crate::phasing::noise;
@@ -18,6 +19,7 @@ use crate::phasing::psf::{Psf, PsfSource};
 use crate::phasing::recipe::{RELEASE, Recipe};
 use crate::phasing::run::{Point, RunSettings};
 use crate::phasing::run_summary::RunSummary;
+use crate::phasing::search;
 use crate::phasing::select::{DeviceRequest, OpenDevice};
 use crate::phasing::smooth::Smoothness;
 use crate::phasing::support::{Cut, SupportRule};
@@ -117,13 +119,14 @@ pub fn phase(
     let keeper = checkpoint.map(|checkpoint| Keeper::new(checkpoint, pattern, settings)).transpose()?;
     let begun = keeper.as_ref().map_or(Ok(Ensemble::default()), |keeper| keeper.begun(pattern.shape(), observer))?;
     let plan = plan(pattern, settings, bounds, start.support);
-    let recipe = plan.run.recipe.clone();
+    let recipe = plan.first().recipe.clone();
     let steps = plan.steps();
     let request = DeviceRequest {
         device: &settings.device.device,
         recipe: &steps,
-        count: settings.ensemble.count,
-        keep: plan.most_kept(),
+        count: plan.rounds.iter().map(|round| round.count).max().unwrap_or(1),
+        // A round that may not be the last is concluded on a copy.
+        keep: plan.most_kept() * plan.rounds.len(),
         available: settings.device.max_memory.unwrap_or_else(memory::available),
     };
     request.memory(pattern.shape())?;
@@ -132,7 +135,7 @@ pub fn phase(
     observer.observe(Event::Note(&format!(
         "phasing {} {note}: {} of {} ({recipe}), about {}",
         shape_text(&trimmed(pattern.shape())),
-        counted(plan.count, "run"),
+        counted(plan.rounds[0].count, "run"),
         counted(recipe.cycles(), "cycle"),
         estimated_time(&mut *backend, &plan)?
     )));
@@ -142,7 +145,19 @@ pub fn phase(
         ));
     }
     let mut watcher = EnsembleWatcher { observer, keeper };
-    let ensemble = ensemble::phase(&mut *backend, &plan, begun, &mut watcher)?;
+    let enough = |runs: &Ensemble| {
+        let verdict = Verdict::new(pattern, runs, settings);
+        let found = verdict.grade == Grade::Found;
+        if !found {
+            observer.observe(Event::Note(&format!(
+                "not found for certain (probability {:.0} %): {} (nb-run-more)",
+                100.0 * verdict.probability,
+                counted(settings.ensemble.more, "further run")
+            )));
+        }
+        found
+    };
+    let ensemble = search::phase(&mut *backend, &plan, begun, &enough, &mut watcher)?;
     Ok(Phased { ensemble, recipe, device, memory })
 }
 
@@ -184,11 +199,15 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         recipe,
     };
     let releasing = whole.released(RELEASE);
-    let (first, odd) = match bounds {
-        BoundsCourse::Kept | BoundsCourse::Completed(_) => (run(whole.clone(), false), None),
-        BoundsCourse::Released => (run(releasing, false), None),
-        BoundsCourse::Alternating => (run(whole.clone(), true), Some(run(releasing, false))),
+    let kinds = match bounds {
+        BoundsCourse::Kept | BoundsCourse::Completed(_) => vec![run(whole.clone(), false)],
+        BoundsCourse::Released => vec![run(releasing, false)],
+        BoundsCourse::Alternating => vec![run(whole.clone(), true), run(releasing, false)],
     };
+    // From an earlier object further runs would end where the first ones did.
+    let more = if matches!(support, FirstSupport::Earlier(_)) { 0 } else { settings.ensemble.more };
+    let counts = [settings.ensemble.count, more].into_iter().filter(|count| *count > 0);
+    let rounds = counts.map(|count| Round { count, kinds: kinds.clone() }).collect();
     let released = matches!(bounds, BoundsCourse::Released | BoundsCourse::Alternating);
     let completion = match bounds {
         BoundsCourse::Completed(variation) => Some(variation),
@@ -196,9 +215,8 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
     };
     let members = settings.ensemble.average;
     EnsemblePlan {
-        run: first,
-        odd,
-        average: (members > 1 && settings.ensemble.count > 1)
+        rounds,
+        average: (members > 1 && settings.ensemble.most() > 1)
             .then(|| AveragePlan { members, runs: last_runs(settings, &run(whole.clone(), released)) }),
         // Real and positive objects have their constraint in every cycle.
         smoothness: match settings.recipe.real || settings.recipe.positivity {
@@ -212,7 +230,6 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         support,
         start_phase: settings.start.phase,
         seed: settings.ensemble.seed,
-        count: settings.ensemble.count,
         keep: settings.ensemble.keep,
     }
 }
@@ -289,7 +306,7 @@ fn first_support(
 /// Wall-clock time of the whole plan from two cycles of the first algorithm, in words.
 fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<String> {
     let shape = backend.problem().shape();
-    let batch = backend.batch_size().min(plan.count);
+    let batch = backend.batch_size().min(plan.rounds[0].count);
     let start = Start { object: Cornered::filled(shape, Complex32::ZERO), support: Cornered::filled(shape, true) };
     backend.start(&vec![start; batch]);
     let mut seconds = |cycles| -> Result<f64> {
@@ -307,7 +324,7 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
         _ => 0.0,
     };
     let batches = plan.batches(batch) as f64;
-    let seconds = cycle * (plan.run.recipe.cycles() as f64 * batches + search * plan.count as f64);
+    let seconds = cycle * (plan.first().recipe.cycles() as f64 * batches + search * plan.rounds[0].count as f64);
     Ok(if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
 }
 

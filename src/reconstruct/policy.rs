@@ -50,7 +50,7 @@ pub fn gap_choice(
         return Ok(GapChoice::free(GapAdvice::real()));
     }
     // Both kinds of runs need at least one.
-    let several = settings.ensemble.count > 1;
+    let several = settings.ensemble.most() > 1;
     if let Some(own) = &pattern.estimate {
         let advice = GapAdvice { fill: several, ..GapAdvice::against("the file brings an estimate of its own") };
         return Ok(GapChoice { advice, search: several.then(|| (GapTreatment::FILE, own.clone())) });

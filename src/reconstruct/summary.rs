@@ -188,7 +188,7 @@ impl Summary {
         let count = |verdict: RunVerdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
         let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
         let [prtf, fsc] = combined.crossings().map(|crossing| crossing.resolution(pixel));
-        let verdict = Verdict::new(pattern, phased, settings);
+        let verdict = Verdict::new(pattern, &phased.ensemble, settings);
         // Kept runs may all come from one: that they agree resolves nothing where no other does.
         let alone = verdict.evidence.agreeing.is_some_and(|share| share == 0.0);
         let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound && !alone;

@@ -5,8 +5,8 @@
 //! `docs/benchmarks/search.md`. *Found* means that the complex object differs from the true one by
 //! less than 30 %, after shift, twin, constant phase and ramp.
 
-use super::phase::Phased;
 use crate::metrics::median;
+use crate::phasing::ensemble::Ensemble;
 use crate::pixels::Pattern;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -125,9 +125,11 @@ impl Evidence {
 
 impl Verdict {
     /// The verdict on the runs of a pattern.
-    pub fn new(pattern: &Pattern, phased: &Phased, settings: &Settings) -> Self {
-        let best = &phased.ensemble.kept[0];
-        let distances = &phased.ensemble.distances;
+    ///
+    /// # Panics
+    /// If none is kept.
+    pub fn new(pattern: &Pattern, ensemble: &Ensemble, settings: &Settings) -> Self {
+        let (best, distances) = (&ensemble.kept[0], &ensemble.distances);
         let noise = crate::phasing::noise::fraction(pattern);
         let compared = distances.len();
         let agreeing = distances.iter().filter(|&&distance| distance < AGREE).count();
@@ -212,7 +214,7 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
         remedies.clear();
     } else {
         if evidence.compared > 0 {
-            remedies.push(format!("more starts (nb-run = {})", 4 * settings.ensemble.count));
+            remedies.push(format!("more starts (nb-run-more = {})", 4 * settings.ensemble.most()));
         }
         if settings.recipe.psf.is_none() && excess > 3.0 {
             remedies.push("a PSF (psf = auto) if the beam is not fully coherent".into());

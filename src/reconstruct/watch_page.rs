@@ -25,8 +25,8 @@ const COLOURED: usize = 4;
 pub(super) struct Progress {
     file: String,
     command: String,
-    /// Runs from random starts in all.
-    planned: usize,
+    /// Runs from random starts, and further ones where those do not find the object.
+    planned: [usize; 2],
     /// Whether the ramp and the mean phase of objects mean nothing.
     ramp: bool,
     /// Whether all runs begin at one object: that they agree says nothing.
@@ -133,7 +133,7 @@ impl Progress {
         Progress {
             file: file.into(),
             command: command.into(),
-            planned: settings.ensemble.count,
+            planned: [settings.ensemble.count, settings.ensemble.more],
             ramp: !settings.recipe.positivity,
             one_start: settings.start.object.is_some(),
             begun: Instant::now(),
@@ -171,7 +171,10 @@ impl Progress {
         let [starts, last] =
             [true, false].map(|start| self.ended.iter().filter(|run| (run.average_of == 0) == start).count());
         let last = if last > 0 { format!(", and {} from averages", counted(last, "last run")) } else { String::new() };
-        format!("{starts} of {} ended{last}", counted(self.planned, "run"))
+        let [first, more] = self.planned;
+        let begun = starts + self.under_way.iter().filter(|(number, _)| *number < first + more).count();
+        let planned = if begun > first { first + more } else { first };
+        format!("{starts} of {} ended{last}", counted(planned, "run"))
     }
 
     /// What can be said before the end: not whether the object was found, which all runs decide.

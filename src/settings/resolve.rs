@@ -97,6 +97,10 @@ fn over(below: &TypedSettings, typed: &TypedSettings) -> Result<Settings> {
         // What lies below may keep more runs than are asked for now.
         phasing.nb_run_keep = phasing.nb_run_keep.min(phasing.nb_run);
     }
+    if given.contains_key("nb-run") && !given.contains_key("nb-run-more") {
+        // Whoever types a number of runs means it.
+        phasing.nb_run_more = Some(0);
+    }
     if STANDARD.iter().any(|key| given.contains_key(*key)) && !given.contains_key("algorithm") {
         // Whoever types the standard form means it, and not the recipe below.
         phasing.algorithm = None;
@@ -428,10 +432,11 @@ fn support(typed: &TypedSettings) -> Result<SupportSettings> {
 
 fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
     let keys = &typed.phasing;
-    let count = required("nb-run", keys.nb_run)?;
-    if !(1..=100_000).contains(&count) {
-        return Err(Error::setting("nb-run", count, "must be from 1 to 100000"));
-    }
+    let runs = |name: &str, value: Option<usize>, least: usize| match required(name, value)? {
+        runs if (least..=100_000).contains(&runs) => Ok(runs),
+        runs => Err(Error::setting(name, runs, format!("must be from {least} to 100000"))),
+    };
+    let count = runs("nb-run", keys.nb_run, 1)?;
     let keep = required("nb-run-keep", keys.nb_run_keep)?;
     if !(1..=count).contains(&keep) {
         return Err(Error::setting("nb-run-keep", keep, format!("must be from 1 to {count}")));
@@ -439,6 +444,7 @@ fn ensemble(typed: &TypedSettings) -> Result<EnsembleSettings> {
     Ok(EnsembleSettings {
         count,
         keep,
+        more: runs("nb-run-more", keys.nb_run_more, 0)?,
         average: match required("nb-run-average", keys.nb_run_average)? {
             n if n <= 1000 => n,
             n => return Err(Error::setting("nb-run-average", n, "must be from 0 to 1000")),

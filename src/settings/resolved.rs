@@ -192,6 +192,8 @@ pub struct EnsembleSettings {
     pub count: usize,
     /// Number of best runs that are kept.
     pub keep: usize,
+    /// Number of further runs, where those did not find the object.
+    pub more: usize,
     /// Number of best runs that are averaged, where they agree, into the start of a last one; 0 for
     /// none.
     pub average: usize,
@@ -205,6 +207,13 @@ pub struct EnsembleSettings {
     pub split_data: bool,
     /// Whether the object's phase is unwrapped inside its support too.
     pub unwrap: bool,
+}
+
+impl EnsembleSettings {
+    /// Number of runs from random starts at most.
+    pub fn most(&self) -> usize {
+        self.count + self.more
+    }
 }
 
 /// Device on which runs are phased, and its limits.

@@ -410,6 +410,9 @@ pub struct PhasingKeys {
     /// Number of runs, each from its own random start
     #[arg(long, value_name = "N")]
     pub nb_run: Option<usize>,
+    /// Further runs, where those did not find the object; a typed nb-run switches them off
+    #[arg(long, hide_short_help = true, value_name = "N")]
+    pub nb_run_more: Option<usize>,
     /// Number of best runs to keep
     #[arg(long, value_name = "K")]
     pub nb_run_keep: Option<usize>,
