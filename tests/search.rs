@@ -192,7 +192,7 @@ fn further_runs_follow_only_where_the_first_ones_did_not_find_the_object() {
             told.lines().filter(|line| line.starts_with("{\"event\":\"run\"") && line.contains("\"average_of\":0"));
         (summary(&output)["verdict"]["grade"].to_string(), runs.count())
     };
-    assert_eq!(random(flake, &["--nb-run-more", "3"]), ("\"found\"".into(), 12));
+    assert_eq!(random(flake, &["--nb-run", "12", "--nb-run-more", "3"]), ("\"found\"".into(), 12));
     let short = ["--algorithm", "ER**30,(Sup*HIO**50)**4", "--nb-run", "4"];
     assert_eq!(random("noise.cxi", &[&short[..], &["--nb-run-more", "3"]].concat()), ("\"not-found\"".into(), 7));
     // Whoever types a number of runs gets as many.
