@@ -24,19 +24,21 @@ lacuna_setup() {
     # Mesa's driver computes on the processor. Tests of graphics cards skip where it is missing, and
     # where it is as old as Debian 12's: of Debian's backports, which are a source for this alone, it is
     # new enough.
-    local sources newer
-    sources=$(mktemp -d)
-    cp /etc/apt/sources.list.d/* "$sources" 2>/dev/null
-    newer=$(. /etc/os-release && echo "${VERSION_CODENAME:-}-backports")
-    echo "deb http://deb.debian.org/debian $newer main" >"$sources/newer.list"
+    local sources codename mirror
     driver() { apt-get install -y --no-install-recommends "$@" mesa-vulkan-drivers libvulkan1; }
-    {
-      [ "$(id -u)" = 0 ] && {
-        { apt-get -o Dir::Etc::SourceParts="$sources" update && driver -o Dir::Etc::SourceParts="$sources" -t "$newer"; } ||
-          { apt-get update && driver; }
-      }
-    } >/dev/null 2>&1 || echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
-    unset -f driver
+    newer_driver() {
+      codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+      # From where the system has its own packages.
+      mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | awk -v of="$codename" '$2 == of {print $1; exit}')
+      [ -n "$mirror" ] || return 1
+      cp /etc/apt/sources.list.d/* "$sources" 2>/dev/null
+      echo "deb $mirror $codename-backports main" >"$sources/newer.list"
+      apt-get -o Dir::Etc::SourceParts="$sources" update && driver -o Dir::Etc::SourceParts="$sources" -t "$codename-backports"
+    }
+    sources=$(mktemp -d)
+    { [ "$(id -u)" = 0 ] && apt-get update && { newer_driver || driver; }; } >/dev/null 2>&1 ||
+      echo "tools/setup.sh: no Vulkan driver, and mesa-vulkan-drivers could not be installed" >&2
+    unset -f driver newer_driver
     rm -rf "$sources"
   fi
   if [ ${#packages[@]} -eq 0 ]; then return 0; fi
