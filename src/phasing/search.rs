@@ -45,15 +45,15 @@ pub fn phase(
     let mut before: Option<Ensemble> = None;
     for (round, numbers) in plan.numbered_rounds() {
         runs.round(round, numbers.clone(), plan, backend, observer)?;
-        if let (true, Some(mut before)) = (runs.interrupted, before.take()) {
-            // What was made of the earlier rounds is worth more than runs of which nothing was made.
-            before.interrupted = true;
-            return Ok(before);
-        }
         let last = numbers.end == plan.count() || runs.interrupted;
         if last || reached <= numbers.end {
             let mut concluded = if last { std::mem::take(&mut runs) } else { runs.clone() };
             concluded.conclude(first_last, plan, backend, observer)?;
+            if let (true, Some(mut before)) = (concluded.interrupted, before.take()) {
+                // What was made of the earlier rounds is worth more than what was left half done.
+                before.interrupted = true;
+                return Ok(before);
+            }
             let nothing = concluded.kept.is_empty();
             if last || concluded.interrupted || !nothing && enough(&concluded) {
                 return if nothing { Err(Error::NoObject { runs: concluded.all.len() }) } else { Ok(concluded) };
