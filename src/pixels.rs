@@ -125,6 +125,16 @@ pub struct Estimate {
     pub upper: Centered<f32>,
 }
 
+/// What runs of phasing make of a pattern before its gaps are filled: the pattern that their objects
+/// give, gaps included. Both arrays have the pattern's shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calculated {
+    /// Mean over the runs, `ln(1 + I)`.
+    pub mean: Centered<f32>,
+    /// Standard deviation over the runs, `ln(1 + I)`.
+    pub spread: Centered<f32>,
+}
+
 /// A diffraction pattern: intensities, the mask of its pixels, and estimates for some of those not
 /// measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +145,8 @@ pub struct Pattern {
     pub mask: Centered<u32>,
     /// Estimates in the gaps, from a fill or from the network.
     pub estimate: Option<Estimate>,
+    /// What earlier runs of phasing calculate, for a network that looks at it.
+    pub calculated: Option<Calculated>,
     /// Geometry of the measurement.
     pub geometry: Geometry,
     /// Circles of the diffractometer, with their positions for these frames.
@@ -157,7 +169,7 @@ impl Pattern {
                 remedy: "give a mask of the same shape, or cut both with roi".into(),
             });
         }
-        let pattern = Pattern { intensity, mask, estimate: None, geometry, goniometer: None };
+        let pattern = Pattern { intensity, mask, estimate: None, calculated: None, geometry, goniometer: None };
         pattern.check()?;
         Ok(pattern)
     }

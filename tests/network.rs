@@ -2,8 +2,10 @@
 //! patterns; scores.
 
 use crate::cli::{done, lacuna, refused, summary};
-use lacuna::inpaint::model::Model;
+use lacuna::inpaint::model::{Model, Network};
 use lacuna::inpaint::patch::NormalisedPatch;
+use lacuna::inpaint::predict::{PredictOptions, predict};
+use lacuna::pixels::{Calculated, Pattern};
 use ndarray::Array3;
 use ndarray_npy::{NpzWriter, read_npy};
 use serde_json::Value;
@@ -245,20 +247,54 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
     crate::cli::misused(folder, &["evaluate", "set.h5", "--split", "all"], &["--split", "test"]);
 }
 
+#[test]
+fn a_network_that_begins_to_look_predicts_what_it_did() {
+    for dimensions in [2, 3] {
+        let depth = if dimensions == 2 { 1 } else { 32 };
+        let counts = Array3::from_shape_fn((depth, 32, 32), |(z, y, x)| ((7 * z + 5 * y + 3 * x) % 50) as f32);
+        let known = Array3::from_shape_fn(counts.dim(), |(_, y, _)| !(10..20).contains(&y));
+        let (mean, spread) = (counts.mapv(|counts: f32| (2.0 * counts).ln_1p()), counts.mapv(|_| 0.5));
+        let model = Model::shipped(dimensions).unwrap();
+        let predicted = |network: &Network, calculated| {
+            network.predict(&[NormalisedPatch::new(counts.view(), known.view(), calculated).unwrap()], 32, 1)
+        };
+        let before = predicted(&model.network, None);
+        let after = predicted(&model.network.clone().looking(true), Some([mean.view(), spread.view()]));
+        for (one, other) in before[0].mean.iter().zip(&after[0].mean) {
+            assert!((one - other).abs() < 1e-4 * (1.0 + one.abs()), "{one} {other}");
+        }
+    }
+}
+
+#[test]
+fn a_network_that_looks_needs_something_to_look_at() {
+    let mut model = Model::shipped(2).unwrap();
+    (model.network, model.card.network.phased) = (model.network.looking(true), true);
+    let pattern = lacuna::simulate::example(0).pattern;
+    let error = predict(&pattern, &model, PredictOptions { slices: true }, &mut |_| true).unwrap_err().to_string();
+    assert!(error.contains("this pattern was not phased"), "{error}");
+    let mean = pattern.intensity.map(|value| value.ln_1p());
+    let calculated = Some(Calculated { spread: mean.map(|_| 0.1), mean });
+    predict(&Pattern { calculated, ..pattern }, &model, PredictOptions { slices: true }, &mut |_| true).unwrap();
+}
+
 /// Write it anew, after a change of the weights, with
 /// `LACUNA_GOLDEN=write cargo test stored_patch`.
 #[test]
 fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    for dimensions in [2, 3] {
-        let depth = if dimensions == 2 { 1 } else { 32 };
+    let looking = Model::shipped_phased(2).unwrap();
+    let models = [2, 3].map(|dimensions| Model::shipped(dimensions).unwrap()).into_iter().chain(looking);
+    for model in models {
+        let depth = if model.dimensions() == 2 { 1 } else { 32 };
         let counts = Array3::from_shape_fn((depth, 32, 32), |(z, y, x)| {
             let wave = (0.7 * y as f32).sin() * (0.5 * x as f32 + 0.3 * z as f32).cos();
             (300.0 * wave * wave).round()
         });
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-        let patch = NormalisedPatch::new(counts.view(), known.view()).unwrap();
-        let model = Model::shipped(dimensions).unwrap();
+        let (mean, spread) = (counts.mapv(|counts: f32| (0.8 * counts).ln_1p()), counts.mapv(|_| 0.2));
+        let calculated = model.card.network.phased.then(|| [mean.view(), spread.view()]);
+        let patch = NormalisedPatch::new(counts.view(), known.view(), calculated).unwrap();
         let prediction = &model.network.predict(&[patch], 32, 1)[0];
         // Every 7th pixel is enough.
         let found: Vec<f32> = prediction.mean.iter().chain(&prediction.spread).copied().step_by(7).collect();

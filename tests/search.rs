@@ -4,7 +4,10 @@
 use crate::cli::{SHORT, done, folder, refused, summary, write_good};
 use crate::compare::crystals;
 use crate::interop::{python, unlocked};
+use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
 use lacuna::geometry::Geometry;
+use lacuna::inpaint::{Fill, FillOptions, fill};
+use lacuna::io::set::Measurement;
 use lacuna::io::{Process, write_pattern};
 use lacuna::pixels::Pattern;
 use lacuna::prepare::Prepared;
@@ -12,6 +15,7 @@ use lacuna::reconstruct::{Checkpoint, Event, Grade, Observer, Reconstruction, re
 use lacuna::settings::{Settings, TypedSettings};
 use lacuna::simulate;
 use lacuna::simulate::pattern::pattern;
+use lacuna::simulate::recipe::Recipe;
 use lacuna::volume::Centered;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -95,6 +99,44 @@ fn a_resumed_search_is_the_one_that_was_never_stopped() {
     fs::write(checkpoint(true).path, &bytes[..bytes.len() / 2]).unwrap();
     let error = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).err().unwrap().to_string();
     assert!(error.contains("is no checkpoint that can be read"), "{error}");
+}
+
+/// A gap of twice the oversampling near the peak, and what is known of it once the object was found.
+#[test]
+fn what_runs_calculate_completes_the_gap() {
+    let (mut recipe, _) = Recipe::read("particles2d").unwrap();
+    recipe.object.families = toml::from_str("crystal = 1").unwrap();
+    let simulated = pattern(&recipe, 2);
+    let measured = Measurement {
+        intensity: simulated.intensity,
+        counts: simulated.counts,
+        mask: simulated.mask,
+        calculated: None,
+    };
+    let shape = measured.counts.shape();
+    let oversampling = simulated.parameters.oversampling().unwrap();
+    let gap = gaps_of_ratio(shape, oversampling, 2.0, 0, 2)[0].pixels(shape);
+    let seen = blinded(without_gaps(&measured, 0, 2), &gap);
+    let result = reconstruct(prepared(seen.clone()), &settings("particle", "nb-run = 6"), &()).unwrap();
+    assert_ne!(result.summary.verdict.grade, Grade::NotFound);
+    assert!(result.summary.completed_from_runs.is_some_and(|runs| (1..=8).contains(&runs)), "{:?}", result.summary);
+    let completed = result.pattern.estimate.as_ref().unwrap();
+    let classical = fill(&seen, Fill::Biharmonic, &FillOptions::default(), &|_| ()).unwrap();
+    let mut errors = [0.0; 2];
+    for (index, &inside) in gap.indexed_iter() {
+        assert!(inside || !completed.at.0[index], "measured pixels have no estimate");
+        if inside && completed.at.0[index] {
+            let [low, mean, high] = [&completed.lower, &completed.mean, &completed.upper].map(|array| array.0[index]);
+            assert!(low <= mean && mean <= high);
+            for (error, estimate) in errors.iter_mut().zip([mean, classical.mean.0[index]]) {
+                *error += (estimate.ln_1p() - measured.intensity.0[index].ln_1p()).abs();
+            }
+        }
+    }
+    assert!(errors[0] < 0.8 * errors[1], "{errors:?}");
+    // Who asks for no network gets none.
+    let free = reconstruct(prepared(seen), &settings("particle", "nb-run = 1\ngap = \"free\""), &()).unwrap();
+    assert_eq!((free.pattern.estimate, free.summary.completed_from_runs), (None, None));
 }
 
 #[test]

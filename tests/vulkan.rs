@@ -92,7 +92,7 @@ fn steps_agree<const D: usize>(recipe: &TrainingRecipe, device: &Device) {
     let mut sample = || {
         let counts = Array3::from_shape_simple_fn((depth, 32, 32), || rng.random_range(0..200) as f32);
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-        let patch = NormalisedPatch::new(counts.view(), known.view()).unwrap();
+        let patch = NormalisedPatch::new(counts.view(), known.view(), None).unwrap();
         let target_mask: Vec<f32> = known.iter().map(|&known| f32::from(u8::from(!known))).collect();
         Sample { target: target_mask.iter().map(|mask| mask * 0.7).collect(), target_mask, patch }
     };

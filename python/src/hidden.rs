@@ -241,7 +241,7 @@ fn unmeasured(mask: Centered<u32>, support: Option<Centered<bool>>) -> Prepared 
     let intensity = Centered::filled(shape, 0.0);
     let geometry = Geometry::default();
     Prepared {
-        pattern: pixels::Pattern { intensity, mask, estimate: None, geometry, goniometer: None },
+        pattern: pixels::Pattern { intensity, mask, estimate: None, calculated: None, geometry, goniometer: None },
         support,
         steps: Vec::new(),
         notes: Vec::new(),

@@ -61,7 +61,7 @@ impl Pattern {
     pub fn prepared(prepared: Prepared, name: String, settings: &TypedSettings, command: String) -> Self {
         let Prepared { pattern, support, steps, notes, .. } = prepared;
         let (measured_pixels, photons) = pattern.totals();
-        let pixels::Pattern { intensity, mask, estimate, geometry, goniometer } = pattern;
+        let pixels::Pattern { intensity, mask, estimate, calculated: _, geometry, goniometer } = pattern;
         let placement = Placement::whole(intensity.shape());
         let source = Source {
             path: name.clone().into(),
@@ -228,7 +228,7 @@ impl Pattern {
             let process = Process::new(self.command.clone(), &self.settings, &self.results)?;
             let Input { intensity, mask, estimate, geometry, goniometer, .. } = self.input.clone();
             let mask = mask.unwrap_or_else(|| intensity.map(|_| 0));
-            let pattern = pixels::Pattern { intensity, mask, estimate, geometry, goniometer };
+            let pattern = pixels::Pattern { intensity, mask, estimate, calculated: None, geometry, goniometer };
             write_pattern(&path, force, &pattern, self.start.as_ref(), &process)
         });
         written.map_err(|error| exception(py, error))?;

@@ -116,7 +116,8 @@ impl Evaluation<'_> {
         if width == 0 {
             let mask = measured.mask.clone();
             let inside = mask.0.mapv(|bits| bits != 0);
-            (Pattern { mask, intensity: measured.counts.map(|&counts| counts as f32), ..whole }, inside, None)
+            let intensity = measured.counts.map(|&counts| counts as f32);
+            (Pattern { mask, intensity, calculated: measured.calculated.clone(), ..whole }, inside, None)
         } else {
             let gap = straight_gap(whole.shape(), width, self.seed, pattern);
             let inside = gap.pixels(whole.shape());

@@ -78,7 +78,14 @@ pub fn without_gaps(measured: &Measurement, seed: u64, pattern: usize) -> Patter
         }
     }
     let mask = measured.mask.map(|_| 0);
-    Pattern { intensity: counts, mask, estimate: None, geometry: Geometry::default(), goniometer: None }
+    Pattern {
+        intensity: counts,
+        mask,
+        estimate: None,
+        calculated: None,
+        geometry: Geometry::default(),
+        goniometer: None,
+    }
 }
 
 /// The pattern with these pixels blind.

@@ -3,7 +3,7 @@
 
 use super::calibration::Calibration;
 use super::patch::NormalisedPatch;
-use super::unet::{Architecture, INPUTS, Unet};
+use super::unet::{Architecture, Unet};
 use super::weights;
 use crate::checksum::checksum;
 use crate::error::{Error, Result};
@@ -108,6 +108,15 @@ impl Network {
         }
     }
 
+    /// The network as it is, or, where `look`, one that is given what phasing calculates too.
+    pub fn looking(self, look: bool) -> Self {
+        match self {
+            Self::Planar(net) if look && !net.looks() => Self::Planar(net.looking()),
+            Self::Volumetric(net) if look && !net.looks() => Self::Volumetric(net.looking()),
+            same => same,
+        }
+    }
+
     /// Predicts patches of `size` pixels along each axis. A core of the processor takes `batch` of
     /// them at a time, a graphics card 32 times as many.
     pub fn predict(&self, patches: &[NormalisedPatch], size: usize, batch: usize) -> Vec<Prediction> {
@@ -156,11 +165,9 @@ fn predict_all<const D: usize>(
 }
 
 fn predict_batch<const D: usize>(net: &Unet<D>, patches: &[NormalisedPatch], size: usize) -> Vec<Prediction> {
-    if patches.is_empty() {
-        return Vec::new();
-    }
+    let Some(first) = patches.first() else { return Vec::new() };
     let mut shape = [size; D];
-    [shape[0], shape[1]] = [patches.len(), INPUTS];
+    [shape[0], shape[1]] = [patches.len(), first.channels];
     let values: Vec<f32> = patches.iter().flat_map(|patch| patch.inputs.iter().copied()).collect();
     let out = net.forward(Tensor::from_data(TensorData::new(values, shape), &net.device()));
     let out = out.into_data().try_to_vec::<f32>().expect("outputs are floats");
@@ -192,6 +199,15 @@ const SHIPPED: [(&[u8], &str); 2] = [
     (include_bytes!("../../models/unet3d-v1/weights.safetensors"), include_str!("../../models/unet3d-v1/card.toml")),
 ];
 
+/// Built-in models that look at what phasing calculates, for two and for three dimensions.
+const SHIPPED_PHASED: [Option<(&[u8], &str)>; 2] = [
+    Some((
+        include_bytes!("../../models/phased2d-v1/weights.safetensors"),
+        include_str!("../../models/phased2d-v1/card.toml"),
+    )),
+    None,
+];
+
 impl Model {
     /// Returns the built-in model for 2 or 3 dimensions.
     ///
@@ -203,6 +219,19 @@ impl Model {
     pub fn shipped(dimensions: usize) -> Result<Self> {
         let (weights, card) = SHIPPED[dimensions - 2];
         Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
+    }
+
+    /// Returns the built-in model that looks at what phasing calculates, for 2 or 3 dimensions, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// As for [`Model::shipped`].
+    pub fn shipped_phased(dimensions: usize) -> Result<Option<Self>> {
+        let shipped = SHIPPED_PHASED[dimensions - 2];
+        let load = |(weights, card): (&[u8], &str)| {
+            Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
+        };
+        shipped.map(load).transpose()
     }
 
     /// Loads the model in a folder.
@@ -267,7 +296,8 @@ mod tests {
     use super::*;
 
     fn model() -> Model {
-        let network = Architecture { dimensions: 2, channels: vec![8, 16], groups: 4, dilations: vec![1] };
+        let network =
+            Architecture { dimensions: 2, channels: vec![8, 16], groups: 4, dilations: vec![1], phased: false };
         let card = ModelCard {
             name: "test".into(),
             description: String::new(),

@@ -3,7 +3,7 @@
 
 use super::biharmonic;
 use super::lines::{Lines, lines};
-use super::unet::INPUTS;
+use super::unet::{CALCULATED_INPUTS, INPUTS};
 use ndarray::{Array3, ArrayView3, Axis, Slice, Zip};
 
 /// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise
@@ -20,9 +20,12 @@ const LEVEL: f32 = 8.0;
 /// A patch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormalisedPatch {
-    /// `[INPUTS][pixel]`: filled along straight lines, measured or not, level, what the smoothest
-    /// surface adds, what means over blocks add.
+    /// `[channel][pixel]`: filled along straight lines, measured or not, level, the spread of what
+    /// phasing calculates where that is looked at, what the smoothest surface adds, what means over
+    /// blocks add, and what phasing adds.
     pub inputs: Vec<f32>,
+    /// Number of channels.
+    pub channels: usize,
     /// Mean of `ln(1 + I)` over the measured pixels.
     pub mean: f32,
     /// Standard deviation of `ln(1 + I)` over the measured pixels, at least 0.1.
@@ -31,8 +34,13 @@ pub struct NormalisedPatch {
 
 impl NormalisedPatch {
     /// Normalises a patch, of whose intensities (photons) only those where `known` play a part.
-    /// `None` if nothing is known.
-    pub fn new(intensity: ArrayView3<f32>, known: ArrayView3<bool>) -> Option<Self> {
+    /// `calculated` are mean and spread of what phasing calculates, `ln(1 + I)`, for a network that
+    /// looks at it. `None` if nothing is known.
+    pub fn new(
+        intensity: ArrayView3<f32>,
+        known: ArrayView3<bool>,
+        calculated: Option<[ArrayView3<f32>; 2]>,
+    ) -> Option<Self> {
         let mut log = Array3::zeros(intensity.dim());
         let (mut count, mut sum, mut squares) = (0_u32, 0.0_f64, 0.0_f64);
         Zip::from(&mut log).and(intensity).and(known).for_each(|log, &intensity, &known| {
@@ -58,18 +66,26 @@ impl NormalisedPatch {
         let mut curved = &filled + &bend;
         let (unknown, volume) = (known.mapv(|known| !known), known.len_of(Axis(0)) > 1);
         biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &|_| ());
-        let mut inputs = Vec::with_capacity(INPUTS * filled.len());
+        let channels = INPUTS + if calculated.is_some() { CALCULATED_INPUTS } else { 0 };
+        let mut inputs = Vec::with_capacity(channels * filled.len());
         inputs.extend(&filled);
         inputs.extend(&weight);
         inputs.extend(filled.iter().map(|value| (mean + spread * value) / LEVEL));
+        if let Some([_, over_runs]) = &calculated {
+            inputs.extend(over_runs.iter().map(|value| (value / spread).min(LARGEST)));
+        }
         inputs.extend(curved.iter().zip(&filled).map(|(curved, filled)| (curved - filled).clamp(-LARGEST, LARGEST)));
         inputs.extend(smooth.iter().zip(&filled).map(|(smooth, filled)| smooth - filled));
-        Some(Self { inputs, mean, spread })
+        if let Some([calculated, _]) = &calculated {
+            let added = |(value, filled): (&f32, &f32)| ((value - mean) / spread - filled).clamp(-LARGEST, LARGEST);
+            inputs.extend(calculated.iter().zip(&filled).map(added));
+        }
+        Some(Self { inputs, channels, mean, spread })
     }
 
     /// Number of pixels of the patch.
     pub fn len(&self) -> usize {
-        self.inputs.len() / INPUTS
+        self.inputs.len() / self.channels
     }
 
     /// Whether the patch has no pixels.
@@ -147,7 +163,7 @@ mod tests {
     fn measured_pixels_keep_their_values_and_gaps_continue_them() {
         let intensity = Array3::from_shape_fn((1, 32, 32), |(_, y, x)| (y + 2 * x) as f32);
         let known = Array3::from_shape_fn((1, 32, 32), |(_, _, x)| !(12..18).contains(&x));
-        let patch = NormalisedPatch::new(intensity.view(), known.view()).unwrap();
+        let patch = NormalisedPatch::new(intensity.view(), known.view(), None).unwrap();
         assert_eq!(patch.len(), 1024);
         for ((index, &known), &filled) in known.indexed_iter().zip(patch.filled()) {
             let expected = patch.scaled(intensity[index]);
@@ -161,8 +177,8 @@ mod tests {
     #[test]
     fn a_patch_without_measured_pixels_says_nothing() {
         let dark = Array3::zeros((4, 4, 4));
-        assert_eq!(NormalisedPatch::new(dark.view(), dark.mapv(|_| false).view()), None);
-        let patch = NormalisedPatch::new(dark.view(), dark.mapv(|_| true).view()).unwrap();
+        assert_eq!(NormalisedPatch::new(dark.view(), dark.mapv(|_| false).view(), None), None);
+        let patch = NormalisedPatch::new(dark.view(), dark.mapv(|_| true).view(), None).unwrap();
         assert_eq!((patch.mean, patch.spread), (0.0, LEAST_SPREAD));
     }
 }

@@ -123,11 +123,29 @@ pub fn predict(
         );
         return Err(Error::Model { model: model.card.name.clone(), problem });
     }
+    let calculated = match (&pattern.calculated, model.card.network.phased) {
+        (_, false) => None,
+        (Some(calculated), true) => Some([calculated.mean.0.clone(), calculated.spread.0.clone()]),
+        (None, true) => {
+            let problem =
+                "looks at what phasing calculates, and this pattern was not phased: give a network without that";
+            return Err(Error::Model { model: model.card.name.clone(), problem: problem.into() });
+        }
+    };
     let known = pattern.measured().0;
     if known.iter().all(|known| !known) {
         return Err(Error::Pattern("the gap covers everything: nothing is measured".into()));
     }
-    Blend { model, slices, size }.run(&pattern.intensity.0, &known, 0, progress)
+    let seen = Seen { intensity: pattern.intensity.0.clone(), known, calculated };
+    Blend { model, slices, size }.run(&seen, 0, progress)
+}
+
+/// What the network sees of a pattern, or of a binned copy.
+struct Seen {
+    intensity: Array3<f32>,
+    known: Array3<bool>,
+    /// Mean and spread of what phasing calculates, `ln(1 + I)`.
+    calculated: Option<[Array3<f32>; 2]>,
 }
 
 /// What is the same for all patches.
@@ -138,13 +156,8 @@ struct Blend<'a> {
 }
 
 impl Blend<'_> {
-    fn run(
-        &self,
-        intensity: &Array3<f32>,
-        known: &Array3<bool>,
-        depth: usize,
-        progress: &mut dyn FnMut(f64) -> bool,
-    ) -> Result<Field> {
+    fn run(&self, seen: &Seen, depth: usize, progress: &mut dyn FnMut(f64) -> bool) -> Result<Field> {
+        let known = &seen.known;
         let places = self.places(known);
         let (mut weights, mut means) = (Array3::<f32>::zeros(known.dim()), Array3::<f32>::zeros(known.dim()));
         let mut votes = Array3::<f32>::zeros(known.dim());
@@ -153,11 +166,14 @@ impl Blend<'_> {
             if !progress((done * CHUNK[kind]) as f64 / places.len() as f64) {
                 return Err(Error::Interrupted);
             }
-            let seen = |&at: &[usize; 3]| {
-                let patch = NormalisedPatch::new(self.window(intensity, at), self.window(known, at))?;
+            let patch = |&at: &[usize; 3]| {
+                let calculated =
+                    seen.calculated.as_ref().map(|arrays| arrays.each_ref().map(|array| self.window(array, at)));
+                let patch = NormalisedPatch::new(self.window(&seen.intensity, at), self.window(known, at), calculated)?;
                 Some((at, patch))
             };
-            let (corners, patches): (Vec<[usize; 3]>, Vec<NormalisedPatch>) = chunk.par_iter().filter_map(seen).unzip();
+            let (corners, patches): (Vec<[usize; 3]>, Vec<NormalisedPatch>) =
+                chunk.par_iter().filter_map(patch).unzip();
             for (at, said) in corners.into_iter().zip(self.model.network.predict(&patches, self.size, PART[kind])) {
                 let window = self.slice(at);
                 let shape = self.window(known, at).raw_dim();
@@ -190,13 +206,14 @@ impl Blend<'_> {
             half
         };
         let mut field = Field { at, mean: means, half_width };
-        self.deepen(&mut field, intensity, known, depth)?;
+        self.deepen(&mut field, seen, depth)?;
         Ok(field)
     }
 
     /// Pixels farther than a quarter of a patch from all that is measured are told by a binned copy
     /// as well.
-    fn deepen(&self, field: &mut Field, intensity: &Array3<f32>, known: &Array3<bool>, depth: usize) -> Result<()> {
+    fn deepen(&self, field: &mut Field, seen: &Seen, depth: usize) -> Result<()> {
+        let known = &seen.known;
         let (nz, ny, nx) = known.dim();
         let binned: [usize; 3] = [if self.slices { nz } else { nz / 2 }, ny / 2, nx / 2];
         let axes = if self.slices { 1..3 } else { 0..3 };
@@ -209,11 +226,15 @@ impl Blend<'_> {
             return Ok(());
         }
         let step = if self.slices { [1, 2, 2] } else { [2; 3] };
-        let (coarse, coarse_known) = bin(intensity, known, binned, step);
+        let (intensity, coarse_known) = bin(&seen.intensity, known, binned, step);
         if coarse_known.iter().all(|known| !known) {
             return Ok(());
         }
-        let coarse = self.run(&coarse, &coarse_known, depth + 1, &mut |_| true)?;
+        let everywhere = known.mapv(|_| true);
+        let calculated = seen.calculated.as_ref();
+        let calculated =
+            calculated.map(|arrays| arrays.each_ref().map(|array| bin(array, &everywhere, binned, step).0));
+        let coarse = self.run(&Seen { intensity, known: coarse_known, calculated }, depth + 1, &mut |_| true)?;
         for (index, _) in far.indexed_iter().filter(|(_, distance)| **distance > reach) {
             let index: [usize; 3] = index.into();
             let from: [usize; 3] = std::array::from_fn(|axis| (index[axis] / step[axis]).min(binned[axis] - 1));

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// is measured; the level of the pattern; and what two other fills would add, the smoothest surface
 /// and means over blocks.
 pub const INPUTS: usize = 5;
+/// Further input channels of a network that looks at what phasing calculates: its spread over the
+/// runs, before the other fills, and what it would add, after them.
+pub const CALCULATED_INPUTS: usize = 2;
 /// Number of the last input channels, which hold the other fills.
 const FILLS: usize = 2;
 /// Output channels: what to add to the filled pattern, and the logarithm of the spread.
@@ -40,6 +43,9 @@ pub struct Architecture {
     /// Steps between the taps of the convolutions of the coarsest level, one for each convolution
     /// after its first.
     pub dilations: Vec<usize>,
+    /// Whether it looks at what phasing calculates in the gaps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub phased: bool,
 }
 
 impl Architecture {
@@ -72,6 +78,16 @@ impl Architecture {
         Ok(())
     }
 
+    /// Number of input channels.
+    pub fn inputs(&self) -> usize {
+        if self.phased { INPUTS + CALCULATED_INPUTS } else { INPUTS }
+    }
+
+    /// Number of the last of them, which hold other fills.
+    fn fills(&self) -> usize {
+        if self.phased { FILLS + 1 } else { FILLS }
+    }
+
     /// Number of weights of the network; nothing if no computer could count them.
     pub(super) fn weights(&self) -> Option<usize> {
         let taps = |taps: usize| taps.pow(self.dimensions as u32);
@@ -79,7 +95,7 @@ impl Architecture {
         let block =
             |from: usize, to: usize| from.checked_mul(to)?.checked_mul(taps(TAPS))?.checked_add(to.checked_mul(3)?);
         let coarsest = *self.channels.last()?;
-        let (mut sum, mut from) = (0usize, INPUTS);
+        let (mut sum, mut from) = (0usize, self.inputs());
         for pair in self.channels.windows(2) {
             let (here, below) = (pair[0], pair[1]);
             let up = below.checked_mul(here)?.checked_mul(taps(2))?.checked_add(here)?;
@@ -91,7 +107,7 @@ impl Architecture {
             from = here;
         }
         let bottom = block(coarsest, coarsest)?.checked_mul(self.dilations.len())?;
-        let last = self.channels.first()?.checked_add(1)?.checked_mul(OUTPUTS + FILLS)?;
+        let last = self.channels.first()?.checked_add(1)?.checked_mul(OUTPUTS + self.fills())?;
         sum.checked_add(block(from, coarsest)?)?.checked_add(bottom)?.checked_add(last)
     }
 }
@@ -138,6 +154,7 @@ pub struct Unet<const D: usize> {
     levels: Vec<Level<D>>,
     bottom: Vec<Block<D>>,
     last: Plain<D>,
+    fills: usize,
 }
 
 impl<const D: usize> Unet<D> {
@@ -150,7 +167,7 @@ impl<const D: usize> Unet<D> {
         let mut builder = LayerBuilder { rng: ChaCha8Rng::seed_from_u64(seed), groups: architecture.groups, device };
         let channels = &architecture.channels;
         let mut levels = Vec::new();
-        let mut from = INPUTS;
+        let mut from = architecture.inputs();
         for (level, pair) in channels.windows(2).enumerate() {
             let (here, below) = (pair[0], pair[1]);
             let stride = if level == 0 { 1 } else { 2 };
@@ -165,7 +182,46 @@ impl<const D: usize> Unet<D> {
         let mut bottom = vec![builder.block(from, coarsest, if levels.is_empty() { 1 } else { 2 }, 1)];
         bottom.extend(architecture.dilations.iter().map(|&dilation| builder.block(coarsest, coarsest, 1, dilation)));
         let finest = channels.first().copied().unwrap_or(coarsest);
-        Self { levels, bottom, last: builder.last(finest) }
+        let fills = architecture.fills();
+        Self { levels, bottom, last: builder.last(finest, OUTPUTS + fills), fills }
+    }
+
+    /// Whether it is given what phasing calculates.
+    pub fn looks(&self) -> bool {
+        self.fills > FILLS
+    }
+
+    /// The same network, which from now on is given what phasing calculates too, and does not heed it
+    /// until it has learned to: it predicts what it did before.
+    ///
+    /// # Panics
+    /// If it is given that already.
+    pub fn looking(mut self) -> Self {
+        assert_eq!(self.fills, FILLS, "a network that does not look yet");
+        let more = |weight: Param<Tensor<D>>, axis: usize, at: usize| {
+            weight.map(|old| {
+                let count = old.dims()[axis];
+                let mut shape = old.dims();
+                shape[axis] = 1;
+                let mut parts = vec![old.clone().narrow(axis, 0, at), Tensor::zeros(shape, &old.device())];
+                if at < count {
+                    parts.push(old.narrow(axis, at, count - at));
+                }
+                Tensor::cat(parts, axis)
+            })
+        };
+        let blocks = match self.levels.first_mut() {
+            Some(level) => &mut level.down,
+            None => &mut self.bottom,
+        };
+        if let Some(block) = blocks.first_mut() {
+            let weight = more(block.weight.clone(), 1, INPUTS - FILLS);
+            block.weight = more(weight, 1, INPUTS + 1);
+        }
+        self.last.weight = more(self.last.weight, 0, OUTPUTS + FILLS);
+        self.last.bias = self.last.bias.map(|old| Tensor::cat(vec![old.clone(), Tensor::zeros([1], &old.device())], 0));
+        self.fills += 1;
+        self
     }
 
     /// The device that the weights are on.
@@ -176,10 +232,10 @@ impl<const D: usize> Unet<D> {
     /// Computes the output channels of a batch of patches.
     ///
     /// # Shapes
-    /// `[patch, INPUTS, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
+    /// `[patch, inputs, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
     pub fn forward(&self, x: Tensor<D>) -> Tensor<D> {
         let run = |blocks: &[Block<D>], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let fills = x.clone().narrow(1, INPUTS - FILLS, FILLS);
+        let fills = x.clone().narrow(1, x.dims()[1] - self.fills, self.fills);
         let mut skips = Vec::with_capacity(self.levels.len());
         let mut x = x;
         for level in &self.levels {
@@ -195,7 +251,7 @@ impl<const D: usize> Unet<D> {
         let output = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
         // How much of each other fill to take, pixel by pixel: smooth patterns are given by a fill
         // to a precision that the normalised values inside the network do not have.
-        let mixed = (output.clone().narrow(1, OUTPUTS, FILLS) * fills).sum_dim(1);
+        let mixed = (output.clone().narrow(1, OUTPUTS, self.fills) * fills).sum_dim(1);
         let mean = output.clone().narrow(1, 0, 1) + mixed;
         Tensor::cat(vec![mean, output.narrow(1, 1, 1)], 1)
     }
@@ -245,9 +301,8 @@ impl LayerBuilder<'_> {
         Plain { weight: self.weights([from, to], 2, from), bias: self.constant(to, 0.0) }
     }
 
-    fn last<const D: usize>(&mut self, from: usize) -> Plain<D> {
+    fn last<const D: usize>(&mut self, from: usize, channels: usize) -> Plain<D> {
         let mut shape = [1; D];
-        let channels = OUTPUTS + FILLS;
         [shape[0], shape[1]] = [channels, from];
         let weight = TensorData::new(vec![0.0_f32; channels * from], shape);
         Plain { weight: Param::from_data(weight, self.device), bias: self.constant(channels, 0.0) }

@@ -305,6 +305,7 @@ fn level(pattern: &Pattern, held_out: &Centered<bool>, shape: Shape) -> Result<P
         intensity: Centered(intensity),
         mask: Centered(mask),
         estimate: None,
+        calculated: None,
         geometry: pattern.geometry,
         goniometer: None,
     };

@@ -17,6 +17,30 @@ pub fn model(folder: Option<&Path>, dimensions: usize) -> Result<Model> {
     folder.map_or_else(|| Model::shipped(dimensions), Model::load)
 }
 
+/// The model that fills before anything is phased: that of the settings, unless it looks at what
+/// phasing calculates, or the one in the program.
+fn filling_model(settings: &Settings, dimensions: usize) -> Result<Model> {
+    match settings.gap.model.as_deref().map(Model::load).transpose()? {
+        Some(model) if !model.card.network.phased => Ok(model),
+        _ => Model::shipped(dimensions),
+    }
+}
+
+/// The model that looks at what phasing calculates of a pattern: that of the settings, or the one in
+/// the program. `None` where the settings name one that does not look, or there is none.
+///
+/// # Errors
+/// Those of [`Model::load`].
+pub(super) fn looking_model(pattern: &Pattern, settings: &Settings) -> Result<Option<Model>> {
+    let options = predict_options(settings.gap.dimensions, pattern.shape())?;
+    match settings.gap.model.as_deref() {
+        Some(folder) => Ok(Some(Model::load(folder)?).filter(|model| model.card.network.phased)),
+        // Frames of a volume are no patterns that were phased.
+        None if options.slices && !pattern.is_2d() => Ok(None),
+        None => Model::shipped_phased(if pattern.is_2d() { 2 } else { 3 }),
+    }
+}
+
 /// How the network fills a pattern of this shape: a volume as a whole, or frame by frame.
 ///
 /// # Errors
@@ -36,7 +60,20 @@ pub fn predict_options(dimensions: Option<usize>, shape: Shape) -> Result<Predic
 /// Those of [`Model::load`] and [`crate::inpaint::predict::predict`].
 pub fn network_estimate(pattern: &Pattern, settings: &Settings, observer: &dyn Observer) -> Result<NetworkEstimate> {
     let options = predict_options(settings.gap.dimensions, pattern.shape())?;
-    let mut model = model(settings.gap.model.as_deref(), if options.slices { 2 } else { 3 })?;
+    let model = filling_model(settings, if options.slices { 2 } else { 3 })?;
+    predicted(pattern, model, settings, observer)
+}
+
+/// What this model predicts of a pattern's gaps.
+///
+/// # Errors
+/// Those of [`crate::inpaint::predict::predict`].
+pub(super) fn predicted(
+    pattern: &Pattern,
+    mut model: Model,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<NetworkEstimate> {
     let open = settings.gap.network_device.open("network-device")?;
     if let Some(why) = &open.fallback {
         observer.observe(Event::Note(&format!("the network runs on the CPU: {why}")));

@@ -2,7 +2,7 @@
 
 use super::page;
 use super::pipeline::Reconstruction;
-use crate::error::Result;
+use crate::error::{Result, counted};
 use crate::io;
 use crate::metrics::Gauge;
 use crate::phasing::Fit;
@@ -147,8 +147,8 @@ impl Reconstruction {
         page::overview(self, file)
     }
 
-    /// Writes the pattern with the estimates within which it was phased; nothing where all of its
-    /// gap was free. Says whether there was something to write.
+    /// Writes the pattern with the estimates of its gap ([`Reconstruction::pattern`]); nothing where
+    /// there are none. Says whether there was something to write.
     ///
     /// # Errors
     /// [`crate::Error::Exists`] without `force`, and [`crate::Error::Write`].
@@ -160,7 +160,10 @@ impl Reconstruction {
         struct Results {
             method: String,
         }
-        let method = self.summary.search_gap.unwrap_or(self.summary.gap).to_string();
+        let method = match self.summary.completed_from_runs {
+            Some(runs) => format!("network, which looked at what {} calculate", counted(runs, "run")),
+            None => self.summary.search_gap.unwrap_or(self.summary.gap).to_string(),
+        };
         let process = io::Process::new(command, settings, &Results { method })?;
         io::write_pattern(path, force, &self.pattern, None, &process)?;
         Ok(true)

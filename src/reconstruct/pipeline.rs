@@ -1,7 +1,8 @@
 //! From a prepared pattern to a reconstruction.
 
 use super::gaps::hidden_of;
-use super::network::network_estimate;
+use super::look::{LOOKED_AT, calculated};
+use super::network::{looking_model, network_estimate, predicted};
 use super::observer::{Event, Observer};
 use super::phase::BoundsCourse;
 use super::phase::{PhasingStart, phase};
@@ -24,7 +25,8 @@ use std::time::Instant;
 
 /// A reconstruction, and everything that is said about it.
 pub struct Reconstruction {
-    /// The pattern as it was phased, with the estimates of its gap.
+    /// The pattern as it was phased. Estimates of its gap are those within which it was phased, or,
+    /// where a network looked at the runs in the end, what that one says.
     pub pattern: Pattern,
     /// One line for each thing that was done to prepare it.
     pub steps: Vec<String>,
@@ -74,10 +76,40 @@ pub fn reconstruct_resumable(
         GapPolicy::Auto => automatic(pattern, Work { support, settings, checkpoint, observer }),
     }?;
     (result.steps, result.summary.notes) = (steps, notes);
+    let asked = match settings.gap.policy {
+        GapPolicy::Fixed(gap) => gap.needs_network(),
+        GapPolicy::Auto => !settings.recipe.real,
+    };
+    if asked {
+        result.complete(settings, observer)?;
+    }
     if result.ensemble.interrupted {
         observer.observe(Event::Note("interrupted: what was reached is written"));
     }
     Ok(result)
+}
+
+impl Reconstruction {
+    /// Has the gap estimated by a network that looks at what the kept runs calculate, where there is
+    /// one and the object may have been found: nothing knows the gap better.
+    fn complete(&mut self, settings: &Settings, observer: &dyn Observer) -> Result<()> {
+        let measured = self.pattern.mask.as_slice().iter().all(|&bits| bits == 0);
+        if measured || self.ensemble.interrupted || self.summary.verdict.grade == Grade::NotFound {
+            return Ok(());
+        }
+        let Some(model) = looking_model(&self.pattern, settings)? else { return Ok(()) };
+        self.pattern.calculated = calculated(&self.ensemble.kept);
+        match predicted(&self.pattern, model, settings, observer) {
+            Ok(network) => {
+                self.pattern.estimate = Some(network.bounded());
+                self.summary.completed_from_runs = Some(self.ensemble.kept.len().min(LOOKED_AT));
+            }
+            // A pattern that it cannot fill, or nobody waits for it: what there was stays.
+            Err(Error::Model { .. } | Error::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 /// The estimate of a pattern's gap; `None` leaves its pixels free.

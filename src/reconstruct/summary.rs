@@ -93,6 +93,8 @@ pub struct Summary {
     /// What the automatic policy went by.
     #[serde(flatten)]
     pub automatic: Option<AutomaticChoice>,
+    /// Number of runs at which a network looked to complete the gap in the end, where it did.
+    pub completed_from_runs: Option<usize>,
 }
 
 /// The kernel that blurs calculated intensities: partial coherence and detector.
@@ -238,6 +240,7 @@ impl Summary {
             search_gap: None,
             notes: Vec::new(),
             automatic: None,
+            completed_from_runs: None,
         }
     }
 }

@@ -84,7 +84,11 @@ pub fn example(seed: u64) -> Example {
         }
     });
     let geometry = Geometry { energy: Some(8100.0 * EV), distance: Some(3.3), pixel_size: Some([55e-6; 2]) };
-    Example { pattern: Pattern { intensity, mask, estimate: None, geometry, goniometer: None }, object, support }
+    Example {
+        pattern: Pattern { intensity, mask, estimate: None, calculated: None, geometry, goniometer: None },
+        object,
+        support,
+    }
 }
 
 /// A number of photons drawn from a Poisson distribution.

@@ -14,7 +14,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// Built-in recipes: name and text.
-pub const RECIPES: [(&str, &str); 10] = [
+pub const RECIPES: [(&str, &str); 11] = [
     ("forward2d", include_str!("../../datasets/forward2d.toml")),
     ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
     ("particles2d", include_str!("../../datasets/particles2d.toml")),
@@ -23,6 +23,7 @@ pub const RECIPES: [(&str, &str); 10] = [
     ("near-peak3d", include_str!("../../datasets/near-peak3d.toml")),
     ("tight2d", include_str!("../../datasets/tight2d.toml")),
     ("tight3d", include_str!("../../datasets/tight3d.toml")),
+    ("phased2d", include_str!("../../datasets/phased2d.toml")),
     ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
@@ -75,6 +76,28 @@ pub struct Recipe {
     /// Recipe of the beamstop.
     #[serde(default)]
     pub beamstop: BeamstopRecipe,
+    /// Phasing of each pattern, whose outcome is stored with it; none by default.
+    #[serde(default)]
+    pub phasing: Option<PhasingRecipe>,
+}
+
+/// Phasing of the patterns of a set: for networks that look at what phasing calculates in gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhasingRecipe {
+    /// Runs of each pattern.
+    pub runs: usize,
+    /// Fraction of the patterns that are phased to the end, areas, averages and smooth ends included;
+    /// of the others single runs are looked at, which err more.
+    pub whole: f64,
+}
+
+impl PhasingRecipe {
+    /// Whether this pattern of a set is phased to the end.
+    pub fn is_whole(&self, index: usize) -> bool {
+        // Multiples of the golden section are spread evenly.
+        (index as f64 * 0.618_033_988_749_895).fract() < self.whole
+    }
 }
 
 /// Fractions of the particles in each split; they sum up to 1.

@@ -111,6 +111,7 @@ impl SinglePattern {
             measurement,
             gaps,
             beamstop,
+            phasing: None,
         };
         recipe.check().map_err(|fault| self.refused(fault))?;
         Ok(recipe)

@@ -73,7 +73,7 @@ impl Iterator for MeasuredPatches {
         let mask = symmetry.apply(self.cut(&self.pattern.mask.0, best));
         let mut intensity = counts.clone();
         intensity.zip_mut_with(&mask, |value, &bits| *value = if bits == 0 { *value } else { f32::NAN });
-        Some(Ok(Patch { intensity, counts, mask, pattern: 0, at: best }))
+        Some(Ok(Patch { intensity, counts, mask, calculated: None, pattern: 0, at: best }))
     }
 }
 
@@ -87,8 +87,14 @@ mod tests {
     fn the_gap_is_never_the_truth_and_numbers_decide() {
         let intensity = Centered(Array3::from_shape_fn((1, 48, 48), |(_, y, x)| (y * 48 + x) as f32));
         let mask = Centered(Array3::from_shape_fn((1, 48, 48), |(_, _, x)| if x < 10 { bit::MISSING } else { 0 }));
-        let pattern =
-            Arc::new(Pattern { intensity, mask, estimate: None, geometry: Default::default(), goniometer: None });
+        let pattern = Arc::new(Pattern {
+            intensity,
+            mask,
+            estimate: None,
+            calculated: None,
+            geometry: Default::default(),
+            goniometer: None,
+        });
         let patches = |first| MeasuredPatches::new(pattern.clone(), 32, true, 7, first).unwrap();
         let some: Vec<Patch> = patches(0).take(5).collect::<Result<_>>().unwrap();
         for patch in &some {

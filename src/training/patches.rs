@@ -8,7 +8,7 @@
 use super::augment::{Augmentation, thin};
 use crate::error::{Error, Result, shape_text};
 use crate::io::set::{Measurement, Set, Split};
-use crate::pixels::trimmed;
+use crate::pixels::{Calculated, trimmed};
 use crate::volume::Shape;
 use ndarray::{Array3, ArrayView3, s};
 use rand::seq::SliceRandom;
@@ -72,6 +72,9 @@ pub struct Patch {
     pub counts: Array3<f32>,
     /// CXI bits, 0 = good.
     pub mask: Array3<u32>,
+    /// Mean and spread of what phasing calculates, `ln(1 + I)`, where the set's patterns were phased:
+    /// their own gaps are the ones to learn then, and their exposure is what it was.
+    pub calculated: Option<[Array3<f32>; 2]>,
     /// Index of the pattern in its set.
     pub pattern: usize,
     /// First pixel `(z, y, x)` in the pattern, before any symmetry.
@@ -215,7 +218,7 @@ impl Source {
 
     fn patch(&self, measured: &Measurement, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
         let augmentation = &self.options.augmentation;
-        let exposure = augmentation.exposure(rng);
+        let exposure = if measured.calculated.is_some() { 1.0 } else { augmentation.exposure(rng) };
         let at = self.place(measured, peak, self.options.min_photons / exposure, rng);
         let symmetry = augmentation.symmetry(self.window[0] == 1, rng);
         let intensity = symmetry.apply(self.window(&measured.intensity.0, at));
@@ -224,6 +227,9 @@ impl Source {
             intensity: intensity.mapv_into(|value| (f64::from(value) * exposure) as f32),
             counts: counts.mapv(|value| thin(value, exposure, rng) as f32),
             mask: symmetry.apply(self.window(&measured.mask.0, at)),
+            calculated: measured.calculated.as_ref().map(|Calculated { mean, spread }| {
+                [mean, spread].map(|array| symmetry.apply(self.window(&array.0, at)))
+            }),
             pattern,
             at,
         }
@@ -238,7 +244,8 @@ impl Source {
             let at = if near { self.near(peak, rng) } else { self.anywhere(rng) };
             let mask = self.window(&measured.mask.0, at);
             let good = mask.iter().filter(|&&bits| bits == 0).count();
-            let sum = if (good as f64) < MEASURED * mask.len() as f64 {
+            let nothing_to_fill = measured.calculated.is_some() && good == mask.len();
+            let sum = if nothing_to_fill || (good as f64) < MEASURED * mask.len() as f64 {
                 // Worse than dark, but still a place if there is no other.
                 -1.0
             } else {

@@ -25,8 +25,11 @@ impl Sample {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6761_7073);
         rng.set_stream(number);
         let mut known = patch.mask.mapv(|bits| bits == 0);
-        gaps.cut(&mut known, patches::brightest(&patch.intensity), &mut rng);
-        let normalised = NormalisedPatch::new(patch.counts.view(), known.view())?;
+        if patch.calculated.is_none() {
+            gaps.cut(&mut known, patches::brightest(&patch.intensity), &mut rng);
+        }
+        let calculated = patch.calculated.as_ref().map(|arrays| arrays.each_ref().map(|array| array.view()));
+        let normalised = NormalisedPatch::new(patch.counts.view(), known.view(), calculated)?;
         let mut target = Vec::with_capacity(known.len());
         let mut target_mask = Vec::with_capacity(known.len());
         Zip::from(&known).and(&patch.intensity).for_each(|&known, &intensity| {

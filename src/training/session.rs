@@ -8,6 +8,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::inpaint::calibration::Calibration;
 use crate::inpaint::model::{CARD, Model, ModelCard, Network, Provenance, WEIGHTS};
+use crate::inpaint::unet::Architecture;
 use crate::io;
 use crate::io::set::{Set, Split};
 use crate::pixels::Pattern;
@@ -160,7 +161,10 @@ impl TrainingSession<'_> {
         if let Some(ModelCard { name, sha256, training, network, patch, .. }) =
             self.start.as_ref().map(|model| &model.card)
         {
-            if (network, *patch) != (&recipe.network, recipe.patch) {
+            let same = Architecture { phased: network.phased, ..recipe.network.clone() };
+            // One that does not look at phasing may learn to.
+            let fits = *network == same && (!network.phased || recipe.network.phased);
+            if !fits || *patch != recipe.patch {
                 let problem = format!("is of another architecture than the recipe {}", recipe.name);
                 return Err(Error::Model { model: name.clone(), problem });
             }
@@ -185,7 +189,7 @@ impl TrainingSession<'_> {
             patches: &patches,
             validation: &validation,
             identity,
-            start: self.start.as_ref().map(|model| model.network.clone()).or(adapted),
+            start: self.start.as_ref().map(|model| model.network.clone().looking(recipe.network.phased)).or(adapted),
             checkpoint: &checkpoint,
             resume: self.resume,
             device: self.device,

@@ -2,12 +2,20 @@
 //! that a killed simulation goes on where it was.
 
 use crate::error::{Error, Result};
+use crate::geometry::Geometry;
 use crate::io::set::{Entry, SetHeader, SetWriter, Split};
+use crate::pixels::{Calculated, Pattern};
+use crate::reconstruct::{BoundsCourse, PhasingStart, calculated, gap_choice, network_estimate, phase};
+use crate::settings::Settings;
 use crate::simulate::pattern::{Simulated, pattern};
-use crate::simulate::recipe::Recipe;
+use crate::simulate::recipe::{PhasingRecipe, Recipe};
+use crate::volume::Centered;
 use rayon::prelude::*;
 use std::path::Path;
 use std::time::Instant;
+
+/// Spread of the logarithms where no run gives an object.
+const UNKNOWN: f32 = 3.0;
 
 /// Progress of a simulation. It is told from many threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +58,14 @@ pub fn simulate_set(
     if !on(SimulationEvent::Resumed(recipe.count - missing.len())) {
         return Err(Error::Interrupted);
     }
+    let phasing = recipe.phasing.map(|phasing| phasing_settings(recipe, phasing)).transpose()?;
     missing.par_iter().with_max_len(1).try_for_each(|&index| {
-        writer.put(index, &set_entry(recipe, pattern(recipe, index)))?;
+        let mut entry = set_entry(recipe, pattern(recipe, index));
+        if let Some(settings) = &phasing {
+            let whole = recipe.phasing.is_some_and(|phasing| phasing.is_whole(index));
+            entry.calculated = Some(phased(&entry, &settings[usize::from(whole)])?);
+        }
+        writer.put(index, &entry)?;
         if on(SimulationEvent::Pattern(index)) { Ok(()) } else { Err(Error::Interrupted) }
     })?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -60,6 +74,45 @@ pub fn simulate_set(
     })?;
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
     Ok(SimulatedSet { simulated: missing.len(), seconds, bytes })
+}
+
+/// The settings with which patterns of a recipe are phased, runs alone and to the end: those of their
+/// kind's preset, with so many runs.
+fn phasing_settings(recipe: &Recipe, phasing: PhasingRecipe) -> Result<[Settings; 2]> {
+    let preset = if recipe.extents()[0] == 1 { "particle" } else { "bragg" };
+    let mut whole = Settings::preset(preset)?;
+    whole.ensemble.count = phasing.runs;
+    whole.device.device = "cpu".parse()?;
+    let mut runs = whole.clone();
+    (runs.ensemble.keep, runs.ensemble.average, runs.ensemble.smoothness) = (phasing.runs, 0, Vec::new());
+    runs.support.area_search = false;
+    Ok([runs, whole])
+}
+
+/// What phasing calculates of a simulated pattern, with these settings.
+fn phased(entry: &Entry, settings: &Settings) -> Result<Calculated> {
+    let pattern = Pattern {
+        intensity: entry.counts.map(|&counts| counts as f32),
+        mask: entry.mask.clone(),
+        estimate: None,
+        calculated: None,
+        geometry: Geometry::default(),
+        goniometer: None,
+    };
+    let choice = gap_choice(&pattern, settings, &|| network_estimate(&pattern, settings, &()))?;
+    let estimate = choice.search.map(|(_, estimate)| estimate);
+    let bounds = if estimate.is_some() { BoundsCourse::Alternating } else { BoundsCourse::Kept };
+    let pattern = Pattern { estimate, ..pattern };
+    let start = PhasingStart::new(&pattern, None, settings)?;
+    let found = match phase(&pattern, start, bounds, settings, None, &()) {
+        Ok(phased) => calculated(&phased.ensemble.kept),
+        Err(Error::NoObject { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    // Where no run gives an object, nothing is known: the spread says so.
+    let shape = entry.counts.shape();
+    Ok(found
+        .unwrap_or_else(|| Calculated { mean: Centered::filled(shape, 0.0), spread: Centered::filled(shape, UNKNOWN) }))
 }
 
 /// The header of a recipe's set; `text` is the recipe as it was written.
@@ -87,6 +140,7 @@ pub fn set_entry(recipe: &Recipe, simulated: Simulated) -> Entry {
         mask: simulated.mask,
         object: simulated.object,
         support: simulated.support,
+        calculated: None,
         parameters: simulated.parameters,
         split,
         particle: simulated.particle,

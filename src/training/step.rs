@@ -4,7 +4,7 @@
 use super::recipe::{LossRecipe, TrainingRecipe};
 use super::samples::Sample;
 use crate::inpaint::model::LOG_SPREAD;
-use crate::inpaint::unet::{INPUTS, Unet};
+use crate::inpaint::unet::Unet;
 use crate::network::is_processor;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -134,10 +134,10 @@ pub fn score<const D: usize>(net: &Unet<D>, samples: &[Sample], recipe: &LossRec
     Score { loss: loss / count, error: error / count, filled: filled / count, covered: covered / count }
 }
 
-/// Inputs of the network, `[sample, INPUTS, (planes,) rows, columns]`.
+/// Inputs of the network, `[sample, channel, (planes,) rows, columns]`.
 fn inputs<const D: usize>(samples: &[Sample], device: &Device) -> Tensor<D> {
     let values = samples.iter().flat_map(|sample| sample.patch.inputs.iter().copied()).collect();
-    tensor(values, samples, INPUTS, device)
+    tensor(values, samples, samples.first().map_or(0, |sample| sample.patch.channels), device)
 }
 
 /// Values as a tensor `[sample, channels, (planes,) rows, columns]`.

@@ -1,9 +1,9 @@
 //! The stream of patches over small sets on disk.
 
-use super::{Augmentation, Patch, PatchOptions, PatchStream};
+use super::{Augmentation, Patch, PatchOptions, PatchStream, Sample, TrainingGapRecipe};
 use crate::error::{Error, Result};
 use crate::io::set::{Entry, Set, SetHeader, SetWriter, Split};
-use crate::pixels::bit;
+use crate::pixels::{Calculated, bit};
 use crate::volume::{Centered, Shape};
 use ndarray::{Array3, ArrayView3, s};
 use num_complex::Complex32;
@@ -15,6 +15,11 @@ const FLAT: Shape = [1, 40, 48];
 /// A set of 12 patterns: a peak off the centre on a slope that no symmetry leaves alone, a gap,
 /// every third pattern for validation.
 fn set(folder: &Path, shape: Shape) -> Arc<Set> {
+    set_of(folder, shape, false)
+}
+
+/// The same, and where `phased`, what phasing calculates: half of everything.
+fn set_of(folder: &Path, shape: Shape, phased: bool) -> Arc<Set> {
     let path = folder.join("set.h5");
     let header = SetHeader { shape, count: 12, seed: 0, recipe_name: "peaks".into(), recipe_text: String::new() };
     let writer = SetWriter::open(&path, header, false).unwrap();
@@ -29,7 +34,11 @@ fn set(folder: &Path, shape: Shape) -> Arc<Set> {
         let counts = Centered(Array3::from_shape_fn(shape, value));
         let mut mask = Centered::filled(shape, 0);
         mask.0.slice_mut(s![.., 10..13, ..]).fill(bit::MISSING);
+        let half = |counts: &u32| (0.5 * *counts as f32).ln_1p();
+        let calculated = phased
+            .then(|| Calculated { mean: counts.map(half), spread: counts.map(|&counts| 1.0 / (1 + counts) as f32) });
         let entry = Entry {
+            calculated,
             intensity: counts.map(|&counts| counts as f32),
             counts,
             mask,
@@ -143,6 +152,38 @@ fn augmented_patches_hold_the_pixels_of_their_place() {
         // One of at least 8 symmetries changes nothing.
         assert!(changed > 30, "{changed}");
     }
+}
+
+#[test]
+fn patches_of_phased_patterns_have_what_phasing_calculates_and_no_other_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = set_of(folder.path(), FLAT, true);
+    let patches = take(&mut PatchStream::new(set.clone(), options(1)).unwrap(), 60);
+    let gaps = TrainingGapRecipe { none: 0.0, dead: 1.0, ..TrainingGapRecipe::default() };
+    let mut filled = 0;
+    for (number, patch) in (0..).zip(&patches) {
+        let [mean, spread] = patch.calculated.as_ref().unwrap();
+        // The exposure is that of the phasing, and all arrays are turned alike.
+        for ((&counts, &mean), &spread) in patch.counts.iter().zip(mean).zip(spread) {
+            assert!((mean - (0.5 * counts).ln_1p()).abs() < 1e-3 && (spread * (1.0 + counts) - 1.0).abs() < 1e-3);
+        }
+        let Some(sample) = Sample::new(patch, &gaps, 1, number) else { continue };
+        assert_eq!(sample.patch.channels, 7);
+        let missing = patch.mask.iter().filter(|&&bits| bits != 0).count();
+        assert_eq!(sample.count() as usize, missing);
+        filled += usize::from(missing > 0);
+        // Half of the intensity, relative to straight lines, last; its spread as the fourth.
+        let channel = |number: usize| &sample.patch.inputs[64 * number..64 * (number + 1)];
+        for (i, (&mean, &spread)) in
+            patch.calculated.iter().flat_map(|[mean, spread]| mean.iter().zip(spread)).enumerate()
+        {
+            let added = (mean - sample.patch.mean) / sample.patch.spread - sample.patch.filled()[i];
+            assert!((channel(6)[i] - added.clamp(-3.0, 3.0)).abs() < 1e-4);
+            assert!((channel(3)[i] - (spread / sample.patch.spread).min(3.0)).abs() < 1e-5);
+        }
+    }
+    // A place with a gap is looked for.
+    assert!(filled > 50, "{filled}");
 }
 
 #[test]

@@ -267,6 +267,7 @@ fn h5py_reads_data_sets() {
                 counts,
                 parameters: serde_json::from_value(parameters).expect("parameters"),
                 split: if index == 2 { Split::Test } else { Split::Train },
+                calculated: None,
                 particle: 10 + index as u64,
             };
             writer.put(index, &entry).expect("a pattern");

@@ -119,6 +119,7 @@ fn pattern(shape: [usize; 3]) -> Pattern {
         intensity: Centered(intensity),
         mask: Centered(mask),
         estimate: None,
+        calculated: None,
         geometry: Default::default(),
         goniometer: None,
     }
@@ -128,7 +129,7 @@ fn patches(size: usize, dimensions: usize, count: usize) -> Vec<NormalisedPatch>
     let depth = if dimensions == 2 { 1 } else { size };
     let counts = Array3::from_shape_fn((depth, size, size), |(z, y, x)| (100.0 + (z + y * x % 7) as f32).round());
     let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-    let patch = NormalisedPatch::new(counts.view(), known.view()).expect("most of it is known");
+    let patch = NormalisedPatch::new(counts.view(), known.view(), None).expect("most of it is known");
     vec![patch; count]
 }
 

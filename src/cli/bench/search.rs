@@ -4,11 +4,12 @@
 use super::clock::cpu_seconds;
 use lacuna::compare::{Score, Truth};
 use lacuna::error::{Error, Result};
-use lacuna::evaluate::{blinded, gaps_of_ratio, without_gaps};
+use lacuna::evaluate::{CLASSICAL, REACH, blinded, gaps_of_ratio, without_gaps};
+use lacuna::inpaint::{FillOptions, fill};
 use lacuna::io::set::{Set, Split};
-use lacuna::metrics::{RegistrationOptions, fsc, median, register, true_crossing};
+use lacuna::metrics::{GapScore, RegistrationOptions, fsc, median, register, true_crossing};
 use lacuna::phasing::run::Run;
-use lacuna::pixels::Estimate;
+use lacuna::pixels::{Estimate, Pattern};
 use lacuna::prepare::Prepared;
 use lacuna::reconstruct::{Grade, Reconstruction, reconstruct};
 use lacuna::settings::{GapKeys, PhasingKeys, Settings, TypedSettings};
@@ -87,6 +88,46 @@ struct Outcome {
     /// Expected relative error of the object, by its standard deviations.
     object_std: Option<f64>,
     resolution: HalfPeriods,
+    /// Mean errors of `log10(1 + I)` inside the gap, where there is one and something completed it.
+    gap: Option<GapErrors>,
+}
+
+/// Mean errors of `log10(1 + I)` inside a gap, against noise-free intensities.
+#[derive(Serialize)]
+struct GapErrors {
+    /// Of the completed pattern.
+    completed: f64,
+    /// Of the fills without phasing, in the order of [`CLASSICAL`].
+    classical: [f64; 3],
+}
+
+impl GapErrors {
+    fn of(seen: &Pattern, completed: &Estimate, truth: &Centered<f32>) -> Result<Option<Self>> {
+        let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume: !seen.is_2d(), beamstop: true };
+        let fills = CLASSICAL.map(|method| fill(seen, method, &reach, &|_| ()));
+        let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
+        let all = || fills.iter().chain([completed]);
+        let inside = |index: &[usize; 3]| seen.mask.0[*index] != 0 && all().all(|estimate| estimate.at.0[*index]);
+        let pixels: Vec<[usize; 3]> =
+            seen.mask.0.indexed_iter().map(|(index, _)| <[usize; 3]>::from(index)).filter(inside).collect();
+        let score = |estimate: &Estimate| {
+            GapScore::new(pixels.iter().map(|&index| (estimate.mean.0[index], truth.0[index]))).error_log
+        };
+        let classical = [score(&fills[0]), score(&fills[1]), score(&fills[2])];
+        Ok((!pixels.is_empty()).then(|| GapErrors { completed: score(completed), classical }))
+    }
+}
+
+/// Medians of the errors inside gaps, in words; of those that have some.
+fn gap_errors<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {
+    let errors: Vec<&GapErrors> = outcomes.filter_map(|outcome| outcome.gap.as_ref()).collect();
+    let of = |get: &dyn Fn(&GapErrors) -> f64| median(&errors.iter().map(|errors| get(errors)).collect::<Vec<_>>());
+    let [linear, idw, biharmonic] = [0, 1, 2].map(|which| of(&|errors| errors.classical[which]));
+    format!(
+        "{:.3} completed, {linear:.3} straight lines, {idw:.3} inverse distance, {biharmonic:.3} smoothest surface of {}",
+        of(&|errors| errors.completed),
+        errors.len()
+    )
 }
 
 /// Half-period resolutions, object pixels; nothing where there is none.
@@ -229,6 +270,15 @@ impl Search {
         crate::cli::text::print(format!(
             "    resolutions of those graded found over the true ones: {}\n",
             resolutions(outcomes)
+        ))?;
+        if outcomes.iter().all(|outcome| outcome.gap.is_none()) {
+            return Ok(());
+        }
+        let found = outcomes.iter().filter(|outcome| outcome.grade == Grade::Found);
+        crate::cli::text::print(format!(
+            "    median errors of log10(1 + I) inside the gap: {}; of those graded found: {}\n",
+            gap_errors(outcomes.iter()),
+            gap_errors(found)
         ))
     }
 
@@ -254,7 +304,10 @@ impl Search {
             steps: Vec::new(),
             notes: Vec::new(),
         };
+        let seen = prepared.pattern.clone();
         let result = reconstruct(prepared, settings, &())?;
+        let completed = result.pattern.estimate.as_ref().filter(|_| result.summary.completed_from_runs.is_some());
+        let gap = completed.map(|estimate| GapErrors::of(&seen, estimate, &measured.intensity)).transpose()?.flatten();
         let truth = Truth { object: entry.object, support: entry.support };
         let best: &Run = &result.ensemble.kept[0];
         let score = Score::new(best, &truth, !settings.recipe.positivity)?;
@@ -278,6 +331,7 @@ impl Search {
             runs: result.ensemble.all.len(),
             coverage,
             object_std: result.summary.object_std,
+            gap,
             resolution: HalfPeriods::of(&result, &truth, !settings.recipe.positivity)?,
         })
     }

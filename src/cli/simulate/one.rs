@@ -29,6 +29,7 @@ pub fn write(path: &Path, force: bool, recipe: &Recipe, scene: Option<&Scene>, c
         mask: Centered::filled(counted.shape(), 0),
         intensity: simulated.intensity,
         estimate: None,
+        calculated: None,
         geometry,
         goniometer,
     };

@@ -4,7 +4,7 @@ use super::columns::columns;
 use super::pack::{LEVEL, MANTISSA};
 use super::part::Part;
 use super::raw::write_chunk;
-use super::{ARRAYS, FORMAT, SetHeader, Split};
+use super::{ALWAYS, ARRAYS, FORMAT, SetHeader, Split};
 use crate::error::{Error, Result};
 use crate::io::hdf5_error::reason;
 use crate::io::nexus::attribute;
@@ -32,11 +32,17 @@ pub(super) fn write(path: &Path, header: &SetHeader, mut part: impl FnMut(usize)
     let mut reserve = Reserve { path: path.with_extension("new") };
     let joined = reserve.grow((1 << 20) + 1024 * header.count).map_err(|error| Error::write(path, error));
     let joined = joined.and_then(|()| {
-        let arrays = arrays(&file, header).map_err(fail)?;
+        let mut arrays = Vec::new();
         let mut table = Table::default();
         let mut texts = 0;
         for index in 0..header.count {
             let part = part(index)?;
+            if index == 0 {
+                arrays = create_arrays(&file, header, part.chunks.len()).map_err(fail)?;
+            } else if arrays.len() != part.chunks.len() {
+                let problem = "has not the arrays of the first pattern: either all patterns were phased, or none";
+                return Err(Error::Entry { pattern: index, problem: problem.into() });
+            }
             for (array, chunk) in arrays.iter().zip(&part.chunks) {
                 write_chunk(array, index, chunk).map_err(fail)?;
             }
@@ -76,19 +82,25 @@ impl Drop for Reserve {
     }
 }
 
-/// The empty data sets of all arrays, in the order of [`ARRAYS`].
-fn arrays(file: &File, header: &SetHeader) -> hdf5::Result<[Dataset; 5]> {
-    let [intensity, counts, mask, object, support] = ARRAYS;
-    let arrays = [
+/// The empty data sets of the first `count` arrays, in the order of [`ARRAYS`].
+fn create_arrays(file: &File, header: &SetHeader, count: usize) -> hdf5::Result<Vec<Dataset>> {
+    let [intensity, counts, mask, object, support, calculated, spread] = ARRAYS;
+    let mut arrays = vec![
         array::<f32>(file, header, intensity)?,
         array::<u32>(file, header, counts)?,
         array::<u16>(file, header, mask)?,
         array::<Complex32>(file, header, object)?,
         array::<u8>(file, header, support)?,
     ];
+    if count > ALWAYS {
+        arrays.extend([array::<f32>(file, header, calculated)?, array::<f32>(file, header, spread)?]);
+    }
     let rounded = format!("to the nearest number of {MANTISSA} bits of mantissa, a relative error of up to 3e-5");
-    for index in [0, 3] {
+    for index in [0, 3, 5, 6].into_iter().filter(|&index| index < arrays.len()) {
         attribute(&arrays[index], "rounded", &rounded)?;
+    }
+    for calculated in &arrays[ALWAYS..] {
+        attribute(calculated, "units", "ln(1 + photons)")?;
     }
     for (index, unit) in [(0, "photons"), (1, "photons"), (3, "square roots of photons")] {
         attribute(&arrays[index], "units", unit)?;

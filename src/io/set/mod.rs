@@ -3,7 +3,8 @@
 //!
 //! `/intensity` (float32), `/counts` (uint32), `/mask` (uint16), `/object` (complex64) and
 //! `/support` (uint8) hold `N` patterns each, `(N, y, x)` in 2D and `(N, z, y, x)` in 3D, one
-//! pattern a chunk. `/split` and `/particle` have one number a pattern, `/splits/train`,
+//! pattern a chunk. Where the patterns were phased, `/calculated` and `/calculated_spread` (float32)
+//! hold what that gave. `/split` and `/particle` have one number a pattern, `/splits/train`,
 //! `/splits/validation` and `/splits/test` list the patterns of each, `/parameters` has a column
 //! for each parameter. Attributes of the root say how the set was made. The file holds no time, and
 //! the same entries give the same bytes.
@@ -21,6 +22,7 @@ pub use writer::SetWriter;
 
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
+use crate::pixels::Calculated;
 use crate::volume::{Centered, Shape};
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,10 @@ use serde::{Deserialize, Serialize};
 const FORMAT: (&str, u32) = ("lacuna-set", 1);
 
 /// The data sets with one chunk a pattern, in the order in which parts store them.
-const ARRAYS: [&str; 5] = ["intensity", "counts", "mask", "object", "support"];
+const ARRAYS: [&str; 7] = ["intensity", "counts", "mask", "object", "support", "calculated", "calculated_spread"];
+
+/// So many of them are in every set, the others where the patterns were phased.
+const ALWAYS: usize = 5;
 
 /// Purpose of a pattern. All patterns of a particle belong to the same split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,6 +81,9 @@ pub struct Entry {
     pub object: Centered<Complex32>,
     /// Voxels that the object fills.
     pub support: Centered<bool>,
+    /// What phasing calculates, where the patterns of the set were phased. Stored with 14 bits of
+    /// mantissa.
+    pub calculated: Option<Calculated>,
     /// Everything that was drawn. Counts come back from a file as numbers.
     pub parameters: Parameters,
     /// Split that the pattern belongs to.
@@ -93,6 +101,8 @@ pub struct Measurement {
     pub counts: Centered<u32>,
     /// CXI bits, 0 = good.
     pub mask: Centered<u32>,
+    /// What phasing calculates, where the patterns of the set were phased.
+    pub calculated: Option<Calculated>,
 }
 
 /// Origin and size of a set.

@@ -8,6 +8,7 @@ use super::pack::{pack, rounded, rounded_complex};
 use super::{Entry, Split};
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
+use crate::pixels::Calculated;
 use crate::volume::{Centered, Shape};
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ const MAGIC: &[u8; 8] = b"lacunap1";
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
     pub head: Head,
-    pub chunks: [Vec<u8>; 5],
+    pub chunks: Vec<Vec<u8>>,
 }
 
 /// Everything in a part but its arrays.
@@ -31,7 +32,7 @@ pub(super) struct Head {
     pub split: Split,
     pub particle: u64,
     pub parameters: Parameters,
-    sizes: [usize; 5],
+    sizes: Vec<usize>,
 }
 
 impl Part {
@@ -41,13 +42,16 @@ impl Part {
     /// [`Error::Entry`] if it does not fit the set.
     pub fn new(index: usize, entry: &Entry, shape: Shape) -> Result<Self> {
         let wrong = |problem: String| Error::Entry { pattern: index, problem };
-        let shapes = [
+        let mut shapes = vec![
             entry.intensity.shape(),
             entry.counts.shape(),
             entry.mask.shape(),
             entry.object.shape(),
             entry.support.shape(),
         ];
+        if let Some(Calculated { mean, spread }) = &entry.calculated {
+            shapes.extend([mean.shape(), spread.shape()]);
+        }
         if let Some((other, name)) = shapes.iter().zip(super::ARRAYS).find(|(other, _)| **other != shape) {
             return Err(wrong(format!("its {name} is {other:?}, the set's patterns are {shape:?}")));
         }
@@ -59,14 +63,18 @@ impl Part {
         let mask: Option<Vec<u16>> = entry.mask.as_slice().iter().map(|&bits| bits.try_into().ok()).collect();
         let mask = mask.ok_or_else(|| wrong("the mask has bits above 0xffff".into()))?;
         let fail = |source| wrong(format!("cannot be compressed: {source}"));
-        let chunks = [
-            pack(entry.intensity.map(|&value| rounded(value)).as_slice()).map_err(fail)?,
+        let floats = |values: &Centered<f32>| pack(values.map(|&value| rounded(value)).as_slice()).map_err(fail);
+        let mut chunks = vec![
+            floats(&entry.intensity)?,
             pack(entry.counts.as_slice()).map_err(fail)?,
             pack(&mask).map_err(fail)?,
             pack(entry.object.map(|&value| rounded_complex(value)).as_slice()).map_err(fail)?,
             pack(flags(&entry.support).as_slice()).map_err(fail)?,
         ];
-        let sizes = std::array::from_fn(|array| chunks[array].len());
+        if let Some(Calculated { mean, spread }) = &entry.calculated {
+            chunks.extend([floats(mean)?, floats(spread)?]);
+        }
+        let sizes = chunks.iter().map(Vec::len).collect();
         let parameters = entry.parameters.clone();
         Ok(Part { head: Head { index, split: entry.split, particle: entry.particle, parameters, sizes }, chunks })
     }
@@ -97,10 +105,10 @@ impl Part {
         let (length, rest) = content.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
         let (head, mut rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         let head: Head = serde_json::from_slice(head).ok().filter(|head: &Head| head.index == index)?;
-        let mut chunks: [Vec<u8>; 5] = Default::default();
-        for (chunk, &size) in chunks.iter_mut().zip(&head.sizes) {
+        let mut chunks = Vec::with_capacity(head.sizes.len());
+        for &size in &head.sizes {
             let (first, after) = rest.split_at_checked(size)?;
-            *chunk = first.to_vec();
+            chunks.push(first.to_vec());
             rest = after;
         }
         rest.is_empty().then_some(Part { head, chunks })

@@ -3,11 +3,11 @@
 
 use super::columns::Column;
 use super::pack::unpack;
-use super::{ARRAYS, Entry, FORMAT, Measurement, SetHeader, Split};
+use super::{ALWAYS, ARRAYS, Entry, FORMAT, Measurement, SetHeader, Split};
 use crate::error::{Error, Result, shape_text};
 use crate::io::hdf5_error::reason;
 use crate::io::tree::Tree;
-use crate::pixels::trimmed;
+use crate::pixels::{Calculated, trimmed};
 use crate::volume::{Centered, Shape};
 use bytemuck::Pod;
 use hdf5::filters::Filter;
@@ -26,7 +26,7 @@ pub struct Set {
     file: File,
     header: SetHeader,
     /// Place of the chunk of each pattern in the file and its length, for each array.
-    chunks: [Vec<(u64, usize)>; 5],
+    chunks: Vec<Vec<(u64, usize)>>,
     splits: Vec<Split>,
     particles: Vec<u64>,
     parameters: BTreeMap<String, Column>,
@@ -46,13 +46,16 @@ impl Set {
             return Err(wrong("make one with lacuna simulate".into()));
         }
         let header = header(&tree).map_err(|error| wrong(reason(&error)))?;
-        let chunks = [
+        let mut places = vec![
             chunks::<f32>(&tree, &header, 0)?,
             chunks::<u32>(&tree, &header, 1)?,
             chunks::<u16>(&tree, &header, 2)?,
             chunks::<Complex32>(&tree, &header, 3)?,
             chunks::<u8>(&tree, &header, 4)?,
         ];
+        if tree.dataset(&format!("/{}", ARRAYS[ALWAYS])).is_some() {
+            places.extend([chunks::<f32>(&tree, &header, 5)?, chunks::<f32>(&tree, &header, 6)?]);
+        }
         let column = |name: &str| {
             let dataset = tree.dataset(name).ok_or_else(|| tree.missing(name))?;
             let column = Column::read(&dataset).map_err(|error| Error::file(tree.name(name), reason(&error)))?;
@@ -72,7 +75,7 @@ impl Set {
         let names = tree.members("/parameters").into_iter();
         let parameters = names.map(|name| Ok((name.clone(), column(&format!("/parameters/{name}"))?)));
         let parameters = parameters.collect::<Result<_>>()?;
-        Ok(Set { path: path.to_path_buf(), file, header, chunks, splits, particles, parameters })
+        Ok(Set { path: path.to_path_buf(), file, header, chunks: places, splits, particles, parameters })
     }
 
     /// Number of patterns in the set.
@@ -88,6 +91,11 @@ impl Set {
     /// Shape of each pattern, `z = 1` in 2D.
     pub fn shape(&self) -> Shape {
         self.header.shape
+    }
+
+    /// Whether its patterns were phased, so that each has what phasing calculates.
+    pub fn is_phased(&self) -> bool {
+        self.chunks.len() > ALWAYS
     }
 
     /// Origin and size of the set.
@@ -130,7 +138,7 @@ impl Set {
     /// # Panics
     /// If `index` is not below [`Set::len`].
     pub fn entry(&self, index: usize) -> Result<Entry> {
-        let Measurement { intensity, counts, mask } = self.measurement(index)?;
+        let Measurement { intensity, counts, mask, calculated } = self.measurement(index)?;
         let parameters = self.parameters.iter().map(|(name, column)| (name.clone(), column.value(index))).collect();
         Ok(Entry {
             intensity,
@@ -138,6 +146,7 @@ impl Set {
             mask,
             object: self.array(3, index)?,
             support: self.array::<u8>(4, index)?.map(|&flag| flag != 0),
+            calculated,
             parameters,
             split: self.splits[index],
             particle: self.particles[index],
@@ -157,6 +166,10 @@ impl Set {
             intensity: self.array(0, index)?,
             counts: self.array(1, index)?,
             mask: self.array::<u16>(2, index)?.map(|&bits| bits.into()),
+            calculated: match self.is_phased() {
+                true => Some(Calculated { mean: self.array(5, index)?, spread: self.array(6, index)? }),
+                false => None,
+            },
         })
     }
 

@@ -4,6 +4,7 @@ use super::pack::{rounded, rounded_complex};
 use super::{Entry, Set, SetHeader, SetWriter, Split};
 use crate::error::Error;
 use crate::parameters::Parameter;
+use crate::pixels::Calculated;
 use crate::volume::{Centered, Shape};
 use ndarray::Array3;
 use num_complex::Complex32;
@@ -33,6 +34,7 @@ fn entry(index: usize, shape: Shape) -> Entry {
         mask: intensity.map(|&value| if value > 900.0 { 0x8200 } else { 0 }),
         object: intensity.map(|&value| Complex32::new(value, -value / 3.0)),
         support: intensity.map(|&value| value > 500.0),
+        calculated: None,
         intensity,
         parameters: serde_json::from_value(parameters).unwrap(),
         split: Split::ALL[index % 3],
@@ -80,6 +82,37 @@ fn entries_come_back_to_many_threads_at_once() {
         assert!(set.parameter("shape").unwrap_err().to_string().contains("is not one number a pattern"));
         assert!(set.parameter("size").unwrap_err().to_string().contains("has no parameter size: there are cell, "));
     }
+}
+
+#[test]
+fn what_phasing_calculates_comes_back_for_all_patterns_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = [1, 12, 15];
+    let phased = |index| {
+        let entry = entry(index, shape);
+        let mean = entry.intensity.map(|value| value.ln_1p());
+        Entry { calculated: Some(Calculated { spread: mean.map(|value| value / 3.0), mean }), ..entry }
+    };
+    let path = folder.path().join("phased.h5");
+    let writer = SetWriter::open(&path, header(shape), false).unwrap();
+    (0..COUNT).for_each(|index| writer.put(index, &phased(index)).unwrap());
+    writer.finish(|_| {}).unwrap();
+    let set = Set::open(&path).unwrap();
+    assert!(set.is_phased());
+    for index in 0..COUNT {
+        let Calculated { mean, spread } = phased(index).calculated.unwrap();
+        let stored = Calculated { mean: mean.map(|&v| rounded(v)), spread: spread.map(|&v| rounded(v)) };
+        assert_eq!(set.entry(index).unwrap().calculated.as_ref(), Some(&stored));
+        assert_eq!(set.measurement(index).unwrap().calculated, Some(stored));
+    }
+
+    let path = folder.path().join("mixed.h5");
+    let writer = SetWriter::open(&path, header(shape), false).unwrap();
+    (0..COUNT).for_each(|index| {
+        writer.put(index, &if index == 3 { entry(index, shape) } else { phased(index) }).unwrap();
+    });
+    let mixed = writer.finish(|_| {}).unwrap_err().to_string();
+    assert!(mixed.contains("pattern 3") && mixed.contains("either all patterns were phased, or none"), "{mixed}");
 }
 
 #[test]

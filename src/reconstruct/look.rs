@@ -1,0 +1,83 @@
+//! What phasing makes of a gap: the best runs calculate a pattern everywhere. Where they agree, data and
+//! support determine it, where they do not, something is hidden. A network that gets mean and spread
+//! fills the gap better than one that sees only what was measured around it.
+
+use crate::metrics::calculated_intensity;
+use crate::phasing::run::Run;
+use crate::pixels::Calculated;
+use ndarray::Zip;
+
+/// So many of the best runs are looked at.
+pub(super) const LOOKED_AT: usize = 8;
+
+/// What the best of these runs calculate; `None` where there is none. `runs` are the best first.
+pub fn calculated(runs: &[Run]) -> Option<Calculated> {
+    let best = &runs[..runs.len().min(LOOKED_AT)];
+    let (first, count) = (best.first()?, best.len() as f32);
+    let zero = || first.object.map(|_| 0.0_f32);
+    let (mut mean, mut spread) = (zero(), zero());
+    for run in best {
+        let intensity = calculated_intensity(&run.object);
+        let intensity = run.psf.as_ref().map_or_else(|| intensity.clone(), |psf| psf.blurred(&intensity));
+        Zip::from(&mut mean.0).and(&mut spread.0).and(&intensity.0).for_each(|sum, squares, &value| {
+            let log = value.ln_1p();
+            *sum += log / count;
+            *squares += log * log / count;
+        });
+    }
+    Zip::from(&mut spread.0)
+        .and(&mean.0)
+        .for_each(|squares, &mean| *squares = (*squares - mean * mean).max(0.0).sqrt());
+    Some(Calculated { mean, spread })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phasing::Fit;
+    use crate::phasing::run::Ended;
+    use crate::volume::Centered;
+    use ndarray::Array3;
+    use num_complex::Complex32;
+
+    /// A point with so many photons: its pattern is flat.
+    fn run(photons: f32) -> Run {
+        let shape = [1, 16, 16];
+        let mut object = Array3::from_elem(shape, Complex32::ZERO);
+        object[[0, 8, 8]] = Complex32::from(photons.sqrt());
+        let everywhere = Centered::filled(shape, true);
+        Run {
+            number: 0,
+            seed: 0,
+            average_of: 0,
+            smoothness: 0.0,
+            object: Centered(object),
+            support: everywhere.clone(),
+            first_support: everywhere,
+            fit: Fit { r_factor: 0.0, llk_poisson: 0.0, free_llk_poisson: None, scale: 1.0, support_fraction: 1.0 },
+            outside: 0.0,
+            curve: Vec::new(),
+            ended: Ended::Finished,
+            cycles: 0,
+            seconds: 0.0,
+            search_seconds: 0.0,
+            cut: crate::phasing::support::Cut::Threshold(0.1),
+            area: 1.0,
+            psf: None,
+        }
+    }
+
+    #[test]
+    fn a_look_is_mean_and_spread_of_the_best_runs() {
+        assert_eq!(calculated(&[]), None);
+        let runs: Vec<Run> = [256.0, 1024.0].into_iter().map(run).collect();
+        let Calculated { mean, spread } = calculated(&runs).unwrap();
+        let (low, high) = (2.0_f32.ln(), 5.0_f32.ln());
+        for (&mean, &spread) in mean.as_slice().iter().zip(spread.as_slice()) {
+            assert!((mean - (low + high) / 2.0).abs() < 1e-4 && (spread - (high - low) / 2.0).abs() < 1e-3);
+        }
+        // Beyond the best eight nothing is looked at.
+        let many: Vec<Run> = (0..9).map(|i| run(if i < 8 { 256.0 } else { 1e6 })).collect();
+        assert!(calculated(&many).unwrap().spread.as_slice().iter().all(|&spread| spread < 1e-3));
+    }
+}
