@@ -7,7 +7,7 @@ use crate::phasing::run::Run;
 use crate::pixels::Calculated;
 use ndarray::Zip;
 
-/// So many of the best runs are looked at.
+/// So many of the kept runs are looked at, at most.
 pub(super) const LOOKED_AT: usize = 8;
 
 /// What the best of these runs calculate; `None` where there is none. `runs` are the best first.

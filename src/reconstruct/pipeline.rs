@@ -91,10 +91,11 @@ pub fn reconstruct_resumable(
 
 impl Reconstruction {
     /// Has the gap estimated by a network that looks at what the kept runs calculate, where there is
-    /// one and the object may have been found: nothing knows the gap better.
+    /// one and the object was found. Of doubtful objects it makes worse fills than a network that sees
+    /// nothing of them, on measured patterns.
     fn complete(&mut self, settings: &Settings, observer: &dyn Observer) -> Result<()> {
         let measured = self.pattern.mask.as_slice().iter().all(|&bits| bits == 0);
-        if measured || self.ensemble.interrupted || self.summary.verdict.grade == Grade::NotFound {
+        if measured || self.ensemble.interrupted || self.summary.verdict.grade != Grade::Found {
             return Ok(());
         }
         let Some(model) = looking_model(&self.pattern, settings)? else { return Ok(()) };
