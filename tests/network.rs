@@ -266,6 +266,22 @@ fn a_network_that_begins_to_look_predicts_what_it_did() {
     }
 }
 
+/// A network that looks learns from phased patterns, others from others; recipes say how much phasing.
+#[test]
+fn what_a_network_learns_from_must_be_what_it_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("looking.toml"), TINY.replace("dilations = [1]", "dilations = [1]\nphased = true")).unwrap();
+    refused(folder, &["train", "looking.toml", "-o", "model", "-q"], &["network.phased = true", "was not phased"]);
+    let recipe = include_str!("../datasets/phased2d.toml");
+    for (from, to, problem) in
+        [("runs = 12", "runs = 0", "phasing.runs"), ("whole = 0.33", "whole = 1.5", "phasing.whole")]
+    {
+        fs::write(folder.join("wrong.toml"), recipe.replace(from, to)).unwrap();
+        refused(folder, &["simulate", "wrong.toml", "-o", "set.h5"], &["wrong.toml", problem]);
+    }
+}
+
 #[test]
 fn a_network_that_looks_needs_something_to_look_at() {
     let mut model = Model::shipped(2).unwrap();

@@ -36,7 +36,7 @@ pub mod smooth;
 pub mod start;
 pub mod support;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod walk;
 
 pub use backend::{Backend, Fit};

@@ -4,8 +4,8 @@
 //! bounds of a fill that they leave before their end: where free pixels lead astray the fill leads to
 //! the object, and the data decide. Later runs draw the areas of their supports about those of the best
 //! earlier ones (`areas`). The best runs that agree are averaged into the start of a last one
-//! ([`super::average`]). And where all that did not find the object, another round of runs follows, with
-//! settings for the hard ones.
+//! ([`super::average`]). Where all that did not find the object, another round of runs may
+//! follow.
 
 use super::areas::{self, Areas};
 use super::average;

@@ -17,8 +17,11 @@ pub fn calculated(runs: &[Run]) -> Option<Calculated> {
     let zero = || first.object.map(|_| 0.0_f32);
     let (mut mean, mut spread) = (zero(), zero());
     for run in best {
-        let intensity = calculated_intensity(&run.object);
-        let intensity = run.psf.as_ref().map_or_else(|| intensity.clone(), |psf| psf.blurred(&intensity));
+        let sharp = calculated_intensity(&run.object);
+        let intensity = match &run.psf {
+            Some(psf) => psf.blurred(&sharp),
+            None => sharp,
+        };
         Zip::from(&mut mean.0).and(&mut spread.0).and(&intensity.0).for_each(|sum, squares, &value| {
             let log = value.ln_1p();
             *sum += log / count;
@@ -34,8 +37,7 @@ pub fn calculated(runs: &[Run]) -> Option<Calculated> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phasing::Fit;
-    use crate::phasing::run::Ended;
+    use crate::phasing::testing::Case;
     use crate::volume::Centered;
     use ndarray::Array3;
     use num_complex::Complex32;
@@ -45,26 +47,7 @@ mod tests {
         let shape = [1, 16, 16];
         let mut object = Array3::from_elem(shape, Complex32::ZERO);
         object[[0, 8, 8]] = Complex32::from(photons.sqrt());
-        let everywhere = Centered::filled(shape, true);
-        Run {
-            number: 0,
-            seed: 0,
-            average_of: 0,
-            smoothness: 0.0,
-            object: Centered(object),
-            support: everywhere.clone(),
-            first_support: everywhere,
-            fit: Fit { r_factor: 0.0, llk_poisson: 0.0, free_llk_poisson: None, scale: 1.0, support_fraction: 1.0 },
-            outside: 0.0,
-            curve: Vec::new(),
-            ended: Ended::Finished,
-            cycles: 0,
-            seconds: 0.0,
-            search_seconds: 0.0,
-            cut: crate::phasing::support::Cut::Threshold(0.1),
-            area: 1.0,
-            psf: None,
-        }
+        Run { object: Centered(object), ..Case::behind_a_gap(|_, _| Complex32::ONE).run }
     }
 
     #[test]

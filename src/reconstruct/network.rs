@@ -19,10 +19,18 @@ pub fn model(folder: Option<&Path>, dimensions: usize) -> Result<Model> {
 
 /// The model that fills before anything is phased: that of the settings, unless it looks at what
 /// phasing calculates, or the one in the program.
-fn filling_model(settings: &Settings, dimensions: usize) -> Result<Model> {
+fn filling_model(settings: &Settings, dimensions: usize, observer: &dyn Observer) -> Result<Model> {
     match settings.gap.model.as_deref().map(Model::load).transpose()? {
         Some(model) if !model.card.network.phased => Ok(model),
-        _ => Model::shipped(dimensions),
+        None => Model::shipped(dimensions),
+        Some(looking) => {
+            let shipped = Model::shipped(dimensions)?;
+            observer.observe(Event::Note(&format!(
+                "{} looks at what phasing calculates: before phasing the network in the program fills, {}",
+                looking.card.name, shipped.card.name
+            )));
+            Ok(shipped)
+        }
     }
 }
 
@@ -60,7 +68,7 @@ pub fn predict_options(dimensions: Option<usize>, shape: Shape) -> Result<Predic
 /// Those of [`Model::load`] and [`crate::inpaint::predict::predict`].
 pub fn network_estimate(pattern: &Pattern, settings: &Settings, observer: &dyn Observer) -> Result<NetworkEstimate> {
     let options = predict_options(settings.gap.dimensions, pattern.shape())?;
-    let model = filling_model(settings, if options.slices { 2 } else { 3 })?;
+    let model = filling_model(settings, if options.slices { 2 } else { 3 }, observer)?;
     predicted(pattern, model, settings, observer)
 }
 

@@ -168,6 +168,14 @@ impl Recipe {
     /// # Errors
     /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
+        if let Some(PhasingRecipe { runs, whole }) = self.phasing {
+            if runs == 0 {
+                return fault("phasing.runs", "0 is no number of runs: at least 1");
+            }
+            if !(0.0..=1.0).contains(&whole) {
+                return fault("phasing.whole", format!("{whole} is no fraction from 0 to 1"));
+            }
+        }
         let axes = &self.shape[..];
         if !(2..=3).contains(&axes.len()) || axes.iter().any(|n| !(16..=LONGEST).contains(n) || n % 2 != 0) {
             let problem = format!("{axes:?} is not two or three even numbers of pixels from 16 to {LONGEST}");

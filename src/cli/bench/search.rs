@@ -119,8 +119,8 @@ impl GapErrors {
 }
 
 /// Medians of the errors inside gaps, in words; of those that have some.
-fn gap_errors<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {
-    let errors: Vec<&GapErrors> = outcomes.filter_map(|outcome| outcome.gap.as_ref()).collect();
+fn gap_errors(outcomes: &[Outcome]) -> String {
+    let errors: Vec<&GapErrors> = outcomes.iter().filter_map(|outcome| outcome.gap.as_ref()).collect();
     let of = |get: &dyn Fn(&GapErrors) -> f64| median(&errors.iter().map(|errors| get(errors)).collect::<Vec<_>>());
     let [linear, idw, biharmonic] = [0, 1, 2].map(|which| of(&|errors| errors.classical[which]));
     format!(
@@ -274,11 +274,9 @@ impl Search {
         if outcomes.iter().all(|outcome| outcome.gap.is_none()) {
             return Ok(());
         }
-        let found = outcomes.iter().filter(|outcome| outcome.grade == Grade::Found);
         crate::cli::text::print(format!(
-            "    median errors of log10(1 + I) inside the gap: {}; of those graded found: {}\n",
-            gap_errors(outcomes.iter()),
-            gap_errors(found)
+            "    median errors of log10(1 + I) inside the gap, of those that were completed after phasing: {}\n",
+            gap_errors(outcomes)
         ))
     }
 
