@@ -184,6 +184,11 @@ impl Pattern {
         self.shape()[0] == 1
     }
 
+    /// Whether some pixels have no measurement.
+    pub fn has_gap(&self) -> bool {
+        self.mask.as_slice().iter().any(|&bits| bits != 0)
+    }
+
     /// Class of a pixel.
     pub fn class(&self, index: [usize; 3]) -> Class {
         match (self.mask.0[index], &self.estimate) {

@@ -136,6 +136,7 @@ impl Command {
                 let path = self.output.join(format!("{}.h5", recipe.data));
                 if !path.exists() {
                     let (mut data, text) = Recipe::read(&recipe.data)?;
+                    recipe.check_data(data.shape.len(), data.phasing.is_some())?;
                     data.count = recipe.patterns.unwrap_or(data.count);
                     console.note(format!("simulating {} patterns of {}", data.count, recipe.data));
                     simulate::write_set(&path, false, &data, text, console)?;
@@ -143,13 +144,7 @@ impl Command {
                 path
             }
         };
-        let set = Set::open(&path)?;
-        let dimensions = if set.shape()[0] == 1 { 2 } else { 3 };
-        if dimensions != recipe.network.dimensions {
-            let problem = format!("the patterns of the set have {dimensions}: give a recipe or a set that fits");
-            return Err(Error::setting("network.dimensions", recipe.network.dimensions, problem));
-        }
-        Ok(Arc::new(set))
+        Ok(Arc::new(Set::open(&path)?))
     }
 }
 

@@ -6,6 +6,7 @@ use super::average::{self, AveragePlan, Comparison, GROUPS};
 use super::backend::{Backend, Start, View};
 use super::complete::Variation;
 use super::guided::Search;
+use super::look::Look;
 use super::recipe::Recipe;
 use super::run::{Ended, Point, Run, RunOutcome, RunSettings};
 use super::run_summary::{RunSummary, RunVerdict};
@@ -76,6 +77,8 @@ pub struct EnsemblePlan {
     pub seed: u64,
     /// Number of runs to keep.
     pub keep: usize,
+    /// Whether what the best runs calculate is asked for, those among them that are not kept.
+    pub look: bool,
 }
 
 /// A round of runs of an ensemble.
@@ -220,6 +223,9 @@ pub struct Ensemble {
     /// three do.
     #[serde(skip)]
     pub spread: Option<Centered<f32>>,
+    /// What the best runs calculate, where the plan asks for it.
+    #[serde(skip)]
+    pub look: Option<Look>,
     /// The best of those with too much energy outside the support.
     best_outside: Option<Run>,
 }

@@ -20,6 +20,7 @@ mod ends;
 pub mod ensemble;
 pub mod guided;
 mod lbfgs;
+pub mod look;
 pub mod memory;
 pub mod multi_device;
 pub mod noise;

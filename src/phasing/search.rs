@@ -12,6 +12,7 @@ use super::average;
 use super::backend::{Backend, Start};
 use super::ensemble::{Ensemble, EnsemblePlan, FirstSupport, Observer, Round, show_point};
 use super::guided::{Search, guided};
+use super::look::look;
 use super::problem::Problem;
 use super::run::{Draw, Point, RunOutcome, RunSettings};
 use super::start::{Draws, autocorrelation};
@@ -153,6 +154,7 @@ impl Ensemble {
                 self.distances = comparison.distances;
             }
         }
+        self.look = if plan.look && !self.interrupted { look(&self.kept) } else { None };
         self.truncate(plan.keep);
         self.all.sort_by_key(|run| run.number);
         Ok(())
@@ -280,6 +282,7 @@ mod tests {
             start_phase: 1.0,
             seed: 3,
             keep: 2,
+            look: false,
         };
         change(&mut plan);
         Ok(plan)
@@ -291,6 +294,22 @@ mod tests {
         assert_eq!((found.kept.len(), found.all.len(), found.interrupted), (2, 3, false));
         assert!(score(&found.kept[0]) <= score(&found.kept[1]));
         assert!(found.all.iter().all(|run| run.fit.is_some()));
+    }
+
+    #[test]
+    fn runs_that_are_not_kept_are_looked_at() {
+        let looked = |look| {
+            let support = Form::Circle(5.0).support([1, 32, 32]);
+            let averaged = |plan: &mut EnsemblePlan| {
+                plan.average = Some(AveragePlan { members: 3, runs: vec![plan.first().clone()] });
+                (plan.look, plan.keep) = (look, 1);
+            };
+            let found = phased("ER**10", support, averaged).unwrap();
+            assert_eq!(found.kept.len(), 1);
+            found.look.map(|look| look.runs)
+        };
+        // Those that were averaged are there until the end.
+        assert!(looked(true).is_some_and(|runs| runs > 3) && looked(false).is_none(), "{:?}", looked(true));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 mod gaps;
 mod input;
-mod look;
 mod network;
 mod observer;
 mod output;
@@ -23,7 +22,6 @@ mod watch_page;
 
 pub use gaps::{GapLook, GapSummary, HiddenSummary, look_at_gaps};
 pub use input::{Frames, load, load_frames, not_onto_itself, overridden, prepare_input, read, refuse_sentinels};
-pub use look::calculated;
 pub use network::{model, network_estimate, predict_options};
 pub use observer::{Both, Event, Observer};
 pub use output::Format;

@@ -6,9 +6,8 @@ use super::pipeline::Reconstruction;
 use super::views::{centre_of_mass, cropped, middle, planes, window};
 use crate::error::{counted, shape_text};
 use crate::metrics::calculated_intensity;
-use crate::phasing::run::Run;
 use crate::phasing::run_summary::RunSummary;
-use crate::pixels::{Class, Pattern, trimmed};
+use crate::pixels::{Class, trimmed};
 use crate::report::{ColourMap, ComplexImage, Figure, Image, Report, Scale, Section};
 use crate::settings::Settings;
 use crate::volume::Centered;
@@ -18,7 +17,7 @@ use std::path::Path;
 
 /// The report of a reconstruction of `file`.
 pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Settings) -> Report {
-    let (best, pattern) = (&result.ensemble.kept[0], &result.pattern);
+    let pattern = &result.pattern;
     let pixel = pattern.geometry.object_pixel(pattern.shape());
     Report {
         title: title(file),
@@ -26,7 +25,7 @@ pub fn page(result: &Reconstruction, file: &str, command: &str, settings: &Setti
         facts: facts(result, file),
         sections: vec![
             object_section(result, pixel),
-            pattern_section(pattern, best, &result.steps, &result.summary.notes),
+            pattern_section(result),
             curves_section(result, pixel),
             runs_section(result, settings),
         ],
@@ -254,7 +253,9 @@ fn object_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
     Section { title: "Object".into(), figures, ..Section::default() }
 }
 
-fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[String]) -> Section {
+fn pattern_section(result: &Reconstruction) -> Section {
+    let (best, pattern) = (&result.ensemble.kept[0], &result.pattern);
+    let (steps, notes) = (&result.steps, &result.summary.notes);
     let shape = pattern.shape();
     let measured = measured(&pattern.intensity, &pattern.mask);
     let sharp = calculated_intensity(&best.object);
@@ -292,7 +293,11 @@ fn pattern_section(pattern: &Pattern, best: &Run, steps: &[String], notes: &[Str
         for (index, value) in completed.0.indexed_iter_mut().filter(|(index, _)| estimate.at.0[*index]) {
             *value = estimate.mean.0[index];
         }
-        add("Completed", "Gaps filled by their estimates.", &completed, Scale::Log, "photons");
+        let how = match result.summary.completed_from_runs {
+            Some(runs) => format!("Gaps filled by a network that looked at what {} calculate.", counted(runs, "run")),
+            None => "Gaps filled by the estimates within which runs were phased.".into(),
+        };
+        add("Completed", &how, &completed, Scale::Log, "photons");
     }
     add("Calculated", how, &calculated, Scale::Log, "photons");
     let labels = ["measured", "free", "estimated"].map(String::from).to_vec();

@@ -231,6 +231,7 @@ fn plan(pattern: &Pattern, settings: &Settings, bounds: BoundsCourse, support: F
         start_phase: settings.start.phase,
         seed: settings.ensemble.seed,
         keep: settings.ensemble.keep,
+        look: settings.completes_gaps() && pattern.has_gap(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! From a prepared pattern to a reconstruction.
 
 use super::gaps::hidden_of;
-use super::look::{LOOKED_AT, calculated};
 use super::network::{looking_model, network_estimate, predicted};
 use super::observer::{Event, Observer};
 use super::phase::BoundsCourse;
@@ -17,6 +16,7 @@ use crate::inpaint::GapTreatment;
 use crate::metrics::{Unwrapped, unwrap};
 use crate::phasing::combine::{Combined, combine};
 use crate::phasing::ensemble::Ensemble;
+use crate::phasing::look::Look;
 use crate::pixels::{Estimate, Pattern};
 use crate::prepare::Prepared;
 use crate::settings::{GapPolicy, Settings};
@@ -76,13 +76,7 @@ pub fn reconstruct_resumable(
         GapPolicy::Auto => automatic(pattern, Work { support, settings, checkpoint, observer }),
     }?;
     (result.steps, result.summary.notes) = (steps, notes);
-    let asked = match settings.gap.policy {
-        GapPolicy::Fixed(gap) => gap.needs_network(),
-        GapPolicy::Auto => !settings.recipe.real,
-    };
-    if asked {
-        result.complete(settings, observer)?;
-    }
+    result.complete(settings, observer)?;
     if result.ensemble.interrupted {
         observer.observe(Event::Note("interrupted: what was reached is written"));
     }
@@ -90,20 +84,20 @@ pub fn reconstruct_resumable(
 }
 
 impl Reconstruction {
-    /// Has the gap estimated by a network that looks at what the kept runs calculate, where there is
+    /// Has the gap estimated by a network that looks at what the best runs calculate, where there is
     /// one and the object was found. Of doubtful objects it makes worse fills than a network that sees
     /// nothing of them, on measured patterns.
     fn complete(&mut self, settings: &Settings, observer: &dyn Observer) -> Result<()> {
-        let measured = self.pattern.mask.as_slice().iter().all(|&bits| bits == 0);
-        if measured || self.ensemble.interrupted || self.summary.verdict.grade != Grade::Found {
+        if self.summary.verdict.grade != Grade::Found {
             return Ok(());
         }
         let Some(model) = looking_model(&self.pattern, settings)? else { return Ok(()) };
-        self.pattern.calculated = calculated(&self.ensemble.kept);
+        let Some(Look { calculated, runs }) = self.ensemble.look.take() else { return Ok(()) };
+        self.pattern.calculated = Some(calculated);
         match predicted(&self.pattern, model, settings, observer) {
             Ok(network) => {
                 self.pattern.estimate = Some(network.bounded());
-                self.summary.completed_from_runs = Some(self.ensemble.kept.len().min(LOOKED_AT));
+                self.summary.completed_from_runs = Some(runs);
             }
             // A pattern that it cannot fill, or nobody waits for it: what there was stays.
             Err(Error::Model { .. } | Error::Interrupted) => {}

@@ -43,7 +43,7 @@ pub fn gap_choice(
     settings: &Settings,
     network: &dyn Fn() -> Result<NetworkEstimate>,
 ) -> Result<GapChoice> {
-    if pattern.mask.as_slice().iter().all(|&bits| bits == 0) {
+    if !pattern.has_gap() {
         return Ok(GapChoice::free(GapAdvice::against("there is no gap")));
     }
     if settings.recipe.real {

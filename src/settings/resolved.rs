@@ -36,6 +36,17 @@ pub struct Settings {
     pub(super) typed: TypedSettings,
 }
 
+impl Settings {
+    /// Whether a network completes the gap in the end: not where the treatment needs none, nor for real
+    /// objects, whose gaps take the measurements of their mates.
+    pub fn completes_gaps(&self) -> bool {
+        match self.gap.policy {
+            GapPolicy::Fixed(gap) => gap.needs_network(),
+            GapPolicy::Auto => !self.recipe.real,
+        }
+    }
+}
+
 /// Masks and the geometry that override the file's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputSettings {

@@ -14,7 +14,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// Built-in recipes: name and text.
-pub const RECIPES: [(&str, &str); 11] = [
+pub const RECIPES: [(&str, &str); 12] = [
     ("forward2d", include_str!("../../datasets/forward2d.toml")),
     ("bragg3d", include_str!("../../datasets/bragg3d.toml")),
     ("particles2d", include_str!("../../datasets/particles2d.toml")),
@@ -24,6 +24,7 @@ pub const RECIPES: [(&str, &str); 11] = [
     ("tight2d", include_str!("../../datasets/tight2d.toml")),
     ("tight3d", include_str!("../../datasets/tight3d.toml")),
     ("phased2d", include_str!("../../datasets/phased2d.toml")),
+    ("phased3d", include_str!("../../datasets/phased3d.toml")),
     ("forward2d-smoke", include_str!("../../datasets/forward2d-smoke.toml")),
     ("bragg3d-smoke", include_str!("../../datasets/bragg3d-smoke.toml")),
 ];
@@ -87,17 +88,6 @@ pub struct Recipe {
 pub struct PhasingRecipe {
     /// Runs of each pattern.
     pub runs: usize,
-    /// Fraction of the patterns that are phased to the end, areas, averages and smooth ends included;
-    /// of the others single runs are looked at, which err more.
-    pub whole: f64,
-}
-
-impl PhasingRecipe {
-    /// Whether this pattern of a set is phased to the end.
-    pub fn is_whole(&self, index: usize) -> bool {
-        // Multiples of the golden section are spread evenly.
-        (index as f64 * 0.618_033_988_749_895).fract() < self.whole
-    }
 }
 
 /// Fractions of the particles in each split; they sum up to 1.
@@ -168,13 +158,8 @@ impl Recipe {
     /// # Errors
     /// [`Fault`] for the first key whose value cannot be used.
     pub fn check(&self) -> Result<(), Fault> {
-        if let Some(PhasingRecipe { runs, whole }) = self.phasing {
-            if runs == 0 {
-                return fault("phasing.runs", "0 is no number of runs: at least 1");
-            }
-            if !(0.0..=1.0).contains(&whole) {
-                return fault("phasing.whole", format!("{whole} is no fraction from 0 to 1"));
-            }
+        if let Some(PhasingRecipe { runs: 0 }) = self.phasing {
+            return fault("phasing.runs", "0 is no number of runs: at least 1");
         }
         let axes = &self.shape[..];
         if !(2..=3).contains(&axes.len()) || axes.iter().any(|n| !(16..=LONGEST).contains(n) || n % 2 != 0) {

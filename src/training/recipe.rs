@@ -144,6 +144,26 @@ impl TrainingRecipe {
         Ok(recipe)
     }
 
+    /// Checks that the recipe's network can learn from patterns of so many dimensions, which were
+    /// phased or not.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for what does not fit them.
+    pub fn check_data(&self, dimensions: usize, phased: bool) -> Result<()> {
+        if dimensions != self.network.dimensions {
+            let problem = format!("the patterns of the set have {dimensions}: give a recipe or a set that fits");
+            return Err(Error::setting("network.dimensions", self.network.dimensions, problem));
+        }
+        let problem = match (phased, self.network.phased) {
+            (true, false) => "the patterns of the set were phased: give a recipe with phased = true, or another set",
+            (false, true) => {
+                "what is learned from was not phased: give a set of a recipe with [phasing], as phased2d or phased3d"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::setting("network.phased", self.network.phased, problem))
+    }
+
     /// Checks that the recipe can be trained.
     ///
     /// # Errors

@@ -153,13 +153,9 @@ impl TrainingSession<'_> {
     /// [`Error::Model`] for weights of another architecture, those of the data and of writing.
     pub fn run(self, on: &mut dyn FnMut(SessionEvent<'_>) -> bool) -> Result<TrainedNetwork> {
         let recipe = self.recipe;
-        let phased = matches!(&self.data, TrainingData::Set(set) if set.is_phased());
-        if phased != recipe.network.phased {
-            let problem = match phased {
-                true => "the patterns of the set were phased: give a recipe with phased = true, or another set",
-                false => "what is learned from was not phased: give a set of a recipe with [phasing], as phased2d",
-            };
-            return Err(Error::setting("network.phased", recipe.network.phased, problem));
+        match &self.data {
+            TrainingData::Set(set) => recipe.check_data(if set.shape()[0] == 1 { 2 } else { 3 }, set.is_phased())?,
+            TrainingData::Pattern { model, .. } => recipe.check_data(model.dimensions(), false)?,
         }
         let patches = |first: u64| self.data.patches(recipe, Split::Train, recipe.seed, first);
         let seed = recipe.seed.wrapping_add(1);

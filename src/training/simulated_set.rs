@@ -4,8 +4,9 @@
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::io::set::{Entry, SetHeader, SetWriter, Split};
+use crate::phasing::look::Look;
 use crate::pixels::{Calculated, Pattern};
-use crate::reconstruct::{BoundsCourse, PhasingStart, calculated, gap_choice, network_estimate, phase};
+use crate::reconstruct::{BoundsCourse, PhasingStart, gap_choice, network_estimate, phase};
 use crate::settings::Settings;
 use crate::simulate::pattern::{Simulated, pattern};
 use crate::simulate::recipe::{PhasingRecipe, Recipe};
@@ -62,8 +63,7 @@ pub fn simulate_set(
     missing.par_iter().with_max_len(1).try_for_each(|&index| {
         let mut entry = set_entry(recipe, pattern(recipe, index));
         if let Some(settings) = &phasing {
-            let whole = recipe.phasing.is_some_and(|phasing| phasing.is_whole(index));
-            entry.calculated = Some(phased(&entry, &settings[usize::from(whole)])?);
+            entry.calculated = Some(phased(&entry, settings)?);
         }
         writer.put(index, &entry)?;
         if on(SimulationEvent::Pattern(index)) { Ok(()) } else { Err(Error::Interrupted) }
@@ -76,17 +76,14 @@ pub fn simulate_set(
     Ok(SimulatedSet { simulated: missing.len(), seconds, bytes })
 }
 
-/// The settings with which patterns of a recipe are phased, runs alone and to the end: those of their
-/// kind's preset, with so many runs.
-fn phasing_settings(recipe: &Recipe, phasing: PhasingRecipe) -> Result<[Settings; 2]> {
+/// The settings with which patterns of a recipe are phased: those of their kind's preset, with so many
+/// runs.
+fn phasing_settings(recipe: &Recipe, phasing: PhasingRecipe) -> Result<Settings> {
     let preset = if recipe.extents()[0] == 1 { "particle" } else { "bragg" };
-    let mut whole = Settings::preset(preset)?;
-    whole.ensemble.count = phasing.runs;
-    whole.device.device = "cpu".parse()?;
-    let mut runs = whole.clone();
-    (runs.ensemble.keep, runs.ensemble.average, runs.ensemble.smoothness) = (phasing.runs, 0, Vec::new());
-    runs.support.area_search = false;
-    Ok([runs, whole])
+    let mut settings = Settings::preset(preset)?;
+    settings.ensemble.count = phasing.runs;
+    settings.device.device = "cpu".parse()?;
+    Ok(settings)
 }
 
 /// What phasing calculates of a simulated pattern, with these settings.
@@ -105,7 +102,7 @@ fn phased(entry: &Entry, settings: &Settings) -> Result<Calculated> {
     let pattern = Pattern { estimate, ..pattern };
     let start = PhasingStart::new(&pattern, None, settings)?;
     let found = match phase(&pattern, start, bounds, settings, None, &()) {
-        Ok(phased) => calculated(&phased.ensemble.kept),
+        Ok(phased) => phased.ensemble.look.map(|Look { calculated, .. }| calculated),
         Err(Error::NoObject { .. }) => None,
         Err(error) => return Err(error),
     };

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
     lacuna simulate --beamline id01 --hkl 1,1,1 --crystal wulff --size 250 --lattice-strain 5e-4 --output one.cxi")]
 pub struct Command {
     /// Recipe of a set: a TOML file, or one that is built in (forward2d, bragg3d, particles2d,
-    /// particles3d, near-peak2d, near-peak3d, tight2d, tight3d, forward2d-smoke, bragg3d-smoke).
-    /// Without one, the flags under "One pattern" say what is simulated
+    /// particles3d, near-peak2d, near-peak3d, tight2d, tight3d, phased2d, phased3d, forward2d-smoke,
+    /// bragg3d-smoke). Without one, the flags under "One pattern" say what is simulated
     #[arg(value_name = "RECIPE", conflicts_with_all = ["shape", "object", "gap", "detector", "photons", "oversampling", "strain", "beamstop", "beamline"])]
     recipe: Option<String>,
     /// Where it goes: a set (.h5), or one pattern (.cxi) with its truth beside it (NAME-truth.cxi)

@@ -2,16 +2,25 @@
 //! support determine it, where they do not, something is hidden. A network that gets mean and spread
 //! fills the gap better than one that sees only what was measured around it.
 
+use super::run::Run;
 use crate::metrics::calculated_intensity;
-use crate::phasing::run::Run;
 use crate::pixels::Calculated;
 use ndarray::Zip;
 
-/// So many of the kept runs are looked at, at most.
-pub(super) const LOOKED_AT: usize = 8;
+/// So many of the best runs are looked at, at most.
+const LOOKED_AT: usize = 8;
+
+/// What the best runs of an ensemble calculate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Mean and spread over the runs.
+    pub calculated: Calculated,
+    /// Number of runs.
+    pub runs: usize,
+}
 
 /// What the best of these runs calculate; `None` where there is none. `runs` are the best first.
-pub fn calculated(runs: &[Run]) -> Option<Calculated> {
+pub(super) fn look(runs: &[Run]) -> Option<Look> {
     let best = &runs[..runs.len().min(LOOKED_AT)];
     let (first, count) = (best.first()?, best.len() as f32);
     let zero = || first.object.map(|_| 0.0_f32);
@@ -31,7 +40,7 @@ pub fn calculated(runs: &[Run]) -> Option<Calculated> {
     Zip::from(&mut spread.0)
         .and(&mean.0)
         .for_each(|squares, &mean| *squares = (*squares - mean * mean).max(0.0).sqrt());
-    Some(Calculated { mean, spread })
+    Some(Look { calculated: Calculated { mean, spread }, runs: best.len() })
 }
 
 #[cfg(test)]
@@ -52,15 +61,18 @@ mod tests {
 
     #[test]
     fn a_look_is_mean_and_spread_of_the_best_runs() {
-        assert_eq!(calculated(&[]), None);
+        assert_eq!(look(&[]), None);
         let runs: Vec<Run> = [256.0, 1024.0].into_iter().map(run).collect();
-        let Calculated { mean, spread } = calculated(&runs).unwrap();
+        let Look { calculated: Calculated { mean, spread }, runs } = look(&runs).unwrap();
+        assert_eq!(runs, 2);
         let (low, high) = (2.0_f32.ln(), 5.0_f32.ln());
         for (&mean, &spread) in mean.as_slice().iter().zip(spread.as_slice()) {
             assert!((mean - (low + high) / 2.0).abs() < 1e-4 && (spread - (high - low) / 2.0).abs() < 1e-3);
         }
         // Beyond the best eight nothing is looked at.
         let many: Vec<Run> = (0..9).map(|i| run(if i < 8 { 256.0 } else { 1e6 })).collect();
-        assert!(calculated(&many).unwrap().spread.as_slice().iter().all(|&spread| spread < 1e-3));
+        let look = look(&many).unwrap();
+        assert_eq!(look.runs, 8);
+        assert!(look.calculated.spread.as_slice().iter().all(|&spread| spread < 1e-3));
     }
 }
