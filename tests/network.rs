@@ -296,9 +296,8 @@ fn a_network_that_looks_needs_something_to_look_at() {
 #[test]
 fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let looking = Model::shipped_phased(2).unwrap();
-    let models = [2, 3].map(|dimensions| Model::shipped(dimensions).unwrap()).into_iter().chain(looking);
-    for model in models {
+    let shipped = |dimensions| [Model::shipped(dimensions).unwrap(), Model::shipped_phased(dimensions).unwrap()];
+    for model in [2, 3].into_iter().flat_map(shipped) {
         let depth = if model.dimensions() == 2 { 1 } else { 32 };
         let counts = Array3::from_shape_fn((depth, 32, 32), |(z, y, x)| {
             let wave = (0.7 * y as f32).sin() * (0.5 * x as f32 + 0.3 * z as f32).cos();

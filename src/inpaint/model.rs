@@ -200,12 +200,15 @@ const SHIPPED: [(&[u8], &str); 2] = [
 ];
 
 /// Built-in models that look at what phasing calculates, for two and for three dimensions.
-const SHIPPED_PHASED: [Option<(&[u8], &str)>; 2] = [
-    Some((
+const SHIPPED_PHASED: [(&[u8], &str); 2] = [
+    (
         include_bytes!("../../models/phased2d-v1/weights.safetensors"),
         include_str!("../../models/phased2d-v1/card.toml"),
-    )),
-    None,
+    ),
+    (
+        include_bytes!("../../models/phased3d-v1/weights.safetensors"),
+        include_str!("../../models/phased3d-v1/card.toml"),
+    ),
 ];
 
 impl Model {
@@ -221,17 +224,16 @@ impl Model {
         Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
     }
 
-    /// Returns the built-in model that looks at what phasing calculates, for 2 or 3 dimensions, where
-    /// there is one.
+    /// Returns the built-in model that looks at what phasing calculates, for 2 or 3 dimensions.
     ///
     /// # Errors
     /// As for [`Model::shipped`].
-    pub fn shipped_phased(dimensions: usize) -> Result<Option<Self>> {
-        let shipped = SHIPPED_PHASED[dimensions - 2];
-        let load = |(weights, card): (&[u8], &str)| {
-            Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
-        };
-        shipped.map(load).transpose()
+    ///
+    /// # Panics
+    /// For any other number of dimensions.
+    pub fn shipped_phased(dimensions: usize) -> Result<Self> {
+        let (weights, card) = SHIPPED_PHASED[dimensions - 2];
+        Self::from_files(weights.to_vec(), card, Path::new("the model in the program"))
     }
 
     /// Loads the model in a folder.

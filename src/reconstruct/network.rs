@@ -35,7 +35,8 @@ fn filling_model(settings: &Settings, dimensions: usize, observer: &dyn Observer
 }
 
 /// The model that looks at what phasing calculates of a pattern: that of the settings, or the one in
-/// the program. `None` where the settings name one that does not look, or there is none.
+/// the program. `None` where the settings name one that does not look, or a volume is filled frame by
+/// frame.
 ///
 /// # Errors
 /// Those of [`Model::load`].
@@ -45,7 +46,7 @@ pub(super) fn looking_model(pattern: &Pattern, settings: &Settings) -> Result<Op
         Some(folder) => Ok(Some(Model::load(folder)?).filter(|model| model.card.network.phased)),
         // Frames of a volume are no patterns that were phased.
         None if options.slices && !pattern.is_2d() => Ok(None),
-        None => Model::shipped_phased(if pattern.is_2d() { 2 } else { 3 }),
+        None => Model::shipped_phased(if pattern.is_2d() { 2 } else { 3 }).map(Some),
     }
 }
 

@@ -85,10 +85,10 @@ pub fn reconstruct_resumable(
 
 impl Reconstruction {
     /// Has the gap estimated by a network that looks at what the best runs calculate, where there is
-    /// one and the object was found. Of doubtful objects it makes worse fills than a network that sees
-    /// nothing of them, on measured patterns.
+    /// one and the object may have been found: of doubtful ones, too, it makes better fills than a
+    /// network that sees nothing of them, since it sees where runs disagree.
     fn complete(&mut self, settings: &Settings, observer: &dyn Observer) -> Result<()> {
-        if self.summary.verdict.grade != Grade::Found {
+        if self.summary.verdict.grade == Grade::NotFound {
             return Ok(());
         }
         let Some(model) = looking_model(&self.pattern, settings)? else { return Ok(()) };

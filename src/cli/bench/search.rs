@@ -118,16 +118,22 @@ impl GapErrors {
     }
 }
 
-/// Medians of the errors inside gaps, in words; of those that have some.
-fn gap_errors(outcomes: &[Outcome]) -> String {
-    let errors: Vec<&GapErrors> = outcomes.iter().filter_map(|outcome| outcome.gap.as_ref()).collect();
+/// Medians of the errors inside gaps of results with this grade, in words; nothing where none was
+/// completed.
+fn gap_errors(outcomes: &[Outcome], grade: Grade) -> Option<String> {
+    let of_grade = outcomes.iter().filter(|outcome| outcome.grade == grade);
+    let errors: Vec<&GapErrors> = of_grade.filter_map(|outcome| outcome.gap.as_ref()).collect();
+    if errors.is_empty() {
+        return None;
+    }
     let of = |get: &dyn Fn(&GapErrors) -> f64| median(&errors.iter().map(|errors| get(errors)).collect::<Vec<_>>());
     let [linear, idw, biharmonic] = [0, 1, 2].map(|which| of(&|errors| errors.classical[which]));
-    format!(
-        "{:.3} completed, {linear:.3} straight lines, {idw:.3} inverse distance, {biharmonic:.3} smoothest surface of {}",
+    Some(format!(
+        "{:.3} completed, {linear:.3} straight lines, {idw:.3} inverse distance, {biharmonic:.3} smoothest surface of {} graded {}",
         of(&|errors| errors.completed),
-        errors.len()
-    )
+        errors.len(),
+        grade.text()
+    ))
 }
 
 /// Half-period resolutions, object pixels; nothing where there is none.
@@ -271,13 +277,12 @@ impl Search {
             "    resolutions of those graded found over the true ones: {}\n",
             resolutions(outcomes)
         ))?;
-        if outcomes.iter().all(|outcome| outcome.gap.is_none()) {
-            return Ok(());
+        for errors in [Grade::Found, Grade::Doubtful].into_iter().filter_map(|grade| gap_errors(outcomes, grade)) {
+            crate::cli::text::print(format!(
+                "    median errors of log10(1 + I) inside the gap, completed after phasing: {errors}\n"
+            ))?;
         }
-        crate::cli::text::print(format!(
-            "    median errors of log10(1 + I) inside the gap, of those that were completed after phasing: {}\n",
-            gap_errors(outcomes)
-        ))
+        Ok(())
     }
 
     fn one(&self, set: &Set, pattern: usize, ratio: f64, settings: &Settings) -> Result<Outcome> {
