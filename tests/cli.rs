@@ -234,11 +234,10 @@ fn bad_settings_give_one_line() {
 fn existing_outputs_are_safe() {
     let folder = folder();
     let here = folder.path();
-    // Free pixels, whose gap nothing completes, whatever the grade of so short a run.
-    let run = ["run", "good.cxi", "-q", "--algorithm", SHORT, "--gap", "free", "-o", "out"];
+    let run = ["run", "good.cxi", "-q", "--algorithm", SHORT, "-o", "out"];
     done(here, &run);
     let names = || fs::read_dir(here.join("out")).unwrap().count();
-    assert_eq!(names(), 3, "result.cxi, report.html, settings.toml and nothing else");
+    assert_eq!(names(), 4, "result.cxi, report.html, settings.toml, completed.cxi and nothing else");
     refused(here, &run, &["out/result.cxi exists already", "--force"]);
     let before = tree(&here.join("out"));
     done(here, &[&run[..], &["--seed", "7", "--force"]].concat());
