@@ -3,8 +3,9 @@
 
 use crate::cli::{done, lacuna, refused, summary};
 use lacuna::inpaint::model::{Model, Network};
-use lacuna::inpaint::patch::NormalisedPatch;
+use lacuna::inpaint::patch::{Hints, NormalisedPatch};
 use lacuna::inpaint::predict::{PredictOptions, predict};
+use lacuna::inpaint::unet::Architecture;
 use lacuna::pixels::{Calculated, Pattern};
 use ndarray::Array3;
 use ndarray_npy::{NpzWriter, read_npy};
@@ -248,20 +249,39 @@ fn scores_are_those_of_a_set_and_the_same_each_time() {
 }
 
 #[test]
-fn a_network_that_begins_to_look_predicts_what_it_did() {
+fn a_network_that_begins_to_use_hints_predicts_what_it_did() {
     for dimensions in [2, 3] {
         let depth = if dimensions == 2 { 1 } else { 32 };
         let counts = Array3::from_shape_fn((depth, 32, 32), |(z, y, x)| ((7 * z + 5 * y + 3 * x) % 50) as f32);
         let known = Array3::from_shape_fn(counts.dim(), |(_, y, _)| !(10..20).contains(&y));
         let (mean, spread) = (counts.mapv(|counts: f32| (2.0 * counts).ln_1p()), counts.mapv(|_| 0.5));
-        let model = Model::shipped(dimensions).unwrap();
-        let predicted = |network: &Network, calculated| {
-            network.predict(&[NormalisedPatch::new(counts.view(), known.view(), calculated).unwrap()], 32, 1)
+        let kriged = counts.mapv(|counts: f32| (1.0 + counts).ln_1p());
+        let shipped = [Model::shipped(dimensions).unwrap(), Model::shipped_phased(dimensions).unwrap()];
+        let predicted = |network: &Network, architecture: &Architecture| {
+            let hints = Hints {
+                kriged: architecture.kriged.then(|| kriged.view()),
+                calculated: architecture.phased.then(|| [mean.view(), spread.view()]),
+            };
+            let patch = NormalisedPatch::new(counts.view(), known.view(), hints).unwrap();
+            network.predict(&[patch], 32, 1).remove(0).mean
         };
-        let before = predicted(&model.network, None);
-        let after = predicted(&model.network.clone().looking(true), Some([mean.view(), spread.view()]));
-        for (one, other) in before[0].mean.iter().zip(&after[0].mean) {
-            assert!((one - other).abs() < 1e-4 * (1.0 + one.abs()), "{one} {other}");
+        for Model { network, card } in shipped {
+            let before = predicted(&network, &card.network);
+            let with = |phased, kriged| Architecture {
+                phased: phased || card.network.phased,
+                kriged: kriged || card.network.kriged,
+                ..card.network.clone()
+            };
+            // One hint, the other, both at once, and one after the other.
+            let both = with(true, true);
+            for way in
+                [vec![with(true, false)], vec![with(false, true)], vec![both.clone()], vec![with(true, false), both]]
+            {
+                let after = way.iter().fold(network.clone(), |network, to| network.given(to));
+                for (one, other) in before.iter().zip(&predicted(&after, &way[way.len() - 1])) {
+                    assert!((one - other).abs() < 1e-4 * (1.0 + one.abs()), "{way:?}: {one} {other}");
+                }
+            }
         }
     }
 }
@@ -282,7 +302,8 @@ fn what_a_network_learns_from_must_be_what_it_sees() {
 #[test]
 fn a_network_that_looks_needs_something_to_look_at() {
     let mut model = Model::shipped(2).unwrap();
-    (model.network, model.card.network.phased) = (model.network.looking(true), true);
+    model.card.network.phased = true;
+    model.network = model.network.given(&model.card.network);
     let pattern = lacuna::simulate::example(0).pattern;
     let error = predict(&pattern, &model, PredictOptions { slices: true }, &mut |_| true).unwrap_err().to_string();
     assert!(error.contains("this pattern was not phased"), "{error}");
@@ -305,8 +326,12 @@ fn the_model_in_the_program_gives_the_stored_answer_for_a_stored_patch() {
         });
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
         let (mean, spread) = (counts.mapv(|counts: f32| (0.8 * counts).ln_1p()), counts.mapv(|_| 0.2));
-        let calculated = model.card.network.phased.then(|| [mean.view(), spread.view()]);
-        let patch = NormalisedPatch::new(counts.view(), known.view(), calculated).unwrap();
+        let kriged = counts.mapv(|counts: f32| (0.9 * counts).ln_1p());
+        let hints = Hints {
+            kriged: model.card.network.kriged.then(|| kriged.view()),
+            calculated: model.card.network.phased.then(|| [mean.view(), spread.view()]),
+        };
+        let patch = NormalisedPatch::new(counts.view(), known.view(), hints).unwrap();
         let prediction = &model.network.predict(&[patch], 32, 1)[0];
         // Every 7th pixel is enough.
         let found: Vec<f32> = prediction.mean.iter().chain(&prediction.spread).copied().step_by(7).collect();

@@ -5,8 +5,8 @@ use crate::cli::{done, lacuna, refused};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor};
 use lacuna::inpaint::model::{Model, Network};
-use lacuna::inpaint::patch::NormalisedPatch;
-use lacuna::inpaint::unet::{INPUTS, Unet};
+use lacuna::inpaint::patch::{Hints, NormalisedPatch};
+use lacuna::inpaint::unet::Unet;
 use lacuna::network::NetworkDevice;
 use lacuna::training::{Learner, Sample, TrainingRecipe};
 use ndarray::Array3;
@@ -47,10 +47,10 @@ fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
 }
 
 /// Outputs of a network, and gradients of its inputs.
-fn outputs_agree<const D: usize>(net: &Unet<D>, device: &Device) {
+fn outputs_agree<const D: usize>(net: &Unet<D>, inputs: usize, device: &Device) {
     let cpu = Device::flex();
     let mut shape = [32; D];
-    [shape[0], shape[1]] = [2, INPUTS];
+    [shape[0], shape[1]] = [2, inputs];
     let x = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &cpu);
     let on = |device: &Device| {
         let device = device.clone().autodiff();
@@ -92,7 +92,7 @@ fn steps_agree<const D: usize>(recipe: &TrainingRecipe, device: &Device) {
     let mut sample = || {
         let counts = Array3::from_shape_simple_fn((depth, 32, 32), || rng.random_range(0..200) as f32);
         let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-        let patch = NormalisedPatch::new(counts.view(), known.view(), None).unwrap();
+        let patch = NormalisedPatch::new(counts.view(), known.view(), Hints::default()).unwrap();
         let target_mask: Vec<f32> = known.iter().map(|&known| f32::from(u8::from(!known))).collect();
         Sample { target: target_mask.iter().map(|mask| mask * 0.7).collect(), target_mask, patch }
     };
@@ -115,9 +115,11 @@ fn steps_agree<const D: usize>(recipe: &TrainingRecipe, device: &Device) {
 fn outputs_and_gradients_are_those_of_the_processor() {
     let Some(device) = vulkan() else { return };
     for dimensions in [2, 3] {
-        match Model::shipped(dimensions).unwrap().network {
-            Network::Planar(net) => outputs_agree(&net, &device),
-            Network::Volumetric(net) => outputs_agree(&net, &device),
+        let Model { network, card } = Model::shipped(dimensions).unwrap();
+        let inputs = card.network.inputs();
+        match network {
+            Network::Planar(net) => outputs_agree(&net, inputs, &device),
+            Network::Volumetric(net) => outputs_agree(&net, inputs, &device),
         }
     }
 }

@@ -107,8 +107,8 @@ pub fn prepare(
 /// mask : array or str or list, optional
 ///     Masks: arrays, not zero where a pixel is bad, and text as ``--mask`` takes.
 /// gap : str
-///     ``network``, ``zero``, ``linear``, ``idw`` or ``biharmonic``, with ``-hard`` or ``-soft``
-///     behind it.
+///     ``network``, ``zero``, ``linear``, ``idw``, ``biharmonic`` or ``kriging``, with ``-hard``
+///     or ``-soft`` behind it.
 /// progress : bool or callable or object, optional
 ///     See ``phase``.
 /// threads : int, optional
@@ -170,7 +170,7 @@ fn treatment(py: Python<'_>, gap: &str, policy: GapPolicy) -> PyResult<GapTreatm
             Ok(treatment)
         }
         _ => {
-            let problem = "takes network, zero, linear, idw or biharmonic, with -hard or -soft behind it";
+            let problem = "takes network, zero, linear, idw, biharmonic or kriging, with -hard or -soft behind it";
             Err(exception(py, Error::setting("gap", gap, problem)))
         }
     }

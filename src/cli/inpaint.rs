@@ -25,12 +25,12 @@ pub struct Command {
     /// Where the completed pattern goes (CXI)
     #[arg(long, short, value_name = "FILE", required_unless_present = "self_check")]
     output: Option<PathBuf>,
-    /// Treatment of the gap, one that estimates: network, zero, linear, idw, biharmonic; -hard
-    /// fixes the values, -soft bounds them
+    /// Treatment of the gap, one that estimates: network, zero, linear, idw, biharmonic, kriging;
+    /// -hard fixes the values, -soft bounds them
     #[arg(long, visible_alias = "method", value_name = "TREATMENT", default_value = "network")]
     gap: String,
-    /// Bounds of linear, idw and biharmonic, as multiples of the estimate [default: those of -hard
-    /// or -soft]
+    /// Bounds of linear, idw, biharmonic and kriging, as multiples of the estimate [default: those
+    /// of -hard or -soft]
     #[arg(long, value_name = "LO,HI", value_delimiter = ',')]
     gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals
@@ -63,7 +63,7 @@ pub struct Command {
 }
 
 /// Treatments that estimate something.
-const TAKES: &str = "takes network, zero, linear, idw or biharmonic, with -hard or -soft behind it";
+const TAKES: &str = "takes network, zero, linear, idw, biharmonic or kriging, with -hard or -soft behind it";
 
 /// What the output and the last JSON line say.
 #[derive(Serialize)]

@@ -25,8 +25,8 @@ use crate::pixels::Pattern;
 use ndarray::Array3;
 use serde::Serialize;
 
-/// Classical fills that a network is compared with: what everyone has, what PyNX does, and the best
-/// there is without a network.
+/// Classical fills that a network is compared with: what everyone has, what PyNX does, and the
+/// smoothest surface.
 pub const CLASSICAL: [Fill; 3] = [Fill::Linear, Fill::Idw, Fill::Biharmonic];
 /// Pixels farther than this from what is measured are left to the network alone: classical fills
 /// say nothing there.
@@ -39,6 +39,8 @@ pub struct Outcome {
     pub network: GapScore,
     /// Of each of [`CLASSICAL`].
     pub classical: [GapScore; 3],
+    /// Of kriging, which others do not have for this purpose.
+    pub kriging: GapScore,
     /// Part of the pixels whose truth is within the 90 % interval.
     pub covered: f64,
     /// Part of the pixels that the network leaves free.
@@ -78,6 +80,7 @@ pub fn outcome(
     let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume, beamstop: true };
     let fills = CLASSICAL.map(|method| fill(pattern, method, &reach, &|_| {}));
     let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
+    let kriging = fill(pattern, Fill::Kriging, &reach, &|_| {})?;
     let mut scored = inside.clone();
     for (index, scored) in scored.indexed_iter_mut() {
         *scored &= field.at[index] && truth[index].is_finite() && fills.iter().all(|fill| fill.at.0[index]);
@@ -97,6 +100,7 @@ pub fn outcome(
     let outcome = Outcome {
         network: score(&network),
         classical: std::array::from_fn(|i| score(&fills[i].mean.0)),
+        kriging: score(&kriging.mean.0),
         covered,
         free,
         half_width: crate::metrics::median(&widths),

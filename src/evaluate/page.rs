@@ -58,7 +58,7 @@ pub fn page(
         ..Report::default()
     }
 }
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 10] = [
     "",
     "patterns",
     "Pearson of log",
@@ -66,6 +66,7 @@ const HEADER: [&str; 9] = [
     "Pearson of modulus",
     "error of linear / inverse distance / biharmonic",
     "ratio to the best",
+    "error of kriging",
     "within 90 %",
     "left free",
 ];
@@ -83,6 +84,7 @@ fn cells(class: &Class) -> Vec<String> {
             "{:.3} ({:.3} to {:.3})",
             class.error_ratio, class.error_ratio_interval[0], class.error_ratio_interval[1]
         ),
+        format!("{:.3}", class.kriging[1]),
         format!("{:.1} %", 100.0 * class.covered),
         format!("{:.1} %", 100.0 * class.free),
     ]
@@ -119,21 +121,22 @@ pub fn text(classes: &[Class], model: &Model) -> String {
         if class.by != by {
             by = class.by;
             text += &format!(
-                "{by:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>9} {:>6}\n",
+                "{by:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>8} {:>9} {:>6}\n",
                 "patterns",
                 "Pearson log",
                 "err. log10",
                 "Pearson |F|",
                 "linear/idw/biharmonic",
                 "ratio to the best",
+                "kriging",
                 "within 90",
                 "free"
             );
         }
         let c = cells(class);
         text += &format!(
-            "{:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>9} {:>6}\n",
-            c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8]
+            "{:>14} {:>8} {:>11} {:>11} {:>11} {:>22} {:>23} {:>8} {:>9} {:>6}\n",
+            c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9]
         );
     }
     let levels = levels_table(classes);
@@ -156,6 +159,7 @@ struct CardScore<'a> {
     error_log10: f64,
     pearson_modulus: f64,
     error_log10_linear_idw_biharmonic: [f64; 3],
+    error_log10_kriging: f64,
     error_ratio: f64,
     error_ratio_interval: [f64; 2],
     within_90: f64,
@@ -178,6 +182,7 @@ pub fn card_scores(classes: &[Class], set: &Set, split: Split) -> Result<Vec<tom
             error_log10: class.network[1],
             pearson_modulus: class.network[2],
             error_log10_linear_idw_biharmonic: class.classical.map(|scores| scores[1]),
+            error_log10_kriging: class.kriging[1],
             error_ratio: class.error_ratio,
             error_ratio_interval: class.error_ratio_interval,
             within_90: class.covered,
@@ -213,11 +218,12 @@ fn section(name: &str, case: &EvaluatedCase) -> Section {
         title: format!("{name} case"),
         text: format!(
             "Pattern {pattern}, gap of {width} px at {offset:.0} px from the centre, oversampling {oversampling:.1}, {photons:.1e} photons. \
-             Error of log10(1 + I): network {:.3}, linear {:.3}, inverse distance {:.3}, biharmonic {:.3}; Pearson of the logarithm {:.3}.",
+             Error of log10(1 + I): network {:.3}, linear {:.3}, inverse distance {:.3}, biharmonic {:.3}, kriging {:.3}; Pearson of the logarithm {:.3}.",
             outcome.network.error_log,
             outcome.classical[0].error_log,
             outcome.classical[1].error_log,
             outcome.classical[2].error_log,
+            outcome.kriging.error_log,
             outcome.network.pearson_log
         ),
         figures: vec![

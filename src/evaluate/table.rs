@@ -37,7 +37,9 @@ pub struct Class {
     pub network: [f64; 3],
     /// The same of linear, inverse-distance and biharmonic fill.
     pub classical: [[f64; 3]; 3],
-    /// Median error of the network over that of the best classical fill.
+    /// The same of kriging.
+    pub kriging: [f64; 3],
+    /// Median error of the network over that of the best of the classical fills.
     pub error_ratio: f64,
     /// Its 95 % interval, from resampling whole particles.
     pub error_ratio_interval: [f64; 2],
@@ -55,13 +57,9 @@ impl Class {
         let of = |rows: &[&Row], get: &dyn Fn(&Outcome) -> f64| {
             median(&rows.iter().map(|row| get(&row.outcome)).collect::<Vec<_>>())
         };
-        let classical = std::array::from_fn(|i| {
-            [
-                of(rows, &|o| o.classical[i].pearson_log),
-                of(rows, &|o| o.classical[i].error_log),
-                of(rows, &|o| o.classical[i].pearson_modulus),
-            ]
-        });
+        let scores = |get: &dyn Fn(&Outcome) -> crate::metrics::GapScore| {
+            [of(rows, &|o| get(o).pearson_log), of(rows, &|o| get(o).error_log), of(rows, &|o| get(o).pearson_modulus)]
+        };
         let ratio = |rows: &[&Row]| {
             let best = (0..3).map(|i| of(rows, &|o| o.classical[i].error_log)).fold(f64::INFINITY, f64::min);
             of(rows, &|o| o.network.error_log) / best
@@ -85,12 +83,9 @@ impl Class {
             by,
             name,
             patterns: rows.len(),
-            network: [
-                of(rows, &|o| o.network.pearson_log),
-                of(rows, &|o| o.network.error_log),
-                of(rows, &|o| o.network.pearson_modulus),
-            ],
-            classical,
+            network: scores(&|o| o.network),
+            classical: std::array::from_fn(|i| scores(&|o| o.classical[i])),
+            kriging: scores(&|o| o.kriging),
             error_ratio: ratio(rows),
             error_ratio_interval: interval(groups.len(), 1, resampled),
             pearson_over_levels: std::array::from_fn(|i| {

@@ -247,6 +247,35 @@ impl Fft {
         if nz > 1 { ColumnOrder { rows: nz, width: ny * nx } } else { ColumnOrder { rows: ny, width: nx } }
     }
 
+    /// Multiplies the transform by real factors, in place: a convolution with a symmetric kernel.
+    /// `factors` are in the order of [`Fft::columns`], the square of [`Fft::scale`] in them.
+    ///
+    /// # Panics
+    /// If the length of `data` or `factors` is not the product of the extents.
+    pub fn convolve(&self, data: &mut [Complex32], factors: &[f32]) {
+        // Forward, times the factors, and back, in three passes over memory.
+        let mut nothing = vec![(); data.len()];
+        self.rows_pass(data, &mut nothing, Transforms::AFTER, |_, _, _| {});
+        self.columns_pass(data, factors, Transforms::BOTH, |columns| {
+            for (row, factors) in columns.rows() {
+                let (re, im) = row.split_at_mut(COLUMNS);
+                for ((re, im), factor) in re.iter_mut().zip(im).zip(factors) {
+                    *re *= factor;
+                    *im *= factor;
+                }
+            }
+        });
+        self.rows_pass(data, &mut nothing, Transforms::BEFORE, |_, _, _| {});
+    }
+
+    /// Factors of [`Fft::convolve`] from those of each frequency, in C order.
+    pub fn factors(&self, of: impl IntoIterator<Item = f32>) -> Vec<f32> {
+        let (order, scale) = (Fft::columns(self.shape), self.scale().powi(2));
+        let mut factors = vec![0.0; self.shape.iter().product()];
+        of.into_iter().enumerate().for_each(|(index, value)| factors[order.place(index)] = value * scale);
+        factors
+    }
+
     fn scratch(&self) -> Vec<Complex32> {
         vec![Complex32::ZERO; self.forward.scratch.max(self.inverse.scratch)]
     }
@@ -309,6 +338,11 @@ impl<U> Columns<'_, U> {
 /// that every FFT library transforms fast; 1 for 1, the thin axis of a 2D pattern.
 pub fn fft_friendly(n: usize) -> usize {
     (1..=n).rev().find(|&m| m == 1 || (m % 2 == 0 && is_smooth(m))).unwrap_or(0)
+}
+
+/// The smallest number from `n` on that [`fft_friendly`] returns.
+pub fn fft_friendly_from(n: usize) -> usize {
+    (n..).find(|&m| fft_friendly(m) == m).unwrap_or(n)
 }
 
 fn is_smooth(mut n: usize) -> bool {

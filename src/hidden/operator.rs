@@ -2,7 +2,7 @@
 
 use super::filter::{HIDDEN, step};
 use crate::error::{Error, Result};
-use crate::fft::{COLUMNS, Fft, Transforms};
+use crate::fft::{Fft, fft_friendly_from};
 use crate::pixels::trimmed;
 use crate::volume::{Centered, Cornered, Shape};
 use ndarray::{Array2, ArrayView1, Axis};
@@ -49,7 +49,7 @@ impl Operator {
             return Err(Error::Support("the support is empty: nothing can be hidden of it".into()));
         };
         let size: Shape = std::array::from_fn(|axis| match 2 * extent[axis] - 1 {
-            needed if needed < shape[axis] => shape[axis].min(fast(needed)),
+            needed if needed < shape[axis] => shape[axis].min(fft_friendly_from(needed)),
             _ => shape[axis],
         });
         let grid = Fft::new(size);
@@ -124,19 +124,7 @@ impl Operator {
         grid.clear();
         grid.resize(self.multiplier.len(), Complex32::ZERO);
         self.places.iter().zip(values).for_each(|(&place, &value)| grid[place] = value);
-        // Forward, times the multiplier, and back, in three passes over memory.
-        let mut nothing = vec![(); grid.len()];
-        self.grid.rows_pass(grid, &mut nothing, Transforms::AFTER, |_, _, _| {});
-        self.grid.columns_pass(grid, &self.multiplier, Transforms::BOTH, |columns| {
-            for (row, factors) in columns.rows() {
-                let (re, im) = row.split_at_mut(COLUMNS);
-                for ((re, im), factor) in re.iter_mut().zip(im).zip(factors) {
-                    *re *= factor;
-                    *im *= factor;
-                }
-            }
-        });
-        self.grid.rows_pass(grid, &mut nothing, Transforms::BEFORE, |_, _, _| {});
+        self.grid.convolve(grid, &self.multiplier);
         self.places.iter().map(|&place| grid[place]).collect()
     }
 
@@ -215,11 +203,6 @@ fn bounding_box(support: &Centered<bool>) -> Option<([usize; 3], Shape)> {
     (high[0] > 0).then(|| (low, std::array::from_fn(|axis| high[axis] - low[axis])))
 }
 
-/// The smallest extent from `needed` on that transforms fast.
-fn fast(needed: usize) -> usize {
-    (needed..).find(|&n| n == 1 || crate::fft::fft_friendly(n) == n).unwrap_or(needed)
-}
-
 fn number(at: [usize; 3], shape: Shape) -> usize {
     (at[0] * shape[1] + at[1]) * shape[2] + at[2]
 }
@@ -233,8 +216,7 @@ fn multiplier(gap: &Cornered<bool>, extent: Shape, grid: &Fft) -> Vec<f32> {
     let whole = Fft::new(shape);
     whole.inverse(&mut kernel);
     let count: usize = size.iter().product();
-    // Unitary transforms, here and in the convolution.
-    let scale = whole.scale() / grid.scale() * grid.scale().powi(2);
+    let scale = whole.scale() / grid.scale();
     let mut small = vec![Complex32::ZERO; count];
     let reach = |axis: usize| -> Vec<isize> {
         let reach = extent[axis] as isize - 1;
@@ -252,8 +234,5 @@ fn multiplier(gap: &Cornered<bool>, extent: Shape, grid: &Fft) -> Vec<f32> {
         }
     }
     grid.forward(&mut small);
-    let order = Fft::columns(size);
-    let mut factors = vec![0.0; count];
-    small.iter().enumerate().for_each(|(index, value)| factors[order.place(index)] = value.re * scale);
-    factors
+    grid.factors(small.iter().map(|value| value.re * scale))
 }

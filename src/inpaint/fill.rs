@@ -6,11 +6,11 @@
 //! would decide alone; the logarithm makes steep slopes straight, and the one keeps zero photons
 //! finite.
 
-use super::{biharmonic, distance};
+use super::{biharmonic, distance, kriging};
 use crate::error::{Error, Result};
 use crate::pixels::{Estimate, Pattern, bit};
 use crate::volume::Centered;
-use ndarray::Array3;
+use ndarray::{Array3, Zip};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,6 +28,8 @@ pub enum Fill {
     Idw,
     /// The smoothest surface that continues value and slope.
     Biharmonic,
+    /// What the correlation of the pattern with itself predicts from the pixels around.
+    Kriging,
 }
 
 impl fmt::Display for Fill {
@@ -37,6 +39,7 @@ impl fmt::Display for Fill {
             Fill::Linear => "linear",
             Fill::Idw => "idw",
             Fill::Biharmonic => "biharmonic",
+            Fill::Kriging => "kriging",
         })
     }
 }
@@ -45,10 +48,10 @@ impl FromStr for Fill {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [Fill::Zero, Fill::Linear, Fill::Idw, Fill::Biharmonic]
+        [Fill::Zero, Fill::Linear, Fill::Idw, Fill::Biharmonic, Fill::Kriging]
             .into_iter()
             .find(|fill| fill.to_string().eq_ignore_ascii_case(text.trim()))
-            .ok_or_else(|| Error::setting("gap", text, "give zero, linear, idw or biharmonic"))
+            .ok_or_else(|| Error::setting("gap", text, "give zero, linear, idw, biharmonic or kriging"))
     }
 }
 
@@ -116,8 +119,21 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
     } else {
         at.zip_mut_with(&depth, |at, &depth| *at &= depth <= options.max_distance);
         let reach = |index: [usize; 3]| depth[index] + IDW_MARGIN;
+        if method == Fill::Kriging {
+            let mut on = |done| {
+                progress(done);
+                true
+            };
+            let filled = kriging::krige(&log, &measured, volume, &mut on)?;
+            Zip::from(&mut log).and(&at).and(&filled).for_each(|log, &at, &filled| {
+                if at {
+                    *log = filled;
+                }
+            });
+        }
         let known = Known { log: &log, measured: &measured, volume };
         let values = match method {
+            Fill::Kriging => Vec::new(),
             Fill::Idw => interpolate(&at, progress, |index| known.inverse_distance(index, reach(index))),
             _ => interpolate(&at, progress, |index| {
                 known.along_axes(index).or_else(|| known.inverse_distance(index, reach(index)))

@@ -4,6 +4,7 @@ mod biharmonic;
 pub mod calibration;
 mod distance;
 pub mod fill;
+pub mod kriging;
 mod lines;
 pub mod model;
 pub mod patch;

@@ -108,12 +108,11 @@ impl Network {
         }
     }
 
-    /// The network as it is, or, where `look`, one that is given what phasing calculates too.
-    pub fn looking(self, look: bool) -> Self {
+    /// The network, which from now on is given all that the architecture says, see [`Unet::given`].
+    pub fn given(self, architecture: &Architecture) -> Self {
         match self {
-            Self::Planar(net) if look && !net.looks() => Self::Planar(net.looking()),
-            Self::Volumetric(net) if look && !net.looks() => Self::Volumetric(net.looking()),
-            same => same,
+            Self::Planar(net) => Self::Planar(net.given(architecture)),
+            Self::Volumetric(net) => Self::Volumetric(net.given(architecture)),
         }
     }
 
@@ -298,8 +297,14 @@ mod tests {
     use super::*;
 
     fn model() -> Model {
-        let network =
-            Architecture { dimensions: 2, channels: vec![8, 16], groups: 4, dilations: vec![1], phased: false };
+        let network = Architecture {
+            dimensions: 2,
+            channels: vec![8, 16],
+            groups: 4,
+            dilations: vec![1],
+            phased: false,
+            kriged: false,
+        };
         let card = ModelCard {
             name: "test".into(),
             description: String::new(),

@@ -3,7 +3,7 @@
 
 use super::biharmonic;
 use super::lines::{Lines, lines};
-use super::unet::{CALCULATED_INPUTS, INPUTS};
+use super::unet::{CALCULATED_INPUTS, INPUTS, KRIGED_INPUTS};
 use ndarray::{Array3, ArrayView3, Axis, Slice, Zip};
 
 /// Least spread of the logarithms that a patch is divided by: a dark patch is flat, and its noise
@@ -17,12 +17,22 @@ const LARGEST: f32 = 3.0;
 /// Logarithm of the intensity that counts as one in the channel of the level.
 const LEVEL: f32 = 8.0;
 
+/// What is known of the gaps of a patch beside its measured pixels, for a network that is given it:
+/// `ln(1 + I)`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hints<'a> {
+    /// What kriging of the whole pattern says.
+    pub kriged: Option<ArrayView3<'a, f32>>,
+    /// Mean and spread of what phasing calculates.
+    pub calculated: Option<[ArrayView3<'a, f32>; 2]>,
+}
+
 /// A patch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormalisedPatch {
     /// `[channel][pixel]`: filled along straight lines, measured or not, level, the spread of what
     /// phasing calculates where that is looked at, what the smoothest surface adds, what means over
-    /// blocks add, and what phasing adds.
+    /// blocks add, what kriging adds, and what phasing adds.
     pub inputs: Vec<f32>,
     /// Number of channels.
     pub channels: usize,
@@ -34,13 +44,8 @@ pub struct NormalisedPatch {
 
 impl NormalisedPatch {
     /// Normalises a patch, of whose intensities (photons) only those where `known` play a part.
-    /// `calculated` are mean and spread of what phasing calculates, `ln(1 + I)`, for a network that
-    /// looks at it. `None` if nothing is known.
-    pub fn new(
-        intensity: ArrayView3<f32>,
-        known: ArrayView3<bool>,
-        calculated: Option<[ArrayView3<f32>; 2]>,
-    ) -> Option<Self> {
+    /// `None` if nothing is known.
+    pub fn new(intensity: ArrayView3<f32>, known: ArrayView3<bool>, hints: Hints) -> Option<Self> {
         let mut log = Array3::zeros(intensity.dim());
         let (mut count, mut sum, mut squares) = (0_u32, 0.0_f64, 0.0_f64);
         Zip::from(&mut log).and(intensity).and(known).for_each(|log, &intensity, &known| {
@@ -66,7 +71,10 @@ impl NormalisedPatch {
         let mut curved = &filled + &bend;
         let (unknown, volume) = (known.mapv(|known| !known), known.len_of(Axis(0)) > 1);
         biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &|_| ());
-        let channels = INPUTS + if calculated.is_some() { CALCULATED_INPUTS } else { 0 };
+        let Hints { kriged, calculated } = hints;
+        let channels = INPUTS
+            + if kriged.is_some() { KRIGED_INPUTS } else { 0 }
+            + if calculated.is_some() { CALCULATED_INPUTS } else { 0 };
         let mut inputs = Vec::with_capacity(channels * filled.len());
         inputs.extend(&filled);
         inputs.extend(&weight);
@@ -76,8 +84,11 @@ impl NormalisedPatch {
         }
         inputs.extend(curved.iter().zip(&filled).map(|(curved, filled)| (curved - filled).clamp(-LARGEST, LARGEST)));
         inputs.extend(smooth.iter().zip(&filled).map(|(smooth, filled)| smooth - filled));
+        let added = |(value, filled): (&f32, &f32)| ((value - mean) / spread - filled).clamp(-LARGEST, LARGEST);
+        if let Some(kriged) = &kriged {
+            inputs.extend(kriged.iter().zip(&filled).map(added));
+        }
         if let Some([calculated, _]) = &calculated {
-            let added = |(value, filled): (&f32, &f32)| ((value - mean) / spread - filled).clamp(-LARGEST, LARGEST);
             inputs.extend(calculated.iter().zip(&filled).map(added));
         }
         Some(Self { inputs, channels, mean, spread })
@@ -163,7 +174,7 @@ mod tests {
     fn measured_pixels_keep_their_values_and_gaps_continue_them() {
         let intensity = Array3::from_shape_fn((1, 32, 32), |(_, y, x)| (y + 2 * x) as f32);
         let known = Array3::from_shape_fn((1, 32, 32), |(_, _, x)| !(12..18).contains(&x));
-        let patch = NormalisedPatch::new(intensity.view(), known.view(), None).unwrap();
+        let patch = NormalisedPatch::new(intensity.view(), known.view(), Hints::default()).unwrap();
         assert_eq!(patch.len(), 1024);
         for ((index, &known), &filled) in known.indexed_iter().zip(patch.filled()) {
             let expected = patch.scaled(intensity[index]);
@@ -177,8 +188,8 @@ mod tests {
     #[test]
     fn a_patch_without_measured_pixels_says_nothing() {
         let dark = Array3::zeros((4, 4, 4));
-        assert_eq!(NormalisedPatch::new(dark.view(), dark.mapv(|_| false).view(), None), None);
-        let patch = NormalisedPatch::new(dark.view(), dark.mapv(|_| true).view(), None).unwrap();
+        assert_eq!(NormalisedPatch::new(dark.view(), dark.mapv(|_| false).view(), Hints::default()), None);
+        let patch = NormalisedPatch::new(dark.view(), dark.mapv(|_| true).view(), Hints::default()).unwrap();
         assert_eq!((patch.mean, patch.spread), (0.0, LEAST_SPREAD));
     }
 }

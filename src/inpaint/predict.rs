@@ -3,8 +3,9 @@
 
 use super::calibration::Calibration;
 use super::distance;
+use super::kriging::krige;
 use super::model::Model;
-use super::patch::NormalisedPatch;
+use super::patch::{Hints, NormalisedPatch};
 use crate::error::{Error, Result, shape_text};
 use crate::pixels::{Estimate, Pattern, trimmed};
 use crate::volume::Centered;
@@ -159,17 +160,26 @@ impl Blend<'_> {
     fn run(&self, seen: &Seen, depth: usize, progress: &mut dyn FnMut(f64) -> bool) -> Result<Field> {
         let known = &seen.known;
         let places = self.places(known);
+        // Kriging takes about as long as the network.
+        let part = if self.model.card.network.kriged { 0.5 } else { 0.0 };
+        let kriged = if self.model.card.network.kriged {
+            let log = seen.intensity.mapv(|value| value.max(0.0).ln_1p());
+            Some(krige(&log, known, !self.slices, &mut |done| progress(part * done))?)
+        } else {
+            None
+        };
         let (mut weights, mut means) = (Array3::<f32>::zeros(known.dim()), Array3::<f32>::zeros(known.dim()));
         let mut votes = Array3::<f32>::zeros(known.dim());
         let kind = usize::from(!self.slices);
         for (done, chunk) in places.chunks(CHUNK[kind]).enumerate() {
-            if !progress((done * CHUNK[kind]) as f64 / places.len() as f64) {
+            if !progress(part + (1.0 - part) * (done * CHUNK[kind]) as f64 / places.len() as f64) {
                 return Err(Error::Interrupted);
             }
             let patch = |&at: &[usize; 3]| {
                 let calculated =
                     seen.calculated.as_ref().map(|arrays| arrays.each_ref().map(|array| self.window(array, at)));
-                let patch = NormalisedPatch::new(self.window(&seen.intensity, at), self.window(known, at), calculated)?;
+                let hints = Hints { kriged: kriged.as_ref().map(|array| self.window(array, at)), calculated };
+                let patch = NormalisedPatch::new(self.window(&seen.intensity, at), self.window(known, at), hints)?;
                 Some((at, patch))
             };
             let (corners, patches): (Vec<[usize; 3]>, Vec<NormalisedPatch>) =

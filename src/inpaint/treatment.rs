@@ -28,6 +28,8 @@ pub enum GapSource {
     Idw,
     /// The smoothest surface that continues value and slope.
     Biharmonic,
+    /// What the correlation of the pattern with itself predicts from the pixels around.
+    Kriging,
     /// The network, with an interval for each pixel.
     Network,
     /// The estimate that the pattern's file brings.
@@ -36,7 +38,7 @@ pub enum GapSource {
 
 impl GapSource {
     /// All sources, in the order in which help texts and tables list them.
-    pub const ALL: [GapSource; 9] = [
+    pub const ALL: [GapSource; 10] = [
         GapSource::Free,
         GapSource::Tv,
         GapSource::ModulusTv,
@@ -44,6 +46,7 @@ impl GapSource {
         GapSource::Linear,
         GapSource::Idw,
         GapSource::Biharmonic,
+        GapSource::Kriging,
         GapSource::Network,
         GapSource::File,
     ];
@@ -61,7 +64,7 @@ impl GapSource {
     /// Bounds of `-soft`, as multiples of the estimate.
     fn soft_factors(self) -> Option<(f32, f32)> {
         match self {
-            GapSource::Linear | GapSource::Biharmonic => Some((0.5, 2.0)),
+            GapSource::Linear | GapSource::Biharmonic | GapSource::Kriging => Some((0.5, 2.0)),
             // PyNX's bounds around its own fill of this kind.
             GapSource::Idw => Some((0.5, 1.2)),
             _ => None,
@@ -78,6 +81,7 @@ impl GapSource {
             GapSource::Linear => "straight lines",
             GapSource::Idw => "inverse-distance means",
             GapSource::Biharmonic => "the smoothest surface",
+            GapSource::Kriging => "kriging",
             GapSource::Network => "the network's estimate",
             GapSource::File => "the file's estimate",
         }
@@ -94,6 +98,7 @@ impl fmt::Display for GapSource {
             GapSource::Linear => "linear",
             GapSource::Idw => "idw",
             GapSource::Biharmonic => "biharmonic",
+            GapSource::Kriging => "kriging",
             GapSource::Network => "network",
             GapSource::File => "file",
         })
@@ -176,6 +181,7 @@ impl GapTreatment {
             GapSource::Linear => classical(Fill::Linear),
             GapSource::Idw => classical(Fill::Idw),
             GapSource::Biharmonic => classical(Fill::Biharmonic),
+            GapSource::Kriging => classical(Fill::Kriging),
             GapSource::Network => {
                 let network = network.ok_or_else(|| missing("there is no prediction of the network"))?;
                 Ok(Some(if self.bounds == GapBounds::Hard { network.fixed() } else { network.bounded() }))
@@ -236,7 +242,11 @@ impl FromStr for GapTreatment {
                     .ok_or_else(|| wrong("write SOURCE:LO..HI with 0 <= LO <= 1 <= HI".into()))?;
                 GapBounds::Factors(low, high)
             }
-            _ => return Err(wrong("bounds LO..HI are for linear, idw and biharmonic, without -hard or -soft".into())),
+            _ => {
+                return Err(wrong(
+                    "bounds LO..HI are for linear, idw, biharmonic and kriging, without -hard or -soft".into(),
+                ));
+            }
         };
         match (source, bounds) {
             (source, _) if !source.fills() && (release || rest != name) => {
@@ -279,6 +289,7 @@ mod tests {
             ("network-soft", "network"),
             ("network-hard-release", "network-hard-release"),
             ("zero-release", "zero-release"),
+            ("kriging-soft", "kriging-soft"),
             ("file-hard", "file-hard"),
         ] {
             let treatment: GapTreatment = text.parse().unwrap();

@@ -16,6 +16,8 @@ pub const INPUTS: usize = 5;
 /// Further input channels of a network that looks at what phasing calculates: its spread over the
 /// runs, before the other fills, and what it would add, after them.
 pub const CALCULATED_INPUTS: usize = 2;
+/// Input channels of a network that is given kriging: what it would add.
+pub const KRIGED_INPUTS: usize = 1;
 /// Number of the last input channels, which hold the other fills.
 const FILLS: usize = 2;
 /// Output channels: what to add to the filled pattern, and the logarithm of the spread.
@@ -46,6 +48,9 @@ pub struct Architecture {
     /// Whether it looks at what phasing calculates in the gaps.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub phased: bool,
+    /// Whether it is given what kriging of the whole pattern says of the gaps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kriged: bool,
 }
 
 impl Architecture {
@@ -80,12 +85,12 @@ impl Architecture {
 
     /// Number of input channels.
     pub fn inputs(&self) -> usize {
-        if self.phased { INPUTS + CALCULATED_INPUTS } else { INPUTS }
+        INPUTS + if self.kriged { KRIGED_INPUTS } else { 0 } + if self.phased { CALCULATED_INPUTS } else { 0 }
     }
 
     /// Number of the last of them, which hold other fills.
     fn fills(&self) -> usize {
-        if self.phased { FILLS + 1 } else { FILLS }
+        FILLS + usize::from(self.kriged) + usize::from(self.phased)
     }
 
     /// Number of weights of the network; nothing if no computer could count them.
@@ -154,7 +159,8 @@ pub struct Unet<const D: usize> {
     levels: Vec<Level<D>>,
     bottom: Vec<Block<D>>,
     last: Plain<D>,
-    fills: usize,
+    kriged: bool,
+    phased: bool,
 }
 
 impl<const D: usize> Unet<D> {
@@ -182,46 +188,50 @@ impl<const D: usize> Unet<D> {
         let mut bottom = vec![builder.block(from, coarsest, if levels.is_empty() { 1 } else { 2 }, 1)];
         bottom.extend(architecture.dilations.iter().map(|&dilation| builder.block(coarsest, coarsest, 1, dilation)));
         let finest = channels.first().copied().unwrap_or(coarsest);
-        let fills = architecture.fills();
-        Self { levels, bottom, last: builder.last(finest, OUTPUTS + fills), fills }
+        let last = builder.last(finest, OUTPUTS + architecture.fills());
+        Self { levels, bottom, last, kriged: architecture.kriged, phased: architecture.phased }
     }
 
-    /// Whether it is given what phasing calculates.
-    pub fn looks(&self) -> bool {
-        self.fills > FILLS
+    /// The same network, which from now on is given kriging and what phasing calculates too where
+    /// the architecture says so, and does not heed them until it has learned to: it predicts what
+    /// it did before.
+    pub fn given(mut self, architecture: &Architecture) -> Self {
+        if architecture.kriged && !self.kriged {
+            let spreads = usize::from(self.phased);
+            self.add_fill(INPUTS + spreads, FILLS);
+            self.kriged = true;
+        }
+        if architecture.phased && !self.phased {
+            self.add_input(INPUTS - FILLS);
+            let fills = FILLS + usize::from(self.kriged);
+            self.add_fill(INPUTS - FILLS + 1 + fills, fills);
+            self.phased = true;
+        }
+        self
     }
 
-    /// The same network, which from now on is given what phasing calculates too, and does not heed it
-    /// until it has learned to: it predicts what it did before.
-    ///
-    /// # Panics
-    /// If it is given that already.
-    pub fn looking(mut self) -> Self {
-        assert_eq!(self.fills, FILLS, "a network that does not look yet");
-        let more = |weight: Param<Tensor<D>>, axis: usize, at: usize| {
-            weight.map(|old| {
-                let count = old.dims()[axis];
-                let mut shape = old.dims();
-                shape[axis] = 1;
-                let mut parts = vec![old.clone().narrow(axis, 0, at), Tensor::zeros(shape, &old.device())];
-                if at < count {
-                    parts.push(old.narrow(axis, at, count - at));
-                }
-                Tensor::cat(parts, axis)
-            })
-        };
+    /// Adds an input channel that is not heeded yet.
+    fn add_input(&mut self, at: usize) {
         let blocks = match self.levels.first_mut() {
             Some(level) => &mut level.down,
             None => &mut self.bottom,
         };
         if let Some(block) = blocks.first_mut() {
-            let weight = more(block.weight.clone(), 1, INPUTS - FILLS);
-            block.weight = more(weight, 1, INPUTS + 1);
+            block.weight = block.weight.clone().map(|old| with_zeros(old, 1, at));
         }
-        self.last.weight = more(self.last.weight, 0, OUTPUTS + FILLS);
-        self.last.bias = self.last.bias.map(|old| Tensor::cat(vec![old.clone(), Tensor::zeros([1], &old.device())], 0));
-        self.fills += 1;
-        self
+    }
+
+    /// Adds an input channel that holds a fill, and an output channel that says how much of it to
+    /// take: nothing.
+    fn add_fill(&mut self, input: usize, fill: usize) {
+        self.add_input(input);
+        self.last.weight = self.last.weight.clone().map(|old| with_zeros(old, 0, OUTPUTS + fill));
+        self.last.bias = self.last.bias.clone().map(|old| with_zeros(old, 0, OUTPUTS + fill));
+    }
+
+    /// Number of the last input channels, which hold other fills.
+    fn fills(&self) -> usize {
+        FILLS + usize::from(self.kriged) + usize::from(self.phased)
     }
 
     /// The device that the weights are on.
@@ -235,7 +245,7 @@ impl<const D: usize> Unet<D> {
     /// `[patch, inputs, (planes,) rows, columns]` to `[patch, OUTPUTS, (planes,) rows, columns]`.
     pub fn forward(&self, x: Tensor<D>) -> Tensor<D> {
         let run = |blocks: &[Block<D>], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let fills = x.clone().narrow(1, x.dims()[1] - self.fills, self.fills);
+        let fills = x.clone().narrow(1, x.dims()[1] - self.fills(), self.fills());
         let mut skips = Vec::with_capacity(self.levels.len());
         let mut x = x;
         for level in &self.levels {
@@ -251,10 +261,22 @@ impl<const D: usize> Unet<D> {
         let output = conv(x, self.last.weight.val(), self.last.bias.val(), Spacing::same(1, 1));
         // How much of each other fill to take, pixel by pixel: smooth patterns are given by a fill
         // to a precision that the normalised values inside the network do not have.
-        let mixed = (output.clone().narrow(1, OUTPUTS, self.fills) * fills).sum_dim(1);
+        let mixed = (output.clone().narrow(1, OUTPUTS, self.fills()) * fills).sum_dim(1);
         let mean = output.clone().narrow(1, 0, 1) + mixed;
         Tensor::cat(vec![mean, output.narrow(1, 1, 1)], 1)
     }
+}
+
+/// A tensor with zeros at an index of an axis, and what was there and after it behind them.
+fn with_zeros<const D: usize>(old: Tensor<D>, axis: usize, at: usize) -> Tensor<D> {
+    let count = old.dims()[axis];
+    let mut shape = old.dims();
+    shape[axis] = 1;
+    let mut parts = vec![old.clone().narrow(axis, 0, at), Tensor::zeros(shape, &old.device())];
+    if at < count {
+        parts.push(old.narrow(axis, at, count - at));
+    }
+    Tensor::cat(parts, axis)
 }
 
 /// Builder of layers with random weights.

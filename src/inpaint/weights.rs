@@ -56,8 +56,14 @@ mod tests {
 
     #[test]
     fn headers_are_not_believed() {
-        let architecture =
-            Architecture { dimensions: 2, channels: vec![1], groups: 1, dilations: Vec::new(), phased: false };
+        let architecture = Architecture {
+            dimensions: 2,
+            channels: vec![1],
+            groups: 1,
+            dilations: Vec::new(),
+            phased: false,
+            kriged: false,
+        };
         // A block of five inputs, and the last convolution.
         let weights = 5 * 9 + 3 + 4 + 4;
         assert_eq!(architecture.weights(), Some(weights));

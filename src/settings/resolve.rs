@@ -260,7 +260,8 @@ fn gap(typed: &TypedSettings) -> Result<GapSettings> {
                 *bounds = GapBounds::Factors(low as f32, high as f32);
             }
             _ => {
-                let problem = "is for linear, idw and biharmonic: the network has its own bounds, see gap-interval";
+                let problem =
+                    "is for linear, idw, biharmonic, kriging: the network has its own bounds, see gap-interval";
                 return Err(Error::setting("gap-bounds", list(values), problem));
             }
         }

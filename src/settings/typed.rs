@@ -246,14 +246,15 @@ pub struct GapKeys {
     /// it
     ///
     /// auto: free pixels, or the network's bounds where they predict measured pixels better that
-    /// neither saw. Sources: free (nothing is assumed), network, zero, linear, idw, biharmonic, and
-    /// file (the estimate that the file brings). -hard fixes the estimated values, which is what
-    /// the classical sources do by default; -soft lets each vary within bounds, which is what the
-    /// network does; -release lets the pixels go free for the last part of the recipe.
+    /// neither saw. Sources: free (nothing is assumed), network, zero, linear, idw, biharmonic,
+    /// kriging, and file (the estimate that the file brings). -hard fixes the estimated values,
+    /// which is what the classical sources do by default; -soft lets each vary within bounds,
+    /// which is what the network does; -release lets the pixels go free for the last part of the
+    /// recipe.
     #[arg(long, value_name = "TREATMENT")]
     pub gap: Option<String>,
-    /// Bounds of linear, idw and biharmonic, as multiples of the estimate: 1,1 fixes it [default:
-    /// those of -hard or -soft]
+    /// Bounds of linear, idw, biharmonic and kriging, as multiples of the estimate: 1,1 fixes it
+    /// [default: those of -hard or -soft]
     #[arg(long, hide_short_help = true, value_name = "LO,HI", value_delimiter = ',')]
     pub gap_bounds: Option<Vec<f64>>,
     /// Half width of the network's bounds, in units of its 90 % intervals

@@ -5,10 +5,12 @@
 //! the patches leave are drawn from the stream of random numbers that has the block's number. The
 //! next block is made in the background while one is consumed.
 
+use super::TrainingGapRecipe;
 use super::augment::{Augmentation, thin};
 use crate::error::{Error, Result, shape_text};
+use crate::inpaint::kriging::krige;
 use crate::io::set::{Measurement, Set, Split};
-use crate::pixels::{Calculated, trimmed};
+use crate::pixels::{Calculated, bit, trimmed};
 use crate::volume::Shape;
 use ndarray::{Array3, ArrayView3, s};
 use rand::seq::SliceRandom;
@@ -44,6 +46,9 @@ pub struct PatchOptions {
     pub min_photons: f64,
     /// Random changes of each patch.
     pub augmentation: Augmentation,
+    /// For a network that is given kriging: the gaps that are cut into a whole pattern each time it
+    /// is read, of which all its patches are cut then. None are cut into patterns that were phased.
+    pub kriging: Option<TrainingGapRecipe>,
     /// Number of threads that read and cut; 0 is one per core. It does not change the patches.
     pub threads: usize,
 }
@@ -58,6 +63,7 @@ impl Default for PatchOptions {
             patches_per_pattern: 16,
             min_photons: 50.0,
             augmentation: Augmentation::default(),
+            kriging: None,
             threads: 0,
         }
     }
@@ -72,9 +78,12 @@ pub struct Patch {
     pub counts: Array3<f32>,
     /// CXI bits, 0 = good.
     pub mask: Array3<u32>,
-    /// Mean and spread of what phasing calculates, `ln(1 + I)`, where the set's patterns were phased:
-    /// their own gaps are the ones to learn then, and their exposure is what it was.
+    /// Mean and spread of what phasing calculates, `ln(1 + I)`, where the set's patterns were
+    /// phased: their own gaps are the ones to learn then, and their exposure is what it was.
     pub calculated: Option<[Array3<f32>; 2]>,
+    /// What kriging of the whole pattern says, `ln(1 + I)`, for a network that is given that: gaps
+    /// to learn were cut into the pattern then.
+    pub kriged: Option<Array3<f32>>,
     /// Index of the pattern in its set.
     pub pattern: usize,
     /// First pixel `(z, y, x)` in the pattern, before any symmetry.
@@ -184,6 +193,21 @@ struct Source {
     window: Shape,
 }
 
+/// A pattern as patches are cut from it.
+struct Shown {
+    measured: Measurement,
+    /// What kriging says of it.
+    kriged: Option<Array3<f32>>,
+}
+
+impl Shown {
+    /// Whether its gaps are the ones to learn, and its exposure stays: else both are each patch's
+    /// own.
+    fn has_gaps(&self) -> bool {
+        self.measured.calculated.is_some() || self.kriged.is_some()
+    }
+}
+
 impl Source {
     fn block_length(&self) -> u64 {
         (self.options.patterns_per_block * self.options.patches_per_pattern) as u64
@@ -213,13 +237,44 @@ impl Source {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let measured = self.set.measurement(pattern)?;
         let peak = brightest(&measured.intensity.0);
-        Ok((0..self.options.patches_per_pattern).map(|_| self.patch(&measured, peak, pattern, &mut rng)).collect())
+        let source = match &self.options.kriging {
+            None => Shown { measured, kriged: None },
+            Some(gaps) => self.kriged(measured, gaps, peak, &mut rng)?,
+        };
+        Ok((0..self.options.patches_per_pattern).map(|_| self.patch(&source, peak, pattern, &mut rng)).collect())
     }
 
-    fn patch(&self, measured: &Measurement, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
+    /// A pattern with another exposure, gaps that are cut into all of it, and what kriging says of
+    /// them.
+    fn kriged(
+        &self,
+        mut measured: Measurement,
+        gaps: &TrainingGapRecipe,
+        peak: [usize; 3],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Shown> {
+        let mut known = measured.mask.0.mapv(|bits| bits == 0);
+        if measured.calculated.is_none() {
+            let exposure = self.options.augmentation.exposure(rng);
+            measured.intensity.0.mapv_inplace(|value| (f64::from(value) * exposure) as f32);
+            measured.counts.0.mapv_inplace(|value| thin(value, exposure, rng));
+            gaps.cut(&mut known, peak, rng);
+            measured.mask.0.zip_mut_with(&known, |bits, &known| {
+                if !known && *bits == 0 {
+                    *bits = bit::MISSING;
+                }
+            });
+        }
+        let log = measured.counts.0.mapv(|counts| (counts as f32).ln_1p());
+        let kriged = krige(&log, &known, self.window[0] > 1, &mut |_| true)?;
+        Ok(Shown { measured, kriged: Some(kriged) })
+    }
+
+    fn patch(&self, shown: &Shown, peak: [usize; 3], pattern: usize, rng: &mut ChaCha8Rng) -> Patch {
+        let Shown { measured, kriged } = shown;
         let augmentation = &self.options.augmentation;
-        let exposure = if measured.calculated.is_some() { 1.0 } else { augmentation.exposure(rng) };
-        let at = self.place(measured, peak, self.options.min_photons / exposure, rng);
+        let exposure = if shown.has_gaps() { 1.0 } else { augmentation.exposure(rng) };
+        let at = self.place(shown, peak, self.options.min_photons / exposure, rng);
         let symmetry = augmentation.symmetry(self.window[0] == 1, rng);
         let intensity = symmetry.apply(self.window(&measured.intensity.0, at));
         let counts = symmetry.apply(self.window(&measured.counts.0, at));
@@ -230,6 +285,7 @@ impl Source {
             calculated: measured.calculated.as_ref().map(|Calculated { mean, spread }| {
                 [mean, spread].map(|array| symmetry.apply(self.window(&array.0, at)))
             }),
+            kriged: kriged.as_ref().map(|array| symmetry.apply(self.window(array, at))),
             pattern,
             at,
         }
@@ -237,14 +293,15 @@ impl Source {
 
     /// A place with something to learn: enough photons and measured pixels. If none of those tried
     /// has them, the brightest.
-    fn place(&self, measured: &Measurement, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
+    fn place(&self, shown: &Shown, peak: [usize; 3], photons: f64, rng: &mut ChaCha8Rng) -> [usize; 3] {
+        let measured = &shown.measured;
         let near = rng.random::<bool>();
         let (mut best, mut brightest) = ([0; 3], f64::NEG_INFINITY);
         for _ in 0..TRIES {
             let at = if near { self.near(peak, rng) } else { self.anywhere(rng) };
             let mask = self.window(&measured.mask.0, at);
             let good = mask.iter().filter(|&&bits| bits == 0).count();
-            let nothing_to_fill = measured.calculated.is_some() && good == mask.len();
+            let nothing_to_fill = shown.has_gaps() && good == mask.len();
             let sum = if nothing_to_fill || (good as f64) < MEASURED * mask.len() as f64 {
                 // Worse than dark, but still a place if there is no other.
                 -1.0

@@ -2,7 +2,7 @@
 
 use super::gaps::TrainingGapRecipe;
 use super::patches::{self, Patch};
-use crate::inpaint::patch::NormalisedPatch;
+use crate::inpaint::patch::{Hints, NormalisedPatch};
 use ndarray::Zip;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,17 +19,18 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Cuts gaps into patch `number` of a stream; the same for the same seed and number. `None` if
-    /// no pixel of it is measured.
+    /// Cuts gaps into patch `number` of a stream, unless its pattern has them already; the same for
+    /// the same seed and number. `None` if no pixel of it is measured.
     pub fn new(patch: &Patch, gaps: &TrainingGapRecipe, seed: u64, number: u64) -> Option<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6761_7073);
         rng.set_stream(number);
         let mut known = patch.mask.mapv(|bits| bits == 0);
-        if patch.calculated.is_none() {
+        if patch.calculated.is_none() && patch.kriged.is_none() {
             gaps.cut(&mut known, patches::brightest(&patch.intensity), &mut rng);
         }
         let calculated = patch.calculated.as_ref().map(|arrays| arrays.each_ref().map(|array| array.view()));
-        let normalised = NormalisedPatch::new(patch.counts.view(), known.view(), calculated)?;
+        let hints = Hints { kriged: patch.kriged.as_ref().map(|array| array.view()), calculated };
+        let normalised = NormalisedPatch::new(patch.counts.view(), known.view(), hints)?;
         let mut target = Vec::with_capacity(known.len());
         let mut target_mask = Vec::with_capacity(known.len());
         Zip::from(&known).and(&patch.intensity).for_each(|&known, &intensity| {

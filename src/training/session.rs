@@ -57,14 +57,21 @@ impl TrainingData {
     fn patches(&self, recipe: &TrainingRecipe, split: Split, seed: u64, first: u64) -> Result<Patches> {
         match self {
             TrainingData::Set(set) => {
-                let options = PatchOptions { size: recipe.patch, seed, split, ..PatchOptions::default() };
+                let options = PatchOptions {
+                    size: recipe.patch,
+                    seed,
+                    split,
+                    kriging: recipe.network.kriged.then(|| recipe.gaps.clone()),
+                    ..PatchOptions::default()
+                };
                 let mut stream = PatchStream::new(set.clone(), options)?;
                 stream.start_at(first);
                 Ok(Box::new(stream))
             }
             TrainingData::Pattern { model, pattern, .. } => {
                 let slices = model.dimensions() == 2;
-                Ok(Box::new(MeasuredPatches::new(pattern.clone(), recipe.patch, slices, seed, first)?))
+                let kriging = model.card.network.kriged.then(|| recipe.gaps.clone());
+                Ok(Box::new(MeasuredPatches::new(pattern.clone(), recipe.patch, slices, kriging, seed, first)?))
             }
         }
     }
@@ -165,9 +172,10 @@ impl TrainingSession<'_> {
         if let Some(ModelCard { name, sha256, training, network, patch, .. }) =
             self.start.as_ref().map(|model| &model.card)
         {
-            let same = Architecture { phased: network.phased, ..recipe.network.clone() };
-            // One that does not look at phasing may learn to.
-            let fits = *network == same && (!network.phased || recipe.network.phased);
+            let Architecture { phased, kriged, .. } = *network;
+            let same = Architecture { phased, kriged, ..recipe.network.clone() };
+            // One that is not given phasing or kriging may learn to use them.
+            let fits = *network == same && (!phased || recipe.network.phased) && (!kriged || recipe.network.kriged);
             if !fits || *patch != recipe.patch {
                 let problem = format!("is of another architecture than the recipe {}", recipe.name);
                 return Err(Error::Model { model: name.clone(), problem });
@@ -193,7 +201,7 @@ impl TrainingSession<'_> {
             patches: &patches,
             validation: &validation,
             identity,
-            start: self.start.as_ref().map(|model| model.network.clone().looking(recipe.network.phased)).or(adapted),
+            start: self.start.as_ref().map(|model| model.network.clone().given(&recipe.network)).or(adapted),
             checkpoint: &checkpoint,
             resume: self.resume,
             device: self.device,

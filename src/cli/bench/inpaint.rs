@@ -3,8 +3,8 @@
 
 use crate::cli::flags::NetworkDeviceFlag;
 use lacuna::error::Result;
-use lacuna::inpaint::model::{Model, Network};
-use lacuna::inpaint::patch::NormalisedPatch;
+use lacuna::inpaint::model::{Model, ModelCard, Network};
+use lacuna::inpaint::patch::{Hints, NormalisedPatch};
 use lacuna::inpaint::predict::{PredictOptions, predict};
 use lacuna::pixels::{Pattern, bit};
 use lacuna::training::{Learner, Sample, TrainingRecipe};
@@ -39,7 +39,7 @@ impl Inpaint {
             let size = if dimensions == 2 { [1, 512, 512] } else { [128; 3] };
             let pattern = pattern(size);
             let batch = if dimensions == 2 { 256 } else { 8 };
-            let patches = patches(model.card.patch, dimensions, batch);
+            let patches = patches(&model.card, batch);
             let batch_size = if dimensions == 2 { 4 } else { 1 };
             let fill = self.median(|| drop(model.network.predict(&patches, model.card.patch, batch_size)));
             let recipe = TrainingRecipe::read(if dimensions == 2 { "unet2d" } else { "unet3d" })?;
@@ -125,11 +125,14 @@ fn pattern(shape: [usize; 3]) -> Pattern {
     }
 }
 
-fn patches(size: usize, dimensions: usize, count: usize) -> Vec<NormalisedPatch> {
-    let depth = if dimensions == 2 { 1 } else { size };
+fn patches(card: &ModelCard, count: usize) -> Vec<NormalisedPatch> {
+    let size = card.patch;
+    let depth = if card.network.dimensions == 2 { 1 } else { size };
     let counts = Array3::from_shape_fn((depth, size, size), |(z, y, x)| (100.0 + (z + y * x % 7) as f32).round());
     let known = Array3::from_shape_fn(counts.dim(), |(_, _, x)| !(13..19).contains(&x));
-    let patch = NormalisedPatch::new(counts.view(), known.view(), None).expect("most of it is known");
+    let log = counts.mapv(f32::ln_1p);
+    let hints = Hints { kriged: card.network.kriged.then(|| log.view()), calculated: None };
+    let patch = NormalisedPatch::new(counts.view(), known.view(), hints).expect("most of it is known");
     vec![patch; count]
 }
 
