@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::fft::{Fft, fft_friendly_from};
 use ndarray::{Array3, Axis, Zip, s};
 use num_complex::Complex32;
+use std::ops::Range;
 
 /// Standard deviation of the Gaussian that makes the trend, pixels, in frames and in volumes:
 /// chosen on simulated validation patterns, as the next three are.
@@ -135,7 +136,10 @@ impl Kriging {
         let total = weights.sum();
         let mean = Zip::from(values).and(weights).fold(0.0, |sum, value, weight| sum + value * weight) / total;
         // Values and weights as real and imaginary part: one transform for both.
-        let mut grid = self.on_grid(|at| Complex32::new(values[at] * weights[at], weights[at]));
+        let mut grid = self.on_grid(&(values * weights));
+        for (row, weights) in self.rows().zip(weights.rows()) {
+            grid[row].iter_mut().zip(weights).for_each(|(to, &weight)| to.im = weight);
+        }
         let size = self.grid.shape();
         let turns = |i: usize, n: usize| std::f64::consts::TAU * sigma * i.min(n - i) as f64 / n as f64;
         let transfer = ndarray::indices(size).into_iter().map(|(z, y, x)| {
@@ -150,7 +154,7 @@ impl Kriging {
     fn covariance(&self, residual: &Array3<f32>, weight: &Array3<f32>, noise: &Array3<f32>) -> Covariance {
         let count = weight.sum();
         let pairs = |of: &Array3<f32>| {
-            let mut grid = self.on_grid(|at| Complex32::from(of[at]));
+            let mut grid = self.on_grid(of);
             self.grid.forward(&mut grid);
             grid.iter_mut().for_each(|value| *value = value.norm_sqr().into());
             self.grid.inverse(&mut grid);
@@ -194,7 +198,7 @@ impl Kriging {
         progress: &mut dyn FnMut(f64) -> bool,
     ) -> Result<Array3<f32>> {
         let convolved = |values: &Array3<f32>, factors: &[f32]| {
-            let mut grid = self.on_grid(|at| Complex32::from(values[at]));
+            let mut grid = self.on_grid(values);
             self.grid.convolve(&mut grid, factors);
             self.off_grid(&grid, |value| value.re)
         };
@@ -234,20 +238,29 @@ impl Kriging {
         Ok(convolved(&solution, &covariance.factors))
     }
 
-    /// An array of the grid with these values, zero around them.
-    fn on_grid(&self, value: impl Fn([usize; 3]) -> Complex32) -> Vec<Complex32> {
-        let [_, ny, nx] = self.grid.shape();
+    /// An array of the grid with the pattern's values, zero around them.
+    fn on_grid(&self, values: &Array3<f32>) -> Vec<Complex32> {
         let mut grid = vec![Complex32::ZERO; self.grid.shape().iter().product()];
-        for (z, y, x) in ndarray::indices(self.log.dim()) {
-            grid[(z * ny + y) * nx + x] = value([z, y, x]);
+        for (row, values) in self.rows().zip(values.rows()) {
+            grid[row].iter_mut().zip(values).for_each(|(to, &value)| to.re = value);
         }
         grid
     }
 
     /// The pattern's part of an array of the grid.
     fn off_grid(&self, grid: &[Complex32], value: impl Fn(Complex32) -> f32) -> Array3<f32> {
-        let [_, ny, nx] = self.grid.shape();
-        Array3::from_shape_fn(self.log.dim(), |(z, y, x)| value(grid[(z * ny + y) * nx + x]))
+        let mut values = Array3::zeros(self.log.dim());
+        for (row, mut values) in self.rows().zip(values.rows_mut()) {
+            values.iter_mut().zip(&grid[row]).for_each(|(to, &from)| *to = value(from));
+        }
+        values
+    }
+
+    /// Where the grid has the pattern's rows.
+    fn rows(&self) -> impl Iterator<Item = Range<usize>> {
+        let ([_, height, width], (nz, ny, nx)) = (self.grid.shape(), self.log.dim());
+        let first = move |z, y| (z * height + y) * width;
+        (0..nz).flat_map(move |z| (0..ny).map(move |y| first(z, y)..first(z, y) + nx))
     }
 }
 

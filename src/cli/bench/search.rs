@@ -5,7 +5,7 @@ use super::clock::cpu_seconds;
 use lacuna::compare::{Score, Truth};
 use lacuna::error::{Error, Result};
 use lacuna::evaluate::{CLASSICAL, REACH, blinded, gaps_of_ratio, without_gaps};
-use lacuna::inpaint::{FillOptions, fill};
+use lacuna::inpaint::{Fill, FillOptions, fill};
 use lacuna::io::set::{Set, Split};
 use lacuna::metrics::{GapScore, RegistrationOptions, fsc, median, register, true_crossing};
 use lacuna::phasing::run::Run;
@@ -99,6 +99,8 @@ struct GapErrors {
     completed: f64,
     /// Of the fills without phasing, in the order of [`CLASSICAL`].
     classical: [f64; 3],
+    /// Of kriging.
+    kriging: f64,
 }
 
 impl GapErrors {
@@ -106,7 +108,8 @@ impl GapErrors {
         let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume: !seen.is_2d(), beamstop: true };
         let fills = CLASSICAL.map(|method| fill(seen, method, &reach, &|_| ()));
         let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
-        let all = || fills.iter().chain([completed]);
+        let kriging = fill(seen, Fill::Kriging, &reach, &|_| ())?;
+        let all = || fills.iter().chain([completed, &kriging]);
         let inside = |index: &[usize; 3]| seen.mask.0[*index] != 0 && all().all(|estimate| estimate.at.0[*index]);
         let pixels: Vec<[usize; 3]> =
             seen.mask.0.indexed_iter().map(|(index, _)| <[usize; 3]>::from(index)).filter(inside).collect();
@@ -114,7 +117,8 @@ impl GapErrors {
             GapScore::new(pixels.iter().map(|&index| (estimate.mean.0[index], truth.0[index]))).error_log
         };
         let classical = [score(&fills[0]), score(&fills[1]), score(&fills[2])];
-        Ok((!pixels.is_empty()).then(|| GapErrors { completed: score(completed), classical }))
+        let kriging = score(&kriging);
+        Ok((!pixels.is_empty()).then(|| GapErrors { completed: score(completed), classical, kriging }))
     }
 }
 
@@ -129,8 +133,9 @@ fn gap_errors(outcomes: &[Outcome], grade: Grade) -> Option<String> {
     let of = |get: &dyn Fn(&GapErrors) -> f64| median(&errors.iter().map(|errors| get(errors)).collect::<Vec<_>>());
     let [linear, idw, biharmonic] = [0, 1, 2].map(|which| of(&|errors| errors.classical[which]));
     Some(format!(
-        "{:.3} completed, {linear:.3} straight lines, {idw:.3} inverse distance, {biharmonic:.3} smoothest surface of {} graded {}",
+        "{:.3} completed, {linear:.3} straight lines, {idw:.3} inverse distance, {biharmonic:.3} smoothest surface, {:.3} kriging of {} graded {}",
         of(&|errors| errors.completed),
+        of(&|errors| errors.kriging),
         errors.len(),
         grade.text()
     ))
@@ -251,8 +256,8 @@ impl Search {
         // Means over the objects that are called found.
         let covered: Vec<[f64; 2]> =
             outcomes.iter().filter(|o| o.grade == Grade::Found).filter_map(|o| o.coverage).collect();
-        let mean = |which: usize| covered.iter().map(|c| c[which]).sum::<f64>() / covered.len().max(1) as f64;
-        let coverage = [mean(0), mean(1)];
+        let mean = |which: usize| covered.iter().map(|c| c[which]).sum::<f64>() / covered.len() as f64;
+        let coverage = (!covered.is_empty()).then(|| [mean(0), mean(1)]);
         let grades = [Grade::Found, Grade::Doubtful, Grade::NotFound].map(of);
         if self.json {
             for outcome in outcomes {
@@ -265,13 +270,17 @@ impl Search {
             return crate::cli::text::print(format!("{line}\n"));
         }
         let [f, d, n] = grades.map(|[graded, right]| format!("{right} of {graded}"));
+        let covered = coverage.map_or_else(String::new, |[moduli, phases]| {
+            format!(
+                "; of those graded found, {:.1} % of the moduli and {:.1} % of the phases are within two standard deviations",
+                100.0 * moduli,
+                100.0 * phases
+            )
+        });
         crate::cli::text::print(format!(
             "gap {ratio:>4} times the oversampling: found {found:.2}, median error {:.3}, {seconds:.1} s of CPU each; error below \
-             {FOUND} in {f} graded found, {d} doubtful, {n} not found; of those graded found, {:.1} % of the moduli and {:.1} % of the phases are within two standard \
-             deviations\n",
-            median(&errors),
-            100.0 * coverage[0],
-            100.0 * coverage[1]
+             {FOUND} in {f} graded found, {d} doubtful, {n} not found{covered}\n",
+            median(&errors)
         ))?;
         crate::cli::text::print(format!(
             "    resolutions of those graded found over the true ones: {}\n",
