@@ -84,6 +84,18 @@ fn straight_slopes_are_exact() {
     }
 }
 
+/// Their period is told by the whole pattern: surfaces go straight on.
+#[test]
+fn kriging_continues_fringes() {
+    let log = |_: usize, y: usize, x: usize| 6.0 + (0.7 * x as f32).sin() * (0.15 * y as f32).cos();
+    for width in [5, 10] {
+        let pattern = pattern([1, 96, 96], log, |_, _, x| (44..44 + width).contains(&x));
+        let [kriging, surface] =
+            [Fill::Kriging, Fill::Biharmonic].map(|method| errors(&pattern, method, &FillOptions::default(), log).1);
+        assert!(kriging < 0.6 * surface, "{width} pixels: {kriging} {surface}");
+    }
+}
+
 #[test]
 fn symmetric_patterns_stay_symmetric() {
     let log = |_: usize, y: usize, x: usize| 4.0 + (0.3 * (y as f32 - 20.0)).cos() * (0.2 * (x as f32 - 20.0)).cos();
@@ -93,8 +105,9 @@ fn symmetric_patterns_stay_symmetric() {
         let estimate = fill(&pattern, method, &FillOptions::default(), &|_| ()).unwrap();
         for ((_, y, x), &value) in estimate.mean.0.indexed_iter() {
             let mate = estimate.mean.0[[0, 40 - y, 40 - x]];
-            // The order of sums differs between mates.
-            assert!((value - mate).abs() <= 1e-3 * value.max(1.0), "{method} {value} {mate}");
+            // The order of sums differs between mates; kriging is solved to a hundredth.
+            let tolerance = if method == Fill::Kriging { 1e-2 } else { 1e-3 };
+            assert!((value - mate).abs() <= tolerance * value.max(1.0), "{method} {value} {mate}");
         }
     }
 }

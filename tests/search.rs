@@ -17,6 +17,7 @@ use lacuna::simulate;
 use lacuna::simulate::pattern::pattern;
 use lacuna::simulate::recipe::Recipe;
 use lacuna::volume::Centered;
+use ndarray::Array3;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson};
@@ -101,12 +102,12 @@ fn a_resumed_search_is_the_one_that_was_never_stopped() {
     assert!(error.contains("is no checkpoint that can be read"), "{error}");
 }
 
-/// A gap of twice the oversampling near the peak, and what is known of it once the object was found.
-#[test]
-fn what_runs_calculate_completes_the_gap() {
-    let (mut recipe, _) = Recipe::read("particles2d").unwrap();
+/// A crystal of a recipe behind a gap of so many times the oversampling near the peak; the pattern, its
+/// gap and the noise-free intensities.
+fn behind_a_gap(recipe: &Recipe, number: usize, ratio: f64) -> (Pattern, Array3<bool>, Array3<f32>) {
+    let mut recipe = recipe.clone();
     recipe.object.families = toml::from_str("crystal = 1").unwrap();
-    let simulated = pattern(&recipe, 2);
+    let simulated = pattern(&recipe, number);
     let measured = Measurement {
         intensity: simulated.intensity,
         counts: simulated.counts,
@@ -115,29 +116,55 @@ fn what_runs_calculate_completes_the_gap() {
     };
     let shape = measured.counts.shape();
     let oversampling = simulated.parameters.oversampling().unwrap();
-    let gap = gaps_of_ratio(shape, oversampling, 2.0, 0, 2)[0].pixels(shape);
-    let seen = blinded(without_gaps(&measured, 0, 2), &gap);
+    let gap = gaps_of_ratio(shape, oversampling, ratio, 0, number)[0].pixels(shape);
+    (blinded(without_gaps(&measured, 0, number), &gap), gap, measured.intensity.0)
+}
+
+/// Sums of the errors of `ln(1 + I)` in a gap, of the completed pattern and of the smoothest surface.
+fn errors_in_gap(result: &Reconstruction, seen: &Pattern, gap: &Array3<bool>, truth: &Array3<f32>) -> [f32; 2] {
+    let completed = result.pattern.estimate.as_ref().unwrap();
+    let options = FillOptions { volume: !seen.is_2d(), ..FillOptions::default() };
+    let classical = fill(seen, Fill::Biharmonic, &options, &|_| ()).unwrap();
+    let mut errors = [0.0; 2];
+    for (index, &inside) in gap.indexed_iter() {
+        assert!(inside || !completed.at.0[index], "measured pixels have no estimate");
+        if inside && completed.at.0[index] && classical.at.0[index] {
+            let [low, mean, high] = [&completed.lower, &completed.mean, &completed.upper].map(|array| array.0[index]);
+            assert!(low <= mean && mean <= high);
+            for (error, estimate) in errors.iter_mut().zip([mean, classical.mean.0[index]]) {
+                *error += (estimate.ln_1p() - truth[index].ln_1p()).abs();
+            }
+        }
+    }
+    errors
+}
+
+/// What is known of a gap once the object was found.
+#[test]
+fn what_runs_calculate_completes_the_gap() {
+    let (recipe, _) = Recipe::read("particles2d").unwrap();
+    let (seen, gap, truth) = behind_a_gap(&recipe, 2, 2.0);
     let result = reconstruct(prepared(seen.clone()), &settings("particle", "nb-run = 6"), &()).unwrap();
     assert_eq!(result.summary.verdict.grade, Grade::Found);
     // More than the two that are kept.
     assert!(result.summary.completed_from_runs.is_some_and(|runs| (3..=8).contains(&runs)), "{:?}", result.summary);
-    let completed = result.pattern.estimate.as_ref().unwrap();
-    let classical = fill(&seen, Fill::Biharmonic, &FillOptions::default(), &|_| ()).unwrap();
-    let mut errors = [0.0; 2];
-    for (index, &inside) in gap.indexed_iter() {
-        assert!(inside || !completed.at.0[index], "measured pixels have no estimate");
-        if inside && completed.at.0[index] {
-            let [low, mean, high] = [&completed.lower, &completed.mean, &completed.upper].map(|array| array.0[index]);
-            assert!(low <= mean && mean <= high);
-            for (error, estimate) in errors.iter_mut().zip([mean, classical.mean.0[index]]) {
-                *error += (estimate.ln_1p() - measured.intensity.0[index].ln_1p()).abs();
-            }
-        }
-    }
+    let errors = errors_in_gap(&result, &seen, &gap, &truth);
     assert!(errors[0] < 0.8 * errors[1], "{errors:?}");
     // Who asks for no network gets none.
     let free = reconstruct(prepared(seen), &settings("particle", "nb-run = 1\ngap = \"free\""), &()).unwrap();
     assert_eq!((free.pattern.estimate, free.summary.completed_from_runs), (None, None));
+}
+
+#[test]
+fn volumes_are_completed_too() {
+    let (mut recipe, _) = Recipe::read("particles3d").unwrap();
+    recipe.shape = vec![48; 3];
+    let (seen, gap, truth) = behind_a_gap(&recipe, 1, 1.25);
+    let result = reconstruct(prepared(seen.clone()), &settings("bragg", "nb-run = 3"), &()).unwrap();
+    assert_ne!(result.summary.verdict.grade, Grade::NotFound);
+    assert!(result.summary.completed_from_runs.is_some_and(|runs| runs > 0), "{:?}", result.summary);
+    let errors = errors_in_gap(&result, &seen, &gap, &truth);
+    assert!(errors[0] < 0.9 * errors[1], "{errors:?}");
 }
 
 #[test]
