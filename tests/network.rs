@@ -299,6 +299,35 @@ fn what_a_network_learns_from_must_be_what_it_sees() {
     refused(folder, &["simulate", "wrong.toml", "-o", "set.h5"], &["wrong.toml", "phasing.runs"]);
 }
 
+/// Gaps are cut into whole patterns then, and the number of threads changes nothing.
+#[test]
+fn networks_that_are_given_kriging_learn_fill_and_are_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let kriged = TINY.replace("dilations = [1]", "dilations = [1]\nkriged = true");
+    fs::write(folder.join("plain.toml"), TINY).unwrap();
+    fs::write(folder.join("kriged.toml"), kriged).unwrap();
+    done(folder, &["train", "kriged.toml", "-q", "-o", "one"]);
+    let set = "one/forward2d-smoke.h5";
+    done(folder, &["train", "kriged.toml", "-q", "--set", set, "--threads", "1", "-o", "other"]);
+    let weights = |model: &str| fs::read(folder.join(model).join("weights.safetensors")).unwrap();
+    assert_eq!(weights("one"), weights("other"));
+    // What it learned with it cannot do without.
+    refused(folder, &["train", "plain.toml", "--set", set, "--start", "one", "-o", "third"], &["architecture"]);
+    done(folder, &["evaluate", set, "-q", "--model", "one", "--split", "train", "--limit", "2", "--widths", "4"]);
+
+    // One that begins to use it fills whole patterns as before.
+    let pattern = lacuna::simulate::example(0).pattern;
+    let filled = |model: &Model| predict(&pattern, model, PredictOptions { slices: true }, &mut |_| true).unwrap();
+    let mut model = Model::shipped(2).unwrap();
+    let before = filled(&model);
+    model.card.network.kriged = true;
+    model.network = model.network.given(&model.card.network);
+    for (one, other) in before.mean.iter().zip(&filled(&model).mean) {
+        assert!((one - other).abs() < 1e-3 * (1.0 + one.abs()), "{one} {other}");
+    }
+}
+
 #[test]
 fn a_network_that_looks_needs_something_to_look_at() {
     let mut model = Model::shipped(2).unwrap();
