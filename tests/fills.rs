@@ -27,7 +27,7 @@ fn errors(
     options: &FillOptions,
     log: impl Fn(usize, usize, usize) -> f32,
 ) -> (f32, f32, usize) {
-    let estimate = fill(pattern, method, options, &|_| ()).expect("the options are sound");
+    let estimate = fill(pattern, method, options, &mut |_| true).expect("the options are sound");
     let (mut worst, mut sum, mut count) = (0.0_f32, 0.0, 0);
     for ((z, y, x), &at) in estimate.at.0.indexed_iter() {
         assert!(!at || pattern.mask.0[[z, y, x]] != 0, "measured pixels have no estimate");
@@ -102,7 +102,7 @@ fn symmetric_patterns_stay_symmetric() {
     let gap = |_: usize, y: usize, x: usize| y.abs_diff(20) < 3 || x.abs_diff(20) < 4;
     let pattern = pattern([1, 41, 41], log, gap);
     for method in FILLS {
-        let estimate = fill(&pattern, method, &FillOptions::default(), &|_| ()).unwrap();
+        let estimate = fill(&pattern, method, &FillOptions::default(), &mut |_| true).unwrap();
         for ((_, y, x), &value) in estimate.mean.0.indexed_iter() {
             let mate = estimate.mean.0[[0, 40 - y, 40 - x]];
             // The order of sums differs between mates; kriging is solved to a hundredth.
@@ -119,18 +119,33 @@ fn bounds_distance_and_beamstop_are_kept() {
     let hole = |y: usize, x: usize| y.abs_diff(32).pow(2) + x.abs_diff(32).pow(2) <= 64;
     let mut pattern = pattern([1, 64, 64], log, |_, y, x| x >= 50 || hole(y, x) || (y < 4 && x < 4));
     pattern.mask.0.slice_mut(ndarray::s![.., ..4, ..4]).fill(bit::SHADOWED);
-    let estimate = fill(&pattern, Fill::Idw, &FillOptions::default(), &|_| ()).unwrap();
+    let estimate = fill(&pattern, Fill::Idw, &FillOptions::default(), &mut |_| true).unwrap();
     let at = |y: usize, x: usize| estimate.at.0[[0, y, x]];
     assert!(at(40, 57) && !at(40, 58), "8 pixels from the last measured column");
     assert!(!at(32, 32) && !at(32, 40) && !at(0, 0));
     assert!((estimate.lower.0[[0, 40, 55]] / estimate.mean.0[[0, 40, 55]] - 0.5).abs() < 1e-6);
     assert!((estimate.upper.0[[0, 40, 55]] / estimate.mean.0[[0, 40, 55]] - 1.2).abs() < 1e-6);
     let asked = FillOptions { beamstop: true, max_distance: 20.0, bounds: (1.0, 1.0), ..FillOptions::default() };
-    let estimate = fill(&pattern, Fill::Idw, &asked, &|_| ()).unwrap();
+    let estimate = fill(&pattern, Fill::Idw, &asked, &mut |_| true).unwrap();
     assert!(pattern.mask.0.iter().zip(&estimate.at.0).all(|(&bits, &at)| (bits != 0) == at));
     assert_eq!(estimate.lower, estimate.upper);
     for bounds in [(-0.1, 1.0), (1.1, 1.2), (0.5, 0.9), (f32::NAN, 1.0)] {
-        assert!(fill(&pattern, Fill::Idw, &FillOptions { bounds, ..FillOptions::default() }, &|_| ()).is_err());
+        assert!(fill(&pattern, Fill::Idw, &FillOptions { bounds, ..FillOptions::default() }, &mut |_| true).is_err());
+    }
+}
+
+#[test]
+fn fills_stop_when_asked_to() {
+    let pattern = example(1).pattern;
+    for method in [Fill::Linear, Fill::Idw, Fill::Biharmonic, Fill::Kriging] {
+        let mut asked = 0;
+        let mut on = |_| {
+            asked += 1;
+            false
+        };
+        let stopped = fill(&pattern, method, &FillOptions::default(), &mut on);
+        assert!(matches!(stopped, Err(lacuna::Error::Interrupted)), "{method}");
+        assert_eq!(asked, 1, "{method}");
     }
 }
 
@@ -139,7 +154,7 @@ fn the_number_of_threads_changes_nothing() {
     let pattern = example(1).pattern;
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| FILLS.map(|method| fill(&pattern, method, &FillOptions::default(), &|_| ()).unwrap()))
+        pool.install(|| FILLS.map(|method| fill(&pattern, method, &FillOptions::default(), &mut |_| true).unwrap()))
     };
     assert_eq!(run(1), run(3));
 }

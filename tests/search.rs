@@ -124,7 +124,7 @@ fn behind_a_gap(recipe: &Recipe, number: usize, ratio: f64) -> (Pattern, Array3<
 fn errors_in_gap(result: &Reconstruction, seen: &Pattern, gap: &Array3<bool>, truth: &Array3<f32>) -> [f32; 2] {
     let completed = result.pattern.estimate.as_ref().unwrap();
     let options = FillOptions { volume: !seen.is_2d(), ..FillOptions::default() };
-    let classical = fill(seen, Fill::Biharmonic, &options, &|_| ()).unwrap();
+    let classical = fill(seen, Fill::Biharmonic, &options, &mut |_| true).unwrap();
     let mut errors = [0.0; 2];
     for (index, &inside) in gap.indexed_iter() {
         assert!(inside || !completed.at.0[index], "measured pixels have no estimate");
@@ -240,12 +240,14 @@ fn garbage_is_not_found_and_resolves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     write_pattern(&here.join("noise.cxi"), false, &garbage([1, 64, 64]), None, &Process::default()).unwrap();
-    let run = ["run", "noise.cxi", "--preset", "particle", "--nb-run", "8", "--json", "-o", "out"];
+    let run = ["run", "noise.cxi", "--preset", "particle", "--nb-run", "8", "--split-data", "--json", "-o", "out"];
     let told = summary(&done(here, &run));
     assert_eq!(told["verdict"]["grade"], "not-found", "{told}");
+    assert!(told["split_data"]["resolution_pixels"].is_null() && told["split_data"]["distance"].is_number(), "{told}");
     assert!(told.get("prtf_resolution_pixels").is_none() && told.get("fsc_resolution_pixels").is_none(), "{told}");
     let page = fs::read_to_string(here.join("out/report.html")).unwrap();
     assert!(page.contains("The object was not found"), "no such line on the page");
+    assert!(!page.contains("that is what the data support"), "garbage has a resolution");
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Trial<'_> {
                 (full.clone(), BoundsCourse::Kept)
             }
             Contender::Gap(gap) => {
-                let estimate = gap.estimate(self.pattern, self.network, &|_| {})?;
+                let estimate = gap.estimate(self.pattern, self.network, &mut |_| observer.go_on())?;
                 (Pattern { estimate, ..self.pattern.clone() }, BoundsCourse::of(gap))
             }
             Contender::Auto => {

@@ -78,9 +78,9 @@ pub fn outcome(
     let field = predict(pattern, model, options, &mut |_| go_on())?;
     let volume = !options.slices;
     let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume, beamstop: true };
-    let fills = CLASSICAL.map(|method| fill(pattern, method, &reach, &|_| {}));
+    let fills = CLASSICAL.map(|method| fill(pattern, method, &reach, &mut |_| go_on()));
     let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
-    let kriging = fill(pattern, Fill::Kriging, &reach, &|_| {})?;
+    let kriging = fill(pattern, Fill::Kriging, &reach, &mut |_| go_on())?;
     let mut scored = inside.clone();
     for (index, scored) in scored.indexed_iter_mut() {
         *scored &= field.at[index] && truth[index].is_finite() && fills.iter().all(|fill| fill.at.0[index]);

@@ -77,7 +77,8 @@ pub fn self_check(
         let cut = blinded(pattern.clone(), &inside);
         let field = predict(&cut, model, options, &mut |part| progress((done as f64 + part) / total))?;
         let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume: !options.slices, beamstop: true };
-        let fills = CLASSICAL.map(|method| fill(&cut, method, &reach, &|_| {}));
+        let mut on = |_| progress((done as f64 + 1.0) / total);
+        let fills = CLASSICAL.map(|method| fill(&cut, method, &reach, &mut on));
         let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
         let now = distance_to_measured(&cut.measured().0, !options.slices);
         let mut scored = inside;

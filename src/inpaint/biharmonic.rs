@@ -7,6 +7,7 @@
 //! Conjugate gradients on the normal equations, all gaps at once: they do not couple. Cross-shaped
 //! gaps of some pixels need some tens of iterations.
 
+use crate::error::{Error, Result};
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
@@ -34,19 +35,23 @@ struct Rows {
 
 /// Fills `u` where `target`, from where `measured`; the values of `u` in `target` are the first
 /// guess. Other pixels play no part. With `volume`, frames are connected. Stops after some
-/// `iterations` at the latest. `progress` receives the fraction done.
+/// `iterations` at the latest. `progress` is told the fraction done and asks to stop by returning
+/// false.
+///
+/// # Errors
+/// [`Error::Interrupted`], and `u` is what it was.
 pub(super) fn solve(
     u: &mut Array3<f32>,
     measured: ArrayView3<bool>,
     target: ArrayView3<bool>,
     volume: bool,
     iterations: usize,
-    progress: &dyn Fn(f64),
-) {
+    progress: &mut dyn FnMut(f64) -> bool,
+) -> Result<()> {
     let (rows, pixels) = equations(measured, target, volume);
     let count = rows.free.len();
     if count == 0 {
-        return;
+        return Ok(());
     }
     // Residual of the guess: -L^T L u. The Laplacian of the guess takes in measured values too.
     let laplacian: Vec<f32> =
@@ -74,13 +79,15 @@ pub(super) fn solve(
         let turn = (next / square) as f32;
         direction.par_iter_mut().zip(&residual).for_each(|(along, residual)| *along = residual + turn * *along);
         square = next;
-        progress(((square / start).ln() / (TOLERANCE * TOLERANCE).ln()).clamp(0.0, 1.0));
+        if !progress(((square / start).ln() / (TOLERANCE * TOLERANCE).ln()).clamp(0.0, 1.0)) {
+            return Err(Error::Interrupted);
+        }
     }
     let flat = u.as_slice_mut().expect("volumes are C-ordered");
     for ((&pixel, &free), value) in pixels.iter().zip(&rows.free).zip(correction) {
         flat[pixel as usize] += free * value;
     }
-    progress(1.0);
+    Ok(())
 }
 
 /// Values with a zero at the end, for neighbours that are in no row.

@@ -91,12 +91,18 @@ const HOLE_SHARE: usize = 3;
 /// Estimates the intensities of the pixels that were not measured. Measured pixels have no
 /// estimate.
 ///
-/// `progress` is told the fraction done. The result does not depend on the number of threads.
+/// `progress` is told the fraction done and asks to stop by returning false. The result does not
+/// depend on the number of threads.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where bounds or distance make no sense.
-pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &dyn Fn(f64)) -> Result<Estimate> {
+/// [`Error::Setting`] where bounds or distance make no sense; [`Error::Interrupted`].
+pub fn fill(
+    pattern: &Pattern,
+    method: Fill,
+    options: &FillOptions,
+    progress: &mut dyn FnMut(f64) -> bool,
+) -> Result<Estimate> {
     let (lower, upper) = options.bounds;
     if !(0.0..=1.0).contains(&lower) || upper.is_nan() || upper < 1.0 {
         let problem = "the lower bound must be between 0 and 1, the upper 1 or more, in units of the fill";
@@ -120,11 +126,7 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
         at.zip_mut_with(&depth, |at, &depth| *at &= depth <= options.max_distance);
         let reach = |index: [usize; 3]| depth[index] + IDW_MARGIN;
         if method == Fill::Kriging {
-            let mut on = |done| {
-                progress(done);
-                true
-            };
-            let filled = kriging::krige(&log, &measured, volume, &mut on)?;
+            let filled = kriging::krige(&log, &measured, volume, progress)?;
             Zip::from(&mut log).and(&at).and(&filled).for_each(|log, &at, &filled| {
                 if at {
                     *log = filled;
@@ -134,10 +136,10 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
         let known = Known { log: &log, measured: &measured, volume };
         let values = match method {
             Fill::Kriging => Vec::new(),
-            Fill::Idw => interpolate(&at, progress, |index| known.inverse_distance(index, reach(index))),
+            Fill::Idw => interpolate(&at, progress, |index| known.inverse_distance(index, reach(index)))?,
             _ => interpolate(&at, progress, |index| {
                 known.along_axes(index).or_else(|| known.inverse_distance(index, reach(index)))
-            }),
+            })?,
         };
         for (index, value) in values {
             match value {
@@ -151,7 +153,7 @@ pub fn fill(pattern: &Pattern, method: Fill, options: &FillOptions, progress: &d
                 .zip(&measured)
                 .filter(|(_, measured)| **measured)
                 .fold(0.0_f32, |max, (&value, _)| max.max(value));
-            biharmonic::solve(&mut log, measured.view(), at.view(), volume, biharmonic::ITERATIONS, progress);
+            biharmonic::solve(&mut log, measured.view(), at.view(), volume, biharmonic::ITERATIONS, progress)?;
             // Slopes that are continued to the edge of the frame may leave the range of the data.
             log.mapv_inplace(|value| value.clamp(0.0, brightest));
         }
@@ -198,17 +200,19 @@ fn clear_hole(at: &mut Array3<bool>, measured: &Array3<bool>) {
 /// `f` of each pixel in `at`, in parallel.
 fn interpolate(
     at: &Array3<bool>,
-    progress: &dyn Fn(f64),
+    progress: &mut dyn FnMut(f64) -> bool,
     f: impl Fn([usize; 3]) -> Option<f32> + Sync,
-) -> Vec<([usize; 3], Option<f32>)> {
+) -> Result<Vec<([usize; 3], Option<f32>)>> {
     let targets: Vec<[usize; 3]> = at.indexed_iter().filter(|(_, at)| **at).map(|(index, _)| index.into()).collect();
     let mut values = Vec::with_capacity(targets.len());
-    // Parts only so that progress can be told.
+    // Parts only so that progress can be told, and somebody may stop.
     for part in targets.chunks(targets.len().div_ceil(50).max(1)) {
         values.par_extend(part.par_iter().map(|&index| (index, f(index))));
-        progress(values.len() as f64 / targets.len() as f64);
+        if !progress(values.len() as f64 / targets.len() as f64) {
+            return Err(Error::Interrupted);
+        }
     }
-    values
+    Ok(values)
 }
 
 /// What is known around the gaps.

@@ -21,9 +21,12 @@ use ndarray::{Array3, Axis, Zip, s};
 use num_complex::Complex32;
 use std::ops::Range;
 
-/// Standard deviation of the Gaussian that makes the trend, pixels: chosen on simulated patterns and
-/// on measured frames, as the next two are.
-const TREND: f64 = 5.0;
+/// Standard deviations of the Gaussians that make the trend, pixels: chosen on simulated patterns
+/// and on measured frames, as the next three are.
+const TREND: [f64; 3] = [6.0, 3.0, 1.5];
+/// What the finer of these Gaussians show is of the trend as far as it stands out by so many
+/// standard deviations: a peak is not like the rest of the pattern.
+const OUTSTANDING: f32 = 2.5;
 /// Standard deviation of the Gaussian with which the covariance fades, pixels: far away it is
 /// chance.
 const REACH: f64 = 8.0;
@@ -110,16 +113,16 @@ impl Kriging {
         // Of ln(1 + n), to first order.
         let noise = counts.mapv(|log| log.exp_m1().max(DIMMEST)).mapv(|mean| mean / (1.0 + mean).powi(2));
         // The trend goes through the smoothest surface: slopes lead on into the gap, up to a peak.
-        let guess = self.smooth(&values, &weight, TREND);
+        let guess = self.smooth(&values, &weight, TREND[0]);
         let gap = self.measured.mapv(|known| !known);
         Zip::from(&mut values)
             .and(&gap)
             .and(&guess)
             .for_each(|value, &gap, &guess| *value += if gap { guess } else { 0.0 });
         let volume = values.len_of(Axis(0)) > 1;
-        biharmonic::solve(&mut values, self.measured.view(), gap.view(), volume, SURFACE, &|_| ());
+        biharmonic::solve(&mut values, self.measured.view(), gap.view(), volume, SURFACE, &mut |_| progress(0.0))?;
         values.mapv_inplace(|value| value.clamp(0.0, brightest));
-        let trend = self.smooth(&values, &Array3::ones(weight.dim()), TREND);
+        let trend = self.trend(&values, &weight);
         let residual = (&self.log - &trend) * &weight;
         let covariance = self.covariance(&residual, &weight, &noise);
         let predicted = self.predict(&covariance, residual, &weight, progress)?;
@@ -129,6 +132,24 @@ impl Kriging {
             }
         });
         Ok(values)
+    }
+
+    /// What is left when all that is alike everywhere is taken away.
+    fn trend(&self, values: &Array3<f32>, weight: &Array3<f32>) -> Array3<f32> {
+        let smooth = |sigma| self.smooth(values, &Array3::ones(weight.dim()), sigma);
+        let mut coarse = smooth(TREND[0]);
+        let mut trend = coarse.clone();
+        for &sigma in &TREND[1..] {
+            let fine = smooth(sigma);
+            let added = &fine - &coarse;
+            let square = Zip::from(&added)
+                .and(weight)
+                .fold(0.0_f64, |sum, added, weight| sum + f64::from(weight * added * added));
+            let usual = OUTSTANDING * (square / f64::from(weight.sum())).sqrt() as f32;
+            trend.zip_mut_with(&added, |trend, added| *trend += added - added.clamp(-usual, usual));
+            coarse = fine;
+        }
+        trend
     }
 
     /// Weighted means of the values around each pixel.

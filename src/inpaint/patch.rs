@@ -70,7 +70,8 @@ impl NormalisedPatch {
         // lead there.
         let mut curved = &filled + &bend;
         let (unknown, volume) = (known.mapv(|known| !known), known.len_of(Axis(0)) > 1);
-        biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &|_| ());
+        biharmonic::solve(&mut curved, known, unknown.view(), volume, ITERATIONS, &mut |_| true)
+            .expect("nobody stops it");
         let Hints { kriged, calculated } = hints;
         let channels = INPUTS
             + if kriged.is_some() { KRIGED_INPUTS } else { 0 }

@@ -21,6 +21,8 @@ const PART: [usize; 2] = [8, 1];
 const STRIDE: [usize; 2] = [4, 2];
 /// Times a pattern is binned at most.
 const DEEPEST: usize = 6;
+/// Part of the time that kriging takes, where the network is given it.
+const KRIGING: f64 = 0.5;
 
 /// How a network is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -160,19 +162,17 @@ impl Blend<'_> {
     fn run(&self, seen: &Seen, depth: usize, progress: &mut dyn FnMut(f64) -> bool) -> Result<Field> {
         let known = &seen.known;
         let places = self.places(known);
-        // Kriging takes about as long as the network.
-        let part = if self.model.card.network.kriged { 0.5 } else { 0.0 };
-        let kriged = if self.model.card.network.kriged {
+        let (kriged, begun) = if self.model.card.network.kriged {
             let log = seen.intensity.mapv(|value| value.max(0.0).ln_1p());
-            Some(krige(&log, known, !self.slices, &mut |done| progress(part * done))?)
+            (Some(krige(&log, known, !self.slices, &mut |done| progress(KRIGING * done))?), KRIGING)
         } else {
-            None
+            (None, 0.0)
         };
         let (mut weights, mut means) = (Array3::<f32>::zeros(known.dim()), Array3::<f32>::zeros(known.dim()));
         let mut votes = Array3::<f32>::zeros(known.dim());
         let kind = usize::from(!self.slices);
         for (done, chunk) in places.chunks(CHUNK[kind]).enumerate() {
-            if !progress(part + (1.0 - part) * (done * CHUNK[kind]) as f64 / places.len() as f64) {
+            if !progress(begun + (1.0 - begun) * (done * CHUNK[kind]) as f64 / places.len() as f64) {
                 return Err(Error::Interrupted);
             }
             let patch = |&at: &[usize; 3]| {

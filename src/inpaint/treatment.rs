@@ -156,17 +156,18 @@ impl GapTreatment {
     /// The estimate of the pixels without measurement; `None` leaves them free.
     ///
     /// `network` is what the network predicts of this pattern. `progress` is told the fraction
-    /// done.
+    /// done and asks to stop by returning false.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the network or the file's estimate is asked for and not there.
+    /// [`Error::Setting`] where the network or the file's estimate is asked for and not there;
+    /// [`Error::Interrupted`].
     pub fn estimate(
         &self,
         pattern: &Pattern,
         network: Option<&NetworkEstimate>,
-        progress: &dyn Fn(f64),
+        progress: &mut dyn FnMut(f64) -> bool,
     ) -> Result<Option<Estimate>> {
-        let classical = |method| {
+        let mut classical = |method| {
             let bounds = match self.bounds {
                 GapBounds::Factors(low, high) => (low, high),
                 GapBounds::Soft => self.source.soft_factors().unwrap_or((1.0, 1.0)),

@@ -18,6 +18,9 @@ pub const INPUTS: usize = 5;
 pub const CALCULATED_INPUTS: usize = 2;
 /// Input channels of a network that is given kriging: what it would add.
 pub const KRIGED_INPUTS: usize = 1;
+/// How much of kriging a network takes that begins to be given it: about as much as is best if it
+/// cannot tell where. It changes how much training is needed, not what is learned in the end.
+pub const KRIGED_AT_FIRST: f32 = 0.75;
 /// Number of the last input channels, which hold the other fills.
 const FILLS: usize = 2;
 /// Output channels: what to add to the filled pattern, and the logarithm of the spread.
@@ -193,18 +196,18 @@ impl<const D: usize> Unet<D> {
     }
 
     /// The same network, which from now on is given kriging and what phasing calculates too where
-    /// the architecture says so, and does not heed them until it has learned to: it predicts what
-    /// it did before.
+    /// the architecture says so. Until it has learned to use them it predicts what it did before,
+    /// mixed with [`KRIGED_AT_FIRST`] of kriging, and does not heed what phasing calculates.
     pub fn given(mut self, architecture: &Architecture) -> Self {
         if architecture.kriged && !self.kriged {
             let spreads = usize::from(self.phased);
-            self.add_fill(INPUTS + spreads, FILLS);
+            self.add_fill(INPUTS + spreads, FILLS, KRIGED_AT_FIRST);
             self.kriged = true;
         }
         if architecture.phased && !self.phased {
             self.add_input(INPUTS - FILLS);
             let fills = FILLS + usize::from(self.kriged);
-            self.add_fill(INPUTS - FILLS + 1 + fills, fills);
+            self.add_fill(INPUTS - FILLS + 1 + fills, fills, 0.0);
             self.phased = true;
         }
         self
@@ -217,16 +220,17 @@ impl<const D: usize> Unet<D> {
             None => &mut self.bottom,
         };
         if let Some(block) = blocks.first_mut() {
-            block.weight = block.weight.clone().map(|old| with_zeros(old, 1, at));
+            block.weight = block.weight.clone().map(|old| inserted(old, 1, at, 0.0));
         }
     }
 
     /// Adds an input channel that holds a fill, and an output channel that says how much of it to
-    /// take: nothing.
-    fn add_fill(&mut self, input: usize, fill: usize) {
+    /// take: at first this `part`, and so much less of what was predicted before.
+    fn add_fill(&mut self, input: usize, fill: usize, part: f32) {
         self.add_input(input);
-        self.last.weight = self.last.weight.clone().map(|old| with_zeros(old, 0, OUTPUTS + fill));
-        self.last.bias = self.last.bias.clone().map(|old| with_zeros(old, 0, OUTPUTS + fill));
+        let at = OUTPUTS + fill;
+        self.last.weight = self.last.weight.clone().map(|old| inserted(reduced(old, 1.0 - part), 0, at, 0.0));
+        self.last.bias = self.last.bias.clone().map(|old| inserted(reduced(old, 1.0 - part), 0, at, part));
     }
 
     /// Number of the last input channels, which hold other fills.
@@ -267,12 +271,20 @@ impl<const D: usize> Unet<D> {
     }
 }
 
-/// A tensor with zeros at an index of an axis, and what was there and after it behind them.
-fn with_zeros<const D: usize>(old: Tensor<D>, axis: usize, at: usize) -> Tensor<D> {
+/// The weights or biases of all output channels times a factor, but for those of the spread.
+fn reduced<const D: usize>(old: Tensor<D>, factor: f32) -> Tensor<D> {
+    let rest = old.dims()[0] - OUTPUTS;
+    let [mean, spread, fills] =
+        [(0, 1), (1, 1), (OUTPUTS, rest)].map(|(from, count)| old.clone().narrow(0, from, count));
+    Tensor::cat(vec![mean * factor, spread, fills * factor], 0)
+}
+
+/// A tensor with a value at an index of an axis, and what was there and after it behind them.
+fn inserted<const D: usize>(old: Tensor<D>, axis: usize, at: usize, value: f32) -> Tensor<D> {
     let count = old.dims()[axis];
     let mut shape = old.dims();
     shape[axis] = 1;
-    let mut parts = vec![old.clone().narrow(axis, 0, at), Tensor::zeros(shape, &old.device())];
+    let mut parts = vec![old.clone().narrow(axis, 0, at), Tensor::full(shape, value, &old.device())];
     if at < count {
         parts.push(old.narrow(axis, at, count - at));
     }

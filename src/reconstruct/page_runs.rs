@@ -124,13 +124,16 @@ pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -
 
 /// The resolution that the data support, in a sentence.
 fn split_text(result: &Reconstruction, pixel: Option<f64>) -> String {
-    let Some(split) = &result.split else { return String::new() };
+    let (Some(split), Some(summary)) = (&result.split, &result.summary.split_data) else { return String::new() };
     let found = match split.crossing.resolution(pixel) {
         None => {
             return format!(
                 " Two halves of the counts, phased apart, gave different objects (distance {:.0} %): they resolve nothing.",
                 100.0 * split.distance
             );
+        }
+        Some(_) if summary.resolution_pixels.is_none() => {
+            return " Two halves of the counts, phased apart, agree, but runs on the whole of them do not: nothing is resolved.".into();
         }
         Some(found) => found,
     };

@@ -118,8 +118,11 @@ pub fn estimate(
     observer: &dyn Observer,
 ) -> Result<Option<Estimate>> {
     let network = if gap.needs_network() { Some(network_estimate(pattern, settings, observer)?) } else { None };
-    let progress = |done| observer.observe(Event::Work { name: "filling", done });
-    let estimate = gap.estimate(pattern, network.as_ref(), &progress)?;
+    let mut progress = |done| {
+        observer.observe(Event::Work { name: "filling", done });
+        observer.go_on()
+    };
+    let estimate = gap.estimate(pattern, network.as_ref(), &mut progress)?;
     if let Some(estimate) = &estimate {
         report_estimate(pattern, gap, estimate, observer);
     }

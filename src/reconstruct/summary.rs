@@ -6,6 +6,7 @@ use super::policy::GapAdvice;
 use super::split::SplitData;
 use super::verdict::{Grade, Verdict};
 use crate::inpaint::GapTreatment;
+use crate::metrics::Crossing;
 use crate::phasing::combine::Combined;
 use crate::phasing::psf::Psf;
 use crate::phasing::run_summary::RunVerdict;
@@ -130,7 +131,8 @@ pub struct Resolutions {
 }
 
 /// Half-period resolutions of two halves of the counts, phased apart: what the data support.
-/// Nothing where they have nothing in common.
+/// Nothing where they have nothing in common, and where the object of the whole was not found or no
+/// other run agrees with it: two halves can end in the same wrong object.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SplitSummary {
     /// At the half-bit criterion, object pixels.
@@ -146,11 +148,12 @@ pub struct SplitSummary {
 }
 
 impl SplitSummary {
-    fn new(split: &SplitData, plane: Option<[f64; 2]>, pixel: Option<f64>) -> Self {
-        let whole = split.crossing.resolution(pixel);
+    fn new(split: &SplitData, found: bool, plane: Option<[f64; 2]>, pixel: Option<f64>) -> Self {
+        let resolution = |crossing: Crossing, pixel| crossing.resolution(pixel).filter(|_| found);
+        let whole = resolution(split.crossing, pixel);
         // The third axis has a pixel only where the geometry of the scan is known.
         let pixels = [None, plane.map(|[y, _]| y), plane.map(|[_, x]| x)];
-        let along: [_; 3] = std::array::from_fn(|axis| split.along[axis].resolution(pixels[axis]));
+        let along: [_; 3] = std::array::from_fn(|axis| resolution(split.along[axis], pixels[axis]));
         SplitSummary {
             resolution_pixels: whole.map(|found| found.pixels),
             resolution_m: whole.and_then(|found| found.metres),
@@ -184,8 +187,9 @@ impl Summary {
     ) -> Self {
         let runs = &phased.ensemble;
         let best = &runs.kept[0];
+        let plane = pattern.geometry.object_pixel(pattern.shape());
         // In 3D the shells mix in the third axis, whose pixel is not known.
-        let detector_plane = pattern.geometry.object_pixel(pattern.shape()).map(|[y, x]| y.max(x));
+        let detector_plane = plane.map(|[y, x]| y.max(x));
         let pixel = detector_plane.filter(|_| pattern.is_2d());
         let count = |verdict: RunVerdict| runs.all.iter().filter(|run| run.verdict == verdict).count();
         let cycles: usize = runs.all.iter().map(|run| run.cycles).sum();
@@ -193,7 +197,7 @@ impl Summary {
         let verdict = Verdict::new(pattern, &phased.ensemble, settings);
         // Kept runs may all come from one: that they agree resolves nothing where no other does.
         let alone = verdict.evidence.agreeing.is_some_and(|share| share == 0.0);
-        let resolved = runs.kept.len() > 1 && verdict.grade != Grade::NotFound && !alone;
+        let found = verdict.grade != Grade::NotFound && !alone;
         let (support_threshold, support_area) = match best.cut {
             Cut::Threshold(threshold) => (Some(decimal(threshold)), None),
             Cut::Area(area) => (None, Some(area)),
@@ -221,14 +225,13 @@ impl Summary {
             first_mode_weight: combined.modes.weights.first().copied(),
             object_pixel_m: detector_plane,
             psf: best.psf.as_ref().map(PsfSummary::new),
-            resolution: resolved.then(|| Resolutions {
+            resolution: (found && runs.kept.len() > 1).then(|| Resolutions {
                 prtf_resolution_pixels: prtf.map(|r| r.pixels),
                 prtf_resolution_m: prtf.and_then(|r| r.metres),
                 fsc_resolution_pixels: fsc.map(|r| r.pixels),
                 fsc_resolution_m: fsc.and_then(|r| r.metres),
             }),
-            split_data: split
-                .map(|split| SplitSummary::new(split, pattern.geometry.object_pixel(pattern.shape()), pixel)),
+            split_data: split.map(|split| SplitSummary::new(split, found, plane, pixel)),
             phase_removed_rad: combined.gauge.phase,
             ramp_removed_turns: combined.gauge.ramp,
             object_std: None,
@@ -248,4 +251,27 @@ impl Summary {
 /// The 64-bit number whose shortest decimal is that of a 32-bit one: 0.1 stays 0.1.
 pub(crate) fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_resolve_nothing_of_an_object_that_was_not_found() {
+        let along = [Crossing::Below, Crossing::At(0.25), Crossing::Above];
+        let split = SplitData { fsc: Vec::new(), crossing: Crossing::At(0.25), along, distance: 0.1 };
+        let of = |found| SplitSummary::new(&split, found, Some([2e-9, 1e-9]), Some(2e-9));
+        let resolved = of(true);
+        assert_eq!(resolved.resolution_pixels.zip(resolved.resolution_m), Some((2.0, 4e-9)));
+        assert_eq!(resolved.along_m, [None, Some(4e-9), Some(1e-9)]);
+        let nothing = SplitSummary {
+            resolution_pixels: None,
+            resolution_m: None,
+            along_pixels: [None; 3],
+            along_m: [None; 3],
+            ..resolved
+        };
+        assert_eq!(of(false), nothing);
+    }
 }

@@ -106,9 +106,9 @@ struct GapErrors {
 impl GapErrors {
     fn of(seen: &Pattern, completed: &Estimate, truth: &Centered<f32>) -> Result<Option<Self>> {
         let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume: !seen.is_2d(), beamstop: true };
-        let fills = CLASSICAL.map(|method| fill(seen, method, &reach, &|_| ()));
+        let fills = CLASSICAL.map(|method| fill(seen, method, &reach, &mut |_| true));
         let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
-        let kriging = fill(seen, Fill::Kriging, &reach, &|_| ())?;
+        let kriging = fill(seen, Fill::Kriging, &reach, &mut |_| true)?;
         let all = || fills.iter().chain([completed, &kriging]);
         let inside = |index: &[usize; 3]| seen.mask.0[*index] != 0 && all().all(|estimate| estimate.at.0[*index]);
         let pixels: Vec<[usize; 3]> =
