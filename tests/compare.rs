@@ -115,6 +115,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
             at: pattern.mask.0.mapv(|bits| bits != 0),
             mean: simulated.intensity.0.mapv(|intensity| intensity.ln_1p() + off),
             half_width: simulated.intensity.0.mapv(|_| 0.2),
+            kriged: None,
         },
         calibration: Calibration::nominal(),
         width: 0.5,

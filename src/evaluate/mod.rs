@@ -75,12 +75,15 @@ pub fn outcome(
     options: PredictOptions,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<(Outcome, Filled)>> {
-    let field = predict(pattern, model, options, &mut |_| go_on())?;
+    let mut field = predict(pattern, model, options, &mut |_| go_on())?;
     let volume = !options.slices;
     let reach = FillOptions { bounds: (1.0, 1.0), max_distance: REACH, volume, beamstop: true };
     let fills = CLASSICAL.map(|method| fill(pattern, method, &reach, &mut |_| go_on()));
     let fills = fills.into_iter().collect::<Result<Vec<_>>>()?;
-    let kriging = fill(pattern, Fill::Kriging, &reach, &mut |_| go_on())?;
+    let kriging = match field.kriged.take() {
+        Some(log) => log.mapv_into(f32::exp_m1),
+        None => fill(pattern, Fill::Kriging, &reach, &mut |_| go_on())?.mean.0,
+    };
     let mut scored = inside.clone();
     for (index, scored) in scored.indexed_iter_mut() {
         *scored &= field.at[index] && truth[index].is_finite() && fills.iter().all(|fill| fill.at.0[index]);
@@ -100,7 +103,7 @@ pub fn outcome(
     let outcome = Outcome {
         network: score(&network),
         classical: std::array::from_fn(|i| score(&fills[i].mean.0)),
-        kriging: score(&kriging.mean.0),
+        kriging: score(&kriging),
         covered,
         free,
         half_width: crate::metrics::median(&widths),

@@ -96,7 +96,8 @@ fn padded(mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+/// The sum of the products, the same for any number of threads.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     let parts: Vec<f64> = a
         .par_chunks(CHUNK)
         .zip(b.par_chunks(CHUNK))

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fft::{Fft, fft_friendly_from};
 use ndarray::{Array3, Axis, Zip, s};
 use num_complex::Complex32;
-use std::ops::Range;
+use rayon::prelude::*;
 
 /// Standard deviations of the Gaussians that make the trend, pixels: chosen on simulated patterns
 /// and on measured frames, as the next three are.
@@ -157,42 +157,31 @@ impl Kriging {
         let total = weights.sum();
         let mean = Zip::from(values).and(weights).fold(0.0, |sum, value, weight| sum + value * weight) / total;
         // Values and weights as real and imaginary part: one transform for both.
-        let mut grid = self.on_grid(&(values * weights));
-        for (row, weights) in self.rows().zip(weights.rows()) {
-            grid[row].iter_mut().zip(weights).for_each(|(to, &weight)| to.im = weight);
-        }
-        let size = self.grid.shape();
-        let turns = |i: usize, n: usize| std::f64::consts::TAU * sigma * i.min(n - i) as f64 / n as f64;
-        let transfer = ndarray::indices(size).into_iter().map(|(z, y, x)| {
-            let square = turns(z, size[0]).powi(2) + turns(y, size[1]).powi(2) + turns(x, size[2]).powi(2);
-            (-0.5 * square).exp() as f32
-        });
+        let (values, weights) = (flat(values), flat(weights));
+        let mut grid = self.nothing();
+        self.put(&mut grid, |index| Complex32::new(values[index] * weights[index], weights[index]));
+        let transfer = self.gaussian(|n| n as f64 / (std::f64::consts::TAU * sigma));
         self.grid.convolve(&mut grid, &self.grid.factors(transfer));
-        self.off_grid(&grid, |value| (value.re + MEAN_WEIGHT * mean) / (value.im.max(0.0) + MEAN_WEIGHT))
+        self.taken(&grid, |value| (value.re + MEAN_WEIGHT * mean) / (value.im.max(0.0) + MEAN_WEIGHT))
     }
 
     /// How alike pixels of the residual are, by their distance.
     fn covariance(&self, residual: &Array3<f32>, weight: &Array3<f32>, noise: &Array3<f32>) -> Covariance {
         let count = weight.sum();
         let pairs = |of: &Array3<f32>| {
-            let mut grid = self.on_grid(of);
+            let (of, mut grid) = (flat(of), self.nothing());
+            self.put(&mut grid, |index| of[index].into());
             self.grid.forward(&mut grid);
-            grid.iter_mut().for_each(|value| *value = value.norm_sqr().into());
+            grid.par_iter_mut().for_each(|value| *value = value.norm_sqr().into());
             self.grid.inverse(&mut grid);
             grid
         };
         let (products, numbers) = (pairs(residual), pairs(weight));
         let least = PAIRS * numbers[0].re;
         let noise_there = Zip::from(noise).and(weight).fold(0.0, |sum, noise, weight| sum + noise * weight) / count;
-        let size = self.grid.shape();
-        let distance = |i: usize, n: usize| i.min(n - i).pow(2) as f64;
-        let mut kernel = vec![Complex32::ZERO; products.len()];
-        for (index, (z, y, x)) in ndarray::indices(size).into_iter().enumerate() {
-            if numbers[index].re > least {
-                let square = distance(z, size[0]) + distance(y, size[1]) + distance(x, size[2]);
-                let fading = (-0.5 * square / REACH.powi(2)).exp() as f32;
-                kernel[index] = (fading * products[index].re / numbers[index].re).into();
-            }
+        let mut kernel = products;
+        for ((product, number), fading) in kernel.iter_mut().zip(&numbers).zip(self.gaussian(|_| REACH)) {
+            *product = if number.re > least { (fading * product.re / number.re).into() } else { Complex32::ZERO };
         }
         kernel[0] = (kernel[0].re - noise_there).max(LEAST_SIGNAL * kernel[0].re).into();
         self.grid.forward(&mut kernel);
@@ -218,18 +207,20 @@ impl Kriging {
         weight: &Array3<f32>,
         progress: &mut dyn FnMut(f64) -> bool,
     ) -> Result<Array3<f32>> {
-        let convolved = |values: &Array3<f32>, factors: &[f32]| {
-            let mut grid = self.on_grid(values);
+        let mut grid = self.nothing();
+        let mut convolved = |values: &Array3<f32>, factors: &[f32]| {
+            let values = flat(values);
+            self.put(&mut grid, |index| values[index].into());
             self.grid.convolve(&mut grid, factors);
-            self.off_grid(&grid, |value| value.re)
+            self.taken(&grid, |value| value.re)
         };
-        let dot = |a: &Array3<f32>, b: &Array3<f32>| {
-            Zip::from(a).and(b).fold(0.0, |sum, &a, &b| sum + f64::from(a) * f64::from(b))
-        };
+        let dot = |a: &Array3<f32>, b: &Array3<f32>| biharmonic::dot(flat(a), flat(b));
         let wanted = TOLERANCE.powi(2) * dot(&residual, &residual);
         let mut rest = residual;
         let mut solution = Array3::<f32>::zeros(rest.dim());
-        let mut towards = convolved(&rest, &covariance.inverse) * weight;
+        let inside = |image: &mut f32, weight: &f32| *image *= weight;
+        let mut towards = convolved(&rest, &covariance.inverse);
+        Zip::from(&mut towards).and(weight).par_for_each(inside);
         let mut direction = towards.clone();
         let mut slope = dot(&rest, &towards);
         for iteration in 0..ITERATIONS {
@@ -244,45 +235,67 @@ impl Kriging {
                 .and(&covariance.noise)
                 .and(&direction)
                 .and(weight)
-                .for_each(|image, noise, direction, weight| *image = (*image + noise * direction) * weight);
+                .par_for_each(|image, noise, direction, weight| *image = (*image + noise * direction) * weight);
             let step = (slope / dot(&direction, &image)) as f32;
             if !step.is_finite() {
                 break;
             }
-            solution.scaled_add(step, &direction);
-            rest.scaled_add(-step, &image);
-            towards = convolved(&rest, &covariance.inverse) * weight;
+            Zip::from(&mut solution).and(&direction).par_for_each(|solution, along| *solution += step * along);
+            Zip::from(&mut rest).and(&image).par_for_each(|rest, image| *rest -= step * image);
+            towards = convolved(&rest, &covariance.inverse);
+            Zip::from(&mut towards).and(weight).par_for_each(inside);
             let next = dot(&rest, &towards);
-            direction = &towards + &direction * (next / slope) as f32;
+            let turn = (next / slope) as f32;
+            Zip::from(&mut direction).and(&towards).par_for_each(|along, towards| *along = towards + turn * *along);
             slope = next;
         }
         Ok(convolved(&solution, &covariance.factors))
     }
 
-    /// An array of the grid with the pattern's values, zero around them.
-    fn on_grid(&self, values: &Array3<f32>) -> Vec<Complex32> {
-        let mut grid = vec![Complex32::ZERO; self.grid.shape().iter().product()];
-        for (row, values) in self.rows().zip(values.rows()) {
-            grid[row].iter_mut().zip(values).for_each(|(to, &value)| to.re = value);
-        }
-        grid
+    /// A Gaussian around the first point of the grid, whose standard deviation along an axis depends
+    /// on its extent; 1 there.
+    fn gaussian(&self, sigma: impl Fn(usize) -> f64) -> impl Iterator<Item = f32> {
+        let lines = self.grid.shape().map(|n| {
+            let square = |i: usize| (i.min(n - i) as f64 / sigma(n)).powi(2);
+            (0..n).map(|i| (-0.5 * square(i)).exp() as f32).collect::<Vec<f32>>()
+        });
+        ndarray::indices(self.grid.shape()).into_iter().map(move |(z, y, x)| lines[0][z] * lines[1][y] * lines[2][x])
+    }
+
+    /// An array of the grid.
+    fn nothing(&self) -> Vec<Complex32> {
+        vec![Complex32::ZERO; self.grid.shape().iter().product()]
+    }
+
+    /// Puts a value for each of the pattern's points, told by its number, into an array of the grid,
+    /// and zeros around them.
+    fn put(&self, grid: &mut [Complex32], value: impl Fn(usize) -> Complex32 + Sync) {
+        let ([_, height, width], (nz, ny, nx)) = (self.grid.shape(), self.log.dim());
+        grid.par_chunks_mut(width).enumerate().for_each(|(line, row)| {
+            let (z, y) = (line / height, line % height);
+            let (own, around) = row.split_at_mut(if z < nz && y < ny { nx } else { 0 });
+            let first = (z * ny + y) * nx;
+            own.iter_mut().enumerate().for_each(|(x, to)| *to = value(first + x));
+            around.fill(Complex32::ZERO);
+        });
     }
 
     /// The pattern's part of an array of the grid.
-    fn off_grid(&self, grid: &[Complex32], value: impl Fn(Complex32) -> f32) -> Array3<f32> {
+    fn taken(&self, grid: &[Complex32], value: impl Fn(Complex32) -> f32 + Sync) -> Array3<f32> {
+        let ([_, height, width], (_, ny, nx)) = (self.grid.shape(), self.log.dim());
         let mut values = Array3::zeros(self.log.dim());
-        for (row, mut values) in self.rows().zip(values.rows_mut()) {
-            values.iter_mut().zip(&grid[row]).for_each(|(to, &from)| *to = value(from));
-        }
+        let rows = values.as_slice_mut().expect("C-ordered").par_chunks_mut(nx);
+        rows.enumerate().for_each(|(line, row)| {
+            let first = (line / ny * height + line % ny) * width;
+            row.iter_mut().zip(&grid[first..]).for_each(|(to, &from)| *to = value(from));
+        });
         values
     }
+}
 
-    /// Where the grid has the pattern's rows.
-    fn rows(&self) -> impl Iterator<Item = Range<usize>> {
-        let ([_, height, width], (nz, ny, nx)) = (self.grid.shape(), self.log.dim());
-        let first = move |z, y| (z * height + y) * width;
-        (0..nz).flat_map(move |z| (0..ny).map(move |y| first(z, y)..first(z, y) + nx))
-    }
+/// The values of an array that is C-ordered, as all here are.
+fn flat(values: &Array3<f32>) -> &[f32] {
+    values.as_slice().expect("C-ordered")
 }
 
 #[cfg(test)]

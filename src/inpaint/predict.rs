@@ -41,6 +41,8 @@ pub struct Field {
     pub mean: Array3<f32>,
     /// Half width of the 90 % interval.
     pub half_width: Array3<f32>,
+    /// The pattern as kriging fills it, where the network was given that.
+    pub kriged: Option<Array3<f32>>,
 }
 
 impl Field {
@@ -215,7 +217,7 @@ impl Blend<'_> {
             });
             half
         };
-        let mut field = Field { at, mean: means, half_width };
+        let mut field = Field { at, mean: means, half_width, kriged };
         self.deepen(&mut field, seen, depth)?;
         Ok(field)
     }

@@ -210,6 +210,7 @@ mod tests {
             at: mask.mapv(|bits| bits != 0),
             mean: intensity.mapv(f32::ln_1p),
             half_width: Array3::from_elem(shape, half),
+            kriged: None,
         };
         let pattern = Pattern::new(Centered(intensity), Centered(mask), Geometry::default()).unwrap();
         (pattern, NetworkEstimate { field, calibration: Calibration::nominal(), width: 0.5 })
