@@ -194,8 +194,14 @@ pub struct Model {
 
 /// Built-in models, for two and for three dimensions: weights and card.
 const SHIPPED: [(&[u8], &str); 2] = [
-    (include_bytes!("../../models/unet2d-v1/weights.safetensors"), include_str!("../../models/unet2d-v1/card.toml")),
-    (include_bytes!("../../models/unet3d-v1/weights.safetensors"), include_str!("../../models/unet3d-v1/card.toml")),
+    (
+        include_bytes!("../../models/kriged2d-v1/weights.safetensors"),
+        include_str!("../../models/kriged2d-v1/card.toml"),
+    ),
+    (
+        include_bytes!("../../models/kriged3d-v1/weights.safetensors"),
+        include_str!("../../models/kriged3d-v1/card.toml"),
+    ),
 ];
 
 /// Built-in models that look at what phasing calculates, for two and for three dimensions.
