@@ -134,7 +134,7 @@ impl Kriging {
         Ok(values)
     }
 
-    /// What is left when all that is alike everywhere is taken away.
+    /// Coarse means, and of the finer ones what stands out from them: what is left is alike everywhere.
     fn trend(&self, values: &Array3<f32>, weight: &Array3<f32>) -> Array3<f32> {
         let smooth = |sigma| self.smooth(values, &Array3::ones(weight.dim()), sigma);
         let mut coarse = smooth(TREND[0]);

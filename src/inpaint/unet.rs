@@ -18,8 +18,8 @@ pub const INPUTS: usize = 5;
 pub const CALCULATED_INPUTS: usize = 2;
 /// Input channels of a network that is given kriging: what it would add.
 pub const KRIGED_INPUTS: usize = 1;
-/// How much of kriging a network takes that begins to be given it: about as much as is best if it
-/// cannot tell where. It changes how much training is needed, not what is learned in the end.
+/// How much of kriging a network takes that begins to be given it: about as much as is best for one
+/// that cannot tell where.
 pub const KRIGED_AT_FIRST: f32 = 0.75;
 /// Number of the last input channels, which hold the other fills.
 const FILLS: usize = 2;
