@@ -143,7 +143,6 @@ fn errors_in_gap(result: &Reconstruction, seen: &Pattern, gap: &Array3<bool>, tr
 #[test]
 fn what_runs_calculate_completes_the_gap() {
     let (recipe, _) = Recipe::read("particles2d").unwrap();
-    let mut sums = [0.0; 2];
     for number in 0..3 {
         let (seen, gap, truth) = behind_a_gap(&recipe, number, 2.0);
         let result = reconstruct(prepared(seen.clone()), &settings("particle", "nb-run = 6"), &()).unwrap();
@@ -151,10 +150,8 @@ fn what_runs_calculate_completes_the_gap() {
         // More than the two that are kept.
         assert!(result.summary.completed_from_runs.is_some_and(|runs| (3..=8).contains(&runs)), "{:?}", result.summary);
         let errors = errors_in_gap(&result, &seen, &gap, &truth);
-        assert!(errors[0] < errors[1], "{number}: {errors:?}");
-        sums = [sums[0] + errors[0], sums[1] + errors[1]];
+        assert!(errors[0] < 0.8 * errors[1], "{number}: {errors:?}");
     }
-    assert!(sums[0] < 0.8 * sums[1], "{sums:?}");
     // Who asks for no network gets none.
     let (seen, ..) = behind_a_gap(&recipe, 2, 2.0);
     let free = reconstruct(prepared(seen), &settings("particle", "nb-run = 1\ngap = \"free\""), &()).unwrap();
