@@ -47,6 +47,18 @@ fn roi_size_and_binning_work_together() {
 }
 
 #[test]
+fn bins_that_wash_fringes_out_are_noted() {
+    let notes = |rebin: usize| {
+        let binned = off_centre(&Options { rebin: [1, rebin, rebin], ..Options::default() }).unwrap();
+        binned.notes.into_iter().filter(|note| note.contains("wash fringes out")).collect::<Vec<_>>()
+    };
+    // The example fills a quarter of its frame.
+    assert_eq!(notes(1), [""; 0]);
+    let noted = notes(3);
+    assert!(noted.len() == 1 && noted[0].contains("rebin = "), "{noted:?}");
+}
+
+#[test]
 fn the_support_still_fits_the_object() {
     let example = example(1);
     let pattern = example.pattern;

@@ -20,7 +20,7 @@ const WIDTHS: [f32; 2] = [0.45, 0.2];
 const PARENTS: usize = 4;
 
 /// Runs that a search for the area needs: with fewer each is worth more with a threshold of its own.
-const ENOUGH: usize = 12;
+const ENOUGH: usize = 8;
 
 /// Runs that depend on nothing but the generations before them.
 #[derive(Debug, Clone, PartialEq)]

@@ -80,7 +80,7 @@ impl RunSummary {
     }
 
     /// The line of a run.
-    pub(super) fn new(run: &Run, verdict: RunVerdict) -> Self {
+    pub(crate) fn new(run: &Run, verdict: RunVerdict) -> Self {
         let [mean_to_max, sharpness] = evenness(run).map(Some);
         RunSummary {
             number: run.number,

@@ -175,6 +175,10 @@ pub fn prepare(
     if options.rebin != [1; 3] {
         let bins = if shape[0] == 1 { &options.rebin[1..] } else { &options.rebin[..] };
         steps.push(format!("binned by {} to {}", shape_text(bins), shape_text(&trimmed(pattern.shape()))));
+        if !options.frames {
+            let sampled = oversampling(&pattern.intensity, &pattern.measured());
+            notes.extend(window::washed_out(sampled, options.rebin, bins.len()));
+        }
     }
     let support = match support {
         Some(support) => Some(window::carry_support(&support, lengths, options.rebin)?),

@@ -7,6 +7,9 @@
 
 use crate::metrics::median;
 use crate::phasing::ensemble::Ensemble;
+use crate::phasing::run::Run;
+use crate::phasing::run_summary::RunSummary;
+use crate::phasing::support::Cut;
 use crate::pixels::Pattern;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -72,6 +75,9 @@ pub struct Evidence {
 
 /// Runs that differ by less agree.
 const AGREE: f64 = 0.3;
+
+/// A support is tight if it is smaller than the median of all by this factor.
+const TIGHT: f64 = 0.75;
 
 /// Coefficients of the logistic regression: see [`Evidence::terms`]. Fitted by `tools/verdict.py` to
 /// what `lacuna bench search --json` printed: `docs/benchmarks/search.md`.
@@ -149,7 +155,10 @@ impl Verdict {
             p if p >= GRADES[1] => Grade::Doubtful,
             _ => Grade::NotFound,
         };
-        let (reasons, remedies) = words(&evidence, grade, settings);
+        let (reasons, mut remedies) = words(&evidence, grade, settings);
+        if grade != Grade::Found {
+            remedies.extend(tighter(best, &ensemble.all));
+        }
         Verdict { grade, probability, evidence, reasons, remedies }
     }
 
@@ -168,6 +177,19 @@ impl Verdict {
         };
         format!("{first}{reasons}.{remedies}")
     }
+}
+
+/// The remedy for supports most of which are wider than that of the best run: noise fills what is too
+/// wide, differently in each.
+fn tighter(best: &Run, runs: &[RunSummary]) -> Option<String> {
+    let Cut::Threshold(threshold) = best.cut else { return None };
+    let starts = runs.iter().filter(|run| run.average_of == 0);
+    let supports: Vec<f64> = starts.filter_map(|run| Some(run.fit?.support_fraction)).collect();
+    if supports.is_empty() || best.fit.support_fraction > TIGHT * median(&supports) {
+        return None;
+    }
+    let most = 1.2 * threshold;
+    Some(format!("tighter supports, as the best run has (support-threshold = {threshold:.2},{most:.2})"))
 }
 
 /// What speaks for or against a result, and what may help.
@@ -219,6 +241,10 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
         if settings.recipe.psf.is_none() && excess > 3.0 {
             remedies.push("a PSF (psf = auto) if the beam is not fully coherent".into());
         }
+        if settings.prepare.rebin.iter().flatten().any(|&bin| bin > 1) {
+            // Sums over pixels wash out the fringes that runs would agree on.
+            remedies.push("less binning (rebin)".into());
+        }
         remedies.push("another preset (lacuna presets lists them), or a support that is known (support)".into());
     }
     (reasons, remedies)
@@ -227,6 +253,9 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phasing::run_summary::RunVerdict;
+    use crate::phasing::testing::Case;
+    use num_complex::Complex32;
 
     fn evidence(r_factor: f64, distance: f64) -> Evidence {
         Evidence {
@@ -255,9 +284,34 @@ mod tests {
         let settings = Settings::preset("bragg").unwrap();
         let (reasons, remedies) = words(&alone, Grade::Doubtful, &settings);
         assert!(reasons[0].contains("not assessed") && remedies[0].contains("nb-run"), "{reasons:?} {remedies:?}");
+        let with = |bins: &[usize]| {
+            let mut settings = settings.clone();
+            settings.prepare.rebin = Some(bins.to_vec());
+            words(&alone, Grade::Doubtful, &settings).1.join("; ").contains("less binning (rebin)")
+        };
+        assert!(with(&[1, 2, 2]) && !with(&[1, 1, 1]));
         // Nothing speaks against it but that it explains nothing.
         let alone = Evidence { r_factor: 0.96, noise_r_factor: 0.1, ..alone };
         assert!(alone.probability() < GRADES[1], "{}", alone.probability());
         assert!(words(&alone, Grade::NotFound, &settings).0.iter().any(|reason| reason.contains("next to nothing")));
+    }
+
+    #[test]
+    fn a_best_run_with_a_tight_support_asks_for_others_like_it() {
+        let mut best = Case::behind_a_gap(|_, _| Complex32::new(30.0, 0.0)).run;
+        best.cut = Cut::Threshold(0.3);
+        let wider = |factors: [f64; 3]| -> Vec<RunSummary> {
+            let runs = factors.into_iter().map(|factor| {
+                let mut run = best.clone();
+                run.fit.support_fraction *= factor;
+                RunSummary::new(&run, RunVerdict::Kept)
+            });
+            runs.collect()
+        };
+        let asked = tighter(&best, &wider([1.0, 1.5, 2.0])).unwrap();
+        assert!(asked.contains("support-threshold = 0.30,0.36"), "{asked}");
+        assert_eq!(tighter(&best, &wider([0.9, 1.0, 2.0])), None);
+        let kept_its_area = Run { cut: Cut::Area(0.1), ..best.clone() };
+        assert_eq!(tighter(&kept_its_area, &wider([1.0, 1.5, 2.0])), None);
     }
 }

@@ -381,7 +381,7 @@ pub struct PhasingKeys {
     #[arg(long, hide_short_help = true, value_name = "T")]
     pub support_threshold_end: Option<f64>,
     /// Whether later runs draw the area of their supports about those of the best earlier ones, instead
-    /// of a threshold: with 12 runs or more
+    /// of a threshold: with 8 runs or more
     #[arg(long, hide_short_help = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub support_area_search: Option<bool>,
     /// Reference of the threshold: rms, mean or max of the blurred modulus inside the support

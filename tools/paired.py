@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Compares two sets of lines that `lacuna bench search --json` printed, particle by particle.
+
+    tools/paired.py ONE.jsonl OTHER.jsonl
+
+For each width of the gap: how many particles the first reconstructs worse and better than the second,
+by more than 5 %, and its mean error over the other's, with errors above 0.8 taken as 0.8. Compare two
+seeds of the same settings first: that is what chance does.
+"""
+
+import json
+import sys
+
+MARGIN = 1.05  # errors that differ by less are equal
+MOST = 0.8  # as far off as an object of no relation is
+
+
+def errors(path):
+    """The error of each particle by the width of its gap."""
+    found = {}
+    with open(path) as lines:
+        for line in map(json.loads, lines):
+            if "error" in line and "ratio" in line:
+                found.setdefault(line["ratio"], {})[line["pattern"]] = line["error"]
+    return found
+
+
+def main(one, other):
+    one, other = errors(one), errors(other)
+    print("gap / oversampling  particles  worse  better  mean error over the other's")
+    for ratio in sorted(one.keys() & other.keys()):
+        pairs = [(error, other[ratio][pattern]) for pattern, error in one[ratio].items() if pattern in other[ratio]]
+        worse = sum(a > MARGIN * b for a, b in pairs)
+        better = sum(b > MARGIN * a for a, b in pairs)
+        means = [sum(min(pair[k], MOST) for pair in pairs) for k in (0, 1)]
+        print(f"{ratio:<18}  {len(pairs):<9}  {worse:<5}  {better:<6}  {means[0] / means[1]:.2f}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
