@@ -4,11 +4,13 @@
     tools/paired.py ONE.jsonl OTHER.jsonl
 
 For each width of the gap: how many particles the first reconstructs worse and better than the second,
-by more than 5 %, and its mean error over the other's, with errors above 0.8 taken as 0.8. Compare two
-seeds of the same settings first: that is what chance does.
+by more than 5 %, and its mean error over the other's, with errors above 0.8 taken as 0.8, and the 95 %
+interval of that from 2000 draws of particles. Compare two seeds of the same settings first: that is what
+chance does.
 """
 
 import json
+import random
 import sys
 
 MARGIN = 1.05  # errors that differ by less are equal
@@ -25,6 +27,11 @@ def errors(path):
     return found
 
 
+def of_means(pairs):
+    """The mean error of the first over that of the second."""
+    return sum(min(a, MOST) for a, _ in pairs) / sum(min(b, MOST) for _, b in pairs)
+
+
 def main(one, other):
     one, other = errors(one), errors(other)
     print("gap / oversampling  particles  worse  better  mean error over the other's")
@@ -32,8 +39,10 @@ def main(one, other):
         pairs = [(error, other[ratio][pattern]) for pattern, error in one[ratio].items() if pattern in other[ratio]]
         worse = sum(a > MARGIN * b for a, b in pairs)
         better = sum(b > MARGIN * a for a, b in pairs)
-        means = [sum(min(pair[k], MOST) for pair in pairs) for k in (0, 1)]
-        print(f"{ratio:<18}  {len(pairs):<9}  {worse:<5}  {better:<6}  {means[0] / means[1]:.2f}")
+        draws = random.Random(0)
+        drawn = sorted(of_means(draws.choices(pairs, k=len(pairs))) for _ in range(2000))
+        interval = f"({drawn[50]:.2f} to {drawn[1949]:.2f})"
+        print(f"{ratio:<18}  {len(pairs):<9}  {worse:<5}  {better:<6}  {of_means(pairs):.2f} {interval}")
 
 
 if __name__ == "__main__":
