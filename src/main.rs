@@ -2,7 +2,7 @@
 
 mod cli;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,6 +47,12 @@ fn tensors_on_the_processor() {
     }
 }
 
+/// Whether a number stands where nothing is expected, as behind a space in a list.
+fn is_number_too_many(error: &clap::Error) -> bool {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    error.kind() == ErrorKind::UnknownArgument && argument.is_some_and(|argument| argument.parse::<f64>().is_ok())
+}
+
 /// clap's message, tip and all, on one line, and where to look further.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -54,7 +60,10 @@ fn one_line(error: &clap::Error) -> String {
     let problem = text.lines().take_while(|line| !line.is_empty()).map(line).collect::<Vec<_>>().join(" ");
     // How to pass `--foo` as a value is nothing that anyone wants here.
     let tip = |line: &&str| line.starts_with("  tip:") && !line.contains("as a value");
-    let tips: String = text.lines().filter(tip).map(|tip| format!(", {}", line(tip))).collect();
+    let mut tips: String = text.lines().filter(tip).map(|tip| format!(", {}", line(tip))).collect();
+    if is_number_too_many(error) {
+        tips += ", lists are written with commas, as 0.2,0.3";
+    }
     format!("{problem}{tips}: try '{} --help'", verb())
 }
 

@@ -31,7 +31,13 @@ impl<T: Clone> Centered<T> {
 
     /// Moves the centre from `n / 2` to 0 (numpy's `ifftshift`).
     pub fn to_cornered(&self) -> Cornered<T> {
-        Cornered(roll(&self.0, |n| n / 2))
+        Cornered(rolled(&self.0, self.shape().map(|n| -((n / 2) as isize))))
+    }
+
+    /// The array moved by so many elements along each axis; what leaves it at one end comes in at the
+    /// other.
+    pub fn rolled(&self, by: [isize; 3]) -> Self {
+        Centered(rolled(&self.0, by))
     }
 
     /// Elements in C order.
@@ -58,7 +64,7 @@ impl<T: Clone> Cornered<T> {
 
     /// Moves the centre from 0 to `n / 2` (numpy's `fftshift`).
     pub fn to_centered(&self) -> Centered<T> {
-        Centered(roll(&self.0, |n| n - n / 2))
+        Centered(rolled(&self.0, self.shape().map(|n| (n / 2) as isize)))
     }
 
     /// Elements in C order.
@@ -67,24 +73,25 @@ impl<T: Clone> Cornered<T> {
     }
 }
 
-/// Both types are only made from C-ordered arrays, by the constructors here and by [`roll`].
+/// Both types are only made from C-ordered arrays, by the constructors here and by [`rolled`].
 fn contiguous<T>(array: &Array3<T>) -> &[T] {
     array.as_slice().expect("volumes are C-ordered")
 }
 
-/// `out[i] = array[(i + by(n)) % n]` along each axis.
-fn roll<T: Clone>(array: &Array3<T>, by: impl Fn(usize) -> usize) -> Array3<T> {
+/// The array moved by so many elements along each axis, around its ends.
+pub(crate) fn rolled<T: Clone>(array: &Array3<T>, by: [isize; 3]) -> Array3<T> {
     let (nz, ny, nx) = array.dim();
     let input = array.as_standard_layout();
     let input = input.as_slice().expect("standard layout");
-    let (bz, by_, bx) = (by(nz), by(ny), by(nx));
+    let from = |at: usize, by: isize, n: usize| (at as isize - by).rem_euclid(n as isize) as usize;
     let mut out = Vec::with_capacity(input.len());
     for z in 0..nz {
         for y in 0..ny {
-            let row = (((z + bz) % nz) * ny + (y + by_) % ny) * nx;
+            let row = (from(z, by[0], nz) * ny + from(y, by[1], ny)) * nx;
             let row = &input[row..row + nx];
-            out.extend_from_slice(&row[bx % nx.max(1)..]);
-            out.extend_from_slice(&row[..bx % nx.max(1)]);
+            let (end, start) = row.split_at(from(0, by[2], nx));
+            out.extend_from_slice(start);
+            out.extend_from_slice(end);
         }
     }
     Array3::from_shape_vec((nz, ny, nx), out).expect("same number of elements")
@@ -102,6 +109,10 @@ mod tests {
             let cornered = array.to_cornered();
             assert_eq!(cornered.0[[0, 0, 0]], array.0[[shape[0] / 2, shape[1] / 2, shape[2] / 2]]);
             assert_eq!(cornered.to_centered(), array);
+            let moved = array.rolled([0, 1, -2]);
+            assert_eq!(moved.0[[0, 3, 0]], array.0[[0, 2, 2]]);
+            assert_eq!(moved.0[[0, 0, shape[2] - 1]], array.0[[0, shape[1] - 1, 1]]);
+            assert_eq!(moved.rolled([0, -1, 2]), array);
         }
     }
 }

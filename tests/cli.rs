@@ -252,6 +252,34 @@ fn existing_outputs_are_safe() {
     refused(here, &["phase", "good.cxi", "-q", "--force", "-o", "folder.cxi"], &["folder.cxi", "it is a folder"]);
 }
 
+#[test]
+fn what_is_read_and_what_others_wrote_is_never_removed() {
+    let folder = folder();
+    let here = folder.path();
+    for name in ["result.cxi", "completed.cxi"] {
+        fs::rename(here.join("good.cxi"), here.join(name)).unwrap();
+        refused(here, &["run", name, "-q", "-o", ".", "--force"], &[name, "is the input"]);
+        fs::rename(here.join(name), here.join("good.cxi")).unwrap();
+    }
+    // Names of outputs that this call does not write.
+    let run = ["-q", "--algorithm", SHORT, "-o", ".", "--force"];
+    let of_others = ["crystal.h5", "crystal.html", "result.npz", "result_Run0001_LLK0.1.cxi"];
+    for name in of_others {
+        fs::write(here.join(name), "mine").unwrap();
+    }
+    done(here, &[&["run", "good.cxi"], &run[..]].concat());
+    assert!(of_others.iter().all(|name| fs::read(here.join(name)).unwrap() == b"mine"));
+    fs::rename(here.join("good.cxi"), here.join("crystal.cxi")).unwrap();
+    fs::remove_file(here.join("crystal.h5")).unwrap();
+    fs::rename(here.join("crystal.cxi"), here.join("crystal.h5")).unwrap();
+    done(here, &[&["run", "crystal.h5"], &run[..]].concat());
+    assert!(here.join("crystal.h5").is_file(), "the input");
+    // What lacuna wrote for another call goes.
+    fs::copy(here.join("result.cxi"), here.join("result_Run0002.cxi")).unwrap();
+    done(here, &[&["run", "crystal.h5"], &run[..]].concat());
+    assert!(!here.join("result_Run0002.cxi").exists() && here.join(of_others[3]).exists());
+}
+
 /// A limit on the size of files stands for a full disk: both make `write` fail midway.
 #[test]
 fn a_full_disk_leaves_the_old_result() {

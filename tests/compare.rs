@@ -131,7 +131,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
     let outcomes = phase(&seen).into_iter().map(|runs| {
         let scores: Vec<Score> = runs.runs.iter().map(|run| Score::new(run, &truth, true).unwrap()).collect();
         let chosen = Score::new(runs.best().unwrap(), &truth, true).unwrap();
-        (runs.contender, ContenderOutcome { chosen: Some(chosen), runs: scores, hold_out: None })
+        (runs.contender, ContenderOutcome { chosen: Some(chosen), begun: scores.len(), runs: scores, hold_out: None })
     });
     let outcome = Outcome {
         pattern: 0,
@@ -148,7 +148,7 @@ fn phased_with(off: f32) -> (Outcome, BTreeMap<Contender, Prediction>) {
     let copy = &hold_outs(&seen, 1)[0];
     let predictions = phase(&copy.pattern).into_iter().map(|runs| {
         let best = runs.best().unwrap();
-        (runs.contender, Prediction::new(&best.object, &seen.intensity, &copy.inside))
+        (runs.contender, Prediction::new(&best.calculated(), &seen.intensity, &copy.inside))
     });
     (outcome, predictions.collect())
 }

@@ -6,9 +6,10 @@ use super::signals;
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna::error::Result;
 use lacuna::network::OpenNetworkDevice;
+use lacuna::phasing::Fit;
 use lacuna::phasing::run::{Ended, Point};
-use lacuna::phasing::run_summary::RunSummary;
-use lacuna::reconstruct::{Event, Observer};
+use lacuna::phasing::run_summary::{RunSummary, RunVerdict};
+use lacuna::reconstruct::{Event, Observer, Reconstruction};
 use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
@@ -42,6 +43,16 @@ impl Console {
         if !self.quiet {
             eprintln!("{}", text.as_ref());
         }
+    }
+
+    /// What a reconstruction came to: its best run as it was ended, and the verdict.
+    pub fn outcome(&self, result: &Reconstruction) {
+        let best = result.ensemble.all.iter().find(|run| run.number == result.summary.best_run);
+        if let Some(run) = best {
+            let fit = run.fit.map_or(String::new(), |fit| fit_text(&fit));
+            self.note(format!("best is run {} ({}): {fit}", run.number, run.origin()));
+        }
+        self.note(result.summary.verdict.sentence());
     }
 
     /// The device of a network, opened; says which one it is where that is not plain.
@@ -155,19 +166,13 @@ impl Console {
             Ended::Interrupted => format!(" (interrupted after {} cycles)", run.cycles),
             Ended::Diverged => format!(" (diverged within {} cycles)", run.cycles),
         };
-        let fit = run.fit.map_or("no object".to_string(), |fit| {
-            format!(
-                "R {:.4}, LLK {:.4}, free LLK {}, support {:.2} %",
-                fit.r_factor,
-                fit.llk_poisson,
-                fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
-                100.0 * fit.support_fraction
-            )
-        });
+        let fit = run.fit.map_or("no object".to_string(), |fit| fit_text(&fit));
+        // That it is kept so far says nothing: better ones may follow.
         let verdict = run.verdict.text();
+        let fate = if run.verdict == RunVerdict::Kept { String::new() } else { format!(": {verdict}") };
         let seconds = run.seconds + run.search_seconds;
         let origin = run.origin();
-        self.note(format!("run {number} {origin}: {fit}, {seconds:.1} s{ended}: {verdict}"));
+        self.note(format!("run {number} {origin}: {fit}, {seconds:.1} s{ended}{fate}"));
         let mut value = run.fit.map_or_else(|| json!({}), |fit| json!(fit));
         value["run"] = number.into();
         value["seed"] = run.seed.into();
@@ -177,6 +182,17 @@ impl Console {
         value["seconds"] = run.seconds.into();
         self.event("run", &value);
     }
+}
+
+/// A fit in words.
+fn fit_text(fit: &Fit) -> String {
+    format!(
+        "R {:.4}, LLK {:.4}, free LLK {}, support {:.2} %",
+        fit.r_factor,
+        fit.llk_poisson,
+        fit.free_llk_poisson.map_or("-".into(), |free| format!("{free:.4}")),
+        100.0 * fit.support_fraction
+    )
 }
 
 impl Observer for Console {

@@ -5,9 +5,9 @@ use super::figures::FigureFolder;
 use super::flags::{FigureFlags, MachineFlags, OutputFlags};
 use super::text::command_line;
 use clap::ValueEnum;
-use lacuna::crystal::{self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalRequest, read_stand};
+use lacuna::crystal::{self, CrystalFiles, CrystalFormat, CrystalOptions, CrystalRequest, Found, Origin, read_stand};
 use lacuna::error::{Error, Result, shape_text};
-use lacuna::geometry::{DISTANCES, ENERGIES, EV, Frame, Geometry, Goniometer, Missing, PIXEL_SIZES, QGrid};
+use lacuna::geometry::{EV, Frame, Geometry, Goniometer, Missing, QGrid, believed};
 use lacuna::io;
 use lacuna::metrics::{RegistrationOptions, register};
 use lacuna::reconstruct::not_onto_itself;
@@ -42,8 +42,8 @@ pub struct Command {
     /// Take the twin, the complex conjugate turned around, which has the same pattern
     #[arg(long)]
     twin: bool,
-    /// Take whichever of the two is more like the object of another result, with the same number of
-    /// pixels: of one crystal at several reflections, temperatures, potentials
+    /// Take whichever of the two is more like the object of another result at the same reflection,
+    /// with the same number of pixels: of one crystal at several temperatures or potentials
     #[arg(long, value_name = "RESULT", conflicts_with = "twin")]
     like: Option<String>,
     /// Keep the linear part of the phase in displacement and strain, from the lattice of the
@@ -108,15 +108,16 @@ impl Command {
             other => other,
         };
         crystal::needs_volume(object.shape()).map_err(of_file)?;
-        if let Some(other) = &self.like {
-            request.options.twin = is_twin(&object, &support, other)?;
-            let which = if request.options.twin { "the twin" } else { "the object as it is" };
-            console.note(format!("{which} is more like {other}"));
-        }
         let ramp = io::read_removed_ramp(&self.result)?.unwrap_or([0.0; 3]);
         let (geometry, goniometer) = self.geometry(object.shape()[0])?;
         let remedy = "phase it with --beamline, or give --goniometer FILE.toml, --energy, --distance and --pixel-size";
         let grid = momentum(&self.result, geometry, &goniometer, object.shape(), remedy)?;
+        if let Some(other) = &self.like {
+            same_reflection(&grid, other)?;
+            request.options.twin = is_twin(&object, &support, other)?;
+            let which = if request.options.twin { "the twin" } else { "the object as it is" };
+            console.note(format!("{which} is more like {other}"));
+        }
         if let (Some(hkl), Some(typed)) = (grid.indices(grid.centre), request.options.hkl)
             && (0..3).any(|i| (hkl[i] - f64::from(typed[i])).abs() > 0.1)
         {
@@ -124,7 +125,10 @@ impl Command {
                 [typed.map(|i| i.to_string()), hkl.map(|index| format!("{index:.2}"))].map(|words| words.join(","));
             return Err(Error::setting("--hkl", typed, format!("by the crystal's orientation (ub) it is {known}")));
         }
-        let files = CrystalFiles::new(&object, &support, grid, ramp, &request, &command_line()).map_err(of_file)?;
+        let found = io::read_grade(&self.result)?.map(|(grade, probability)| Found { grade, probability });
+        let command = command_line();
+        let origin = Origin { ramp, found, goniometer, geometry, command: &command };
+        let files = CrystalFiles::new(&object, &support, grid, origin, &request).map_err(of_file)?;
         for path in outputs {
             files.write(path, force)?;
             console.note(format!("wrote {}", path.display()));
@@ -157,7 +161,7 @@ impl Command {
 
     /// Geometry and circles: what was typed before what the result says.
     fn geometry(&self, frames: usize) -> Result<(Geometry, Goniometer)> {
-        believed(self.energy, self.distance, self.pixel_size)?;
+        believed(("--energy", self.energy), ("--distance", self.distance), ("--pixel-size", self.pixel_size))?;
         let typed = Geometry {
             energy: self.energy.map(|energy| energy * EV),
             distance: self.distance,
@@ -180,28 +184,32 @@ pub fn miller(typed: &[i32]) -> Result<[i32; 3]> {
     })
 }
 
-/// Refuses what cannot be meant: an energy in eV, a distance and a pixel in metres.
-pub fn believed(energy: Option<f64>, distance: Option<f64>, pixel_size: Option<f64>) -> Result<()> {
-    let energies = ENERGIES.start() / EV..=ENERGIES.end() / EV;
-    let typed = [
-        ("--energy", energy, energies, "in eV, from 30 to 500000"),
-        ("--distance", distance, DISTANCES, "in metres, from 0.001 to 60"),
-        ("--pixel-size", pixel_size, PIXEL_SIZES, "in metres, from 1e-7 to 0.002, as 55e-6"),
-    ];
-    for (name, value, range, words) in typed {
-        if let Some(value) = value.filter(|value| !range.contains(value)) {
-            return Err(Error::setting(name, value, words));
-        }
+/// Refuses another result that was measured at another reflection, or another way round: voxel by voxel its
+/// object is no more like this one than like its twin. One that says nothing of its circles is believed.
+fn same_reflection(grid: &QGrid, other: &str) -> Result<()> {
+    let input = io::read(other)?;
+    let Some(goniometer) = input.goniometer else { return Ok(()) };
+    let Ok(there) = QGrid::new(input.geometry, &goniometer, input.intensity.shape()) else { return Ok(()) };
+    let (apart, longer) = grid.apart(&there);
+    if apart > MOST_APART || !(0.95..1.05).contains(&longer) {
+        let problem = format!(
+            "was measured at another reflection or setting ({apart:.0} degrees from this one): its voxels are no measure of which \
+             twin this is"
+        );
+        return Err(Error::file(Path::new(other), problem));
     }
     Ok(())
 }
+
+/// Degrees between two settings whose voxels may be compared.
+const MOST_APART: f64 = 5.0;
 
 /// Whether the twin of an object is more like another result's than the object itself.
 fn is_twin(object: &Centered<Complex32>, support: &Centered<bool>, other: &str) -> Result<bool> {
     let (reference, inside) = io::read_object(other)?;
     if reference.shape() != object.shape() {
         let [reference, own] = [reference.shape(), object.shape()].map(|shape| shape_text(&shape));
-        let problem = format!("its object has {reference} pixels, this one {own}: phase both with the same --size");
+        let problem = format!("its object has {reference} pixels, this one {own}: phase both with the same --max-size");
         return Err(Error::file(Path::new(other), problem));
     }
     let cut = |object: &Centered<Complex32>, inside: &Centered<bool>| {

@@ -32,6 +32,8 @@ impl Command {
         let geometry = input.geometry;
         let notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
         let (preset, reason) = suggest_preset(&found);
+        let bins = reconstruct::bins(&settings, shape[0] == 1)?;
+        let binned = found.oversampling.map(|found| std::array::from_fn::<f64, 3, _>(|a| found[a] / bins[a] as f64));
         let scanned = input.goniometer.as_ref().and_then(Goniometer::scanned).map(|circle| circle.motor.clone());
         if self.json {
             let gaps: Vec<_> = found
@@ -46,7 +48,8 @@ impl Command {
                     "element": input.source.element, "shape": trimmed(shape), "photons": found.photons,
                     "max": found.max, "zeros_fraction": found.zeros, "masked_fraction": found.masked_fraction,
                     "masked": found.masked, "gaps": gaps, "isolated_bad_pixels": found.isolated,
-                    "detector": found.detector, "oversampling": found.oversampling,
+                    "detector": found.detector, "oversampling": found.oversampling, "rebin": bins,
+                    "binned_oversampling": binned, "ends": found.ends,
                     "support_pixels": found.support_pixels, "masked_values": found.masked_values(),
                     "suspicious": found.suspicious, "notes": notes, "energy_ev": geometry.energy.map(|e| e / EV),
                     "distance_m": geometry.distance, "pixel_size_m": geometry.pixel_size,
@@ -82,11 +85,23 @@ impl Command {
         }
         line("detector", found.detector.clone().unwrap_or_else(|| "not recognised".into()));
         if let Some(oversampling) = found.oversampling {
-            let axes: Vec<String> = (0..3)
-                .filter(|&axis| shape[axis] > 1)
-                .map(|axis| format!("{} {:.1}", ["z", "y", "x"][axis], oversampling[axis]))
-                .collect();
-            line("oversampling", format!("{} (linear, estimated from the autocorrelation)", axes.join(", ")));
+            let along = |oversampling: [f64; 3]| {
+                let axes = (0..3).filter(|&axis| shape[axis] > 1);
+                axes.map(|axis| format!("{} {:.1}", ["z", "y", "x"][axis], oversampling[axis])).collect::<Vec<_>>()
+            };
+            let axes = along(oversampling);
+            let caveat = if found.centre_hidden { ", too large where the centre is hidden" } else { "" };
+            line("oversampling", format!("{} (linear, estimated from the autocorrelation{caveat})", axes.join(", ")));
+            if let Some(binned) = binned.filter(|_| bins != [1; 3]) {
+                line(
+                    "binned",
+                    format!(
+                        "{} (oversampling after binning by {})",
+                        along(binned).join(", "),
+                        shape_text(&bins[3 - trimmed(shape).len()..])
+                    ),
+                );
+            }
         }
         if let (Some(hidden), Some(support)) = (found.masked_values(), found.support_pixels) {
             line(

@@ -53,7 +53,7 @@ impl Command {
             figures.write(&report, &console)?;
         }
         claim.finish();
-        console.note(result.summary.verdict.sentence());
+        console.outcome(&result);
         console.event("summary", &result.summary);
         Ok(())
     }

@@ -6,12 +6,14 @@ use super::figures::FigureFolder;
 use super::flags::{FigureFlags, Format, FurtherOutputs, OutputFlags, ReconstructionFlags};
 use super::signals;
 use super::text::command_line;
-use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, needs_volume};
+use lacuna::crystal::{CrystalFiles, CrystalOptions, CrystalRequest, Found, Origin, needs_volume};
 use lacuna::error::{Error, Result, counted};
 use lacuna::geometry::{Frame, QGrid};
 use lacuna::io;
 use lacuna::pixels::Pattern;
-use lacuna::reconstruct::{Both, Checkpoint, Observer, Reconstruction, Watch, load, reconstruct_resumable};
+use lacuna::reconstruct::{
+    Both, Checkpoint, Observer, Reconstruction, Watch, is_same_file, load, not_onto_itself, reconstruct_resumable,
+};
 use lacuna::settings::{InputKeys, Settings};
 use lacuna::simulate;
 use serde_json::json;
@@ -82,6 +84,9 @@ impl Command {
             watch: place(WATCH),
             crystal: ["crystal.html", "crystal.h5"].map(place),
         };
+        if let Some(file) = &self.file {
+            self.outputs(&places).into_iter().try_for_each(|output| not_onto_itself(file, output))?;
+        }
         // Before any work: hours of phasing must not end at a file that cannot be written.
         let mut claim = io::Claim::folder(&self.output)?;
         let checkpoint = Checkpoint { path: place(Checkpoint::NAME), resume: self.resume };
@@ -112,11 +117,12 @@ impl Command {
             console.note(error.to_string());
         }
         let result = match done {
-            Err(error) if self.further.watch => {
+            Err(error) => {
+                // What was written already is no obstacle to the next call.
                 claim.abandon();
                 return Err(error);
             }
-            done => done?,
+            Ok(result) => result,
         };
         if !result.ensemble.interrupted {
             checkpoint.remove()?;
@@ -130,7 +136,7 @@ impl Command {
         }
         claim.finish();
         console.note(format!("wrote {} and report.html beside it", places.result.display()));
-        console.note(result.summary.verdict.sentence());
+        console.outcome(&result);
         console.event("summary", &result.summary);
         Ok(())
     }
@@ -166,7 +172,10 @@ impl Command {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with("result_Run") && name.ends_with(".cxi")
         }));
-        for path in stale.iter().filter(|path| path.is_file()) {
+        // Only what lacuna wrote, and never what it was given.
+        let input = self.file.as_deref().unwrap_or_default();
+        stale.retain(|path| path.is_file() && !is_same_file(input, path) && io::is_own(path));
+        for path in &stale {
             std::fs::remove_file(path).map_err(|e| Error::write(path, e))?;
         }
         Ok(())
@@ -217,8 +226,16 @@ impl Work<'_> {
     fn write_crystal(&self, result: &Reconstruction, grid: QGrid) -> Result<()> {
         let request = CrystalRequest { options: CrystalOptions::default(), frame: Frame::Laboratory, voxel: None };
         let (object, support) = (&result.combined.objects[0], &result.ensemble.kept[0].support);
-        let ramp = result.summary.ramp_removed_turns;
-        let files = CrystalFiles::new(object, support, grid, ramp, &request, &command_line())?;
+        let verdict = &result.summary.verdict;
+        let command = command_line();
+        let origin = Origin {
+            ramp: result.summary.ramp_removed_turns,
+            found: Some(Found { grade: verdict.grade.name().into(), probability: verdict.probability }),
+            goniometer: result.pattern.goniometer.clone().unwrap_or_default(),
+            geometry: result.pattern.geometry,
+            command: &command,
+        };
+        let files = CrystalFiles::new(object, support, grid, origin, &request)?;
         self.places.crystal.iter().try_for_each(|path| files.write(path, self.force))?;
         self.console.note(format!("wrote {} and crystal.h5 beside it", self.places.crystal[0].display()));
         if let Some(figures) = &self.crystal_figures {

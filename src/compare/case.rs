@@ -1,17 +1,19 @@
 //! The comparison on one pattern: against the truth or the whole pattern where there is one, and on
 //! copies of the gap.
 
+use super::table::SUCCESS;
 use super::{Contender, ContenderRuns, Prediction, Score, Trial, Truth, hold_outs};
 use crate::error::{Result, counted};
 use crate::inpaint::model::Model;
 use crate::inpaint::predict::NetworkEstimate;
-use crate::metrics::{self, fsc_crossing, interval, median, prtf_crossing};
-use crate::phasing::combine::combine;
+use crate::metrics::{self, interval, median, true_crossing};
+use crate::phasing::combine::{combine, in_register};
 use crate::pixels::Pattern;
 use crate::reconstruct::{Event, GapAdvice, Observer, PhasingStart, advise};
 use crate::report::Table;
 use crate::settings::Settings;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Copies of the gap that are tried.
 const COPIES: usize = 2;
@@ -115,7 +117,7 @@ pub(super) fn held_out(
         let trial = Trial { pattern: &copy.pattern, full: None, network: network.as_ref(), start: &start, settings };
         for (predictions, runs) in predictions.iter_mut().zip(&trial.phase(&contenders, observer)?) {
             let best = runs.best();
-            predictions.extend(best.map(|run| Prediction::new(&run.object, &pattern.intensity, &copy.inside)));
+            predictions.extend(best.map(|run| Prediction::new(&run.calculated(), &pattern.intensity, &copy.inside)));
         }
     }
     let mean = |predictions: &[Prediction]| {
@@ -244,12 +246,17 @@ impl Compared<'_> {
 
     /// 95 % interval of the ratio of errors, network to free, run by run.
     fn paired(&self) -> Option<[f64; 2]> {
-        // Runs from averages have no partner.
-        let of = |contender: Contender| self.random(self.runs.iter().position(|runs| runs.contender == contender)?);
+        // Runs of one seed are partners; those from averages have none.
+        let of = |contender: Contender| {
+            let index = self.runs.iter().position(|runs| runs.contender == contender)?;
+            let scores = self.runs[index].runs.iter().zip(self.scores.get(index)?);
+            let random = scores.filter(|(run, _)| run.average_of == 0);
+            Some(random.map(|(run, score)| (run.seed, score.error)).collect::<BTreeMap<u64, f64>>())
+        };
         let (free, network) = (of(Contender::FREE)?, of(Contender::NETWORK)?);
-        let ratios: Vec<f64> = network.iter().zip(&free).map(|(a, b)| a.error / b.error).collect();
+        let ratios: Vec<f64> = network.iter().filter_map(|(seed, error)| Some(error / free.get(seed)?)).collect();
         let resampled = |drawn: &[usize]| median(&drawn.iter().map(|&i| ratios[i]).collect::<Vec<_>>());
-        (ratios.len() > 2 && network.len() == free.len()).then(|| interval(ratios.len(), 1, resampled))
+        (ratios.len() > 2).then(|| interval(ratios.len(), 1, resampled))
     }
 
     /// The table, one row a contender.
@@ -257,26 +264,30 @@ impl Compared<'_> {
     /// # Errors
     /// Those of registering and averaging the objects.
     pub fn table(&self) -> Result<Table> {
-        let best = self.scores.iter().flatten().map(|score| score.error).fold(f64::INFINITY, f64::min);
+        // What is scored against itself is no measure for the others.
+        let judged = |runs: &ContenderRuns| self.case.truth.is_some() || runs.contender != Contender::Full;
+        let scores = self.runs.iter().zip(&self.scores).filter(|(runs, _)| judged(runs)).flat_map(|(_, scores)| scores);
+        let best = scores.map(|score| score.error).fold(f64::INFINITY, f64::min);
         let mut rows = Vec::new();
         for (index, runs) in self.runs.iter().enumerate() {
             let number = |value: Option<f64>| value.map_or("-".to_string(), |value| format!("{value:.3}"));
             let chosen = self.chosen(runs.contender);
-            let success = self.random(index).map(|all| {
-                let good = all.iter().filter(|score| score.error <= 1.5 * best).count();
+            let success = self.random(index).filter(|_| judged(runs)).map(|all| {
+                let good = all.iter().filter(|score| score.error <= SUCCESS * best).count();
                 format!("{good} of {}", self.case.settings.ensemble.most())
             });
             let (mut prtf, mut fsc) = (None, None);
             if let Some(run) = runs.best() {
-                let combined = combine(&runs.runs, &runs.pattern, !self.case.settings.recipe.positivity)?;
-                prtf = prtf_crossing(&combined.prtf).resolution(None).map(|found| found.pixels);
-                if let Some(reference) =
-                    self.reference.as_ref().filter(|_| self.case.truth.is_some() || runs.contender != Contender::Full)
-                {
-                    let options =
-                        metrics::RegistrationOptions { subpixel: true, ramp: !self.case.settings.recipe.positivity };
+                let ramp = !self.case.settings.recipe.positivity;
+                let independent = runs.runs.iter().filter(|run| run.average_of == 0);
+                let independent = in_register(independent, &run.object, ramp)?;
+                let combined = combine(&runs.runs, &independent, &runs.pattern, ramp)?;
+                prtf = combined.crossings()[0].resolution(None).map(|found| found.pixels);
+                if let Some(reference) = self.reference.as_ref().filter(|_| judged(runs)) {
+                    let options = metrics::RegistrationOptions { subpixel: true, ramp };
                     let found = metrics::register(&run.object, &reference.object, options)?;
-                    fsc = fsc_crossing(&metrics::fsc(&found.object, &reference.object)?)
+                    fsc = true_crossing(&metrics::fsc(&found.object, &reference.object)?)
+                        .or_before(combined.photons_end)
                         .resolution(None)
                         .map(|found| found.pixels);
                 }
@@ -307,7 +318,7 @@ impl Compared<'_> {
             "free LLK",
             "error on copies of the gap",
             "median of runs",
-            "success",
+            "runs within 1.5 times the best",
             "phase error, rad",
             "spread of modulus",
             "PRTF, px",

@@ -2,11 +2,9 @@
 //! is scored on how well its reconstruction predicts those pixels, which it never saw.
 
 use crate::evaluate::{blinded, copies_of_gap};
-use crate::metrics::calculated_intensity;
 use crate::pixels::Pattern;
 use crate::volume::Centered;
 use ndarray::Array3;
-use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
 
 /// Smallest calculated intensity in a likelihood, photons.
@@ -38,9 +36,8 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Compares the pattern of an object with the counts of the pixels `inside`.
-    pub fn new(object: &Centered<Complex32>, counts: &Centered<f32>, inside: &Array3<bool>) -> Self {
-        let calculated = calculated_intensity(object);
+    /// Compares what was calculated with the counts of the pixels `inside`.
+    pub fn new(calculated: &Centered<f32>, counts: &Centered<f32>, inside: &Array3<bool>) -> Self {
         let (mut error, mut llk, mut count) = (0.0, 0.0, 0.0);
         for (index, _) in inside.indexed_iter().filter(|(_, inside)| **inside) {
             let (c, o) = (f64::from(calculated.0[index]).max(FLOOR), f64::from(counts.0[index]));
@@ -55,6 +52,8 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::calculated_intensity;
+    use num_complex::Complex32;
 
     #[test]
     fn an_object_predicts_its_own_pattern_and_no_other() {
@@ -68,8 +67,8 @@ mod tests {
         let counts = calculated_intensity(&object(3));
         assert!((counts.as_slice().iter().sum::<f32>() - 3600.0).abs() < 1.0, "transforms are unitary");
         let inside = Array3::from_shape_fn(shape, |(_, y, _)| y < 11);
-        let right = Prediction::new(&object(3), &counts, &inside);
-        let wrong = Prediction::new(&object(4), &counts, &inside);
+        let right = Prediction::new(&calculated_intensity(&object(3)), &counts, &inside);
+        let wrong = Prediction::new(&calculated_intensity(&object(4)), &counts, &inside);
         assert!(right.error_log < 1e-3 && right.llk < 1e-3, "{right:?}");
         assert!(wrong.error_log > 0.05 && wrong.llk > 1.0, "{wrong:?}");
     }

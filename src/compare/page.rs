@@ -3,7 +3,7 @@
 use super::case::Compared;
 use super::{Contender, ContenderRuns};
 use crate::error::Result;
-use crate::metrics::{self, calculated_intensity};
+use crate::metrics;
 use crate::reconstruct::views;
 use crate::report::{ComplexImage, Figure, Image, Report, Section};
 use crate::volume::Centered;
@@ -80,7 +80,7 @@ impl Compared<'_> {
         for runs in &self.runs {
             if let Some(run) = runs.best().filter(|_| drawn.contains(&runs.contender)) {
                 let title = format!("Calculated from the object: {}", &runs.contender.text());
-                figures.push(Figure::Image(Image::photons(&title, zoom(&calculated_intensity(&run.object).0), top)));
+                figures.push(Figure::Image(Image::photons(&title, zoom(&run.calculated().0), top)));
             }
         }
         Section { title: "Patterns".into(), text: "The middle of the frame.".into(), figures, ..Section::default() }

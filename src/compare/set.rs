@@ -299,8 +299,14 @@ impl SetComparison<'_> {
         for runs in &trial.phase(self.contenders, observer)? {
             let score = |run| Score::new(run, &truth, !settings.recipe.positivity);
             let scores: Vec<Score> = runs.runs.iter().map(score).collect::<Result<_>>()?;
-            let outcome =
-                ContenderOutcome { chosen: runs.chosen().map(|index| scores[index]), runs: scores, hold_out: None };
+            let chosen = runs.chosen().map(|index| scores[index]);
+            let random = scores.into_iter().zip(&runs.runs).filter(|(_, run)| run.average_of == 0);
+            let outcome = ContenderOutcome {
+                chosen,
+                runs: random.map(|(score, _)| score).collect(),
+                begun: settings.ensemble.most(),
+                hold_out: None,
+            };
             contenders.insert(runs.contender, outcome);
         }
         if self.hold_out {

@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 pub struct ContenderOutcome {
     /// Score of the run that would be chosen without knowing the truth; `None` if no run gave an object.
     pub chosen: Option<Score>,
-    /// Scores of all runs that gave an object.
+    /// Scores of all runs from random starts that gave an object.
     pub runs: Vec<Score>,
+    /// Number of runs that were begun.
+    #[serde(default)]
+    pub begun: usize,
     /// Prediction of held-out copies of the gap, if that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<Prediction>,
@@ -46,7 +49,7 @@ pub struct Outcome {
 /// any object too.
 const LOST: f64 = 1.0;
 /// A run succeeds whose error is at most this many times the best of all runs of all contenders.
-const SUCCESS: f64 = 1.5;
+pub(super) const SUCCESS: f64 = 1.5;
 /// Patterns whose object has a larger error than this even without a gap cannot be reconstructed:
 /// they say nothing of gaps.
 const HOPELESS: f64 = 0.5;
@@ -66,7 +69,7 @@ impl Outcome {
     }
 
     fn best(&self) -> f64 {
-        let runs = self.contenders.values().flat_map(|outcome| &outcome.runs);
+        let runs = self.contenders.values().flat_map(|outcome| outcome.runs.iter().chain(&outcome.chosen));
         runs.map(|score| score.error).fold(f64::INFINITY, f64::min)
     }
 
@@ -74,7 +77,8 @@ impl Outcome {
     fn success(&self, contender: Contender) -> f64 {
         let Some(outcome) = self.contenders.get(&contender) else { return 0.0 };
         let good = outcome.runs.iter().filter(|score| score.error <= SUCCESS * self.best()).count();
-        good as f64 / outcome.runs.len().max(1) as f64
+        // One that diverged, or left its support, did not succeed.
+        good as f64 / outcome.begun.max(outcome.runs.len()).max(1) as f64
     }
 
     /// Rank correlation (Spearman) of what a judge says of each contender and its true error, over
@@ -254,6 +258,7 @@ mod tests {
         let contender = |error: f64, held: f64| ContenderOutcome {
             chosen: Some(score(error, error)),
             runs: vec![score(error, error)],
+            begun: 1,
             hold_out: Some(Prediction { error_log: held, llk: 0.0 }),
         };
         let contenders = [
@@ -274,6 +279,14 @@ mod tests {
             advice,
             contenders: contenders.into(),
         }
+    }
+
+    #[test]
+    fn runs_that_diverged_did_not_succeed() {
+        let mut one = outcome(1, 2.0, 0.2, 0.2, false);
+        assert_eq!(one.success(Contender::NETWORK), 1.0);
+        one.contenders.get_mut(&Contender::NETWORK).unwrap().begun = 8;
+        assert_eq!(one.success(Contender::NETWORK), 0.125);
     }
 
     #[test]

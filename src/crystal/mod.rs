@@ -29,13 +29,13 @@ mod tests;
 
 pub use dislocation::DislocationLine;
 pub use facets::{Facet, facets};
-pub use files::{CrystalFiles, CrystalRequest};
+pub use files::{CrystalFiles, CrystalRequest, Origin};
 pub use isosurface::{Isosurface, isosurface};
 pub use output::CrystalFormat;
 pub use resample::{Orthogonal, resample};
 pub use spread::Spread;
 pub use stand::read_stand;
-pub use summary::CrystalSummary;
+pub use summary::{CrystalSummary, Found};
 pub use surface::{Surface, surface};
 
 use crate::error::{Error, Result, shape_text};
@@ -123,7 +123,7 @@ pub fn crystal(
             *value = Complex32::ZERO;
         }
     });
-    let mut gauge = Gauge::of(&cut, true);
+    let mut gauge = Gauge::of_crystal(&cut);
     let mut off_centre: [f64; 3] = std::array::from_fn(|axis| ramp[axis] + gauge.ramp[axis]);
     if options.keep_ramp {
         gauge.ramp = ramp.map(|turns| -turns);

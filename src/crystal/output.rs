@@ -81,8 +81,8 @@ impl CrystalFiles {
 
 /// Writes fields.
 fn write(path: &Path, force: bool, format: CrystalFormat, files: &CrystalFiles) -> Result<()> {
-    let CrystalFiles { crystal, cubes, grid, summary, command, .. } = files;
-    let process = Process::new(command.as_str(), &serde_json::json!({}), summary)?;
+    let CrystalFiles { crystal, cubes, grid, summary, command, settings, .. } = files;
+    let process = Process::new(command.as_str(), settings, summary)?;
     if format == CrystalFormat::Vts {
         return write_sheared(path, force, crystal, grid, &process);
     }

@@ -71,11 +71,19 @@ pub(super) fn page(files: &CrystalFiles) -> Report {
         cubes.voxel,
     ));
     figures.extend(planes("Modulus", &cubes.modulus, "sqrt(photons)", None, cubes.voxel));
+    let found = summary.found.as_ref().map_or(String::new(), |found| {
+        let sentence = found.sentence();
+        format!("{}{}. ", sentence[..1].to_uppercase(), &sentence[1..])
+    });
+    let indices = match summary.indices_are_whole() {
+        true => "",
+        false => " The Miller indices are no whole numbers: energy, angles or orientation may be wrong.",
+    };
     let mean = summary.strain.map_or(f64::NAN, |strain| strain.std);
     Report {
         title: "Crystal in the laboratory".into(),
         verdict: format!(
-            "Planes {:.4} Å apart, strain of {mean:.1e} (standard deviation) along q.",
+            "{found}Planes {:.4} Å apart, strain of {mean:.1e} (standard deviation, the surface included) along q.{indices}",
             summary.d_spacing_angstrom
         ),
         facts,

@@ -7,13 +7,39 @@ use super::{Crystal, CrystalOptions, Orthogonal, Surface};
 use crate::geometry::{QGrid, Vector, dot, norm};
 use serde::Serialize;
 
+/// Miller indices that are farther from whole numbers are those of another lattice.
+const WHOLE: f64 = 0.1;
+
 /// What a pattern leaves open.
 pub(super) const TWIN: &str = "the same pattern has its twin, turned around, with the displacement of the other sign: \
                                --twin takes it, --like RESULT that which is more like another result";
 
+/// Whether an object was found, as its result says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Found {
+    /// Grade: `found`, `doubtful` or `not-found`.
+    pub grade: String,
+    /// Probability that it was found, 0 to 1.
+    pub probability: f64,
+}
+
+impl Found {
+    /// The grade in a sentence.
+    pub fn sentence(&self) -> String {
+        let chance = format!("{:.0} %", 100.0 * self.probability);
+        match self.grade.as_str() {
+            "found" => format!("the object was found (probability {chance})"),
+            "doubtful" => format!("it is doubtful whether the object was found (probability {chance})"),
+            _ => format!("the object was not found (probability that it was: {chance})"),
+        }
+    }
+}
+
 /// Numbers for pages, files and machines; lengths in nanometres.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CrystalSummary {
+    /// Whether the object was found that all the rest is about; `None` where its file does not say.
+    pub found: Option<Found>,
     /// Momentum transfer in the laboratory `(x, y, z)`, inverse angstroms.
     pub q_per_angstrom: Vector,
     /// Distance of the lattice planes, angstroms.
@@ -72,8 +98,11 @@ impl CrystalSummary {
             None => "nowhere known".into(),
         };
         let indices = self.hkl.map_or(String::new(), |[h, k, l]| format!("; h, k, l = {h:.3}, {k:.3}, {l:.3}"));
+        let foreign =
+            if self.indices_are_whole() { "" } else { ", no whole numbers: wrong energy, angles or orientation?" };
+        let found = self.found.as_ref().map(|found| ("object", found.sentence()));
         let lines = [
-            ("q", format!("{qx:.4}, {qy:.4}, {qz:.4} (x, y, z) per angstrom{caution}{indices}")),
+            ("q", format!("{qx:.4}, {qy:.4}, {qz:.4} (x, y, z) per angstrom{caution}{indices}{foreign}")),
             ("spacing", format!("{:.5} angstroms{lattice}", self.d_spacing_angstrom)),
             (
                 "voxels",
@@ -99,8 +128,14 @@ impl CrystalSummary {
             ("facets", self.facets_text()),
             ("twin", TWIN.into()),
         ];
+        let lines: Vec<_> = found.into_iter().chain(lines).collect();
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         lines.iter().map(|(name, text)| format!("{name:>width$}  {text}\n")).collect()
+    }
+
+    /// Whether the Miller indices, where the orientation tells them, are near whole numbers.
+    pub fn indices_are_whole(&self) -> bool {
+        self.hkl.is_none_or(|hkl| hkl.iter().all(|index| (index - index.round()).abs() < WHOLE))
     }
 
     fn vortices_text(&self) -> String {
@@ -150,9 +185,10 @@ impl CrystalSummary {
         };
         let hkl = grid.indices(crystal.g);
         // Of another lattice than that of the orientation the indices are no whole numbers.
-        let whole = hkl.filter(|hkl| hkl.iter().all(|index| (index - index.round()).abs() < 0.1));
+        let whole = hkl.filter(|hkl| hkl.iter().all(|index| (index - index.round()).abs() < WHOLE));
         let indices = options.hkl.map(|hkl| hkl.map(f64::from)).or(whole.map(|hkl| hkl.map(f64::round)));
         CrystalSummary {
+            found: None,
             q_per_angstrom: crystal.g.map(|value| value * 1e-10),
             d_spacing_angstrom: d,
             hkl,

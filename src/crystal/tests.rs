@@ -136,7 +136,7 @@ fn crystals_come_back_as_they_stood_in_the_laboratory() {
         let support = Centered::filled(SHAPE, true);
         let options = CrystalOptions { isosurface: Some(0.5), hkl: Some([1, 1, 1]), ..Default::default() };
         let request = CrystalRequest { options, frame: Frame::Laboratory, voxel: None };
-        let files = CrystalFiles::new(&object, &support, grid, [0.0; 3], &request, "").unwrap();
+        let files = CrystalFiles::new(&object, &support, grid, Origin::default(), &request).unwrap();
         let CrystalFiles { cubes, summary, .. } = files;
         let edge = summary.sheared_voxel_nm.iter().copied().fold(0.0, f64::max);
         for (size, half) in summary.size_nm.iter().zip(HALF) {

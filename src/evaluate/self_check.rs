@@ -91,7 +91,10 @@ pub fn self_check(
             let count = pattern.intensity.0[index];
             let [low, high] =
                 [-1.0, 1.0].map(|sign| (field.mean[index] + sign * field.half_width[index]).max(0.0).exp_m1());
-            let holds = count >= low - NINETY * low.sqrt() && count <= high + NINETY * high.sqrt();
+            // Independent of the network's error: their squares add up.
+            let middle = intensity[index];
+            let holds = count >= middle - (middle - low).hypot(NINETY * middle.sqrt())
+                && count <= middle + (high - middle).hypot(NINETY * middle.sqrt());
             covered += usize::from(holds);
             free += usize::from(field.half_width[index] > model.card.calibration.unknown);
             network.push((intensity[index], count));

@@ -1,7 +1,7 @@
 //! A self-check in words, as a table, and as a page.
 
 use super::SelfCheck;
-use crate::metrics::GapScore;
+use crate::metrics::{GapScore, median};
 use crate::pixels::Pattern;
 use crate::report::{Figure, Image, Report, Section, Table};
 use ndarray::{Array3, Axis};
@@ -12,12 +12,14 @@ impl SelfCheck {
         let best = self.classical.iter().map(|score| score.error_log).fold(f64::INFINITY, f64::min);
         format!(
             "On {} measured pixels under {} copies of the gap the network's error of log10(1 + I) is {:.3}, the best classical fill's {best:.3}; \
-             {:.0} % of the counts lie within the 90 % intervals, {:.1} % of the pixels would stay free.",
+             {:.0} % of the counts lie within the 90 % intervals, {:.1} % of the pixels would stay free. The copies lie {:.0} pixels \
+             from the gap (median): where it is nearer to the peak than they are, it is harder to fill.",
             self.network.pixels,
             self.shifts.len(),
             self.network.error_log,
             100.0 * self.covered,
-            100.0 * self.free
+            100.0 * self.free,
+            median(&self.shifts.iter().map(|[y, x]| (*y as f64).hypot(*x as f64)).collect::<Vec<_>>())
         )
     }
 

@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::metrics::{interval, median};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// An outcome with what it is sorted by.
 #[derive(Debug, Clone, Serialize)]
@@ -82,7 +83,7 @@ impl Class {
         Self {
             by,
             name,
-            patterns: rows.len(),
+            patterns: rows.iter().map(|row| row.pattern).collect::<BTreeSet<_>>().len(),
             network: scores(&|o| o.network),
             classical: std::array::from_fn(|i| scores(&|o| o.classical[i])),
             kriging: scores(&|o| o.kriging),

@@ -15,6 +15,7 @@ pub use vector::Vector;
 
 pub(crate) use vector::{about, cross, dot, inverse, norm, product, transposed, turned};
 
+use crate::error::{Error, Result};
 use crate::volume::Shape;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -33,6 +34,29 @@ pub const DISTANCES: RangeInclusive<f64> = 1e-3..=60.0;
 
 /// Sizes of pixels that occur, metres: from cameras to image plates.
 pub const PIXEL_SIZES: RangeInclusive<f64> = 1e-7..=2e-3;
+
+/// Refuses what cannot be meant: an energy that is not in eV, a distance or a pixel size that is not in
+/// metres. Each comes with the name under which it was typed.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub fn believed(energy: Typed, distance: Typed, pixel_size: Typed) -> Result<()> {
+    let energies = ENERGIES.start() / EV..=ENERGIES.end() / EV;
+    let all = [
+        (energy, energies, "in eV, from 30 to 500000"),
+        (distance, DISTANCES, "in metres, from 0.001 to 60"),
+        (pixel_size, PIXEL_SIZES, "in metres, from 1e-7 to 0.002, as 55e-6"),
+    ];
+    for ((name, value), range, words) in all {
+        if let Some(value) = value.filter(|value| !range.contains(value)) {
+            return Err(Error::setting(name, value, words));
+        }
+    }
+    Ok(())
+}
+
+/// A name and what was typed for it.
+pub type Typed<'a> = (&'a str, Option<f64>);
 
 /// Geometry of a measurement in SI units, as in CXI files; `None` where the file says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

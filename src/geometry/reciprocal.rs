@@ -33,6 +33,17 @@ pub enum Frame {
     Crystal,
 }
 
+impl Frame {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Frame::Laboratory => "laboratory",
+            Frame::Sample => "sample",
+            Frame::Crystal => "crystal",
+        }
+    }
+}
+
 /// Momentum transfer over an array of frames `(z, y, x)`, linearised. Rows of `steps` belong to the
 /// axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +67,15 @@ pub struct QGrid {
 }
 
 impl QGrid {
+    /// How far another is turned from this one, degrees, by its middle or any of its axes; and how much
+    /// longer the momentum transfer in the middle of this one is.
+    pub fn apart(&self, other: &QGrid) -> (f64, f64) {
+        let angle = |a: Vector, b: Vector| (dot(a, b) / (norm(a) * norm(b))).clamp(-1.0, 1.0).acos().to_degrees();
+        let axes = (0..3).map(|axis| angle(self.steps[axis], other.steps[axis]));
+        let apart = axes.fold(angle(self.centre, other.centre), f64::max);
+        (apart, norm(self.centre) / norm(other.centre))
+    }
+
     /// Momentum transfer of a pattern of this shape, whose geometry and circles belong to its own
     /// pixels and frames ([`Goniometer::windowed`]).
     ///

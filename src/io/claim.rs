@@ -24,8 +24,10 @@ pub struct Claim {
     unfinished: Vec<String>,
     /// Whether all outputs of this call are complete.
     finished: bool,
-    /// Whether it failed and left some of them.
+    /// Whether it failed and may have left some of them.
     abandoned: bool,
+    /// Outputs that this call creates.
+    new: Vec<PathBuf>,
     /// Folders that this claim created, innermost first.
     created: Vec<PathBuf>,
 }
@@ -67,7 +69,15 @@ impl Claim {
                 let mut text = String::new();
                 file.read_to_string(&mut text).map_err(fail)?;
                 let unfinished = text.lines().map(String::from).collect();
-                return Ok(Claim { path, file, unfinished, finished: false, abandoned: false, created });
+                return Ok(Claim {
+                    path,
+                    file,
+                    unfinished,
+                    finished: false,
+                    abandoned: false,
+                    new: Vec::new(),
+                    created,
+                });
             }
         }
     }
@@ -91,6 +101,7 @@ impl Claim {
             if !unfinished && !exists {
                 new += &name;
                 new.push('\n');
+                self.new.push(path.to_path_buf());
             }
             for temporary in temporaries(path) {
                 // One that cannot be removed is in nobody's way.
@@ -106,8 +117,8 @@ impl Claim {
         self.finished = true;
     }
 
-    /// Ends the claim of a call that failed and leaves outputs, as that of a killed one: the next call
-    /// may replace them.
+    /// Ends the claim of a call that failed. If it leaves outputs that it created, the next call may
+    /// replace them, as those of a killed one.
     pub fn abandon(mut self) {
         self.abandoned = true;
     }
@@ -116,7 +127,8 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // A call that failed leaves the next one what it knows of a killed call.
-        if self.finished || self.unfinished.is_empty() && !self.abandoned {
+        let left = self.abandoned && self.new.iter().any(|path| path.symlink_metadata().is_ok());
+        if self.finished || self.unfinished.is_empty() && !left {
             // Nothing depends on these: an unlocked claim and an empty folder stop nobody.
             let _ = fs::remove_file(&self.path);
             for folder in &self.created {
@@ -141,7 +153,7 @@ pub(super) fn lock(file: &File) -> bool {
 
 /// Whether an open file is still the one with this name.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |data: io::Result<fs::Metadata>| data.ok().map(|data| (data.dev(), data.ino()));
     identity(file.metadata()) == identity(path.metadata())
@@ -149,7 +161,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Elsewhere an open file keeps its name.
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+pub(super) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 

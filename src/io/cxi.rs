@@ -24,6 +24,8 @@ use crate::error::{Error, Result, shape_text};
 use crate::geometry::Geometry;
 use crate::pixels::{Estimate, trimmed};
 use crate::volume::{Centered, Shape};
+use serde_json::Value;
+use std::path::Path;
 
 /// What the layout of a beamline knows of a file before it is read.
 #[derive(Default)]
@@ -213,14 +215,26 @@ pub(super) fn object(place: &Location) -> Result<(RawArray, Option<RawArray>)> {
     Ok((tree.stored(&object)?, support))
 }
 
-/// A text among the results of a reconstruction.
-pub(super) fn result_text(place: &Location, name: &str) -> Result<Option<String>> {
+/// Whether lacuna wrote this file.
+pub(super) fn is_own(path: &Path) -> bool {
+    Tree::open(path).is_ok_and(|tree| tree.attribute("/", "creator").as_deref() == Some("lacuna"))
+}
+
+/// One of the results of a reconstruction: a number, a text, or what stands in a text as JSON.
+pub(super) fn outcome(place: &Location, name: &str) -> Result<Option<Value>> {
     let tree = Tree::open(&place.path)?;
     let home = match &place.inside {
         Some(inside) => absolute(inside),
         None => entry::default_entry(&tree)?.0,
     };
-    Ok(tree.text(&format!("{home}/image_1/process_1/results/{name}")))
+    let path = format!("{home}/image_1/process_1/results/{name}");
+    if let Some(text) = tree.text(&path) {
+        return Ok(Some(serde_json::from_str(&text).unwrap_or(Value::String(text))));
+    }
+    Ok(tree.numbers(&path).map(|numbers| match numbers[..] {
+        [number] => Value::from(number),
+        _ => Value::from(numbers),
+    }))
 }
 
 /// Any array: the path inside, or the intensities.

@@ -4,7 +4,7 @@
 
 use super::goniometer;
 use super::hdf5_error::reason;
-use super::nexus::{Outcome, attribute, group, quantity, text};
+use super::nexus::{Outcome, attribute, group, quantity, text, unicode};
 use super::output::replace;
 use super::process::Process;
 use crate::error::{Error, Result};
@@ -58,7 +58,7 @@ pub fn write_pattern(
     process: &Process,
 ) -> Result<()> {
     write(path, force, |file| {
-        let entry = entry(file, "data_1")?;
+        let entry = entry(file, "data_1", process)?;
         instrument(&entry, pattern)?;
         let data = group(&entry, "data_1", "NXdata")?;
         attribute(&data, "signal", "data")?;
@@ -85,12 +85,15 @@ pub fn write_pattern(
 /// As [`super::replace`].
 pub fn write_result(path: &Path, force: bool, result: &Reconstruction) -> Result<()> {
     write(path, force, |file| {
-        let entry = entry(file, "image_1")?;
+        let entry = entry(file, "image_1", result.process)?;
         instrument(&entry, result.pattern)?;
         let image = group(&entry, "image_1", "NXdata")?;
         attribute(&image, "signal", "data")?;
         attribute(&image, "interpretation", "image")?;
-        array(&image, "data", result.object)?;
+        attribute(&image, "title", "object")?;
+        let object = array(&image, "data", result.object)?;
+        attribute(&object, "units", "sqrt(photons)")?;
+        axes(&image, result.pattern)?;
         array(&image, "mask", &flags(result.support))?;
         image.link_soft("/entry_1/image_1/mask", "support")?;
         text(&image, "data_type", "electron density")?;
@@ -145,7 +148,7 @@ pub(super) fn create(part: &Path, before: u64, content: impl FnOnce(&File) -> Ou
 }
 
 /// The root and its entry; `default` names the group on which viewers open.
-fn entry(file: &File, default: &str) -> hdf5::Result<Group> {
+fn entry(file: &File, default: &str, process: &Process) -> hdf5::Result<Group> {
     file.new_dataset::<i64>().create("cxi_version")?.write_scalar(&160i64)?;
     attribute(file, "NX_class", "NXroot")?;
     attribute(file, "default", "entry_1")?;
@@ -155,7 +158,9 @@ fn entry(file: &File, default: &str) -> hdf5::Result<Group> {
     attribute(&entry, "default", default)?;
     text(&entry, "program_name", "lacuna")?;
     text(&entry, "program_version", env!("CARGO_PKG_VERSION"))?;
-    text(&entry, "start_time", &now())?;
+    let [begun, ended] = process.times().map(date);
+    text(&entry, "start_time", &begun)?;
+    text(&entry, "end_time", &ended)?;
     Ok(entry)
 }
 
@@ -174,6 +179,24 @@ fn instrument(entry: &Group, pattern: &Pattern) -> Outcome {
     let source = group(&instrument, "source_1", "NXsource")?;
     quantity(&source, "energy", geometry.energy, "J")?;
     pattern.goniometer.as_ref().map_or(Ok(()), |circles| goniometer::write(entry, &detector, circles, geometry))
+}
+
+/// The places of the object's pixels in the plane of the detector, where its geometry is known; those
+/// along the scan depend on the circles too, and are counted.
+fn axes(image: &Group, pattern: &Pattern) -> Outcome {
+    let shape = pattern.shape();
+    let Some([y, x]) = pattern.geometry.object_pixel(shape) else { return Ok(()) };
+    let mut names = vec![unicode("y")?, unicode("x")?];
+    if !pattern.is_2d() {
+        names.insert(0, unicode(".")?);
+    }
+    image.new_attr_builder().with_data(&names).create("axes")?;
+    for (name, pixel, n) in [("y", y, shape[1]), ("x", x, shape[2])] {
+        let places: Vec<f64> = (0..n).map(|i| (i as f64 - (n / 2) as f64) * pixel * 1e9).collect();
+        let places = image.new_dataset_builder().with_data(&places).create(name)?;
+        attribute(&places, "units", "nm")?;
+    }
+    Ok(())
 }
 
 /// Measured intensities, and the mean where there is an estimate instead.
@@ -213,7 +236,7 @@ pub(super) fn describe(home: &Group, process: &Process) -> Outcome {
     values(&self::group(&group, "results", "NXcollection")?, process.results())
 }
 
-/// A JSON object as scalars, nested ones as groups; what HDF5 has no scalar for as JSON text.
+/// A JSON object as numbers, lists of numbers and texts, nested ones as groups; other lists as JSON text.
 fn values(group: &Group, object: &Value) -> Outcome {
     for (name, value) in object.as_object().into_iter().flatten() {
         let name = name.replace('/', "_");
@@ -231,10 +254,20 @@ fn values(group: &Group, object: &Value) -> Outcome {
                     group.new_dataset::<f64>().create(name.as_str())?.write_scalar(&real.unwrap_or(f64::NAN))?
                 }
             },
-            Value::Array(_) => text(group, &name, &value.to_string())?,
+            Value::Array(items) => match numbers(items) {
+                Some(numbers) if !numbers.is_empty() => {
+                    group.new_dataset_builder().with_data(&numbers).create(name.as_str())?;
+                }
+                _ => text(group, &name, &value.to_string())?,
+            },
         }
     }
     Ok(())
+}
+
+/// A list of numbers only.
+fn numbers(items: &[Value]) -> Option<Vec<f64>> {
+    items.iter().map(Value::as_f64).collect()
 }
 
 fn stack(entry: &Group, name: &str, item: &str, arrays: &[Centered<Complex32>]) -> hdf5::Result<Option<Group>> {
@@ -256,11 +289,17 @@ fn curves(entry: &Group, curves: &[(String, Vec<(f64, f64)>)]) -> Outcome {
     let all = group(entry, "curves_1", "NXcollection")?;
     for (name, points) in curves {
         let curve = group(&all, &name.replace('/', "_"), "NXdata")?;
+        attribute(&curve, "title", name)?;
         attribute(&curve, "signal", "y")?;
         attribute(&curve, "axes", "x")?;
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-        curve.new_dataset_builder().with_data(&x).create("x")?;
-        curve.new_dataset_builder().with_data(&y).create("y")?;
+        // Correlations are over frequencies, all others over the cycles of a run.
+        let correlation = name.starts_with("fsc") || name.starts_with("prtf");
+        let along = if correlation { "spatial frequency, 1/pixel" } else { "cycle" };
+        let x = curve.new_dataset_builder().with_data(&x).create("x")?;
+        attribute(&x, "long_name", along)?;
+        let y = curve.new_dataset_builder().with_data(&y).create("y")?;
+        attribute(&y, "long_name", name)?;
     }
     Ok(())
 }
@@ -279,14 +318,10 @@ fn flags(values: &Centered<bool>) -> Centered<u8> {
     values.map(|&flag| u8::from(flag))
 }
 
-/// The time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level
+/// A time in UTC as ISO 8601 has it (days to civil: Howard Hinnant, "chrono-Compatible Low-Level
 /// Date Algorithms").
-fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    date(seconds)
-}
-
-fn date(seconds: u64) -> String {
+fn date(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -300,6 +335,8 @@ fn date(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     #[test]
     fn dates_are_those_of_the_calendar() {
         for (seconds, text) in [
@@ -308,7 +345,7 @@ mod tests {
             (1_709_251_199, "2024-02-29T23:59:59Z"),
             (1_735_689_600, "2025-01-01T00:00:00Z"),
         ] {
-            assert_eq!(super::date(seconds), text);
+            assert_eq!(super::date(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
     }
 }

@@ -77,11 +77,13 @@ impl Fields<'_> {
     fn nexus(&self, entry: &Group, field: &Field) -> Outcome {
         let home = group(entry, field.name, "NXdata")?;
         attribute(&home, "signal", "data")?;
+        attribute(&home, "title", field.name)?;
         let names: [hdf5::types::VarLenUnicode; 3] =
             [super::nexus::unicode("z")?, super::nexus::unicode("y")?, super::nexus::unicode("x")?];
         home.new_attr_builder().with_data(&names).create("axes")?;
         let data = array(&home, "data", field.values)?;
         attribute(&data, "units", field.unit)?;
+        attribute(&data, "long_name", &format!("{} ({})", field.name, field.unit))?;
         for (axis, name) in ["z", "y", "x"].iter().enumerate() {
             let places = home.new_dataset_builder().with_data(&self.places(axis)).create(*name)?;
             attribute(&places, "units", "nm")?;

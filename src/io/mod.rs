@@ -77,7 +77,7 @@ use element::Kind;
 use location::{Format, Location};
 use mask::MaskConvention;
 use num_complex::Complex32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was read from a file, before any preparation. Arrays have the shape of `intensity` where
 /// nothing else is said.
@@ -280,17 +280,42 @@ pub fn read_object(location: &str) -> Result<(Centered<Complex32>, Centered<bool
 ///
 /// [`Error::Missing`], [`Error::Read`] and [`Error::File`] for a file that cannot be read.
 pub fn read_removed_ramp(location: &str) -> Result<Option<[f64; 3]>> {
+    Ok(read_outcome(location, "ramp_removed_turns")?.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// The grade of a result and the probability that its object was found, where lacuna wrote it and
+/// says so.
+///
+/// # Errors
+///
+/// As [`read_removed_ramp`].
+pub fn read_grade(location: &str) -> Result<Option<(String, f64)>> {
+    let grade = read_outcome(location, "verdict/grade")?;
+    let probability = read_outcome(location, "verdict/probability")?;
+    Ok(grade.zip(probability).and_then(|(grade, probability)| Some((grade.as_str()?.into(), probability.as_f64()?))))
+}
+
+/// One of the results that stand in the file of a reconstruction, by its path among them.
+fn read_outcome(location: &str, name: &str) -> Result<Option<serde_json::Value>> {
     let place = Location::parse(location)?;
-    let text = match place.format {
-        Format::Hdf5 => cxi::result_text(&place, "ramp_removed_turns")?,
+    Ok(match place.format {
+        Format::Hdf5 => cxi::outcome(&place, name)?,
         Format::Npz => {
             let results: Option<serde_json::Value> =
                 npz::result_text(&place)?.and_then(|text| serde_json::from_str(&text).ok());
-            results.and_then(|results| Some(results.get("ramp_removed_turns")?.to_string()))
+            results.and_then(|results| results.pointer(&format!("/{name}")).cloned())
         }
         _ => None,
-    };
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    })
+}
+
+/// Whether a file was written by lacuna: what it may remove where a new result takes its place.
+pub fn is_own(path: &Path) -> bool {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("npz") => npz::is_own(path),
+        Some("html") => std::fs::read(path).is_ok_and(|text| String::from_utf8_lossy(&text).contains("lacuna ")),
+        _ => cxi::is_own(path),
+    }
 }
 
 /// Reads any array of real numbers, a flat field for instance.

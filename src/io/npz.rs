@@ -223,6 +223,11 @@ pub(super) fn read(place: &Location, options: &ReadOptions) -> Result<Contents> 
     })
 }
 
+/// Whether lacuna wrote this file.
+pub(super) fn is_own(path: &Path) -> bool {
+    Npz::open(path).is_ok_and(|mut npz| npz.text("command").is_some() && npz.text("results").is_some())
+}
+
 /// The results of a reconstruction, JSON text.
 pub(super) fn result_text(place: &Location) -> Result<Option<String>> {
     Ok(Npz::open(&place.path)?.text("results"))

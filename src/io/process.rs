@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::{Duration, SystemTime};
 
 /// Command line, settings and results that were behind an output. JSON is how they are written, and
 /// no affair of callers.
@@ -11,6 +12,8 @@ pub struct Process {
     command: String,
     settings: Value,
     results: Value,
+    /// Time that it took until now.
+    took: Duration,
 }
 
 impl Process {
@@ -28,7 +31,18 @@ impl Process {
     ) -> Result<Self> {
         let settings = serde_json::to_value(settings).map_err(|error| Error::encode("the settings", error))?;
         let results = serde_json::to_value(results).map_err(|error| Error::encode("the results", error))?;
-        Ok(Process { command: command.into(), settings, results })
+        Ok(Process { command: command.into(), settings, results, took: Duration::ZERO })
+    }
+
+    /// Says how long it took: a file then has the time at which the work began, too.
+    pub fn lasting(self, took: Duration) -> Self {
+        Process { took, ..self }
+    }
+
+    /// When the work began, and now.
+    pub(super) fn times(&self) -> [SystemTime; 2] {
+        let now = SystemTime::now();
+        [now.checked_sub(self.took).unwrap_or(now), now]
     }
 
     pub(super) fn command(&self) -> &str {

@@ -139,7 +139,7 @@ fn wrong_paths_say_what_is_there() {
     };
     assert_eq!(
         error("/entry_1/nope/data"),
-        ":/entry_1/nope/data: nothing there: /entry_1 holds data_1, instrument_1, process_1, program_name, program_version, start_time"
+        ":/entry_1/nope/data: nothing there: /entry_1 holds data_1, end_time, instrument_1, process_1, program_name, program_version, start_time"
     );
     assert_eq!(error("/nope"), ":/nope: nothing there: / holds cxi_version, entry_1, entry_last");
     assert_eq!(

@@ -26,6 +26,30 @@ impl Gauge {
         Self::of_window(object, object.shape(), ramp)
     }
 
+    /// That of a crystal, whose peak may lie anywhere in its pattern. What decides where is the pattern,
+    /// which is right where phases are not.
+    pub fn of_crystal(object: &Centered<Complex32>) -> Self {
+        let mut pattern = object.to_cornered().0;
+        let shape: Shape = pattern.dim().into();
+        Fft::new(shape).forward(pattern.as_slice_mut().expect("standard layout"));
+        // Its centre of mass: the mean slope of the phase, weighted by the intensity.
+        let (mut sum, mut sums) = (0.0, [0.0; 3]);
+        for (at, value) in pattern.indexed_iter() {
+            let (at, weight): ([usize; 3], f64) = (at.into(), value.norm_sqr().into());
+            sum += weight;
+            for axis in 0..3 {
+                let (at, n) = (at[axis] as f64, shape[axis] as f64);
+                sums[axis] += weight * if 2.0 * at > n { at - n } else { at };
+            }
+        }
+        let ramp = sums.map(|part| if sum > 0.0 { (part / sum).round() } else { 0.0 });
+        if distance(ramp, [0.0; 3]) <= MOST {
+            return Self::of(object, true);
+        }
+        let rest = Self::of(&Gauge { phase: 0.0, ramp }.removed(object), true);
+        Gauge { phase: rest.phase, ramp: std::array::from_fn(|axis| ramp[axis] + rest.ramp[axis]) }
+    }
+
     /// That of an object in a window of an array of the shape `whole`, across which the largest ramp
     /// is measured.
     pub fn of_window(object: &Centered<Complex32>, whole: Shape, ramp: bool) -> Self {
@@ -75,6 +99,10 @@ mod tests {
             // Half a turn across a window is more than the centre's fraction where that is a quarter.
             let wide = Gauge::of_window(&moved, shape.map(|extent| 4 * extent), true);
             assert_eq!(wide.ramp, [0.0; 3]);
+            let far = Gauge { phase: 0.0, ramp: [0.0, -4.0, 3.0] }.removed(&plain);
+            assert_eq!(Gauge::of(&far, true).ramp, [0.0; 3]);
+            let found = Gauge::of_crystal(&far).ramp;
+            assert!(distance(found, [0.0, 4.0, -3.0]) < 0.05, "{found:?}");
         }
     }
 }

@@ -78,17 +78,6 @@ fn conjugate_inverse(object: &Cornered<Complex32>) -> Cornered<Complex32> {
     }))
 }
 
-/// `array(r - shift)`, wrapped around.
-fn rolled<T: Clone>(array: &Array3<T>, shift: [isize; 3]) -> Array3<T> {
-    let (nz, ny, nx) = array.dim();
-    // Where each index comes from, once per axis: a division per element would be slow.
-    let from = |n: usize, by: isize| -> Vec<usize> {
-        (0..n).map(|i| (i as isize - by).rem_euclid(n as isize) as usize).collect()
-    };
-    let [along_z, along_y, along_x] = [from(nz, shift[0]), from(ny, shift[1]), from(nx, shift[2])];
-    Array3::from_shape_fn((nz, ny, nx), |(z, y, x)| array[[along_z[z], along_y[y], along_x[x]]].clone())
-}
-
 /// A sum over `0..length`, in pieces of fixed size and added in order.
 fn summed<T: Sum + Send>(length: usize, of: impl Fn(Range<usize>) -> T + Sync) -> T {
     const PIECE: usize = 1 << 14;

@@ -1,10 +1,10 @@
 //! Overlap of two supports, wherever they sit.
 
 use super::peak::peak;
-use super::{rolled, same_shapes, transformed};
+use super::{same_shapes, transformed};
 use crate::error::Result;
 use crate::fft::Fft;
-use crate::volume::Centered;
+use crate::volume::{Centered, rolled};
 use ndarray::Zip;
 use num_complex::Complex32;
 

@@ -6,10 +6,10 @@
 //! discrete Fourier transform, to a fraction of a pixel? [`super::peak`] answers it.
 
 use super::peak::{distance, peak, ramped};
-use super::{conjugate_inverse, inner, rolled, same_shapes, summed, transformed, wide};
+use super::{conjugate_inverse, inner, same_shapes, summed, transformed, wide};
 use crate::error::{Error, Result};
 use crate::fft::Fft;
-use crate::volume::{Centered, Cornered};
+use crate::volume::{Centered, Cornered, rolled};
 use ndarray::Array3;
 use num_complex::{Complex32, Complex64};
 use rayon::prelude::*;

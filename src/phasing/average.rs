@@ -64,7 +64,7 @@ pub(super) fn groups(runs: &[Run]) -> Result<Vec<Group>> {
     let mut rest: Vec<&Run> = runs.iter().filter(|run| run.fit.score() <= most).collect();
     let mut groups = Vec::new();
     while let (Some(&best), true) = (rest.first(), groups.len() < GROUPS) {
-        let Comparison { mean, agreeing, .. } = compare(best, &rest)?;
+        let Comparison { mean, agreeing, .. } = compare(best, &rest, None)?;
         groups.push(Group {
             mean,
             count: agreeing.len().max(1),
@@ -103,11 +103,16 @@ impl Comparison {
 /// Both were fitted to the same pattern: neither has a ramp that the other lacks.
 const OPTIONS: RegistrationOptions = RegistrationOptions { subpixel: true, ramp: false };
 
-/// Compares runs with the object of one, which may be among them.
+/// Compares runs with the object of one, which may be among them. Those that agree with it go into
+/// `objects`, in register with it.
 ///
 /// # Errors
 /// If an object is not finite.
-pub(super) fn compare(best: &Run, runs: &[&Run]) -> Result<Comparison> {
+pub(super) fn compare(
+    best: &Run,
+    runs: &[&Run],
+    mut objects: Option<&mut Vec<Centered<Complex32>>>,
+) -> Result<Comparison> {
     let mut mean = Centered::filled(best.object.shape(), Complex32::ZERO);
     let mut squares = Centered::filled(best.object.shape(), 0.0f32);
     let (mut agreeing, mut distances) = (Vec::new(), Vec::new());
@@ -120,6 +125,9 @@ pub(super) fn compare(best: &Run, runs: &[&Run]) -> Result<Comparison> {
             mean.0 += &found.object.0;
             squares.0.zip_mut_with(&found.object.0, |sum, value| *sum += value.norm_sqr());
             agreeing.push(run.number);
+            if let Some(objects) = &mut objects {
+                objects.push(found.object);
+            }
         }
     }
     if agreeing.is_empty() {
@@ -158,9 +166,11 @@ mod tests {
         assert!(off < 1e-3, "{off}");
 
         let all: Vec<&Run> = runs.iter().collect();
-        let comparison = compare(&runs[0], &all).unwrap();
+        let mut objects = Vec::new();
+        let comparison = compare(&runs[0], &all, Some(&mut objects)).unwrap();
+        assert_eq!(objects.len(), 3);
         assert_eq!(comparison.agreeing, [0, 2, 3]);
         assert_eq!(comparison.distances.len(), 4, "its own seed says nothing");
-        assert!(comparison.spread.is_some() && compare(&runs[1], &all).unwrap().spread.is_none());
+        assert!(comparison.spread.is_some() && compare(&runs[1], &all, None).unwrap().spread.is_none());
     }
 }

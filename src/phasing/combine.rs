@@ -11,14 +11,14 @@ use num_complex::Complex32;
 pub struct Combined {
     /// Every kept run in register with the best, which comes first; without what `gauge` says.
     pub objects: Vec<Centered<Complex32>>,
-    /// Their complex average.
+    /// Complex average of the independent runs, or of the kept ones where there are no two of those.
     pub average: Centered<Complex32>,
-    /// Their orthogonal modes.
+    /// Orthogonal modes of the same.
     pub modes: Modes,
     /// Phase retrieval transfer function of the average.
     pub prtf: Vec<Shell>,
-    /// Fourier shell correlation of the averages of the odd and the even ones; empty for a single
-    /// run.
+    /// Fourier shell correlation of the averages of the odd and the even independent runs; empty where
+    /// there are no two of them.
     pub fsc: Vec<FscShell>,
     /// Constant phase and ramp of the best run, which were removed from objects, average and modes.
     pub gauge: Gauge,
@@ -33,36 +33,49 @@ impl Combined {
     }
 }
 
-/// Registers, averages and compares the kept runs. `ramp` says whether linear phase ramps may be
-/// removed (Bragg data).
+/// Registers, averages and compares the kept runs. `independent` are the objects of runs of which none
+/// began at another, in register with the best: only of these it says something that they agree. `ramp`
+/// says whether linear phase ramps may be removed (Bragg data).
 ///
 /// # Errors
 /// If an object is not finite.
-pub fn combine(kept: &[Run], pattern: &Pattern, ramp: bool) -> Result<Combined> {
-    let options = metrics::RegistrationOptions { subpixel: true, ramp };
+pub fn combine(kept: &[Run], independent: &[Centered<Complex32>], pattern: &Pattern, ramp: bool) -> Result<Combined> {
     let best = &kept[0].object;
     let mut objects = vec![best.clone()];
-    for run in &kept[1..] {
-        objects.push(metrics::register(&run.object, best, options)?.object);
-    }
-    let average = metrics::average(&objects)?;
+    objects.extend(in_register(&kept[1..], best, ramp)?);
+    let several = independent.len() > 1;
+    let compared = if several { independent } else { &objects[..] };
+    let average = metrics::average(compared)?;
     let moduli = Centered(pattern.intensity.0.mapv(|i| i.max(0.0).sqrt()));
     let measured = pattern.measured();
     let prtf = metrics::prtf(&average, &moduli, &measured)?;
     let photons_end = metrics::photons_end(&pattern.intensity, &measured)?;
-    let fsc = if objects.len() > 1 {
+    let fsc = if several {
         let half = |parity: usize| -> Result<Centered<Complex32>> {
-            let half: Vec<_> = objects.iter().skip(parity).step_by(2).cloned().collect();
+            let half: Vec<_> = independent.iter().skip(parity).step_by(2).cloned().collect();
             metrics::average(&half)
         };
         metrics::fsc(&half(0)?, &half(1)?)?
     } else {
         Vec::new()
     };
-    let mut modes = metrics::modes(&objects)?;
+    let mut modes = metrics::modes(compared)?;
     let gauge = Gauge::of(best, ramp);
     for object in objects.iter_mut().chain(&mut modes.modes) {
         *object = gauge.removed(object);
     }
     Ok(Combined { objects, average: gauge.removed(&average), modes, prtf, fsc, gauge, photons_end })
+}
+
+/// The objects of runs in register with another.
+///
+/// # Errors
+/// If one is not finite.
+pub fn in_register<'a>(
+    runs: impl IntoIterator<Item = &'a Run>,
+    best: &Centered<Complex32>,
+    ramp: bool,
+) -> Result<Vec<Centered<Complex32>>> {
+    let options = metrics::RegistrationOptions { subpixel: true, ramp };
+    runs.into_iter().map(|run| Ok(metrics::register(&run.object, best, options)?.object)).collect()
 }

@@ -13,9 +13,6 @@ use super::walk::walk;
 use crate::error::Result;
 use std::time::Instant;
 
-/// Runs that are ended with priors for smoothness, where fewer are kept.
-const SMOOTHED: usize = 4;
-
 /// A smoother end is taken where it predicts held-out pixels as well, or worse by less than this
 /// factor: they are few, and their prediction is noisy by as much.
 const SMOOTHER: f64 = 1.15;
@@ -99,7 +96,7 @@ fn completions(
     plan: &EnsemblePlan,
     observer: &dyn Observer,
 ) -> Vec<Option<Run>> {
-    let runs = &runs[..runs.len().min(plan.keep.max(SMOOTHED))];
+    let runs = &runs[..runs.len().min(plan.ended())];
     let go_on = || observer.go_on();
     let end = |(index, run): (usize, &Run)| {
         let begun = Instant::now();
@@ -121,7 +118,7 @@ fn smooth_ends(runs: &[Run], problem: &Problem, plan: &EnsemblePlan, observer: &
     if weights.is_empty() {
         return Vec::new();
     }
-    let runs = &runs[..runs.len().min(plan.keep.max(SMOOTHED))];
+    let runs = &runs[..runs.len().min(plan.ended())];
     let end = |(index, run): (usize, &Run)| {
         let begun = Instant::now();
         let ended = weights.iter().enumerate().filter_map(|(number, &weight)| {

@@ -14,12 +14,20 @@ use super::smooth::Smoothness;
 use crate::error::Result;
 use crate::pixels::Pattern;
 use crate::volume::{Centered, Cornered};
+use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
 use std::ops::Range;
 
 /// A run with more than this fraction of its energy outside the support is dropped, beside what the
 /// noise of the counts puts there.
 const MOST_OUTSIDE: f64 = 0.1;
+
+/// Best runs that are ended once more, where fewer are kept.
+const ENDED: usize = 4;
+
+/// Runs that are compared where none are averaged: what two say of each other is little.
+const COMPARED: usize = 8;
 
 /// The starts of runs.
 #[derive(Debug, Clone)]
@@ -115,7 +123,7 @@ impl EnsemblePlan {
 
     /// Runs that are kept whole at most, the last ones among them.
     pub fn most_kept(&self) -> usize {
-        self.keep.max(self.members()) + self.most_last()
+        self.keep.max(self.members()).min(self.count()) + self.most_last()
     }
 
     /// Last runs at most.
@@ -123,9 +131,14 @@ impl EnsemblePlan {
         self.average.as_ref().map_or(0, |average| GROUPS * average.runs.len())
     }
 
-    /// Best runs that groups are made of.
+    /// Best runs that groups are made of and that are compared with the best, kept whole for that.
     pub(super) fn members(&self) -> usize {
-        self.average.as_ref().map_or(0, |average| average.members)
+        self.average.as_ref().map_or(COMPARED, |average| average.members)
+    }
+
+    /// Best runs that are ended with priors for smoothness, or with completed hidden modes.
+    pub fn ended(&self) -> usize {
+        self.keep.max(ENDED)
     }
 
     /// Batches of the first round in which so many runs at once are done.
@@ -223,11 +236,38 @@ pub struct Ensemble {
     /// three do.
     #[serde(skip)]
     pub spread: Option<Centered<f32>>,
+    /// Objects of the runs from random starts that agree with the best, in register with it: nothing that
+    /// one of them has of another, as a last run has of those that it began at.
+    #[serde(skip)]
+    pub agreeing: Vec<Centered<Complex32>>,
     /// What the best runs calculate, where the plan asks for it.
     #[serde(skip)]
     pub look: Option<Look>,
     /// The best of those with too much energy outside the support.
     best_outside: Option<Run>,
+}
+
+/// Pixels by which a support must be moved, around the ends of its array, to have its centre of mass in
+/// the middle.
+fn to_middle(support: &Centered<bool>) -> [isize; 3] {
+    let shape = support.shape();
+    let mut turns = [[0.0f64; 2]; 3];
+    for (at, _) in support.0.indexed_iter().filter(|(_, inside)| **inside) {
+        let at: [usize; 3] = at.into();
+        for axis in 0..3 {
+            // On a circle an object may lie across the ends.
+            let angle = TAU * at[axis] as f64 / shape[axis] as f64;
+            turns[axis][0] += angle.cos();
+            turns[axis][1] += angle.sin();
+        }
+    }
+    std::array::from_fn(|axis| {
+        let [cos, sin] = turns[axis];
+        let n = shape[axis] as f64;
+        // A support without a side that is heavier has no centre.
+        let at = if cos.hypot(sin) < 1e-6 { n / 2.0 } else { sin.atan2(cos).rem_euclid(TAU) / TAU * n };
+        ((shape[axis] / 2) as f64 - at).round() as isize
+    })
 }
 
 pub(super) fn score(run: &Run) -> f64 {
@@ -236,10 +276,30 @@ pub(super) fn score(run: &Run) -> f64 {
 
 impl Ensemble {
     /// The kept runs from random starts compared with the best of all.
-    pub(super) fn comparison(&self) -> Result<Option<Comparison>> {
+    pub(super) fn comparison(&mut self) -> Result<Option<Comparison>> {
         let Some(best) = self.kept.first() else { return Ok(None) };
         let random = self.kept.iter().filter(|run| run.average_of == 0).collect::<Vec<_>>();
-        Ok(Some(average::compare(best, &random)?))
+        let mut agreeing = Vec::new();
+        let comparison = average::compare(best, &random, Some(&mut agreeing))?;
+        self.agreeing = agreeing;
+        Ok(Some(comparison))
+    }
+
+    /// Moves the objects of the kept runs by whole pixels so that their supports are in the middle of
+    /// the array, wherever the runs happened to put them: the pattern is the same.
+    pub fn centre(&mut self) {
+        let Some(best) = self.kept.first() else { return };
+        // The frame of the best run.
+        let by = to_middle(&best.support);
+        self.spread = self.spread.take().map(|spread| spread.rolled(by));
+        for object in &mut self.agreeing {
+            *object = object.rolled(by);
+        }
+        for run in &mut self.kept {
+            let by = to_middle(&run.support);
+            run.object = run.object.rolled(by);
+            run.support = run.support.rolled(by);
+        }
     }
 
     /// The runs with their arrays, in an order that serde keeps.
@@ -301,5 +361,33 @@ impl Ensemble {
                 line.verdict = RunVerdict::Worse;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+
+    #[test]
+    fn objects_are_moved_to_the_middle_and_across_the_ends() {
+        let plain = Case::behind_a_gap(|_, _| Complex32::new(30.0, 0.0)).run;
+        let centred = |by| {
+            let mut run = plain.clone();
+            (run.object, run.support) = (run.object.rolled(by), run.support.rolled(by));
+            let spread = Some(run.object.map(|value| value.norm()));
+            let mut runs = Ensemble { kept: vec![run], spread, ..Ensemble::default() };
+            runs.centre();
+            let run = runs.kept.remove(0);
+            assert_eq!(runs.spread.unwrap(), run.object.map(|value| value.norm()));
+            assert_eq!(to_middle(&run.support), [0; 3]);
+            run
+        };
+        let first = centred([0; 3]);
+        for by in [[0, 3, -5], [0, 20, 31]] {
+            let other = centred(by);
+            assert!(other.object == first.object && other.support == first.support, "{by:?}");
+        }
+        assert_eq!(to_middle(&Centered::filled([1, 8, 8], true)), [0; 3]);
     }
 }

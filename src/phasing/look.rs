@@ -3,7 +3,6 @@
 //! fills the gap better than one that sees only what was measured around it.
 
 use super::run::Run;
-use crate::metrics::calculated_intensity;
 use crate::pixels::Calculated;
 use ndarray::Zip;
 
@@ -26,11 +25,7 @@ pub(super) fn look(runs: &[Run]) -> Option<Look> {
     let zero = || first.object.map(|_| 0.0_f32);
     let (mut mean, mut spread) = (zero(), zero());
     for run in best {
-        let sharp = calculated_intensity(&run.object);
-        let intensity = match &run.psf {
-            Some(psf) => psf.blurred(&sharp),
-            None => sharp,
-        };
+        let intensity = run.calculated();
         Zip::from(&mut mean.0).and(&mut spread.0).and(&intensity.0).for_each(|sum, squares, &value| {
             let log = value.ln_1p();
             *sum += log / count;

@@ -4,6 +4,7 @@ use super::backend::{Fit, GapConstraint, Start};
 use super::psf::Psf;
 use super::recipe::Recipe;
 use super::support::{Cut, SupportRule};
+use crate::metrics::calculated_intensity;
 use crate::volume::Centered;
 use num_complex::Complex32;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,17 @@ pub enum Ended {
     Interrupted,
     /// The object vanished or overflowed.
     Diverged,
+}
+
+impl Run {
+    /// The pattern that its object makes, blurred by its kernel where it has one, photons.
+    pub fn calculated(&self) -> Centered<f32> {
+        let sharp = calculated_intensity(&self.object);
+        match &self.psf {
+            Some(psf) => psf.blurred(&sharp),
+            None => sharp,
+        }
+    }
 }
 
 /// The result of a run. Its arrays are no part of what serde writes and reads: empty afterwards.

@@ -150,8 +150,9 @@ impl Ensemble {
         if let (Some(comparison), Some(best)) = (comparison, self.kept.first()) {
             self.spread = comparison.spread_about(best)?;
             // That runs agree which began at one object says nothing.
-            if !matches!(plan.support, FirstSupport::Earlier(_)) {
-                self.distances = comparison.distances;
+            match plan.support {
+                FirstSupport::Earlier(_) => self.agreeing.clear(),
+                _ => self.distances = comparison.distances,
             }
         }
         self.look = if plan.look && !self.interrupted { look(&self.kept) } else { None };

@@ -11,6 +11,47 @@ use ndarray::Axis;
 /// subtraction: the gaps of photon-counting detectors hold -1 or -2 in fewer.
 const CAMERA: f64 = 0.02;
 
+/// Pixels that hold something, of which most are no whole numbers: no photons.
+const UNCOUNTED: f64 = 0.5;
+
+/// Photons of a whole pattern below which it holds next to nothing.
+const FEW: f64 = 1000.0;
+
+/// What a person should be asked of values that may be no photons, as those of a camera, of normalised or
+/// of scaled data: likelihoods and verdicts count photons.
+pub fn uncounted(intensity: &Centered<f32>, mask: &Centered<u32>) -> Option<String> {
+    let lit = || {
+        let measured = intensity.0.iter().zip(&mask.0).filter(|(_, bits)| **bits == 0).map(|(&value, _)| value);
+        measured.filter(|value| *value > 0.0 && value.is_finite())
+    };
+    let (mut pixels, mut broken, mut sum, mut step) = (0.0, 0.0, 0.0, 0);
+    for value in lit() {
+        let whole = (value - value.round()).abs() <= 1e-3 * value.max(1.0);
+        pixels += 1.0;
+        broken += f64::from(u8::from(!whole));
+        sum += f64::from(value);
+        step = common(step, value.round() as u64);
+    }
+    let why = "likelihoods and the verdict count photons";
+    if broken > UNCOUNTED * pixels {
+        Some(format!(
+            "{:.0} % of the values are no whole numbers: if they are no photons, give gain; {why}",
+            100.0 * broken / pixels
+        ))
+    } else if broken == 0.0 && step > 1 && pixels > 10.0 {
+        Some(format!("all values are multiples of {step}: if that is one photon, give gain = {step}; {why}"))
+    } else if pixels > 0.0 && sum < FEW {
+        Some(format!("{sum:.0} photons in the whole pattern: if its values are no photons, give gain; {why}"))
+    } else {
+        None
+    }
+}
+
+/// Greatest common divisor.
+fn common(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common(b, a % b) }
+}
+
 /// Turns detector units into photons as the options say, and returns what was done, one line each.
 ///
 /// # Errors
@@ -98,4 +139,21 @@ fn normalise(intensity: &mut Centered<f32>, monitor: &[f64], placement: Placemen
         frame.mapv_inplace(|value| value * scale);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_no_photons_is_said() {
+        let counts = Centered(ndarray::Array3::from_shape_fn([1, 16, 16], |(_, y, x)| (7 * y + 5 * x) as f32));
+        let said = |factor: f32| uncounted(&counts.map(|value| value * factor), &counts.map(|_| 0));
+        assert_eq!(said(1.0), None);
+        assert!(said(0.3).unwrap().contains("no whole numbers: if they are no photons, give gain"));
+        assert!(said(100.0).unwrap().contains("multiples of 100: if that is one photon, give gain = 100"));
+        let few = counts.map(|value| f32::from(u8::from(*value == 12.0)));
+        assert!(uncounted(&few, &few.map(|_| 0)).unwrap().contains("photons in the whole pattern"));
+        assert_eq!(uncounted(&counts, &counts.map(|_| 1)), None, "nothing was measured");
+    }
 }

@@ -3,25 +3,16 @@
 
 use super::centre::beside_a_hole;
 use super::detector::Detector;
+use super::doubts::find_sentinels;
+use super::lines::{Gap, find_dark_bands, find_gaps, ranges};
 use super::symmetry::most_symmetric;
 use crate::error::Result;
 use crate::fft::Fft;
 use crate::pixels::bit;
 use crate::volume::{Centered, Cornered};
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use num_complex::Complex32;
 use serde::Serialize;
-
-/// A straight gap through the whole frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// Axis that the gap cuts: 1 for a gap of rows, 2 for columns, 0 for missing frames.
-    pub axis: usize,
-    /// First pixel of the gap.
-    pub start: usize,
-    /// Width of the gap, pixels.
-    pub width: usize,
-}
 
 /// Findings of [`inspect`]: counts, gaps, and what looks wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,12 +46,13 @@ pub struct Inspection {
     pub symmetry: Option<f64>,
     /// Whether masked pixels, of a beamstop for instance, hide that point.
     pub centre_hidden: bool,
+    /// The brighter of the first and the last frame of a stack over its brightest one: small for a
+    /// rocking curve, which begins and ends off the peak. `None` for a single frame.
+    pub ends: Option<f64>,
     /// What looks wrong, with the option that mends it.
     pub suspicious: Vec<String>,
 }
 
-/// Share of a row or column that must be masked, beamstop aside, to call it a gap.
-const GAP_SHARE: f64 = 0.8;
 /// Part of the autocorrelation's peak above which the object is taken to overlap with its shifted
 /// copy.
 const AUTOCORRELATION: f32 = 0.04;
@@ -68,17 +60,6 @@ const AUTOCORRELATION: f32 = 0.04;
 /// times their size, in the middle at 0.75, and that of a measured gold crystal at 1.07 times what
 /// phasing found. Less takes background and strays for object.
 const LIKELY: f32 = 0.02;
-/// Numbers that detectors write where they have none: the largest of their integer type, and
-/// Eiger's second largest.
-const SENTINELS: [(f64, &str); 7] = [
-    (65535.0, "the largest value of uint16"),
-    (65534.0, "the second largest value of uint16"),
-    (32767.0, "the largest value of int16"),
-    (1048575.0, "the largest value of 20 bits"),
-    (4294967295.0, "the largest value of uint32"),
-    (4294967294.0, "the second largest value of uint32"),
-    (2147483647.0, "the largest value of int32"),
-];
 /// Equal pixels at the maximum that look like saturation.
 const PLATEAU: usize = 5;
 
@@ -128,14 +109,7 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
     let bad = count(&mask, |&bits| bits != 0);
 
     let gaps = find_gaps(&mask);
-    for gap in find_dark_bands(intensity, &measured) {
-        let lines = if gap.axis == 1 { "rows" } else { "columns" };
-        suspicious.push(format!(
-            "{lines} {} to {} read zero everywhere: if they are a gap, give mask = a mask file, zero or maxipix",
-            gap.start,
-            gap.start + gap.width - 1
-        ));
-    }
+    suspicious.extend(find_dark_bands(intensity, &measured).iter().map(Gap::dark));
     let autocorrelation = (photons > 0.0).then(|| Autocorrelation::new(intensity, &measured));
     let symmetric = (photons > 0.0).then(|| most_symmetric(intensity, &measured));
     Ok(Inspection {
@@ -154,9 +128,22 @@ pub fn inspect(intensity: &Centered<f32>, mask: Option<&Centered<u32>>) -> Resul
         },
         support_pixels: autocorrelation.as_ref().map(|of| count(&of.likely_support(), |&inside| inside)),
         oversampling: autocorrelation.as_ref().map(Autocorrelation::oversampling),
+        ends: ends(intensity, &measured),
         gaps,
         suspicious,
     })
+}
+
+/// [`Inspection::ends`].
+fn ends(intensity: &Centered<f32>, measured: &Centered<bool>) -> Option<f64> {
+    let frames = intensity.0.outer_iter().zip(measured.0.outer_iter()).map(|(frame, measured)| {
+        let photons = frame.iter().zip(measured).filter(|(_, measured)| **measured);
+        photons.map(|(&value, _)| f64::from(value)).sum::<f64>()
+    });
+    let frames: Vec<f64> = frames.collect();
+    let most = frames.iter().copied().fold(0.0, f64::max);
+    let (first, last) = (frames.first()?, frames.last()?);
+    (frames.len() > 1 && most > 0.0).then(|| first.max(*last) / most)
 }
 
 impl Inspection {
@@ -172,88 +159,6 @@ impl Inspection {
 
 fn count<T>(mask: &Centered<T>, which: impl Fn(&T) -> bool) -> usize {
     mask.0.iter().filter(|pixel| which(pixel)).count()
-}
-
-/// Unmasked values that are no counts. Returns the sentinels found.
-fn find_sentinels(intensity: &Centered<f32>, mask: &Centered<u32>, suspicious: &mut Vec<String>) -> Vec<f32> {
-    let unmasked = || intensity.0.iter().zip(&mask.0).filter(|(_, bits)| **bits == 0).map(|(&value, _)| value);
-    let wrong = unmasked().filter(|value| !value.is_finite()).count();
-    if wrong > 0 {
-        suspicious.push(format!("{wrong} pixels are NaN or infinite: give mask = nan"));
-    }
-    let negative = unmasked().filter(|&value| value < 0.0).count();
-    if negative > 0 {
-        suspicious.push(format!("{negative} pixels are negative: give mask = negative if they are gaps, clip-negative = true if a dark frame was subtracted"));
-    }
-    let mut found: Vec<f32> = Vec::new();
-    let largest = unmasked().filter(|value| value.is_finite()).fold(0.0, f32::max);
-    for (sentinel, name) in SENTINELS {
-        let value = sentinel as f32;
-        // 2^32 - 1 and 2^32 - 2 are the same number in f32. Only the top of the data: 32767 photons
-        // may be 32767 photons.
-        let pixels = unmasked().filter(|&pixel| pixel == value).count();
-        if pixels > 0 && !found.contains(&value) && largest <= value * 1.001 {
-            suspicious.push(format!("{pixels} pixels hold {sentinel}, {name}: give mask = saturated={sentinel}"));
-            found.push(value);
-        }
-    }
-    found
-}
-
-/// Lines inside the frame that are masked almost everywhere, pixels behind the beamstop aside, as
-/// ranges.
-fn find_gaps(mask: &Centered<u32>) -> Vec<Gap> {
-    let shape = mask.shape();
-    let mut gaps = Vec::new();
-    for axis in (0..3).filter(|&axis| shape[axis] > 1) {
-        let lines = mask.0.axis_iter(Axis(axis)).map(|line| {
-            let free = line.iter().filter(|&&bits| bits & bit::SHADOWED == 0);
-            let (all, masked) =
-                free.fold((0_usize, 0_usize), |(all, masked), &bits| (all + 1, masked + usize::from(bits != 0)));
-            all > 0 && masked as f64 >= GAP_SHARE * all as f64
-        });
-        // Masked margins of the frame are no gaps.
-        let inner = ranges(lines).filter(|(start, width)| *start > 0 && start + width < shape[axis]);
-        gaps.extend(inner.map(|(start, width)| Gap { axis, start, width }));
-    }
-    gaps
-}
-
-/// Rows and columns inside the frame in which every measured pixel is zero, between lines that have
-/// light.
-fn find_dark_bands(intensity: &Centered<f32>, measured: &Centered<bool>) -> Vec<Gap> {
-    let shape = intensity.shape();
-    let mut bands = Vec::new();
-    for (axis, &length) in shape.iter().enumerate().skip(1) {
-        // The share of lit pixels in each line; None where nothing was measured.
-        let lit: Vec<Option<f64>> = (intensity.0.axis_iter(Axis(axis)))
-            .zip(measured.0.axis_iter(Axis(axis)))
-            .map(|(line, measured)| {
-                let pixels = measured.iter().filter(|measured| **measured).count();
-                let lit = line.iter().zip(&measured).filter(|(value, measured)| **measured && **value > 0.0).count();
-                (pixels > 0).then(|| lit as f64 / pixels as f64)
-            })
-            .collect();
-        let bright = |i: Option<usize>| i.and_then(|i| lit.get(i).copied().flatten()).is_some_and(|lit| lit > 0.02);
-        let dark = ranges(lit.iter().map(|lit| *lit == Some(0.0)));
-        let between = dark.filter(|&(start, width)| {
-            start > 0 && start + width < length && bright(start.checked_sub(1)) && bright(Some(start + width))
-        });
-        bands.extend(between.map(|(start, width)| Gap { axis, start, width }));
-    }
-    bands
-}
-
-/// Start and length of each run of `true`.
-fn ranges(lines: impl Iterator<Item = bool>) -> impl Iterator<Item = (usize, usize)> {
-    let mut found: Vec<(usize, usize)> = Vec::new();
-    for (i, _) in lines.enumerate().filter(|(_, inside)| *inside) {
-        match found.last_mut() {
-            Some((start, width)) if *start + *width == i => *width += 1,
-            _ => found.push((i, 1)),
-        }
-    }
-    found.into_iter()
 }
 
 /// Masked pixels of the first frame that have no masked neighbour among their eight.
@@ -394,7 +299,7 @@ mod tests {
         assert_eq!(found.gaps, gaps);
         assert_eq!(found.detector.as_deref(), Some("Maxipix or Timepix (seam of 6), from its gaps"));
         assert_eq!(found.masked, [("shadowed by the beamstop".to_string(), 21), ("in a gap".to_string(), 3036)]);
-        assert_eq!(found.suspicious, [""; 0]);
+        assert_eq!((found.suspicious.len(), found.ends), (0, None));
         assert!(found.centre_hidden && found.symmetry.is_some_and(|symmetry| symmetry > 0.9), "{:?}", found.symmetry);
         // 256 pixels over 66 and 64: 3.9 and 4.0. The hidden centre costs some per cent.
         let [z, y, x] = found.oversampling.unwrap();
@@ -412,6 +317,18 @@ mod tests {
         let few = Centered::filled([1, 32, 32], 0.02);
         let found = likely_support(&few, &few.map(|_| true));
         assert!(found.as_slice().iter().filter(|&&inside| inside).count() < 10);
+    }
+
+    #[test]
+    fn a_rocking_curve_ends_in_the_dark() {
+        let stack = |frames: &[f32]| {
+            let mut stack = Centered::filled([frames.len(), 16, 16], 0.0);
+            stack.0.outer_iter_mut().zip(frames).for_each(|(mut frame, &value)| frame.fill(value));
+            inspect(&stack, None).unwrap().ends
+        };
+        assert_eq!(stack(&[1.0, 5.0, 20.0, 5.0, 2.0]), Some(0.1));
+        assert_eq!(stack(&[7.0, 8.0, 6.0]), Some(0.875));
+        assert_eq!((stack(&[7.0]), stack(&[0.0, 0.0])), (None, None));
     }
 
     #[test]

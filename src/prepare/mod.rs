@@ -2,11 +2,14 @@
 //! and binning.
 
 mod alien;
+mod binning;
 mod centre;
 mod counts;
 mod defects;
 mod detector;
+mod doubts;
 mod inspect;
+mod lines;
 mod mask;
 mod options;
 mod symmetry;
@@ -15,8 +18,11 @@ mod window;
 
 pub use crate::fft::fft_friendly;
 pub use centre::Centring;
+pub use counts::uncounted;
 pub use detector::Detector;
-pub use inspect::{Gap, Inspection, inspect, likely_support, oversampling};
+pub use doubts::doubts;
+pub use inspect::{Inspection, inspect, likely_support, oversampling};
+pub use lines::Gap;
 pub use mask::{DoubtfulMask, MaskItem, apply_mask, parse_mask};
 pub use options::Options;
 
@@ -154,6 +160,12 @@ pub fn prepare(
             notes.extend(axis.loss(&window[a]));
         }
     }
+    let washed_out = if options.rebin == [1; 3] || options.frames {
+        None
+    } else {
+        let rank = if shape[0] == 1 { 2 } else { 3 };
+        binning::washed_out(binning::sampled(&pattern, &window, options.rebin), options.rebin, rank)
+    };
     let (intensity, mask, estimate) = window::cut_and_bin(&pattern, &window, options.rebin);
     let pixel_size = geometry.pixel_size.map(|[y, x]| [y * options.rebin[1] as f64, x * options.rebin[2] as f64]);
     let mut pattern = Pattern::new(intensity, mask, Geometry { pixel_size, ..geometry })?;
@@ -175,10 +187,7 @@ pub fn prepare(
     if options.rebin != [1; 3] {
         let bins = if shape[0] == 1 { &options.rebin[1..] } else { &options.rebin[..] };
         steps.push(format!("binned by {} to {}", shape_text(bins), shape_text(&trimmed(pattern.shape()))));
-        if !options.frames {
-            let sampled = oversampling(&pattern.intensity, &pattern.measured());
-            notes.extend(window::washed_out(sampled, options.rebin, bins.len()));
-        }
+        notes.extend(washed_out);
     }
     let support = match support {
         Some(support) => Some(window::carry_support(&support, lengths, options.rebin)?),

@@ -96,37 +96,6 @@ impl Axis {
     }
 }
 
-/// Below this oversampling pixels are too wide for the finest fringes. Those are as many pixels apart as
-/// the oversampling `s` says, and a pixel leaves `sin(pi / s) / (pi / s)` of their contrast: 0.76 here,
-/// 0.64 at 2, where less cannot be sampled at all.
-const FRINGES: f64 = 2.5;
-
-/// What a person should know of bins of the last `rank` axes that are too wide for the fringes, with
-/// the widest ones that are not.
-pub(super) fn washed_out(oversampling: [f64; 3], rebin: [usize; 3], rank: usize) -> Option<String> {
-    let axes = 3 - rank..3;
-    let washed = |a: &usize| rebin[*a] > 1 && oversampling[*a] < FRINGES;
-    let told = |a: usize| {
-        // An autocorrelation that ends beyond the array looks as wide as the array.
-        let bound = if oversampling[a] < 2.05 { " or less" } else { "" };
-        format!("{:.1}{bound} along {}", oversampling[a], ['z', 'y', 'x'][a])
-    };
-    let found: Vec<String> = axes.clone().filter(washed).map(told).collect();
-    if found.is_empty() {
-        return None;
-    }
-    let fits = |a: usize| {
-        let before = oversampling[a] * rebin[a] as f64;
-        (1..=rebin[a]).rev().find(|&bin| before / bin as f64 >= FRINGES).unwrap_or(1)
-    };
-    let bins: Vec<String> = axes.map(|a| fits(a).to_string()).collect();
-    Some(format!(
-        "binned so, the pattern is oversampled {}: below {FRINGES} pixels wash fringes out, and runs agree less; rebin = {} does not",
-        found.join(", "),
-        bins.join(",")
-    ))
-}
-
 /// Sums the pixels of `window` in bins of `bin`, which divides its extents. A bin with at least
 /// half its pixels measured counts as measured, scaled to its full size; any other is a gap with
 /// the mask bits of its pixels, estimated if measured and estimated pixels together are at least
@@ -393,18 +362,5 @@ mod tests {
         let difference = cropped.0.iter().zip(&disc(32, 5.0).0).filter(|(a, b)| a != b).count();
         // Only pixels at the rim may round differently.
         assert!(difference <= 12, "{difference}");
-    }
-
-    #[test]
-    fn bins_wider_than_fringes_are_told_with_those_that_fit() {
-        let note = washed_out([5.3, 2.3, 2.0], [2, 2, 2], 3).unwrap();
-        assert!(
-            note.contains("2.3 along y, 2.0 or less along x:") && note.contains("rebin = 2,1,1 does not"),
-            "{note}"
-        );
-        let note = washed_out([1.0, 2.0, 9.0], [1, 4, 4], 2).unwrap();
-        assert!(note.contains("2.0 or less along y:") && note.contains("rebin = 3,4 does not"), "{note}");
-        // As the detector sampled it, it cannot be helped.
-        assert_eq!(washed_out([1.0, 1.9, 2.6], [1, 1, 2], 2), None);
     }
 }

@@ -5,9 +5,9 @@ use super::views::{centre_of_mass, cropped, planes, window};
 use crate::error::{Error, Result, shape_text};
 use crate::hidden::{HIDDEN, HiddenModes, MODES, Operator, Outlook, hidden_fraction};
 use crate::pixels::{Pattern, bit, trimmed};
-use crate::prepare::{Prepared, likely_support};
+use crate::prepare::{Prepared, inspect, likely_support};
 use crate::report::{Figure, Image, Plot, Report, Section, Series};
-use crate::settings::{Settings, SupportChoice};
+use crate::settings::{Settings, SupportChoice, looks_real};
 use crate::volume::Centered;
 use num_complex::Complex32;
 use serde::Serialize;
@@ -133,12 +133,19 @@ pub struct GapSummary {
     /// What is typical, and the remedy.
     #[serde(flatten)]
     pub outlook: Outlook,
+    /// Whether the pattern looks like that of a real object: what is counted here is for complex ones,
+    /// and of a real one the pixels opposite a gap tell what it hides.
+    pub looks_real: bool,
     /// The remedy in one sentence.
     pub advice: String,
     /// Eigenvalues of the hidden modes, falling; empty where there are too many to compute one by
     /// one.
     pub eigenvalues: Vec<f64>,
 }
+
+/// What is said of a pattern that is symmetric about its centre.
+const REAL: &str =
+    "the pattern is symmetric, as that of a real object: pixels opposite a gap tell what it hides, so leave it free";
 
 /// Looks at the gaps of a prepared pattern with the support that the settings name, or one from the
 /// autocorrelation.
@@ -166,10 +173,16 @@ pub fn look_at_gaps(prepared: Prepared, settings: &Settings, observer: &dyn Obse
         .ok_or(Error::Interrupted)?;
     let outlook = Outlook::new(&op, &modes, &support, [&moving, &shadow], &|part| progress(0.7 + 0.3 * part))?;
     observer.observe(Event::Work { name: "hidden modes", done: 1.0 });
+    let looks_real = looks_real(&inspect(&pattern.intensity, Some(&pattern.mask))?);
+    let advice = match looks_real {
+        true => format!("{REAL}; for a complex one: {}", outlook.advice()),
+        false => outlook.advice(),
+    };
     let summary = GapSummary {
+        looks_real,
         hidden: HiddenSummary::new(&op, &modes, outlook.hidden_energy),
         support_estimated,
-        advice: outlook.advice(),
+        advice,
         outlook,
         eigenvalues: modes.modes.as_ref().map_or(Vec::new(), |modes| modes.eigenvalues.clone()),
     };

@@ -80,7 +80,6 @@ pub fn prepare_input(
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     refuse_sentinels(&input)?;
-    let doubtful = smaller_sentinel(&input);
     let own = &settings.prepare;
     let flat = input.intensity.shape()[0] == 1;
     // A pattern that lacuna wrote has been prepared: its centre is where it was put.
@@ -107,14 +106,35 @@ pub fn prepare_input(
         },
         centring: if raw { own.centring } else { Centring::Keep },
         max_size: own.max_size.as_deref().map(|values| per_axis("max-size", values, flat)).transpose()?,
-        rebin: own.rebin.as_deref().map(|values| per_axis("rebin", values, flat)).transpose()?.unwrap_or([1; 3]),
+        rebin: bins(settings, flat)?,
         pad: own.pad,
         fft_friendly: true,
         frames: frames == Frames::Alone,
     };
     let path = input.source.path.clone();
+    let doubtful = match raw {
+        true => {
+            let none;
+            let mask = match &input.mask {
+                Some(mask) => mask,
+                None => {
+                    none = input.intensity.map(|_| 0);
+                    &none
+                }
+            };
+            let mut doubts = prepare::doubts(&input.intensity, mask).map_err(|error| match error {
+                Error::Pattern(problem) => Error::file(&path, problem),
+                other => other,
+            })?;
+            if own.gain.is_none() && options.monitor.is_none() && options.flat.is_none() {
+                doubts.extend(prepare::uncounted(&input.intensity, mask));
+            }
+            doubts
+        }
+        false => Vec::new(),
+    };
     let mut notes: Vec<String> = input.notes.iter().map(ToString::to_string).collect();
-    notes.extend(doubtful.filter(|_| raw));
+    notes.extend(doubtful);
     for note in &notes {
         observer.observe(Event::Note(&format!("{}: {note}", path.display())));
     }
@@ -152,12 +172,15 @@ pub fn prepare_input(
 /// # Errors
 /// [`Error::File`] where both are the same file.
 pub fn not_onto_itself(input: &str, output: &Path) -> Result<()> {
-    match (Path::new(input).canonicalize(), output.canonicalize()) {
-        (Ok(input), Ok(other)) if input == other => {
-            Err(Error::file(output, "is the input: give another --output, raw data are never replaced"))
-        }
-        _ => Ok(()),
+    match is_same_file(input, output) {
+        true => Err(Error::file(output, "is the input: give another --output, raw data are never replaced")),
+        false => Ok(()),
     }
+}
+
+/// Whether both are the same file.
+pub fn is_same_file(input: &str, other: &Path) -> bool {
+    matches!((Path::new(input).canonicalize(), other.canonicalize()), (Ok(input), Ok(other)) if input == other)
 }
 
 /// Refuses pixels that hold the largest value of their type and are not masked: they are saturated,
@@ -182,26 +205,6 @@ pub fn refuse_sentinels(input: &io::Input) -> Result<()> {
     ))
 }
 
-/// What to say of pixels that hold the largest value of 16 bits in a wider type: what a detector
-/// writes into saturated pixels and gaps stays when its numbers are converted.
-fn smaller_sentinel(input: &io::Input) -> Option<String> {
-    let largest = f32::from(u16::MAX);
-    if input.source.maximum_of_type.is_some_and(|maximum| maximum <= f64::from(largest)) {
-        return None;
-    }
-    let bits = |index: usize| input.mask.as_ref().map_or(0, |mask| mask.as_slice()[index]);
-    let values = input.intensity.as_slice().iter().enumerate();
-    let measured = values.filter(|(index, value)| value.is_finite() && bits(*index) == 0).map(|(_, value)| *value);
-    let (mut count, mut above) = (0, false);
-    measured.for_each(|value| {
-        count += usize::from(value == largest);
-        above |= value > largest;
-    });
-    (count > 1 && !above).then(|| {
-        format!("{count} pixels hold {largest}, the largest uint16, and are not masked: if they are saturated or a gap, give mask = saturated={largest}")
-    })
-}
-
 /// Ranges `(z, y, x)`; those of a volume need a third.
 fn roi(ranges: &[Range<usize>], flat: bool) -> Result<[Range<usize>; 3]> {
     match (ranges, flat) {
@@ -215,6 +218,15 @@ fn roi(ranges: &[Range<usize>], flat: bool) -> Result<[Range<usize>; 3]> {
 }
 
 /// Extents `(z, y, x)` from one number for all axes, or one for each of 2D or 3D data.
+/// Pixels that are summed into one along each axis, as the settings say for data of one frame (`flat`)
+/// or several.
+///
+/// # Errors
+/// [`Error::Setting`] for a number of them that does not fit the data.
+pub fn bins(settings: &Settings, flat: bool) -> Result<[usize; 3]> {
+    Ok(settings.prepare.rebin.as_deref().map(|bins| per_axis("rebin", bins, flat)).transpose()?.unwrap_or([1; 3]))
+}
+
 fn per_axis(name: &str, values: &[usize], flat: bool) -> Result<[usize; 3]> {
     match (values, flat) {
         (&[n], true) => Ok([1, n, n]),

@@ -21,7 +21,9 @@ mod watch;
 mod watch_page;
 
 pub use gaps::{GapLook, GapSummary, HiddenSummary, look_at_gaps};
-pub use input::{Frames, load, load_frames, not_onto_itself, overridden, prepare_input, read, refuse_sentinels};
+pub use input::{
+    Frames, bins, is_same_file, load, load_frames, not_onto_itself, overridden, prepare_input, read, refuse_sentinels,
+};
 pub use network::{model, network_estimate, predict_options};
 pub use observer::{Both, Event, Observer};
 pub use output::Format;
@@ -31,9 +33,9 @@ pub use pipeline::{Reconstruction, estimate, reconstruct, reconstruct_resumable}
 pub use policy::{GapAdvice, GapChoice, advise, gap_choice, narrow};
 pub use resume::Checkpoint;
 pub use split::SplitData;
-pub use summary::{AutomaticChoice, PsfSummary, Resolutions, SplitSummary, Summary};
+pub use summary::{AutomaticChoice, Preparation, PsfSummary, Resolutions, SplitSummary, Summary};
 pub use uncertainty::Uncertainty;
-pub use verdict::{Evidence, Grade, Verdict};
+pub use verdict::{Evidence, Grade, SupportBound, Verdict};
 pub use watch::Watch;
 
 pub(crate) use observer::Silent;

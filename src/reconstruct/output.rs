@@ -15,6 +15,7 @@ use crate::settings::Settings;
 use crate::volume::Centered;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Format of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +46,16 @@ impl Reconstruction {
         let curves = curves(self);
         // A single run is its own only mode: nothing to say twice.
         let several = self.combined.objects.len() > 1;
-        let process = io::Process::new(command, settings, &self.summary)?;
+        let modes = &self.combined.modes.modes;
+        let process = io::Process::new(command, settings, &self.summary)?.lasting(self.took());
         let best = &self.ensemble.kept[0];
         let psf = best.psf.as_ref().map(Psf::array);
         let reconstruction = io::Reconstruction {
             object: &self.combined.objects[0],
             support: &best.support,
             runs: if several { &self.combined.objects } else { &[] },
-            modes: if several { &self.combined.modes.modes } else { &[] },
-            mode_weights: if several { &self.combined.modes.weights } else { &[] },
+            modes: if modes.len() > 1 { modes } else { &[] },
+            mode_weights: if modes.len() > 1 { &self.combined.modes.weights } else { &[] },
             psf: psf.as_ref(),
             maps: &self.maps(),
             curves: &curves,
@@ -64,6 +66,11 @@ impl Reconstruction {
             Format::Cxi => io::write_result(path, force, &reconstruction),
             Format::Npz => io::write_result_npz(path, force, &reconstruction),
         }
+    }
+
+    /// Time that phasing took.
+    fn took(&self) -> Duration {
+        Duration::try_from_secs_f64(self.summary.seconds).unwrap_or_default()
     }
 
     /// Maps of the object that go into a result.
@@ -107,6 +114,7 @@ impl Reconstruction {
             );
             let line = self.ensemble.all.iter().find(|line| line.number == run.number);
             let process = io::Process::new(command, settings, &line.map(|line| Line { run: line, fit: run.fit }))?;
+            let process = process.lasting(self.took());
             let psf = run.psf.as_ref().map(Psf::array);
             let object = Gauge::of(&run.object, !settings.recipe.positivity).removed(&run.object);
             let reconstruction = io::Reconstruction {
@@ -164,7 +172,7 @@ impl Reconstruction {
             Some(runs) => format!("network, which looked at what {} calculate", counted(runs, "run")),
             None => self.summary.search_gap.unwrap_or(self.summary.gap).to_string(),
         };
-        let process = io::Process::new(command, settings, &Results { method })?;
+        let process = io::Process::new(command, settings, &Results { method })?.lasting(self.took());
         io::write_pattern(path, force, &self.pattern, None, &process)?;
         Ok(true)
     }

@@ -157,7 +157,11 @@ pub fn phase(
         }
         found
     };
-    let ensemble = search::phase(&mut *backend, &plan, begun, &enough, &mut watcher)?;
+    let mut ensemble = search::phase(&mut *backend, &plan, begun, &enough, &mut watcher)?;
+    // Where the caller said where the object is, it stays there.
+    if !matches!(plan.support, FirstSupport::Given(_) | FirstSupport::Earlier(_)) {
+        ensemble.centre();
+    }
     Ok(Phased { ensemble, recipe, device, memory })
 }
 
@@ -324,9 +328,19 @@ fn estimated_time(backend: &mut dyn Backend, plan: &EnsemblePlan) -> Result<Stri
         FirstSupport::Guided { search, .. } => search.cost(shape),
         _ => 0.0,
     };
-    let batches = plan.batches(batch) as f64;
-    let seconds = cycle * (plan.first().recipe.cycles() as f64 * batches + search * plan.rounds[0].count as f64);
+    let runs = plan.rounds[0].count;
+    let begun = plan.first().recipe.cycles() as f64 * plan.batches(batch) as f64 + search * runs as f64;
+    let seconds = cycle * (begun + end_cycles(plan, runs));
     Ok(if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
+}
+
+/// What follows the runs, in cycles: last runs from one or two groups, in which a PSF takes twice the
+/// time, and ends with priors for smoothness, of about a hundred steps that take a cycle and a half.
+fn end_cycles(plan: &EnsemblePlan, runs: usize) -> f64 {
+    let last = plan.average.iter().flat_map(|average| &average.runs);
+    let last: usize = last.map(|run| run.recipe.cycles() * if run.recipe.has_psf() { 2 } else { 1 }).sum();
+    let ends = plan.ended().min(runs) * plan.smoothness.weights.len();
+    1.5 * last as f64 + 150.0 * ends as f64
 }
 
 /// Passes what the ensemble says on to the observer.

@@ -8,7 +8,7 @@ use super::phase::{PhasingStart, phase};
 use super::policy::{GapChoice, gap_choice};
 use super::resume::Checkpoint;
 use super::split::SplitData;
-use super::summary::{AutomaticChoice, Summary};
+use super::summary::{AutomaticChoice, Preparation, Summary};
 use super::uncertainty::Uncertainty;
 use super::verdict::Grade;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ pub fn reconstruct_resumable(
     checkpoint: Option<&Checkpoint>,
     observer: &dyn Observer,
 ) -> Result<Reconstruction> {
-    let Prepared { pattern, support, steps, notes, .. } = prepared;
+    let Prepared { pattern, support, steps, notes, centre, window, rebin } = prepared;
     let mut result = match settings.gap.policy {
         GapPolicy::Fixed(gap) => {
             let estimate = estimate(&pattern, gap, settings, observer)?;
@@ -75,6 +75,8 @@ pub fn reconstruct_resumable(
         }
         GapPolicy::Auto => automatic(pattern, Work { support, settings, checkpoint, observer }),
     }?;
+    let window_pixels = window.map(|part| [part.start, part.end]);
+    result.summary.prepared = Preparation { steps: steps.clone(), centre_pixels: centre, window_pixels, rebin };
     (result.steps, result.summary.notes) = (steps, notes);
     result.complete(settings, observer)?;
     if result.ensemble.interrupted {
@@ -153,14 +155,20 @@ impl Work<'_> {
         let (begun, settings) = (Instant::now(), self.settings);
         let start = PhasingStart::new(&pattern, self.support.as_ref(), settings)?;
         let phased = phase(&pattern, start, bounds, settings, self.checkpoint, self.observer)?;
-        let combined = combine(&phased.ensemble.kept, &pattern, !settings.recipe.positivity)?;
+        let ramp = !settings.recipe.positivity;
+        let combined = combine(&phased.ensemble.kept, &phased.ensemble.agreeing, &pattern, ramp)?;
         let split = match settings.ensemble.split_data && !phased.ensemble.interrupted {
             true => {
                 let end = combined.photons_end;
                 match SplitData::new(&pattern, self.support.as_ref(), bounds, settings, end, self.observer) {
-                    // The whole was reached.
+                    Ok(split) => Some(split),
+                    // The whole was reached, and is worth more than its halves.
                     Err(Error::Interrupted) => None,
-                    split => Some(split?),
+                    Err(error) => {
+                        self.observer.observe(Event::Half(None));
+                        self.observer.observe(Event::Note(&format!("no resolution from split data: {error}")));
+                        None
+                    }
                 }
             }
             false => None,

@@ -81,17 +81,27 @@ pub struct GapAdvice {
     /// Whether filling is worth trying.
     pub fill: bool,
     /// Largest width of a gap, pixels.
+    #[serde(default, skip_serializing_if = "unknown")]
     pub width: f64,
     /// Linear oversampling in the plane of the detector.
+    #[serde(default, skip_serializing_if = "unknown")]
     pub oversampling: f64,
     /// Fraction of the photons that the gaps hide, as the network predicts it.
+    #[serde(default, skip_serializing_if = "unknown")]
     pub hidden: f64,
     /// Half of the 90 % intervals there, `ln(1 + I)`, weighted by intensity.
+    #[serde(default, skip_serializing_if = "unknown")]
     pub spread: f64,
     /// Distance of the nearest hidden pixel from the centre of the frame, pixels.
+    #[serde(default, skip_serializing_if = "unknown")]
     pub distance: f64,
     /// All this in one line.
     pub reason: String,
+}
+
+/// Zero stands for what was not looked at: files and machines are told nothing then.
+fn unknown(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl GapAdvice {

@@ -89,6 +89,8 @@ pub struct Summary {
     pub gap: GapTreatment,
     /// Treatment within whose bounds every second run began, if they did; all end with free pixels.
     pub search_gap: Option<GapTreatment>,
+    /// What was done to the file before it was phased.
+    pub prepared: Preparation,
     /// What the reader of the file noted: missing data, doubts about its mask or units.
     pub notes: Vec<String>,
     /// What the automatic policy went by.
@@ -96,6 +98,19 @@ pub struct Summary {
     pub automatic: Option<AutomaticChoice>,
     /// Number of runs at which a network looked to complete the gap in the end, where it did.
     pub completed_from_runs: Option<usize>,
+}
+
+/// What was done to a file before it was phased.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Preparation {
+    /// One line for each thing.
+    pub steps: Vec<String>,
+    /// Zero frequency in the file, pixels `(z, y, x)`.
+    pub centre_pixels: [usize; 3],
+    /// First and last pixel, plus one, that were cut from the file, `(z, y, x)`.
+    pub window_pixels: [[usize; 2]; 3],
+    /// Pixels that were summed into one, `(z, y, x)`.
+    pub rebin: [usize; 3],
 }
 
 /// The kernel that blurs calculated intensities: partial coherence and detector.
@@ -225,7 +240,7 @@ impl Summary {
             first_mode_weight: combined.modes.weights.first().copied(),
             object_pixel_m: detector_plane,
             psf: best.psf.as_ref().map(PsfSummary::new),
-            resolution: (found && runs.kept.len() > 1).then(|| Resolutions {
+            resolution: (found && !combined.fsc.is_empty()).then(|| Resolutions {
                 prtf_resolution_pixels: prtf.map(|r| r.pixels),
                 prtf_resolution_m: prtf.and_then(|r| r.metres),
                 fsc_resolution_pixels: fsc.map(|r| r.pixels),
@@ -241,6 +256,7 @@ impl Summary {
             device: phased.device.clone(),
             gap,
             search_gap: None,
+            prepared: Preparation::default(),
             notes: Vec::new(),
             automatic: None,
             completed_from_runs: None,

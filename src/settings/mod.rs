@@ -7,7 +7,7 @@ mod resolve;
 mod resolved;
 mod typed;
 
-pub use presets::{PRESETS, preset_text, suggest_preset};
+pub use presets::{PRESETS, looks_real, preset_text, suggest_preset};
 pub use resolved::{
     DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PrepareSettings, RecipeSettings,
     SearchSettings, Settings, StartSettings, SupportChoice, SupportSettings,

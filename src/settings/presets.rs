@@ -29,12 +29,31 @@ pub fn preset_text(name: &str) -> Result<&'static str> {
 /// Measured forward patterns reach 0.96 and more; the phases of strain leave less than 0.9.
 const REAL: f64 = 0.93;
 
+/// Frames at the ends of a stack that are brighter than this part of the brightest one are no ends of a
+/// rocking curve.
+const BRIGHT_ENDS: f64 = 0.5;
+
+/// Whether a pattern is that of a real object, nearly: it is symmetric about its centre (Friedel).
+pub fn looks_real(found: &Inspection) -> bool {
+    found.shape[0] == 1 && found.symmetry.is_some_and(|symmetry| symmetry >= REAL)
+}
+
 /// The preset that fits a pattern, and why.
 pub fn suggest_preset(found: &Inspection) -> (&'static str, String) {
     let symmetry = found.symmetry.unwrap_or(0.0);
-    if found.shape[0] > 1 {
-        ("bragg", "a stack of frames".into())
-    } else if symmetry >= REAL && found.centre_hidden {
+    let bright_ends = found.ends.filter(|ends| *ends > BRIGHT_ENDS);
+    if found.photons == 0.0 {
+        ("bragg", "no photons: there is nothing to phase".into())
+    } else if let Some(ends) = bright_ends {
+        let reason = format!(
+            "single frames, as a stack whose first or last frame has {:.0} % of the brightest one's photons is no \
+             rocking curve: take them one at a time",
+            100.0 * ends
+        );
+        ("particle", reason)
+    } else if found.shape[0] > 1 {
+        ("bragg", "a stack of frames that begins and ends off its peak, as a rocking curve does".into())
+    } else if looks_real(found) && found.centre_hidden {
         (
             "forward",
             format!("Friedel correlation {symmetry:.2} and a hidden centre, as of a real object and a beamstop"),

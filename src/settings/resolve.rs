@@ -7,6 +7,7 @@ use super::resolved::{
 };
 use super::typed::{InputKeys, TypedSettings};
 use crate::error::{Error, Result};
+use crate::geometry::believed;
 use crate::inpaint::treatment::{GapBounds, GapTreatment};
 use crate::io::{FileMask, Layout, MissingData, ReadOptions};
 use crate::network::NetworkDevice;
@@ -148,20 +149,15 @@ fn settings(typed: TypedSettings) -> Result<Settings> {
 
 fn input(typed: &TypedSettings) -> Result<InputSettings> {
     let keys = &typed.input;
-    let positive = |name: &str, value: Option<f64>, unit: &str| match value {
-        Some(value) if !(value > 0.0 && value.is_finite()) => {
-            let problem = format!("must be positive, {unit}; leave it out to take the file's value");
-            Err(Error::setting(name, value, problem))
-        }
-        other => Ok(other),
-    };
+    let (energy, distance, pixel_size) = (keys.energy, keys.distance, keys.pixel_size);
+    believed(("energy", energy), ("distance", distance), ("pixel-size", pixel_size))?;
     Ok(InputSettings {
         mask: keys.mask.as_deref().map(parse_mask).transpose()?.unwrap_or_default(),
         read: read_options(typed)?,
         flat_field: keys.flat_field.clone(),
-        energy: positive("energy", keys.energy, "in eV")?,
-        distance: positive("distance", keys.distance, "in metres")?,
-        pixel_size: positive("pixel-size", keys.pixel_size, "in metres")?,
+        energy,
+        distance,
+        pixel_size,
     })
 }
 

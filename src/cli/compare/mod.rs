@@ -44,7 +44,7 @@ struct Comparison {
     #[arg(long, short, value_name = "DIR", required = true)]
     output: Option<PathBuf>,
     /// Treatments of the gap, as those of `lacuna run --gap`, auto, and full (no gap at all)
-    /// [default: full, free, zero, linear, linear-soft, linear-soft-release, idw-soft, network,
+    /// [default: full, auto, free, zero, linear, linear-soft, linear-soft-release, idw-soft, network,
     /// network-hard, network-release]
     #[arg(long, visible_alias = "arms", value_name = "LIST", value_delimiter = ',')]
     gaps: Vec<String>,
@@ -137,6 +137,10 @@ impl Comparison {
         };
         if self.gaps.is_empty() && full.is_none() {
             contenders.retain(|contender| *contender != Contender::Full);
+        }
+        if full.is_some() && !contenders.contains(&Contender::Full) {
+            console.note("full is compared too: errors are distances from the object of the whole pattern");
+            contenders.insert(0, Contender::Full);
         }
         let model = model(self.model.as_deref(), if flat { 2 } else { 3 })?;
         // From the pattern without estimates, so that all contenders begin in the same support.

@@ -1,10 +1,10 @@
 //! A crystal that stands at a beamline.
 
 use super::quick::QuickFlags;
-use crate::cli::crystal::{believed, miller};
+use crate::cli::crystal::miller;
 use clap::ValueEnum;
 use lacuna::error::{Error, Result};
-use lacuna::geometry::{EV, Geometry, Goniometer, HC, Missing, QGrid, QMap, ScanOf};
+use lacuna::geometry::{EV, Geometry, Goniometer, HC, Missing, QGrid, QMap, ScanOf, believed};
 use lacuna::io::Layout;
 use lacuna::phasing::memory;
 use lacuna::simulate::laboratory::{Habit, LaboratoryCrystal};
@@ -123,7 +123,11 @@ impl CrystalFlags {
         if !(0.5..=100.0).contains(&self.lattice_parameter) {
             return Err(Error::setting("--lattice-parameter", self.lattice_parameter, "in angstroms, from 0.5 to 100"));
         }
-        believed(Some(self.energy), self.distance, Some(self.pixel_size))?;
+        believed(
+            ("--energy", Some(self.energy)),
+            ("--distance", self.distance),
+            ("--pixel-size", Some(self.pixel_size)),
+        )?;
         let twice = |i: usize| self.angle[..i].iter().any(|(other, _)| *other == self.angle[i].0);
         if let Some(name) = (0..self.angle.len()).find(|&i| twice(i)).map(|i| &self.angle[i].0) {
             return Err(Error::setting("--angle", name, "is given twice"));

@@ -125,11 +125,19 @@ impl SetWriter {
 /// Keeps other processes away from the folder, for as long as the file is open.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| Error::write(&path, error))?;
-    if claim::lock(&file) {
-        return Ok(file);
+    loop {
+        let open = OpenOptions::new().create(true).append(true).open(&path);
+        let file = open.map_err(|error| Error::write(&path, error))?;
+        // One that ends between opening and locking has removed the file: another may lock a new one.
+        match (claim::lock(&file), claim::is_at(&file, &path)) {
+            (true, true) => return Ok(file),
+            (true, false) => std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?,
+            (false, _) => {
+                let problem = "another process is making this set: wait for it, or give another --output";
+                return Err(Error::file(folder, problem));
+            }
+        }
     }
-    Err(Error::file(folder, "another process is making this set: wait for it, or give another --output"))
 }
 
 /// Everything that the patterns depend on, one item per line, the recipe at the end.
