@@ -27,7 +27,7 @@ def terms(evidence):
 
 def read(path):
     rows = [json.loads(line) for line in open(path)]
-    return [(terms(row["evidence"]), row["error"]) for row in rows if "evidence" in row]
+    return [(terms(row["evidence"]), row["error"]) for row in rows if row.get("evidence")]
 
 
 def solve(matrix, vector):

@@ -75,8 +75,13 @@ pub fn reconstruct_resumable(
         }
         GapPolicy::Auto => automatic(pattern, Work { support, settings, checkpoint, observer }),
     }?;
-    let window_pixels = window.map(|part| [part.start, part.end]);
-    result.summary.prepared = Preparation { steps: steps.clone(), centre_pixels: centre, window_pixels, rebin };
+    result.summary.prepared = Preparation {
+        steps: steps.clone(),
+        centre_pixels: centre,
+        start_pixels: window.each_ref().map(|part| part.start),
+        stop_pixels: window.each_ref().map(|part| part.end),
+        rebin,
+    };
     (result.steps, result.summary.notes) = (steps, notes);
     result.complete(settings, observer)?;
     if result.ensemble.interrupted {

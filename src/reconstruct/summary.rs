@@ -107,8 +107,10 @@ pub struct Preparation {
     pub steps: Vec<String>,
     /// Zero frequency in the file, pixels `(z, y, x)`.
     pub centre_pixels: [usize; 3],
-    /// First and last pixel, plus one, that were cut from the file, `(z, y, x)`.
-    pub window_pixels: [[usize; 2]; 3],
+    /// First pixel that was cut from the file, `(z, y, x)`.
+    pub start_pixels: [usize; 3],
+    /// One beyond the last of them.
+    pub stop_pixels: [usize; 3],
     /// Pixels that were summed into one, `(z, y, x)`.
     pub rebin: [usize; 3],
 }

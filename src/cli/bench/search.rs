@@ -79,7 +79,7 @@ struct Outcome {
     error: f64,
     grade: Grade,
     probability: f64,
-    /// Evidence of the verdict, by name.
+    /// Evidence of the verdict, by name; nothing where no run gave an object.
     evidence: serde_json::Value,
     runs: usize,
     /// Fractions of the pixels whose true modulus and phase lie within two standard deviations,
@@ -91,6 +91,29 @@ struct Outcome {
     /// Mean errors of `log10(1 + I)` inside the gap, where there is one and something completed it.
     gap: Option<GapErrors>,
 }
+
+impl Outcome {
+    /// That of a pattern of which no run gave an object.
+    fn lost(pattern: usize, ratio: f64, photons: f64, runs: usize) -> Self {
+        Outcome {
+            pattern,
+            ratio,
+            photons,
+            error: LOST,
+            grade: Grade::NotFound,
+            probability: 0.0,
+            evidence: serde_json::Value::Null,
+            runs,
+            coverage: None,
+            object_std: None,
+            resolution: HalfPeriods::default(),
+            gap: None,
+        }
+    }
+}
+
+/// Relative error where there is no object.
+const LOST: f64 = 1.0;
 
 /// Mean errors of `log10(1 + I)` inside a gap, against noise-free intensities.
 #[derive(Serialize)]
@@ -142,7 +165,7 @@ fn gap_errors(outcomes: &[Outcome], grade: Grade) -> Option<String> {
 }
 
 /// Half-period resolutions, object pixels; nothing where there is none.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct HalfPeriods {
     /// By the correlation with the true object.
     truth: Option<f64>,
@@ -317,7 +340,12 @@ impl Search {
             notes: Vec::new(),
         };
         let seen = prepared.pattern.clone();
-        let result = reconstruct(prepared, settings, &())?;
+        let photons = entry.parameters.number("measurement_photons").unwrap_or(f64::NAN);
+        let result = match reconstruct(prepared, settings, &()) {
+            // The search failed, and is not to be left out for that.
+            Err(Error::NoObject { runs }) => return Ok(Outcome::lost(pattern, ratio, photons, runs)),
+            result => result?,
+        };
         let completed = result.pattern.estimate.as_ref().filter(|_| result.summary.completed_from_runs.is_some());
         let gap = completed.map(|estimate| GapErrors::of(&seen, estimate, &measured.intensity)).transpose()?.flatten();
         let truth = Truth { object: entry.object, support: entry.support };
@@ -335,7 +363,7 @@ impl Search {
         Ok(Outcome {
             pattern,
             ratio,
-            photons: entry.parameters.number("measurement_photons").unwrap_or(f64::NAN),
+            photons,
             error: score.error,
             grade: verdict.grade,
             probability: verdict.probability,
