@@ -227,6 +227,7 @@ fn bad_settings_give_one_line() {
     // A path below a regular file: nobody can write there, not even root.
     refused(here, &["run", "good.cxi", "-q", "-o", "file/out"], &["cannot write", "file/out"]);
     refused(here, &["phase", "good.cxi", "-q", "-o", "file/result.cxi"], &["cannot write", "file/result.cxi"]);
+    refused(here, &["prepare", "good.cxi", "-q", "-o", "a.tif"], &["a.tif", "another format", ".cxi"]);
     refused(here, &["prepare", "good.cxi", "-q", "-o", "/proc/prepared.cxi"], &["cannot write", "/proc/prepared.cxi"]);
 }
 

@@ -118,7 +118,8 @@ impl Reconstruction {
         view(this, |own| &own.result.combined.average)
     }
 
-    /// Orthogonal modes of the kept runs, a list of complex64 arrays.
+    /// Orthogonal modes of the runs from random starts that agree, as many as there are kept runs, a list
+    /// of complex64 arrays.
     #[getter]
     fn modes<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let count = this.get().result.combined.modes.modes.len();
@@ -126,7 +127,7 @@ impl Reconstruction {
         PyList::new(this.py(), all.collect::<PyResult<Vec<_>>>()?)
     }
 
-    /// Fraction of the energy in each mode.
+    /// Fraction of the energy in each mode, also of those that are not in ``modes``.
     #[getter]
     fn mode_weights<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         PyArray1::from_slice(py, &self.result.combined.modes.weights)

@@ -80,6 +80,7 @@ impl Command {
         self.machine.apply()?;
         let settings = self.settings()?;
         let GapPolicy::Fixed(gap) = settings.gap.policy else { return Err(self.refused(TAKES)) };
+        self.output.as_deref().map_or(Ok(()), io::check_hdf5_name)?;
         for path in self.output.iter().chain(&self.report) {
             io::check_output(path, self.flags.force)?;
             not_onto_itself(&self.file, path)?;

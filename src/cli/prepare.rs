@@ -39,6 +39,7 @@ impl Command {
     pub fn execute(self) -> Result<()> {
         let typed = TypedSettings { input: self.input, ..TypedSettings::default() };
         let settings = Settings::resolve(&self.preset.preset, &typed)?;
+        io::check_hdf5_name(&self.output)?;
         io::check_output(&self.output, self.flags.force)?;
         not_onto_itself(&self.file, &self.output)?;
         let console = Console::new(&self.flags);

@@ -64,7 +64,7 @@ pub use fields_write::{Field, Fields};
 pub use note::Note;
 pub use npz_write::write_result_npz;
 pub use options::{FileMask, MissingData, ReadOptions};
-pub use output::{check_output, replace, write_text};
+pub use output::{check_hdf5_name, check_output, replace, write_text};
 pub use process::Process;
 pub use view::{AxisOrder, Region};
 

@@ -66,6 +66,22 @@ pub fn check_output(path: &Path, force: bool) -> Result<()> {
     written.map_err(|source| Error::write(path, source))
 }
 
+/// Checks that a file which will be HDF5 has no other format's name.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn check_hdf5_name(path: &Path) -> Result<()> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "npz" | "npy" | "tif" | "tiff" | "edf" | "cbf" | "mat" | "png" | "html" | "vti" | "toml" | "txt" => {
+            let problem =
+                format!("would be HDF5 with the name of another format: give it the ending .cxi, not .{ending}");
+            Err(Error::file(path, problem))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_exists(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {
         return Err(Error::write(path, io::Error::other("it is a folder")));

@@ -11,9 +11,11 @@ use num_complex::Complex32;
 pub struct Combined {
     /// Every kept run in register with the best, which comes first; without what `gauge` says.
     pub objects: Vec<Centered<Complex32>>,
+    /// Number of independent runs.
+    pub independent: usize,
     /// Complex average of the independent runs, or of the kept ones where there are no two of those.
     pub average: Centered<Complex32>,
-    /// Orthogonal modes of the same.
+    /// Orthogonal modes of the same, as many as there are kept runs, and the weights of all.
     pub modes: Modes,
     /// Phase retrieval transfer function of the average.
     pub prtf: Vec<Shell>,
@@ -60,11 +62,13 @@ pub fn combine(kept: &[Run], independent: &[Centered<Complex32>], pattern: &Patt
         Vec::new()
     };
     let mut modes = metrics::modes(compared)?;
+    modes.modes.truncate(objects.len());
     let gauge = Gauge::of(best, ramp);
     for object in objects.iter_mut().chain(&mut modes.modes) {
         *object = gauge.removed(object);
     }
-    Ok(Combined { objects, average: gauge.removed(&average), modes, prtf, fsc, gauge, photons_end })
+    let independent = independent.len();
+    Ok(Combined { objects, independent, average: gauge.removed(&average), modes, prtf, fsc, gauge, photons_end })
 }
 
 /// The objects of runs in register with another.

@@ -126,6 +126,11 @@ impl EnsemblePlan {
         self.keep.max(self.members()).min(self.count()) + self.most_last()
     }
 
+    /// Runs at most that are compared with the best.
+    pub fn compared(&self) -> usize {
+        self.members().min(self.count())
+    }
+
     /// Last runs at most.
     pub(super) fn most_last(&self) -> usize {
         self.average.as_ref().map_or(0, |average| GROUPS * average.runs.len())

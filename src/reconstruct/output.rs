@@ -55,7 +55,7 @@ impl Reconstruction {
             support: &best.support,
             runs: if several { &self.combined.objects } else { &[] },
             modes: if modes.len() > 1 { modes } else { &[] },
-            mode_weights: if modes.len() > 1 { &self.combined.modes.weights } else { &[] },
+            mode_weights: if modes.len() > 1 { &self.combined.modes.weights[..modes.len()] } else { &[] },
             psf: psf.as_ref(),
             maps: &self.maps(),
             curves: &curves,

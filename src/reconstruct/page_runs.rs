@@ -7,7 +7,7 @@ use crate::metrics::Crossing;
 use crate::phasing::run::Point;
 use crate::phasing::run_summary::RunSummary;
 use crate::report::{ComplexImage, Figure, Plot, Section, Series, Table};
-use crate::settings::Settings;
+use crate::settings::{STANDARD, Settings};
 
 /// Kept runs of which the page has pictures.
 const PICTURES: usize = 8;
@@ -59,7 +59,9 @@ pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -
     let mut figures = fit_figures(&curves, "The best run is drawn bold.");
     let mut text = String::new();
     let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
-    if result.ensemble.kept.len() > 1 {
+    if result.combined.fsc.is_empty() && all.len() > 1 {
+        text = "No two runs from random starts agree with the best: their correlation resolves nothing. ".into();
+    } else if all.len() > 1 {
         let prtf = &result.combined.prtf;
         let fsc = &result.combined.fsc;
         let end = result.combined.photons_end;
@@ -80,10 +82,10 @@ pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -
         };
         let [by_prtf, by_fsc] = result.combined.crossings();
         text = format!(
-            "Half-period resolution: {} by the PRTF at 1/e (average of {} runs), {} by the Fourier shell correlation of the averages of \
-             the odd and even runs at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
+            "Half-period resolution: {} by the PRTF at 1/e (average of {} runs from random starts that agree), {} by the Fourier shell \
+             correlation of the averages of the odd and even ones at the half-bit criterion. Both measure how well runs on the same data agree, not the distance to the truth.",
             words(by_prtf),
-            result.ensemble.kept.len(),
+            result.combined.independent,
             words(by_fsc),
         );
         figures.push(Figure::Plot(Plot {
@@ -233,7 +235,10 @@ pub(super) fn runs_table(runs: &[RunSummary]) -> Table {
 }
 
 pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
-    let settings = settings.typed().table();
+    let mut settings = settings.typed().table();
+    if settings.contains_key("algorithm") {
+        settings.retain(|key, _| !STANDARD.iter().any(|name| *name == key));
+    }
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {
         title: "Runs and settings".into(),

@@ -159,9 +159,11 @@ impl Work<'_> {
     fn phase_and_judge(&self, pattern: Pattern, gap: GapTreatment, bounds: BoundsCourse) -> Result<Reconstruction> {
         let (begun, settings) = (Instant::now(), self.settings);
         let start = PhasingStart::new(&pattern, self.support.as_ref(), settings)?;
-        let phased = phase(&pattern, start, bounds, settings, self.checkpoint, self.observer)?;
+        let mut phased = phase(&pattern, start, bounds, settings, self.checkpoint, self.observer)?;
         let ramp = !settings.recipe.positivity;
-        let combined = combine(&phased.ensemble.kept, &phased.ensemble.agreeing, &pattern, ramp)?;
+        let agreeing = std::mem::take(&mut phased.ensemble.agreeing);
+        let combined = combine(&phased.ensemble.kept, &agreeing, &pattern, ramp)?;
+        drop(agreeing);
         let split = match settings.ensemble.split_data && !phased.ensemble.interrupted {
             true => {
                 let end = combined.photons_end;

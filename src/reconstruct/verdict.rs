@@ -129,8 +129,8 @@ const OVERFITTED: f64 = 0.5;
 const UNEXPLAINED: f64 = 0.7;
 
 /// An object that predicts held-out pixels worse than fitted ones by more than this factor was fitted
-/// to what it should have predicted. Of 452 simulated results the 15 beyond it were all wrong, and 13
-/// of the 17 above 10.
+/// to what it should have predicted. Of 452 simulated results the 16 beyond it were all wrong, and 12
+/// of the 16 from 10 to 20.
 const UNPREDICTED: f64 = 20.0;
 
 /// Most that the probability of any of these can be.

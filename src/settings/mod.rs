@@ -8,6 +8,7 @@ mod resolved;
 mod typed;
 
 pub use presets::{PRESETS, looks_real, preset_text, suggest_preset};
+pub use resolve::STANDARD;
 pub use resolved::{
     DeviceSettings, EnsembleSettings, GapPolicy, GapSettings, InputSettings, PrepareSettings, RecipeSettings,
     SearchSettings, Settings, StartSettings, SupportChoice, SupportSettings,

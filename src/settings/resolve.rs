@@ -80,8 +80,8 @@ impl Settings {
     }
 }
 
-/// Settings that describe the standard form of a recipe.
-const STANDARD: [&str; 6] = ["nb-hio", "nb-raar", "nb-er", "nb-ml", "support-update-period", "detwin"];
+/// Settings that describe the standard form of a recipe, and mean nothing beside an `algorithm`.
+pub const STANDARD: [&str; 6] = ["nb-hio", "nb-raar", "nb-er", "nb-ml", "support-update-period", "detwin"];
 
 /// The settings that `typed` means over a preset.
 fn resolve(preset_or_file: &str, typed: &TypedSettings) -> Result<Settings> {
