@@ -237,7 +237,7 @@ pub(super) fn runs_table(runs: &[RunSummary]) -> Table {
 pub(super) fn runs_section(result: &Reconstruction, settings: &Settings) -> Section {
     let mut settings = settings.typed().table();
     if settings.contains_key("algorithm") {
-        settings.retain(|key, _| !STANDARD.iter().any(|name| *name == key));
+        settings.retain(|key, _| !STANDARD.contains(&key));
     }
     let recipe = vec!["recipe".into(), result.summary.recipe.clone()];
     Section {
