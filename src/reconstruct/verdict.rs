@@ -83,6 +83,9 @@ pub struct Evidence {
     /// Bound of the settings at which the support ended, where it did.
     #[serde(default)]
     pub support_bound: Option<SupportBound>,
+    /// Whether a fill bound what was not measured to the end of each run.
+    #[serde(default)]
+    pub filled: bool,
     /// Number of runs that were made, beside last ones.
     #[serde(default)]
     pub runs: usize,
@@ -143,6 +146,10 @@ const BOUND_PROBABILITY: f64 = 0.5;
 /// Probabilities above which a result is found, and below which it is not.
 const GRADES: [f64; 2] = [0.85, 0.2];
 
+/// Most that the probability can be where a fill bound the gap's pixels to the end: runs agree on its
+/// errors, too. Of 74 simulated results of which it was higher 55 were right.
+const FILLED_PROBABILITY: f64 = 0.74;
+
 impl Evidence {
     /// The terms of the regression, the constant first.
     ///
@@ -176,6 +183,7 @@ impl Evidence {
         let most = match self {
             _ if self.overfitted() || self.unexplained() || self.unpredicted() => POOR_PROBABILITY,
             _ if self.support_bound.is_some() => BOUND_PROBABILITY,
+            _ if self.filled => FILLED_PROBABILITY,
             _ => 1.0,
         };
         (1.0 / (1.0 + (-sum).exp())).min(most)
@@ -202,6 +210,7 @@ impl Verdict {
             outside: (best.outside - noise * (1.0 - best.fit.support_fraction)).max(0.0),
             support_fraction: best.fit.support_fraction,
             support_bound: SupportBound::of(best.fit.support_fraction, settings.support.fraction),
+            filled: pattern.estimate.is_some() && binds(settings),
             runs: ensemble.all.iter().filter(|run| run.average_of == 0).count(),
         };
         let probability = evidence.probability();
@@ -232,6 +241,11 @@ impl Verdict {
         };
         format!("{first}{reasons}.{remedies}")
     }
+}
+
+/// Whether the settings ask for a fill that binds to the end.
+fn binds(settings: &Settings) -> bool {
+    matches!(settings.gap.policy, GapPolicy::Fixed(gap) if gap.source.fills() && !gap.release)
 }
 
 /// The remedy for supports most of which are wider than that of the best run: noise fills what is too
@@ -288,6 +302,9 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
         reasons.push(format!("the support is as small as it may be, {:.2} % of the array", 100.0 * smallest));
         remedies.push("a lower support-threshold, which then holds for all runs".into());
     }
+    if evidence.filled {
+        reasons.push("a fill binds what was not measured, and runs agree on its errors, too".into());
+    }
     if evidence.outside > 0.1 {
         reasons.push(format!("{:.0} % of its energy lies outside the support", 100.0 * evidence.outside));
         remedies.push(
@@ -300,7 +317,7 @@ fn words(evidence: &Evidence, grade: Grade, settings: &Settings) -> (Vec<String>
         if evidence.compared > 0 {
             remedies.push(format!("more starts (nb-run-more = {})", 4 * settings.ensemble.most()));
         }
-        if matches!(settings.gap.policy, GapPolicy::Fixed(gap) if gap.source.fills() && !gap.release) {
+        if binds(settings) {
             remedies.push("free pixels, as the fill may be wrong (gap = auto, or free)".into());
         }
         if settings.recipe.psf.is_none() && excess > 3.0 {
@@ -333,6 +350,7 @@ mod tests {
             outside: 0.001,
             support_fraction: 0.05,
             support_bound: None,
+            filled: false,
             runs: 8,
         }
     }
@@ -347,6 +365,12 @@ mod tests {
         let collapsed = Evidence { support_bound, ..evidence(0.03, 0.1) };
         assert!((GRADES[1]..GRADES[0]).contains(&collapsed.probability()));
         assert!(evidence(0.03, 0.1).probability() > GRADES[0]);
+        let filled = Evidence { filled: true, ..evidence(0.03, 0.1) };
+        assert!((GRADES[1]..GRADES[0]).contains(&filled.probability()));
+        let settings = Settings::preset("bragg").unwrap();
+        let (reasons, _) = words(&filled, Grade::Doubtful, &settings);
+        assert!(reasons.iter().any(|reason| reason.contains("a fill binds")), "{reasons:?}");
+        assert!(!binds(&settings), "auto");
     }
 
     #[test]
