@@ -212,6 +212,7 @@ fn bad_settings_give_one_line() {
         misused(here, &[&run[..], more].concat(), words);
     }
     misused(here, &["run", "good.cxi"], &["required", "--output <DIR>", "try 'lacuna run --help'"]);
+    misused(here, &["run", "good.cxi", "-o", "out", "--support-threshold", "0.2", "0.3"], &["0.3", "commas"]);
     misused(here, &["rum"], &["'rum'", "'run'", "try 'lacuna --help'"]);
     // Options of sets say so beside a file.
     misused(here, &["compare", "good.cxi", "-o", "out", "--cross"], &["--set"]);

@@ -214,6 +214,17 @@ fn angles_go_along_from_the_pattern_to_the_crystal() {
     assert!((d / expected - 1.0).abs() < 2e-4, "{told}");
     let [volume, expected] = [&told, &truth].map(|of| number(of, "volume_nm3"));
     assert!((volume / expected - 1.0).abs() < 0.3, "{told} {truth}");
+    // The verdict goes along, and a result without one says nothing.
+    assert!(truth["found"].is_null() && told["found"]["probability"].as_f64().is_some(), "{told}");
+    assert!(told["found"]["grade"].as_str().is_some_and(|grade| !grade.is_empty()), "{told}");
+    // Of which twin it is only a result at the same reflection says something.
+    done(here, &["crystal", "out/result.cxi", "--like", "truth.cxi", "-o", "like.h5", "-q"]);
+    write_box(&here.join("other.cxi"), Some(beamlines(40).swap_remove(2).1));
+    refused(
+        here,
+        &["crystal", "out/result.cxi", "--like", "other.cxi", "-o", "unlike.h5"],
+        &["other.cxi", "another reflection"],
+    );
     done(
         here,
         &["run", "truth.cxi", "--algorithm", "ER**5", "--nb-run", "1", "--output-format", "npz", "-o", "flat", "-q"],
