@@ -225,6 +225,13 @@ fn angles_go_along_from_the_pattern_to_the_crystal() {
         &["crystal", "out/result.cxi", "--like", "other.cxi", "-o", "unlike.h5"],
         &["other.cxi", "another reflection"],
     );
+    // About another circle the frames lie ten times as close.
+    write_box(&here.join("finer.cxi"), Some(beamlines(40).swap_remove(1).1));
+    refused(
+        here,
+        &["crystal", "out/result.cxi", "--like", "finer.cxi", "-o", "unlike.h5"],
+        &["finer.cxi", "steps or pixels that differ by a factor"],
+    );
     done(
         here,
         &["run", "truth.cxi", "--algorithm", "ER**5", "--nb-run", "1", "--output-format", "npz", "-o", "flat", "-q"],

@@ -190,19 +190,23 @@ fn same_reflection(grid: &QGrid, other: &str) -> Result<()> {
     let input = io::read(other)?;
     let Some(goniometer) = input.goniometer else { return Ok(()) };
     let Ok(there) = QGrid::new(input.geometry, &goniometer, input.intensity.shape()) else { return Ok(()) };
-    let (apart, longer) = grid.apart(&there);
-    if apart > MOST_APART || !(0.95..1.05).contains(&longer) {
-        let problem = format!(
-            "was measured at another reflection or setting ({apart:.0} degrees from this one): its voxels are no measure of which \
-             twin this is"
-        );
-        return Err(Error::file(Path::new(other), problem));
-    }
-    Ok(())
+    let (turned, farther, larger) = grid.apart(&there);
+    let how = if turned > MOST_TURNED || farther > MOST_FARTHER {
+        format!("at another reflection or setting ({turned:.0} degrees from this one)")
+    } else if larger > MOST_LARGER {
+        format!("with steps or pixels that differ by a factor of {larger:.2} from this one's")
+    } else {
+        return Ok(());
+    };
+    let problem = format!("was measured {how}: its voxels are no measure of which twin this is");
+    Err(Error::file(Path::new(other), problem))
 }
 
-/// Degrees between two settings whose voxels may be compared.
-const MOST_APART: f64 = 5.0;
+/// Degrees between two settings whose voxels may be compared, and factors between their momentum transfers and
+/// between their steps.
+const MOST_TURNED: f64 = 5.0;
+const MOST_FARTHER: f64 = 1.05;
+const MOST_LARGER: f64 = 1.2;
 
 /// Whether the twin of an object is more like another result's than the object itself.
 fn is_twin(object: &Centered<Complex32>, support: &Centered<bool>, other: &str) -> Result<bool> {

@@ -67,13 +67,17 @@ pub struct QGrid {
 }
 
 impl QGrid {
-    /// How far another is turned from this one, degrees, by its middle or any of its axes; and how much
-    /// longer the momentum transfer in the middle of this one is.
-    pub fn apart(&self, other: &QGrid) -> (f64, f64) {
+    /// How far another is turned from this one, degrees, by its middle or any of its axes; and the factor,
+    /// 1 or more, by which the momentum transfer in the middle and that of a step differ at most.
+    pub fn apart(&self, other: &QGrid) -> (f64, f64, f64) {
         let angle = |a: Vector, b: Vector| (dot(a, b) / (norm(a) * norm(b))).clamp(-1.0, 1.0).acos().to_degrees();
-        let axes = (0..3).map(|axis| angle(self.steps[axis], other.steps[axis]));
-        let apart = axes.fold(angle(self.centre, other.centre), f64::max);
-        (apart, norm(self.centre) / norm(other.centre))
+        let factor = |a: Vector, b: Vector| (norm(a) / norm(b)).ln().abs().exp();
+        let steps = || self.steps.into_iter().zip(other.steps);
+        (
+            steps().map(|(a, b)| angle(a, b)).fold(angle(self.centre, other.centre), f64::max),
+            factor(self.centre, other.centre),
+            steps().map(|(a, b)| factor(a, b)).fold(1.0, f64::max),
+        )
     }
 
     /// Momentum transfer of a pattern of this shape, whose geometry and circles belong to its own
