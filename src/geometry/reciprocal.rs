@@ -67,8 +67,8 @@ pub struct QGrid {
 }
 
 impl QGrid {
-    /// How far another is turned from this one, degrees, by its middle or any of its axes; and the factor,
-    /// 1 or more, by which the momentum transfer in the middle and that of a step differ at most.
+    /// How far another is turned from this one, degrees, by its middle or any of its axes; by which factor,
+    /// 1 or more, the momentum transfers in the middle differ; and by which the steps do at most.
     pub fn apart(&self, other: &QGrid) -> (f64, f64, f64) {
         let angle = |a: Vector, b: Vector| (dot(a, b) / (norm(a) * norm(b))).clamp(-1.0, 1.0).acos().to_degrees();
         let factor = |a: Vector, b: Vector| (norm(a) / norm(b)).ln().abs().exp();
