@@ -45,12 +45,16 @@ impl Console {
         }
     }
 
-    /// What a reconstruction came to: its best run as it was ended, and the verdict.
+    /// What a reconstruction came to: its best run as it was ended, the average that is the result, and
+    /// the verdict.
     pub fn outcome(&self, result: &Reconstruction) {
         let best = result.ensemble.all.iter().find(|run| run.number == result.summary.best_run);
         if let Some(run) = best {
             let fit = run.fit.map_or(String::new(), |fit| fit_text(&fit));
             self.note(format!("best is run {} ({}): {fit}", run.number, run.origin()));
+        }
+        if let (Some(count), Some(run)) = (result.summary.averaged_runs, result.ensemble.kept.first()) {
+            self.note(format!("the result is the average of {count} runs: {}", fit_text(&run.fit)));
         }
         self.note(result.summary.verdict.sentence());
     }
@@ -162,7 +166,7 @@ impl Console {
     fn run(&self, number: usize, run: &RunSummary) {
         self.replace_bar(ProgressBar::hidden());
         let ended = match run.ended {
-            Ended::Finished => String::new(),
+            Ended::Finished | Ended::Averaged => String::new(),
             Ended::Interrupted => format!(" (interrupted after {} cycles)", run.cycles),
             Ended::Diverged => format!(" (diverged within {} cycles)", run.cycles),
         };

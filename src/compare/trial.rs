@@ -51,7 +51,8 @@ impl ContenderRuns {
     /// Place of that run.
     pub fn chosen(&self) -> Option<usize> {
         let score = |index: &usize| self.runs[*index].fit.score();
-        (0..self.runs.len()).min_by(|a, b| score(a).total_cmp(&score(b)))
+        let best = || (0..self.runs.len()).min_by(|a, b| score(a).total_cmp(&score(b)));
+        self.runs.iter().position(Run::is_average).or_else(best)
     }
 }
 

@@ -1,10 +1,14 @@
-//! Last runs from the average of the best ones.
+//! Averages of the best runs: last runs that begin there, and the result.
 //!
 //! What is wrong in a run that found its object differs from run to run: stripes, vortices, noise
 //! that HIO amplified (J. R. Fienup and C. C. Wackerman, J. Opt. Soc. Am. A 3, 1897 (1986)). What is
 //! right agrees. So the average of the runs that agree with the best is nearer to the object than any
 //! of them, and a few quiet cycles from there bring it back to the data. [`Fit::score`](super::Fit::score)
 //! decides whether its outcome is better than the runs that it came from.
+//!
+//! Whatever a run ends at, what the data leave open differs from run to run, above all behind a gap: the
+//! average of those that have the same object, last ones among them, is the result of a frame. Cycles from there
+//! would only draw what is open anew (docs/benchmarks/search.md).
 
 use super::run::{Run, RunSettings};
 use super::support::Cut;
@@ -17,7 +21,11 @@ use num_complex::Complex32;
 /// one is the twin, or a mixture with it, differ by more.
 const AGREE: f64 = 0.5;
 
-/// Runs that must agree for their variance to say something.
+/// Runs that differ from the best by less have the same object, if another share of what is hidden: of
+/// two objects that have nothing in common one is off by nearly 1 of the other, scaled as suits it best.
+const RELATED: f64 = 0.7;
+
+/// Runs that must agree for their variance, or their average, to say something.
 const ENOUGH: usize = 3;
 
 /// Recipe of the last runs: no HIO, which would amplify noise again.
@@ -145,10 +153,60 @@ pub(super) fn compare(
     Ok(Comparison { mean, agreeing, spread, distances })
 }
 
+/// The best run, which comes first, and all that have the same object averaged, with their number; nothing
+/// where too few of those from random starts have it: a last run is better than the two that it began from.
+/// Each takes part as far as it is correlated with the best, and as its score is to that of the best.
+///
+/// # Errors
+/// If an object is not finite.
+pub(super) fn related(runs: &[Run]) -> Result<Option<(Centered<Complex32>, usize)>> {
+    let Some((best, others)) = runs.split_first() else { return Ok(None) };
+    let (mut mean, mut total, mut count) = (best.object.clone(), 1.0, 1);
+    let mut random = usize::from(best.average_of == 0);
+    for run in others {
+        let found = register(&run.object, &best.object, OPTIONS)?;
+        if found.error < RELATED {
+            let weight = (best.fit.score() / run.fit.score()).min(1.0);
+            let scale = (weight * found.scale) as f32;
+            mean.0.zip_mut_with(&found.object.0, |sum, value| *sum += value * scale);
+            (total, count) = (total + weight, count + 1);
+            random += usize::from(run.average_of == 0);
+        }
+    }
+    mean.0.mapv_inplace(|value| value / total as f32);
+    Ok((random >= ENOUGH).then_some((mean, count)))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::start::Draws;
     use super::super::testing::Case;
     use super::*;
+
+    #[test]
+    fn runs_with_the_same_object_are_averaged() {
+        let even = Case::behind_a_gap(|_, _| Complex32::new(30.0, 0.0)).run;
+        let noisy = |seed: u64| {
+            let mut draws = Draws::new(seed);
+            let mut run = even.clone();
+            run.object.0.mapv_inplace(|value| {
+                let noise = Complex32::new(draws.between([-15.0, 15.0]), draws.between([-15.0, 15.0]));
+                if value.norm() > 0.0 { value + noise } else { value }
+            });
+            run
+        };
+        let off = |object: &Centered<Complex32>| register(object, &even.object, OPTIONS).unwrap().error;
+        // Something else: a few bright pixels.
+        let mut other = even.clone();
+        other.object.0.indexed_iter_mut().for_each(|((_, y, x), value)| {
+            *value *= if (7 * y + 5 * x) % 23 == 0 { 100.0 } else { 0.01 };
+        });
+        let runs = [noisy(1), noisy(2), other, noisy(3), noisy(4)];
+        let (mean, count) = related(&runs).unwrap().unwrap();
+        assert_eq!(count, 4);
+        assert!(off(&mean) < 0.65 * off(&runs[0].object), "{} {}", off(&mean), off(&runs[0].object));
+        assert!(related(&runs[1..3]).unwrap().is_none() && related(&[]).unwrap().is_none());
+    }
 
     #[test]
     fn runs_that_agree_make_a_group_and_others_their_own() {

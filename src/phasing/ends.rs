@@ -1,16 +1,17 @@
-//! The end of an ensemble: last runs from the average of the best ones, and ends with priors for
-//! smoothness or with completed hidden modes.
+//! The end of an ensemble: last runs from the average of the best ones, ends with priors for smoothness
+//! or with completed hidden modes, and the average that is the result.
 
-use super::average::{AveragePlan, Group};
+use super::average::{AveragePlan, Group, related};
 use super::backend::{Backend, Start};
 use super::complete::{Variation, completed};
 use super::ensemble::{Ensemble, EnsemblePlan, Observer, show_point};
 use super::problem::Problem;
-use super::run::{Draw, Point, Run, RunOutcome};
-use super::run_summary::RunSummary;
-use super::smooth::{Smoothness, smoothed};
+use super::run::{Draw, Ended, Point, Run, RunOutcome};
+use super::run_summary::{RunSummary, RunVerdict};
+use super::smooth::{Objective, Smoothness, smoothed};
 use super::walk::walk;
 use crate::error::Result;
+use num_complex::Complex32;
 use std::time::Instant;
 
 /// A smoother end is taken where it predicts held-out pixels as well, or worse by less than this
@@ -85,6 +86,67 @@ impl Ensemble {
         let held_out = |run: &Run| run.fit.predicted_llk() * run.fit.support_fraction;
         self.kept[..ended].sort_by(|a, b| held_out(a).total_cmp(&held_out(b)));
     }
+
+    /// The average of the best run with all kept ones that have the same object, in its support; nothing
+    /// where too few have, and of volumes, of which there are few runs: there the best was as good.
+    ///
+    /// # Errors
+    /// If an object is not finite.
+    pub(super) fn averaged(
+        &self,
+        problem: &Problem,
+        plan: &EnsemblePlan,
+        observer: &dyn Observer,
+    ) -> Result<Option<Run>> {
+        let Some(best) = self.kept.first().filter(|_| problem.shape()[0] == 1) else { return Ok(None) };
+        let Some((mut object, count)) = related(&self.smooth(problem, plan, observer))? else { return Ok(None) };
+        if problem.real {
+            object.0.mapv_inplace(|value| Complex32::new(value.re, 0.0));
+        }
+        let average = Run {
+            number: self.all.iter().map(|run| run.number + 1).max().unwrap_or(0),
+            average_of: count,
+            object,
+            curve: Vec::new(),
+            cycles: 0,
+            seconds: 0.0,
+            search_seconds: 0.0,
+            ..best.clone()
+        };
+        let objective = Objective::new(problem, &average, 0.0, plan.smoothness.released);
+        let fitted = objective.run(&average, &objective.pixels(&average.object), 0.0);
+        Ok(fitted.map(|fitted| Run { ended: Ended::Averaged, ..fitted }))
+    }
+
+    /// The kept runs with less noise, of which there is less in their average then: those that were not
+    /// ended with a prior for smoothness have that of the best.
+    fn smooth(&self, problem: &Problem, plan: &EnsemblePlan, observer: &dyn Observer) -> Vec<Run> {
+        let mut runs = self.kept.clone();
+        let Some(best) = runs.first().filter(|best| best.smoothness > 0.0) else {
+            return runs;
+        };
+        let weight = best.smoothness;
+        let number = runs.len();
+        for (done, run) in runs.iter_mut().enumerate().skip(plan.ended()) {
+            let ended = smoothed(problem, run, weight, plan.smoothness.released, &|| observer.go_on());
+            if let Some(ended) = ended.filter(|ended| worth_it(ended, run)) {
+                *run = ended;
+            }
+            observer.ending(done + 1, number);
+        }
+        runs
+    }
+
+    /// Puts the average of runs before them: it is the result.
+    pub(super) fn put_first(&mut self, average: Run) {
+        self.all.push(RunSummary::new(&average, RunVerdict::Kept));
+        self.kept.insert(0, average);
+    }
+}
+
+/// Whether a smoother end predicts held-out pixels well enough.
+fn worth_it(ended: &Run, run: &Run) -> bool {
+    ended.fit.predicted_llk() < SMOOTHER * run.fit.predicted_llk()
 }
 
 /// The best runs with completed hidden modes, then brought back to the counts, which see a part of
@@ -129,7 +191,7 @@ fn smooth_ends(runs: &[Run], problem: &Problem, plan: &EnsemblePlan, observer: &
         let held_out = |run: &Run| run.fit.predicted_llk();
         let mut best = ended.min_by(|a, b| held_out(a).total_cmp(&held_out(b)))?;
         best.seconds += begun.elapsed().as_secs_f64();
-        (held_out(&best) < SMOOTHER * held_out(run)).then_some(best)
+        worth_it(&best, run).then_some(best)
     };
     runs.iter().enumerate().map(end).collect()
 }

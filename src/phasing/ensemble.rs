@@ -121,7 +121,7 @@ impl EnsemblePlan {
         })
     }
 
-    /// Runs that are kept whole at most, the last ones among them.
+    /// Runs that are kept whole at most, the last ones among them, without the average of them.
     pub fn most_kept(&self) -> usize {
         self.keep.max(self.members()).min(self.count()) + self.most_last()
     }
@@ -228,7 +228,8 @@ pub(super) fn show_point(
 /// The result of an ensemble: a summary of each run, and the best ones whole.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Ensemble {
-    /// Best runs, best first: by [`super::Fit::score`], those with smoother ends by held-out pixels.
+    /// Best runs, best first: by [`super::Fit::score`], those with smoother ends by held-out pixels. Before
+    /// them all their average, where there is one: it is the result.
     pub kept: Vec<Run>,
     /// Summaries of all runs that were started, by number.
     pub all: Vec<RunSummary>,
@@ -288,6 +289,11 @@ impl Ensemble {
         let comparison = average::compare(best, &random, Some(&mut agreeing))?;
         self.agreeing = agreeing;
         Ok(Some(comparison))
+    }
+
+    /// The best run, which is not the average of others.
+    pub fn best_run(&self) -> Option<&Run> {
+        self.kept.iter().find(|run| !run.is_average())
     }
 
     /// Moves the objects of the kept runs by whole pixels so that their supports are in the middle of

@@ -52,9 +52,16 @@ pub enum Ended {
     Interrupted,
     /// The object vanished or overflowed.
     Diverged,
+    /// It was no run: its object is the average of runs.
+    Averaged,
 }
 
 impl Run {
+    /// Whether it is the average of runs, which did no cycle itself.
+    pub fn is_average(&self) -> bool {
+        self.ended == Ended::Averaged
+    }
+
     /// The pattern that its object makes, blurred by its kernel where it has one, photons.
     pub fn calculated(&self) -> Centered<f32> {
         let sharp = calculated_intensity(&self.object);
@@ -72,7 +79,7 @@ pub struct Run {
     pub number: usize,
     /// Seed of its random numbers, or of the best run in the average that it began from.
     pub seed: u64,
-    /// Number of runs in the average that it began from; 0 for a random start.
+    /// Number of runs in the average that it began from, or is; 0 for a random start.
     pub average_of: usize,
     /// Weight of the prior for smoothness with which it was ended; 0 for none.
     pub smoothness: f64,
@@ -91,7 +98,7 @@ pub struct Run {
     pub outside: f64,
     /// Fits on the way, in the order of cycles.
     pub curve: Vec<Point>,
-    /// Way in which it ended: [`Ended::Finished`] or [`Ended::Interrupted`].
+    /// Way in which it ended: not [`Ended::Diverged`].
     pub ended: Ended,
     /// Number of cycles done.
     pub cycles: usize,

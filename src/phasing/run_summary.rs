@@ -38,7 +38,7 @@ pub struct RunSummary {
     pub number: usize,
     /// Seed of its random numbers, or of the best run in the average that it began from.
     pub seed: u64,
-    /// Number of runs in the average that it began from; 0 for a random start.
+    /// Number of runs in the average that it began from, or is; 0 for a random start.
     pub average_of: usize,
     /// Weight of the prior for smoothness with which it was ended; 0 for none.
     pub smoothness: f64,
@@ -69,8 +69,17 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
+    /// Whether it is the average of runs, which did no cycle itself.
+    pub fn is_average(&self) -> bool {
+        self.ended == Ended::Averaged
+    }
+
     /// Where it began: `seed 3`, `result of seed 3` or `average of 5`; and with which prior it ended.
+    /// `result, average of 9` is one that did no cycle.
     pub fn origin(&self) -> String {
+        if self.is_average() {
+            return format!("result, average of {}", self.average_of);
+        }
         let origin = match self.average_of {
             0 => format!("seed {}", self.seed),
             1 => format!("result of seed {}", self.seed),

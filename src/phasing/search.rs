@@ -3,9 +3,9 @@
 //! Four things find objects that single runs miss. Runs take turns with other settings, as within the
 //! bounds of a fill that they leave before their end: where free pixels lead astray the fill leads to
 //! the object, and the data decide. Later runs draw the areas of their supports about those of the best
-//! earlier ones (`areas`). The best runs that agree are averaged into the start of a last one
-//! ([`super::average`]). Where all that did not find the object, another round of runs may
-//! follow.
+//! earlier ones (`areas`). The best runs that agree are averaged into the start of a last one, and in
+//! the end into the result ([`super::average`]). Where all that did not find the object, another round
+//! of runs may follow.
 
 use super::areas::{self, Areas};
 use super::average;
@@ -62,7 +62,7 @@ pub fn phase(
             before = (!nothing).then_some(concluded);
         }
         // No two runs that an observer sees have one number.
-        first_last += plan.most_last();
+        first_last += plan.most_last() + 1;
     }
     Err(Error::NoObject { runs: 0 })
 }
@@ -126,7 +126,7 @@ impl Ensemble {
     }
 
     /// What is made of the runs: last ones from averages of the best, numbered from `first` on, other
-    /// ends of the best, and how far they agree.
+    /// ends of the best, how far they agree, and their average.
     fn conclude(
         &mut self,
         first: usize,
@@ -156,7 +156,14 @@ impl Ensemble {
             }
         }
         self.look = if plan.look && !self.interrupted { look(&self.kept) } else { None };
+        let average = match plan.average {
+            Some(_) if !self.interrupted => self.averaged(backend.problem(), plan, observer)?,
+            _ => None,
+        };
         self.truncate(plan.keep);
+        if let Some(average) = average {
+            self.put_first(average);
+        }
         self.all.sort_by_key(|run| run.number);
         Ok(())
     }
@@ -357,10 +364,11 @@ mod tests {
         let random = |found: &Ensemble| found.all.iter().filter(|run| run.average_of == 0).count();
         let (first, both) = (search(Ensemble::default(), true), search(Ensemble::default(), false));
         assert_eq!((random(&first), random(&both), asked.get()), (3, 5, 2));
-        assert!(score(&both.kept[0]) <= score(&first.kept[0]));
+        let best = |found: &Ensemble| score(found.best_run().unwrap());
+        assert!(best(&both) <= best(&first));
         // Last runs have numbers of their own, also from round to round.
         let last = |found: &Ensemble| -> Vec<usize> {
-            found.all.iter().filter(|run| run.average_of > 0).map(|run| run.number).collect()
+            found.all.iter().filter(|run| run.average_of > 0 && !run.is_average()).map(|run| run.number).collect()
         };
         assert!(last(&first).iter().all(|number| (5..11).contains(number)), "{:?}", last(&first));
         assert!(last(&both).iter().all(|number| *number >= 11), "{:?}", last(&both));
@@ -370,6 +378,34 @@ mod tests {
         let resumed = search(begun, false);
         assert_eq!((random(&resumed), asked.get()), (5, 3));
         assert_eq!(resumed.kept[0].object, both.kept[0].object);
+    }
+
+    #[test]
+    fn the_result_is_the_average_of_runs_with_the_same_object() {
+        // All begin at one object.
+        let support = Form::Circle(5.0).support([1, 32, 32]);
+        let object = Draws::new(7).object(&support, 1.0, 1e6);
+        let searched = |members: usize| {
+            let change = |plan: &mut EnsemblePlan| {
+                let runs = vec![plan.first().clone()];
+                plan.average = (members > 1).then_some(AveragePlan { members, runs });
+                let start = Start { object: object.clone(), support: support.clone() };
+                plan.support = FirstSupport::Earlier(Box::new(start));
+            };
+            phased("ER**200", support.clone(), change).unwrap()
+        };
+        let found = searched(3);
+        let (average, line) = (&found.kept[0], found.all.last().unwrap());
+        assert!(average.is_average() && line.is_average() && average.number == line.number);
+        assert!((3..=6).contains(&average.average_of) && average.cycles == 0, "{}", average.average_of);
+        assert_eq!(line.origin(), format!("result, average of {}", average.average_of));
+        // Of plans two runs are kept, and it is one more.
+        assert_eq!(found.kept.len(), 3);
+        let best = found.best_run().unwrap();
+        assert!(best.number < average.number && average.support == best.support);
+        // It fits the counts as it is, at the scale that suits it best.
+        assert!(average.fit.r_factor > 0.0 && average.fit.r_factor < 2.0 * best.fit.r_factor + 0.05);
+        assert!(searched(0).all.iter().all(|run| !run.is_average()));
     }
 
     /// Stops where the run with this number is under way.

@@ -97,7 +97,7 @@ impl<'a> Objective<'a> {
     }
 
     /// The object's values at the pixels of the support.
-    fn pixels(&self, object: &Centered<Complex32>) -> Vec<Complex32> {
+    pub(super) fn pixels(&self, object: &Centered<Complex32>) -> Vec<Complex32> {
         let object = object.to_cornered();
         self.support.iter().map(|&(index, _)| object.as_slice()[index]).collect()
     }

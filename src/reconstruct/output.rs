@@ -101,7 +101,7 @@ impl Reconstruction {
         settings: &Settings,
     ) -> Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
-        for run in &self.ensemble.kept {
+        for run in self.ensemble.kept.iter().filter(|run| !run.is_average()) {
             let name = format!(
                 "{stem}_Run{:04}_LLKf{:09.4}_LLK{:09.4}_{}.cxi",
                 run.number,
@@ -189,7 +189,7 @@ struct Line<'a> {
 /// Named curves of points `(x, y)`: fits of each run over the cycles, PRTF and FSC over frequency.
 fn curves(result: &Reconstruction) -> Vec<(String, Vec<(f64, f64)>)> {
     let mut curves: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-    for run in &result.ensemble.all {
+    for run in result.ensemble.all.iter().filter(|run| !run.is_average()) {
         let points = |value: &dyn Fn(&Point) -> f64| {
             run.curve.iter().map(|point| (point.cycle as f64, value(point))).collect::<Vec<_>>()
         };

@@ -83,7 +83,7 @@ fn facts(result: &Reconstruction, file: &str) -> Vec<(String, String)> {
     let (measured, photons) = pattern.totals();
     let pixels: usize = pattern.shape().iter().product();
     let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
-    let best_run = result.ensemble.all.iter().find(|run| run.number == best.number);
+    let best_run = result.ensemble.all.iter().find(|run| run.number == result.summary.best_run);
     let fit = &best.fit;
     let mut facts = vec![
         ("File".to_string(), file.to_string()),
@@ -95,6 +95,7 @@ fn facts(result: &Reconstruction, file: &str) -> Vec<(String, String)> {
         ("Free log-likelihood".into(), number(fit.free_llk_poisson)),
         ("Support".into(), format!("{:.3} % of the array", 100.0 * fit.support_fraction)),
         ("Best run".into(), best_run.map_or_else(String::new, RunSummary::origin)),
+        ("Object".into(), object_text(result)),
         ("Runs".into(), runs_text(result)),
     ];
     if let Some(psf) = &result.summary.psf {
@@ -117,6 +118,14 @@ fn facts(result: &Reconstruction, file: &str) -> Vec<(String, String)> {
         facts.push(("Object pixel".into(), format!("{:.2} x {:.2} nm", y * 1e9, x * 1e9)));
     }
     facts
+}
+
+/// What the object of the result is.
+fn object_text(result: &Reconstruction) -> String {
+    match result.summary.averaged_runs {
+        Some(count) => format!("average of {count} runs that have the same"),
+        None => "that of the best run".into(),
+    }
 }
 
 fn runs_text(result: &Reconstruction) -> String {

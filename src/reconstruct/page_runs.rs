@@ -4,7 +4,7 @@
 use super::pipeline::Reconstruction;
 use super::views::{centre_of_mass, cropped, planes, window};
 use crate::metrics::Crossing;
-use crate::phasing::run::Point;
+use crate::phasing::run::{Point, Run};
 use crate::phasing::run_summary::RunSummary;
 use crate::report::{ComplexImage, Figure, Plot, Section, Series, Table};
 use crate::settings::{STANDARD, Settings};
@@ -50,12 +50,13 @@ pub(super) fn fit_figures(curves: &[Curve<'_>], caption: &str) -> Vec<Figure> {
 }
 
 pub(super) fn curves_section(result: &Reconstruction, pixel: Option<[f64; 2]>) -> Section {
-    let best = result.ensemble.kept[0].number;
+    let best = result.summary.best_run;
     let pixel = pixel.map(|[y, x]| y.max(x)).filter(|_| result.pattern.is_2d());
     let all = &result.ensemble.all;
     let emphasis = |run: &RunSummary| run.number == best && all.len() > 1;
+    let began = all.iter().filter(|run| !run.is_average());
     let curves: Vec<Curve<'_>> =
-        all.iter().map(|run| Curve { name: run.origin(), points: &run.curve, emphasis: emphasis(run) }).collect();
+        began.map(|run| Curve { name: run.origin(), points: &run.curve, emphasis: emphasis(run) }).collect();
     let mut figures = fit_figures(&curves, "The best run is drawn bold.");
     let mut text = String::new();
     let series = |name: &str, points: Vec<(f64, f64)>, emphasis| Series { name: name.into(), points, emphasis };
@@ -151,6 +152,11 @@ fn split_text(result: &Reconstruction, pixel: Option<f64>) -> String {
     )
 }
 
+/// What a kept run is called.
+fn title(run: &Run) -> String {
+    if run.is_average() { format!("Average of {}", run.average_of) } else { format!("Run {}", run.number) }
+}
+
 /// A small picture of each kept run, and the distribution of its moduli.
 fn run_figures(result: &Reconstruction) -> Vec<Figure> {
     let kept = &result.ensemble.kept;
@@ -163,7 +169,7 @@ fn run_figures(result: &Reconstruction) -> Vec<Figure> {
             let (name, _, data) = planes(&view, centre_of_mass(&view)).remove(0);
             let free = run.fit.free_llk_poisson.map_or(String::new(), |llk| format!("free LLK {llk:.4}, "));
             figures.push(Figure::Complex(ComplexImage {
-                title: format!("Run {} {name}", run.number).trim().to_string(),
+                title: format!("{} {name}", title(run)).trim().to_string(),
                 caption: format!("{free}R {:.4}.", run.fit.r_factor),
                 data,
                 pixel: None,
@@ -176,7 +182,7 @@ fn run_figures(result: &Reconstruction) -> Vec<Figure> {
         let mut counts = [0usize; BINS];
         moduli.iter().for_each(|modulus| counts[((modulus / largest * BINS as f32) as usize).min(BINS - 1)] += 1);
         let points = counts.iter().enumerate().map(|(bin, &count)| ((bin as f64 + 0.5) / BINS as f64, count as f64));
-        let name = format!("run {}", run.number);
+        let name = title(run);
         series.push(Series {
             name,
             points: points.collect(),
@@ -185,7 +191,7 @@ fn run_figures(result: &Reconstruction) -> Vec<Figure> {
     }
     figures.push(Figure::Plot(Plot {
         title: "Moduli inside the support".into(),
-        caption: "A homogeneous object has one peak, near its largest modulus; the best run is drawn bold.".into(),
+        caption: "A homogeneous object has one peak, near its largest modulus; the result is drawn bold.".into(),
         x_label: "modulus over the largest".into(),
         y_label: "pixels".into(),
         series,

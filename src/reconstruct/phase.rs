@@ -125,8 +125,8 @@ pub fn phase(
         device: &settings.device.device,
         recipe: &steps,
         count: plan.rounds.iter().map(|round| round.count).max().unwrap_or(1),
-        // A round that may not be the last is concluded on a copy; those that agree are copied too.
-        keep: plan.most_kept() * plan.rounds.len() + plan.compared(),
+        // A round that may not be the last is concluded on a copy; those that agree are copied too, and averaged.
+        keep: plan.most_kept() * plan.rounds.len() + plan.compared() + 1,
         available: settings.device.max_memory.unwrap_or_else(memory::available),
     };
     request.memory(pattern.shape())?;

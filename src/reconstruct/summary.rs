@@ -33,6 +33,8 @@ pub struct Summary {
     pub seed: u64,
     /// Number of the best run, from 0.
     pub best_run: usize,
+    /// Number of runs whose average the object is, where several have it.
+    pub averaged_runs: Option<usize>,
     /// Threshold of its support updates, in units of the reference, where it had one.
     pub support_threshold: Option<f64>,
     /// Fraction of the array that its support updates kept, where it had that instead.
@@ -226,15 +228,16 @@ impl Summary {
             free_llk_poisson: best.fit.free_llk_poisson,
             support_fraction: best.fit.support_fraction,
             seed: settings.ensemble.seed,
-            best_run: best.number,
+            best_run: runs.best_run().map_or(best.number, |run| run.number),
+            averaged_runs: best.is_average().then_some(best.average_of),
             support_threshold,
             support_area,
             seconds_per_cycle: runs.all.iter().map(|run| run.seconds).sum::<f64>() / cycles.max(1) as f64,
             seconds: took.as_secs_f64(),
             search_seconds: runs.all.iter().map(|run| run.search_seconds).sum(),
-            cycles: best.cycles,
-            runs: runs.all.len(),
-            runs_kept: runs.kept.len(),
+            cycles: runs.best_run().map_or(0, |run| run.cycles),
+            runs: runs.all.iter().filter(|run| !run.is_average()).count(),
+            runs_kept: runs.kept.iter().filter(|run| !run.is_average()).count(),
             runs_diverged: count(RunVerdict::Diverged),
             runs_outside_support: count(RunVerdict::Outside),
             interrupted: runs.interrupted,

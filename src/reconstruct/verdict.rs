@@ -196,7 +196,9 @@ impl Verdict {
     /// # Panics
     /// If none is kept.
     pub fn new(pattern: &Pattern, ensemble: &Ensemble, settings: &Settings) -> Self {
-        let (best, distances) = (&ensemble.kept[0], &ensemble.distances);
+        // The average of several fits the counts otherwise than what the regression was fitted to.
+        let best = ensemble.best_run().unwrap_or(&ensemble.kept[0]);
+        let distances = &ensemble.distances;
         let noise = crate::phasing::noise::fraction(pattern);
         let compared = distances.len();
         let agreeing = distances.iter().filter(|&&distance| distance < AGREE).count();

@@ -417,7 +417,8 @@ pub struct PhasingKeys {
     /// Number of best runs to keep
     #[arg(long, value_name = "K")]
     pub nb_run_keep: Option<usize>,
-    /// Best runs that are averaged, where they agree, into the starts of last ones; 0 for none
+    /// Best runs that are averaged, where they agree, into the starts of last ones, and in the end, with
+    /// these, into the result; 0 for none
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub nb_run_average: Option<usize>,
     /// Seed of the first run; run i starts from seed + i

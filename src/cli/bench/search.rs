@@ -368,7 +368,7 @@ impl Search {
             grade: verdict.grade,
             probability: verdict.probability,
             evidence: json!(verdict.evidence),
-            runs: result.ensemble.all.len(),
+            runs: result.summary.runs,
             coverage,
             object_std: result.summary.object_std,
             gap,
