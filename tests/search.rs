@@ -86,7 +86,7 @@ fn a_resumed_search_is_the_one_that_was_never_stopped() {
         assert!(stopped.ensemble.interrupted && checkpoint(true).path.exists());
         let resumed = reconstruct_resumable(pattern(), &settings, Some(&checkpoint(true)), &()).unwrap();
         assert_eq!(lines(&resumed), lines(&whole));
-        assert_eq!(resumed.ensemble.kept.len(), 3);
+        assert_eq!((resumed.summary.runs_kept, resumed.ensemble.kept.len()), (3, whole.ensemble.kept.len()));
         for (one, other) in resumed.ensemble.kept.iter().zip(&whole.ensemble.kept) {
             assert!(one.number == other.number && one.object == other.object && one.support == other.support);
         }
